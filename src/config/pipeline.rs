@@ -1,0 +1,95 @@
+//! What a configuration means, once it is known to be sound.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    dedupe, detect,
+    detect::{Severity, Technique},
+    sink, source,
+};
+
+/// A whole, validated configuration. Ids are unique over all components, inputs name
+/// components that exist, and there is no cycle.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// The cluster's name, where the wrapper of an event does not tell.
+    pub cluster: Option<Arc<str>>,
+    /// How long sinks may go on delivering after the sources have stopped. Default 60 s.
+    pub shutdown_timeout: Duration,
+    /// At least one; no two of one namespace and name.
+    pub decoys: Vec<Decoy>,
+    pub sources: Vec<Source>,
+    pub transforms: Vec<Transform>,
+    pub sinks: Vec<Sink>,
+}
+
+/// A planted identity and what belongs to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoy {
+    /// DNS-1123 label.
+    pub namespace: String,
+    /// DNS-1123 subdomain.
+    pub service_account: String,
+    /// The Secret that holds its token.
+    pub secret: Option<String>,
+    /// The pod that exposes its token: a name, or a glob (`*`, `?`, `[…]`) for a Deployment's.
+    pub pod: Option<String>,
+    /// Nothing else lives in the namespace: any touch of it counts.
+    pub whole_namespace: bool,
+    /// Floor for the severity of what it raises.
+    pub severity: Severity,
+    pub labels: Arc<BTreeMap<String, String>>,
+    pub expected: Vec<Expected>,
+}
+
+/// A legitimate touch: counted, never alerted. Empty lists match anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// Glob over the authenticated user.
+    pub user: String,
+    pub verbs: Vec<String>,
+    /// `resource` or `resource/subresource`.
+    pub resources: Vec<String>,
+    pub techniques: Vec<Technique>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub id: Arc<str>,
+    pub config: SourceConfig,
+}
+
+#[derive(Clone, Debug)]
+pub enum SourceConfig {
+    Stdin(source::stdin::Config),
+    File(source::file::Config),
+}
+
+#[derive(Clone, Debug)]
+pub struct Transform {
+    pub id: Arc<str>,
+    /// Ids, wildcards expanded, in the order of declaration.
+    pub inputs: Vec<Arc<str>>,
+    pub config: TransformConfig,
+}
+
+#[derive(Clone, Debug)]
+pub enum TransformConfig {
+    Detect(detect::Config),
+    Dedupe(dedupe::Config),
+}
+
+#[derive(Clone, Debug)]
+pub struct Sink {
+    pub id: Arc<str>,
+    /// Ids, wildcards expanded, in the order of declaration.
+    pub inputs: Vec<Arc<str>>,
+    pub config: SinkConfig,
+}
+
+#[derive(Clone, Debug)]
+pub enum SinkConfig {
+    Console(sink::console::Config),
+    File(sink::file::Config),
+    Slack(sink::slack::Config),
+}

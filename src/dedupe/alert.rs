@@ -1,0 +1,122 @@
+//! What a sink is told about an incident.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    audit::{AlertId, IncidentId, IncidentKey, words},
+    detect::{Class, Severity, Technique, Token, Tool},
+};
+
+/// What a sink is told about an incident. Text in it is not neutralised: that is
+/// done for the place where it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    pub alert_id: AlertId,
+    pub incident_id: IncidentId,
+    pub incident_key: IncidentKey,
+    /// Counts the alerts of one incident, from 1.
+    pub sequence: u32,
+    pub kind: AlertKind,
+    /// The gravest that the incident has reached.
+    pub severity: Severity,
+    /// What happened, in one sentence.
+    pub title: String,
+    /// `namespace/name`.
+    pub decoy: Arc<str>,
+    pub cluster: Option<Arc<str>>,
+    /// `None` in a flood.
+    pub token: Option<Token>,
+    /// `None` in a flood, and where the event told none.
+    pub source_ip: Option<String>,
+    pub claimed_ips: Vec<String>,
+    /// In order of precedence.
+    pub techniques: Vec<Technique>,
+    /// Hits since the incident's previous alert.
+    pub count: u64,
+    /// Hits since the incident began.
+    pub total: u64,
+    /// A stolen token succeeded on more than discovery.
+    pub granted: bool,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub actors: Vec<String>,
+    /// Whom requests were carried out as.
+    pub impersonated: Vec<String>,
+    /// The pod the token was taken from, if the token tells.
+    pub pod: Option<String>,
+    pub node: Option<String>,
+    pub user_agents: Vec<String>,
+    pub tools: Vec<Tool>,
+    /// The most frequent requests, most frequent first.
+    pub requests: Vec<RequestCount>,
+    /// How it came to this: the touches that explain the incident, oldest first.
+    pub trail: Vec<TrailEntry>,
+    pub flood: Option<Flood>,
+    /// Seconds between the last hit and this alert, where that is more than a minute:
+    /// a backlog, or a late shipper.
+    pub late_secs: Option<u64>,
+    /// What is left of a record that could not be decoded.
+    pub excerpt: Option<String>,
+    pub labels: Arc<BTreeMap<String, String>>,
+}
+
+/// Why an alert is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertKind {
+    /// The first hit of an incident.
+    Opened,
+    /// It became graver.
+    Escalated,
+    /// It goes on.
+    Digest,
+    /// It fell quiet.
+    Closed,
+}
+
+words!(AlertKind {
+    Opened = "opened",
+    Escalated = "escalated",
+    Digest = "digest",
+    Closed = "closed",
+});
+
+/// How often one kind of request was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestCount {
+    pub verb: Option<String>,
+    /// `resource` or `resource/subresource`; the path where there is no resource.
+    pub resource: Option<String>,
+    pub code: Option<u16>,
+    pub count: u64,
+}
+
+/// An earlier touch that explains an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrailEntry {
+    pub time: Timestamp,
+    pub technique: Technique,
+    pub class: Class,
+    pub actor: Option<String>,
+    pub source_ip: Option<String>,
+    /// What was done, in a few words.
+    pub summary: String,
+}
+
+/// Many incidents told as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Flood {
+    /// Distinct incidents folded in; exact up to a few thousand, estimated above.
+    pub incidents: u64,
+    /// The heaviest sources, heaviest first; counts are upper bounds.
+    pub top_sources: Vec<SourceCount>,
+}
+
+/// How many hits came from one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceCount {
+    pub source_ip: Option<String>,
+    pub count: u64,
+}

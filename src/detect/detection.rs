@@ -1,0 +1,120 @@
+//! One audit event that touches a decoy.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Class, Severity, Technique, Tool};
+use crate::audit::{DetectionId, IncidentKey, RequestId, words};
+
+/// One audit event that touches one decoy: who, from where, what, and how grave.
+///
+/// Text in it is as the event had it, cut to a bound but not neutralised: that is
+/// done for the place where it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    pub detection_id: DetectionId,
+    pub request_id: RequestId,
+    pub incident_key: IncidentKey,
+    pub class: Class,
+    pub technique: Technique,
+    /// The technique's severity, raised to the decoy's floor.
+    pub severity: Severity,
+    /// `namespace/name`; `None` only for `impersonation_unnamed`.
+    pub decoy: Option<Arc<str>>,
+    pub cluster: Option<Arc<str>>,
+    /// When the API server received the request; failing that the time of the
+    /// stage, of the wrapper, of arrival.
+    pub time: Timestamp,
+    pub stage_time: Option<Timestamp>,
+    pub actor: Actor,
+    /// What the incident is grouped by.
+    pub token: Token,
+    /// The last address that no untrusted party could forge.
+    pub source_ip: Option<String>,
+    /// Addresses the client merely claims.
+    pub claimed_ips: Vec<String>,
+    pub user_agent: Option<String>,
+    pub tool: Tool,
+    /// The credential that this request minted.
+    pub issued_credential_id: Option<String>,
+    pub request: Request,
+    /// A `token_use` that succeeded on more than discovery, version, health and self reviews.
+    pub granted: bool,
+    /// What is left of a record that could not be decoded: cut.
+    pub excerpt: Option<String>,
+    pub origin: Origin,
+    /// The decoy's labels.
+    pub labels: Arc<BTreeMap<String, String>>,
+}
+
+/// Who asked: the authenticated user and the credential it used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Actor {
+    pub username: Option<String>,
+    pub uid: Option<String>,
+    pub groups: Vec<String>,
+    /// Whom the request was carried out as.
+    pub impersonated: Option<String>,
+    pub credential_id: Option<String>,
+    /// The pod that the credential is bound to: where a stolen token came from.
+    pub pod: Option<String>,
+    pub node: Option<String>,
+}
+
+/// The identity that hits are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Token {
+    pub kind: TokenKind,
+    /// credential-id (`JTI=…`), else the legacy token's Secret, else the
+    /// ServiceAccount; for techniques other than `token_use` the actor stands in
+    /// its place. `None` where nothing is known.
+    pub id: Option<String>,
+}
+
+/// What kind of credential a [`Token`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenKind {
+    /// From a TokenRequest; has a JTI.
+    Bound,
+    /// From a Secret of type `kubernetes.io/service-account-token`.
+    Legacy,
+    /// A client certificate.
+    Certificate,
+    /// Anything else, or unknown.
+    Other,
+}
+
+words!(TokenKind {
+    Bound = "bound",
+    Legacy = "legacy",
+    Certificate = "certificate",
+    Other = "other",
+});
+
+/// What was asked of the API server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Request {
+    pub audit_id: Option<String>,
+    pub stage: Option<String>,
+    pub verb: Option<String>,
+    pub uri: Option<String>,
+    pub resource: Option<String>,
+    pub subresource: Option<String>,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    /// The HTTP status; absent at stage `RequestReceived`.
+    pub code: Option<u16>,
+    /// `allow` or `forbid`, from the authorizer.
+    pub decision: Option<String>,
+}
+
+/// Where the event was read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Origin {
+    /// The id of the source.
+    pub source: Arc<str>,
+    /// Where in the source, in the source's own words (a file and a byte offset).
+    pub position: Option<String>,
+}
