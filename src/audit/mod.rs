@@ -1,9 +1,15 @@
 //! The domain: audit events and who stands behind them. No IO, no clock.
+//!
+//! Decoded JSON comes in; an [`Event`] whose fields can be relied on goes out.
 
+mod event;
 mod id;
+pub mod source_ip;
 mod time;
+pub mod uri;
 mod words;
 
+pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
 pub use time::wire_time;
 pub(crate) use words::words;

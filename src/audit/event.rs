@@ -1,0 +1,227 @@
+//! One `audit.k8s.io/v1` Event, borrowed from the decoded record.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use simd_json::{
+    prelude::*,
+    tape::{Object, Value},
+};
+
+/// A decoded JSON value.
+pub type Json<'v> = Value<'v, 'v>;
+
+/// One stage of one request to the API server, as far as baitline looks at it.
+///
+/// Every field may be missing: shippers drop fields, policies omit them, and a value
+/// of the wrong type counts as missing.
+#[derive(Clone, Debug, Default)]
+pub struct Event<'v> {
+    pub audit_id: Option<&'v str>,
+    pub stage: Option<&'v str>,
+    pub request_uri: Option<&'v str>,
+    pub verb: Option<&'v str>,
+    pub user: User<'v>,
+    pub impersonated: Option<&'v str>,
+    /// Forgeable but for the last; see [`super::source_ip`].
+    pub source_ips: Vec<&'v str>,
+    pub user_agent: Option<&'v str>,
+    pub object: ObjectRef<'v>,
+    pub code: Option<u16>,
+    /// `responseStatus.message`.
+    pub message: Option<&'v str>,
+    /// `requestReceivedTimestamp` as written; part of the request's identity.
+    pub received: Option<&'v str>,
+    pub stage_time: Option<&'v str>,
+    pub annotations: Annotations<'v>,
+    /// Bodies hold tokens and Secrets: nothing of them may leave `detect`.
+    pub request_object: Option<Json<'v>>,
+    pub response_object: Option<Json<'v>>,
+}
+
+/// The authenticated user.
+#[derive(Clone, Debug, Default)]
+pub struct User<'v> {
+    pub username: Option<&'v str>,
+    pub uid: Option<&'v str>,
+    pub groups: Vec<&'v str>,
+    pub credential_id: Option<&'v str>,
+    pub pod_name: Option<&'v str>,
+    pub node_name: Option<&'v str>,
+}
+
+/// What the request was about, as the API server understood the path.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectRef<'v> {
+    pub resource: Option<&'v str>,
+    pub subresource: Option<&'v str>,
+    pub namespace: Option<&'v str>,
+    pub name: Option<&'v str>,
+    pub api_group: Option<&'v str>,
+}
+
+/// The annotations that say something about credentials and authorization.
+#[derive(Clone, Debug, Default)]
+pub struct Annotations<'v> {
+    /// `allow` or `forbid`.
+    pub decision: Option<&'v str>,
+    /// The credential that a TokenRequest minted.
+    pub issued_credential_id: Option<&'v str>,
+    /// The ServiceAccount of a legacy token.
+    pub legacy_token: Option<&'v str>,
+    /// The Secret of a legacy token.
+    pub legacy_secret: Option<&'v str>,
+}
+
+impl<'v> Event<'v> {
+    /// Whether `object` is an audit event: it says so by its `apiVersion`, or, as an
+    /// item of an EventList or behind a shipper that drops fields, it has the fields
+    /// that nothing else has.
+    pub fn is_one(object: &Object<'v, 'v>) -> bool {
+        match text(object, "apiVersion") {
+            Some(version) if version.starts_with("audit.k8s.io/") => {
+                return text(object, "kind") == Some("Event")
+                    || object.get("auditID").is_some()
+                    || object.get("verb").is_some();
+            }
+            Some(_) if text(object, "kind").is_some() => return false,
+            _ => {}
+        }
+        let timed = text(object, "requestReceivedTimestamp").is_some()
+            || text(object, "stageTimestamp").is_some();
+        let asked = ["verb", "requestURI", "user", "stage"]
+            .iter()
+            .any(|key| object.get(*key).is_some());
+        (timed || text(object, "auditID").is_some()) && asked
+    }
+
+    /// Reads what is there.
+    pub fn from_object(object: &Object<'v, 'v>) -> Self {
+        let mut event = Self::default();
+        for (key, value) in object.iter() {
+            match key {
+                "auditID" => event.audit_id = value.into_string(),
+                "stage" => event.stage = value.into_string(),
+                "requestURI" => event.request_uri = value.into_string(),
+                "verb" => event.verb = value.into_string(),
+                "user" => event.user = User::from_value(value),
+                "impersonatedUser" => event.impersonated = field(value, "username"),
+                "sourceIPs" => event.source_ips = strings(value),
+                "userAgent" => event.user_agent = value.into_string(),
+                "objectRef" => event.object = ObjectRef::from_value(value),
+                "responseStatus" => {
+                    event.code = value
+                        .get("code")
+                        .and_then(|code| u16::try_from(code.as_u64()?).ok());
+                    event.message = field(value, "message");
+                }
+                "requestReceivedTimestamp" => event.received = value.into_string(),
+                "stageTimestamp" => event.stage_time = value.into_string(),
+                "annotations" => event.annotations = Annotations::from_value(value),
+                "requestObject" => event.request_object = Some(value),
+                "responseObject" => event.response_object = Some(value),
+                _ => {}
+            }
+        }
+        event
+    }
+
+    /// When the request was received; failing that when the stage was reached.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.received
+            .and_then(parse_time)
+            .or_else(|| self.stage_time())
+    }
+
+    /// When the stage was reached.
+    pub fn stage_time(&self) -> Option<Timestamp> {
+        self.stage_time.and_then(parse_time)
+    }
+
+    /// Whether the request was refused.
+    pub fn is_forbidden(&self) -> bool {
+        self.annotations.decision == Some("forbid")
+    }
+
+    /// Whether the request acted as somebody else, or was refused to.
+    pub fn impersonates(&self) -> bool {
+        self.impersonated.is_some()
+            || (self.code == Some(403)
+                && self
+                    .message
+                    .is_some_and(|message| message.contains("cannot impersonate")))
+    }
+}
+
+impl<'v> User<'v> {
+    fn from_value(value: Json<'v>) -> Self {
+        let extra = |key: &str| {
+            let value = value.get("extra")?.get(key)?;
+            value
+                .into_string()
+                .or_else(|| value.get_idx(0)?.into_string())
+        };
+        Self {
+            username: field(value, "username"),
+            uid: field(value, "uid"),
+            groups: value.get("groups").map(strings).unwrap_or_default(),
+            credential_id: extra("authentication.kubernetes.io/credential-id"),
+            pod_name: extra("authentication.kubernetes.io/pod-name"),
+            node_name: extra("authentication.kubernetes.io/node-name"),
+        }
+    }
+}
+
+impl<'v> ObjectRef<'v> {
+    fn from_value(value: Json<'v>) -> Self {
+        Self {
+            resource: field(value, "resource"),
+            subresource: field(value, "subresource"),
+            namespace: field(value, "namespace"),
+            name: field(value, "name"),
+            api_group: field(value, "apiGroup"),
+        }
+    }
+}
+
+impl<'v> Annotations<'v> {
+    fn from_value(value: Json<'v>) -> Self {
+        Self {
+            decision: field(value, "authorization.k8s.io/decision"),
+            issued_credential_id: field(value, "authentication.kubernetes.io/issued-credential-id"),
+            legacy_token: field(value, "authentication.k8s.io/legacy-token"),
+            legacy_secret: field(value, "authentication.k8s.io/legacy-token-manual-secret")
+                .or_else(|| {
+                    field(
+                        value,
+                        "authentication.k8s.io/legacy-token-autogenerated-secret",
+                    )
+                }),
+        }
+    }
+}
+
+fn text<'v>(object: &Object<'v, 'v>, key: &str) -> Option<&'v str> {
+    object.get(key).and_then(|value| value.into_string())
+}
+
+/// A non-empty string under `key`; an empty one says no more than a missing one.
+fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
+    value
+        .get(key)?
+        .into_string()
+        .filter(|text| !text.is_empty())
+}
+
+fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {
+    match value.as_array() {
+        Some(array) => array.iter().filter_map(|item| item.into_string()).collect(),
+        None => value.into_string().into_iter().collect(),
+    }
+}
+
+/// RFC 3339, or a date and time without a zone, which some stores keep: then UTC.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let local: DateTime = text.parse().ok()?;
+        Some(TimeZone::UTC.to_timestamp(local).ok()?)
+    })
+}
