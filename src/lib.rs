@@ -4,6 +4,7 @@ pub mod audit;
 pub mod config;
 pub mod dedupe;
 pub mod detect;
+pub mod enrich;
 pub mod format;
 pub mod record;
 pub mod sink;

@@ -222,6 +222,6 @@ fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {
 fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let local: DateTime = text.parse().ok()?;
-        Some(TimeZone::UTC.to_timestamp(local).ok()?)
+        TimeZone::UTC.to_timestamp(local).ok()
     })
 }

@@ -1,0 +1,79 @@
+//! A decoy, made ready to be compared with events.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use glob::Pattern;
+
+use super::Severity;
+use crate::{audit::ObjectRef, config};
+
+/// One decoy with the names under which the API server may speak of it.
+#[derive(Debug)]
+pub(super) struct Decoy {
+    /// `namespace/name`.
+    pub name: Arc<str>,
+    pub namespace: String,
+    pub service_account: String,
+    /// `system:serviceaccount:namespace:name`.
+    pub user: String,
+    /// `system:serviceaccounts:namespace`.
+    pub group: String,
+    pub secret: Option<String>,
+    pub pod: Option<Pattern>,
+    pub whole_namespace: bool,
+    pub floor: Severity,
+    pub labels: Arc<BTreeMap<String, String>>,
+    pub expected: Vec<ExpectedRule>,
+}
+
+/// One `expected` rule of the configuration.
+#[derive(Debug)]
+pub(super) struct ExpectedRule {
+    pub user: Pattern,
+    pub rule: config::Expected,
+}
+
+impl Decoy {
+    /// Fails on a glob that is none; [`crate::config`] lets none pass.
+    pub fn compile(decoy: &config::Decoy) -> Result<Self, glob::PatternError> {
+        let config::Decoy {
+            namespace,
+            service_account,
+            ..
+        } = decoy;
+        Ok(Self {
+            name: format!("{namespace}/{service_account}").into(),
+            user: format!("system:serviceaccount:{namespace}:{service_account}"),
+            group: format!("system:serviceaccounts:{namespace}"),
+            namespace: namespace.clone(),
+            service_account: service_account.clone(),
+            secret: decoy.secret.clone(),
+            pod: decoy.pod.as_deref().map(Pattern::new).transpose()?,
+            whole_namespace: decoy.whole_namespace,
+            floor: decoy.severity,
+            labels: decoy.labels.clone(),
+            expected: decoy
+                .expected
+                .iter()
+                .map(|rule| {
+                    Ok(ExpectedRule {
+                        user: Pattern::new(&rule.user)?,
+                        rule: rule.clone(),
+                    })
+                })
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub fn is_pod(&self, name: &str) -> bool {
+        self.pod.as_ref().is_some_and(|pod| pod.matches(name))
+    }
+
+    pub fn is_secret(&self, name: &str) -> bool {
+        self.secret.as_deref() == Some(name)
+    }
+
+    pub fn holds(&self, object: &ObjectRef<'_>) -> bool {
+        object.namespace == Some(&self.namespace)
+    }
+}

@@ -1,0 +1,278 @@
+//! From blocks to detections.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use memchr::{memchr, memrchr};
+
+use super::{
+    Class, Config, Detection, Origin, Technique,
+    decoy::Decoy,
+    evidence::{Context, detection, undecodable},
+    expected::is_expected,
+    needle::Needles,
+    touch::{is_impersonation_unnamed, technique},
+    undecodable::{BrokenText, Names},
+};
+use crate::{
+    audit::{Event, RequestId},
+    config,
+    record::{Finding, Unwrapper},
+    source::{Block, Shape},
+};
+
+/// Finds what touches the decoys. One per source, since it remembers an oversized
+/// record from one part to the next.
+pub struct Detector {
+    decoys: Vec<Decoy>,
+    needles: Needles,
+    unwrapper: Unwrapper,
+    trusted_proxies: Vec<IpNet>,
+    cluster: Option<Arc<str>>,
+    source: Arc<str>,
+    oversized: Oversized,
+    counts: Counts,
+}
+
+/// What a [`Detector`] has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub bytes: u64,
+    /// Records with a needle in them.
+    pub candidates: u64,
+    /// Audit events in these.
+    pub events: u64,
+    /// Touches by expected actors.
+    pub expected: u64,
+    /// Parts of candidates that could not be decoded, whether or not they name a decoy.
+    pub undecodable: u64,
+    /// Records longer than `max_line_bytes`.
+    pub oversized: u64,
+}
+
+/// What the parts so far of an oversized record have shown.
+#[derive(Default)]
+struct Oversized {
+    names: Vec<Names>,
+    bears_mark: bool,
+    excerpt: Option<String>,
+    position: Option<String>,
+    /// A hash over all parts.
+    digest: Option<RequestId>,
+}
+
+impl Detector {
+    /// A detector for what `source` reads.
+    ///
+    /// # Errors
+    /// A glob in a decoy that is none, which [`crate::config`] does not let pass.
+    pub fn new(
+        config: &Config,
+        decoys: &[config::Decoy],
+        cluster: Option<Arc<str>>,
+        source: Arc<str>,
+    ) -> Result<Self, glob::PatternError> {
+        let decoys = decoys
+            .iter()
+            .map(Decoy::compile)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            needles: Needles::new(&decoys),
+            decoys,
+            unwrapper: Unwrapper::default(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            cluster,
+            source,
+            oversized: Oversized::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Adds to `out` what in `block` touches a decoy, in the order of the bytes.
+    /// `arrival` stands in for the time of events that tell none.
+    pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        self.counts.bytes += block.bytes.len() as u64;
+        let needles = std::mem::replace(&mut self.needles, Needles::none());
+        match block.shape {
+            Shape::Lines => needles.scan(block.bytes, |at| {
+                let start = memrchr(b'\n', &block.bytes[..at]).map_or(0, |newline| newline + 1);
+                let end = memchr(b'\n', &block.bytes[at..])
+                    .map_or(block.bytes.len(), |newline| at + newline);
+                self.record(&block.bytes[start..end], block, arrival, out);
+                end + 1
+            }),
+            Shape::Value => needles.scan(block.bytes, |_| {
+                self.record(block.bytes, block, arrival, out);
+                block.bytes.len()
+            }),
+            Shape::Oversized { first, last } => {
+                self.oversized_part(block, first);
+                if last {
+                    self.end_oversized(arrival, out);
+                }
+            }
+        }
+        self.needles = needles;
+    }
+
+    /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the
+    /// needle scan, which must find the same.
+    pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        for record in block.bytes.split(|byte| *byte == b'\n') {
+            self.record(record, block, arrival, out);
+        }
+    }
+
+    fn record(
+        &mut self,
+        record: &[u8],
+        block: &Block<'_>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        self.counts.candidates += 1;
+        let mut unwrapper = std::mem::take(&mut self.unwrapper);
+        unwrapper.unwrap(record, &mut |finding| match finding {
+            Finding::Event(event) => self.event(event, record, block, arrival, out),
+            Finding::Broken(bytes) => self.broken(bytes, block, arrival, out),
+        });
+        self.unwrapper = unwrapper;
+    }
+
+    fn event(
+        &mut self,
+        event: &Event<'_>,
+        record: &[u8],
+        block: &Block<'_>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        self.counts.events += 1;
+        let before = out.len();
+        let context = self.context(block, arrival);
+        let mut expected = 0;
+        for decoy in &self.decoys {
+            if let Some(technique) = technique(event, decoy) {
+                let class = if is_expected(event, technique, decoy) {
+                    expected += 1;
+                    Class::Expected
+                } else {
+                    Class::Detect
+                };
+                out.push(detection(
+                    event,
+                    record,
+                    technique,
+                    class,
+                    Some(decoy),
+                    &context,
+                ));
+            }
+        }
+        if out.len() == before && is_impersonation_unnamed(event) {
+            let technique = Technique::ImpersonationUnnamed;
+            out.push(detection(
+                event,
+                record,
+                technique,
+                Class::Record,
+                None,
+                &context,
+            ));
+        }
+        self.counts.expected += expected;
+    }
+
+    fn broken(
+        &mut self,
+        bytes: &[u8],
+        block: &Block<'_>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        self.counts.undecodable += 1;
+        let text = BrokenText::new(bytes);
+        if !text.bears_mark() {
+            return;
+        }
+        let context = self.context(block, arrival);
+        let named = self
+            .decoys
+            .iter()
+            .filter(|decoy| text.names(decoy).name_decoy(decoy));
+        out.extend(named.map(|decoy| undecodable(bytes, text.excerpt(), decoy, &context)));
+    }
+
+    fn oversized_part(&mut self, block: &Block<'_>, first: bool) {
+        if first {
+            self.counts.oversized += 1;
+            self.oversized = Oversized {
+                names: vec![Names::default(); self.decoys.len()],
+                position: Some((block.position)()),
+                ..Oversized::default()
+            };
+        }
+        let text = BrokenText::new(block.bytes);
+        let state = &mut self.oversized;
+        let so_far = state.digest.map(RequestId::to_bytes).unwrap_or_default();
+        state.digest = Some(RequestId::of(&[&so_far, block.bytes]));
+        state.bears_mark |= text.bears_mark();
+        if first {
+            state.excerpt = text.excerpt();
+        }
+        for (names, decoy) in state.names.iter_mut().zip(&self.decoys) {
+            *names = names.and(text.names(decoy));
+        }
+    }
+
+    fn end_oversized(&mut self, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let Oversized {
+            names,
+            bears_mark,
+            excerpt,
+            position,
+            digest,
+        } = std::mem::take(&mut self.oversized);
+        tracing::warn!(
+            source = &*self.source,
+            position = position.as_deref(),
+            "a record is longer than max_line_bytes; it was searched for decoys, but not decoded"
+        );
+        if !bears_mark {
+            return;
+        }
+        let identity = digest.map(RequestId::to_bytes).unwrap_or_default();
+        let context = Context {
+            cluster: self.cluster.as_ref(),
+            trusted_proxies: &self.trusted_proxies,
+            origin: Origin {
+                source: self.source.clone(),
+                position,
+            },
+            arrival,
+        };
+        let named = self.decoys.iter().zip(&names);
+        out.extend(
+            named
+                .filter(|(decoy, names)| names.name_decoy(decoy))
+                .map(|(decoy, _)| undecodable(&identity, excerpt.clone(), decoy, &context)),
+        );
+    }
+
+    fn context(&self, block: &Block<'_>, arrival: Timestamp) -> Context<'_> {
+        Context {
+            cluster: self.cluster.as_ref(),
+            trusted_proxies: &self.trusted_proxies,
+            origin: Origin {
+                source: self.source.clone(),
+                position: Some((block.position)()),
+            },
+            arrival,
+        }
+    }
+}

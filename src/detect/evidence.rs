@@ -1,0 +1,271 @@
+//! What a detection says: the facts of an event, cut to bounds, and the identities it is
+//! counted under.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{
+    Actor, Class, Detection, Origin, Request, Severity, Technique, Token, TokenKind, Tool,
+    decoy::Decoy,
+    redact::{cut, redacted},
+};
+use crate::{
+    audit::{
+        Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed, uri,
+    },
+    enrich::tool,
+};
+
+/// Characters of a name, an address or the like.
+const NAME: usize = 256;
+/// Characters of a user agent.
+const USER_AGENT: usize = 512;
+/// Characters of a URI: the API server takes several thousand.
+const URI: usize = 8192;
+/// Characters of an auditID, which is kept to the letter, so that the event can be found
+/// by it; clients may choose it, and it may be long.
+const AUDIT_ID: usize = 4096;
+/// Groups of a user, and addresses that a client claims.
+const LIST: usize = 16;
+
+/// What is known beside the event itself.
+pub(super) struct Context<'c> {
+    pub cluster: Option<&'c Arc<str>>,
+    pub trusted_proxies: &'c [IpNet],
+    pub origin: Origin,
+    pub arrival: Timestamp,
+}
+
+/// The detection that `event`, read in `record`, is.
+pub(super) fn detection(
+    event: &Event<'_>,
+    record: &[u8],
+    technique: Technique,
+    class: Class,
+    decoy: Option<&Decoy>,
+    context: &Context<'_>,
+) -> Detection {
+    let request_id = request_id(event, record, context);
+    let (source_ip, claimed_ips) = split_claimed(&event.source_ips, context.trusted_proxies);
+    let token_id = token_id(event, technique);
+    Detection {
+        detection_id: detection_id(request_id, event.stage, decoy),
+        request_id,
+        incident_key: IncidentKey::of(&[
+            cluster(context),
+            decoy_name(decoy),
+            token_id.unwrap_or_default().as_bytes(),
+            source_ip.unwrap_or_default().as_bytes(),
+        ]),
+        class,
+        technique,
+        severity: severity(technique, decoy),
+        decoy: decoy.map(|decoy| decoy.name.clone()),
+        cluster: context.cluster.cloned(),
+        time: event.time().unwrap_or(context.arrival),
+        stage_time: event.stage_time(),
+        actor: actor(event),
+        token: Token {
+            kind: token_kind(event),
+            id: token_id.map(name),
+        },
+        source_ip: source_ip.map(name),
+        claimed_ips: claimed_ips.into_iter().take(LIST).map(name).collect(),
+        user_agent: event.user_agent.map(|text| redacted(text, USER_AGENT)),
+        tool: tool(event.user_agent),
+        issued_credential_id: event.annotations.issued_credential_id.map(name),
+        request: request(event),
+        granted: technique == Technique::TokenUse && is_granted(event),
+        excerpt: None,
+        origin: context.origin.clone(),
+        labels: labels(decoy),
+    }
+}
+
+/// The detection that a record is which names `decoy` and cannot be decoded. It has no
+/// token and no address: its incident is that of the decoy and the source.
+pub(super) fn undecodable(
+    record: &[u8],
+    excerpt: Option<String>,
+    decoy: &Decoy,
+    context: &Context<'_>,
+) -> Detection {
+    let technique = Technique::Undecodable;
+    let request_id = RequestId::of(&[cluster(context), b"undecodable", record]);
+    Detection {
+        detection_id: detection_id(request_id, None, Some(decoy)),
+        request_id,
+        incident_key: IncidentKey::of(&[
+            cluster(context),
+            decoy.name.as_bytes(),
+            b"undecodable",
+            context.origin.source.as_bytes(),
+        ]),
+        class: Class::Detect,
+        technique,
+        severity: severity(technique, Some(decoy)),
+        decoy: Some(decoy.name.clone()),
+        cluster: context.cluster.cloned(),
+        time: context.arrival,
+        stage_time: None,
+        actor: Actor::default(),
+        token: Token {
+            kind: TokenKind::Other,
+            id: None,
+        },
+        source_ip: None,
+        claimed_ips: Vec::new(),
+        user_agent: None,
+        tool: Tool::Unknown,
+        issued_credential_id: None,
+        request: Request::default(),
+        granted: false,
+        excerpt,
+        origin: context.origin.clone(),
+        labels: decoy.labels.clone(),
+    }
+}
+
+/// The client may choose the auditID, so it alone does not tell requests apart. Where
+/// nothing does, the record's own bytes do.
+fn request_id(event: &Event<'_>, record: &[u8], context: &Context<'_>) -> RequestId {
+    let bytes = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
+    let is_nameless = event.audit_id.is_none() && event.received.is_none();
+    let peer = event.source_ips.last().copied();
+    RequestId::of(&[
+        cluster(context),
+        &bytes(event.audit_id),
+        &bytes(event.received),
+        &bytes(event.user.username),
+        &bytes(event.verb),
+        &bytes(event.request_uri),
+        &bytes(peer),
+        if is_nameless { record } else { &[] },
+    ])
+}
+
+fn detection_id(request_id: RequestId, stage: Option<&str>, decoy: Option<&Decoy>) -> DetectionId {
+    DetectionId::of(&[
+        &request_id.to_bytes(),
+        stage.unwrap_or_default().as_bytes(),
+        decoy_name(decoy),
+    ])
+}
+
+/// credential-id, else the legacy token's Secret, else the ServiceAccount. For techniques
+/// other than token use the actor stands in its place: credential-id, else the user.
+fn token_id<'v>(event: &Event<'v>, technique: Technique) -> Option<&'v str> {
+    let legacy_secret = event
+        .annotations
+        .legacy_secret
+        .filter(|_| technique == Technique::TokenUse);
+    event
+        .user
+        .credential_id
+        .or(legacy_secret)
+        .or(event.user.username)
+}
+
+fn token_kind(event: &Event<'_>) -> TokenKind {
+    let Annotations {
+        legacy_token,
+        legacy_secret,
+        ..
+    } = event.annotations;
+    match event.user.credential_id {
+        Some(credential) if credential.starts_with("JTI=") => TokenKind::Bound,
+        Some(credential) if credential.starts_with("X509") => TokenKind::Certificate,
+        None if legacy_token.is_some() || legacy_secret.is_some() => TokenKind::Legacy,
+        _ => TokenKind::Other,
+    }
+}
+
+fn actor(event: &Event<'_>) -> Actor {
+    let user = &event.user;
+    Actor {
+        username: user.username.map(name),
+        uid: user.uid.map(name),
+        groups: user.groups.iter().copied().take(LIST).map(name).collect(),
+        impersonated: event.impersonated.map(name),
+        credential_id: user.credential_id.map(name),
+        pod: user.pod_name.map(name),
+        node: user.node_name.map(name),
+    }
+}
+
+fn request(event: &Event<'_>) -> Request {
+    let object = &event.object;
+    Request {
+        audit_id: event.audit_id.map(|id| cut(id, AUDIT_ID)),
+        stage: event.stage.map(name),
+        verb: event.verb.map(name),
+        uri: event.request_uri.map(|uri| redacted(uri, URI)),
+        resource: object.resource.map(name),
+        subresource: object.subresource.map(name),
+        namespace: object.namespace.map(name),
+        name: object.name.map(name),
+        code: event.code,
+        decision: event.annotations.decision.map(name),
+    }
+}
+
+/// Whether the request succeeded on more than every ServiceAccount may do: discovery,
+/// version, health and reviews of itself.
+fn is_granted(event: &Event<'_>) -> bool {
+    let succeeded = event.code.is_some_and(|code| code < 400);
+    succeeded
+        && match event.object.resource {
+            Some(resource) => !matches!(
+                resource,
+                "selfsubjectaccessreviews" | "selfsubjectrulesreviews" | "selfsubjectreviews"
+            ),
+            None => !event.request_uri.is_some_and(is_open_to_all),
+        }
+}
+
+/// Paths that the built-in roles `system:discovery`, `system:public-info-viewer` and
+/// `system:service-account-issuer-discovery` open to every ServiceAccount.
+fn is_open_to_all(uri: &str) -> bool {
+    let path = uri::path(uri);
+    let segments = uri::resolved_segments(&path);
+    matches!(
+        segments.first().copied(),
+        None | Some(
+            "api"
+                | "apis"
+                | "openapi"
+                | "openid"
+                | ".well-known"
+                | "version"
+                | "healthz"
+                | "livez"
+                | "readyz"
+        )
+    )
+}
+
+fn severity(technique: Technique, decoy: Option<&Decoy>) -> Severity {
+    let floor = decoy.map_or(Severity::Low, |decoy| decoy.floor);
+    technique.severity().max(floor)
+}
+
+fn labels(decoy: Option<&Decoy>) -> Arc<BTreeMap<String, String>> {
+    decoy.map(|decoy| decoy.labels.clone()).unwrap_or_default()
+}
+
+fn cluster<'c>(context: &Context<'c>) -> &'c [u8] {
+    context
+        .cluster
+        .map(|cluster| cluster.as_bytes())
+        .unwrap_or_default()
+}
+
+fn decoy_name(decoy: Option<&Decoy>) -> &[u8] {
+    decoy.map_or(&[], |decoy| decoy.name.as_bytes())
+}
+
+fn name(text: &str) -> String {
+    redacted(text, NAME)
+}

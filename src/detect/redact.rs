@@ -1,0 +1,76 @@
+//! Text of an event that may be shown: cut, and without what looks like a token.
+
+/// A run of token characters of this length or more is taken for a token. A UUID has 36
+/// characters, a JWT hundreds.
+const TOKEN_LENGTH: usize = 100;
+
+/// `text` without tokens, cut to `max` characters with `…` at the end if it is longer.
+pub(super) fn redacted(text: &str, max: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(max));
+    for run in text.split_inclusive(|character: char| !is_token_character(character)) {
+        let token = run.trim_end_matches(|character: char| !is_token_character(character));
+        if looks_like_token(token) {
+            shown.push_str("[redacted]");
+            shown.push_str(&run[token.len()..]);
+        } else {
+            shown.push_str(run);
+        }
+        if shown.len() > 4 * max {
+            break;
+        }
+    }
+    cut(&shown, max)
+}
+
+/// `text` cut to `max` characters, with `…` at the end if it is longer.
+pub(super) fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn is_token_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '+' | '=')
+}
+
+/// A JWT begins with `eyJ`, which is `{"` in base64; other tokens are long and have
+/// upper-case letters, which names have not.
+fn looks_like_token(run: &str) -> bool {
+    let is_jwt = run
+        .match_indices("eyJ")
+        .any(|(at, _)| run[at..].len() >= 20);
+    let has_upper = run.bytes().any(|byte| byte.is_ascii_uppercase());
+    is_jwt || (run.len() >= TOKEN_LENGTH && has_upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_left_out_and_names_are_kept() {
+        let jwt = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2ln";
+        assert_eq!(
+            redacted(&format!("/x?token={jwt}&a=b"), 99),
+            "/x?[redacted]&a=b"
+        );
+        let name = "a".repeat(250);
+        assert_eq!(redacted(&format!("get {name}"), 999), format!("get {name}"));
+        assert_eq!(redacted(&"A1".repeat(60), 99), "[redacted]");
+        assert_eq!(
+            redacted("JTI=5a9dc2ea-d68c-45af-9328-14ac0d52aee9", 99),
+            "JTI=5a9dc2ea-d68c-45af-9328-14ac0d52aee9"
+        );
+        assert_eq!(redacted("abc", 2), "ab…");
+    }
+
+    proptest! {
+        #[test]
+        fn the_length_is_bounded(text in "\\PC*", max in 0_usize..50) {
+            prop_assert!(redacted(&text, max).chars().count() <= max + 1);
+        }
+    }
+}

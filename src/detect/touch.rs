@@ -1,0 +1,215 @@
+//! Which technique an event is, if it touches a decoy at all.
+
+use super::{
+    Technique,
+    body::{grants_role, reviews_token, runs_as},
+    decoy::Decoy,
+    kubelet::{KubeletPath, kubelet_path},
+};
+use crate::audit::{Event, uri};
+
+/// Whether an event is one technique against one decoy.
+type Check = fn(&Event<'_>, &Decoy) -> bool;
+
+/// The techniques that name a decoy, in the order of precedence: the first that holds counts.
+const CHECKS: [(Technique, Check); 12] = [
+    (Technique::TokenUse, is_token_use),
+    (Technique::Impersonation, is_impersonation),
+    (Technique::TokenReview, reviews_token),
+    (Technique::TokenRequest, is_token_request),
+    (Technique::PrivilegeGrant, grants_role),
+    (Technique::ImpersonationDenied, is_impersonation_denied),
+    (Technique::PodExec, is_pod_exec),
+    (Technique::PodAsDecoy, runs_as),
+    (Technique::Tamper, is_tamper),
+    (Technique::SecretRead, is_secret_read),
+    (Technique::Recon, is_recon),
+    (Technique::NamespaceTouch, is_namespace_touch),
+];
+
+/// How `event` touches `decoy`.
+pub(super) fn technique(event: &Event<'_>, decoy: &Decoy) -> Option<Technique> {
+    CHECKS
+        .iter()
+        .find(|(_, holds)| holds(event, decoy))
+        .map(|(technique, _)| *technique)
+}
+
+/// Whether somebody was refused to impersonate a ServiceAccount that the API server did
+/// not write down, as from Kubernetes 1.37 on.
+pub(super) fn is_impersonation_unnamed(event: &Event<'_>) -> bool {
+    event.code == Some(403)
+        && event
+            .message
+            .is_some_and(|message| message.contains("cannot impersonate-on:serviceaccount"))
+}
+
+fn is_token_use(event: &Event<'_>, decoy: &Decoy) -> bool {
+    event.user.username == Some(&decoy.user)
+}
+
+fn is_impersonation(event: &Event<'_>, decoy: &Decoy) -> bool {
+    event.impersonated == Some(&decoy.user)
+}
+
+fn is_token_request(event: &Event<'_>, decoy: &Decoy) -> bool {
+    event.verb == Some("create")
+        && event.object.subresource == Some("token")
+        && targets(
+            event,
+            "serviceaccounts",
+            |name| name == decoy.service_account,
+            decoy,
+        )
+}
+
+/// Up to Kubernetes 1.36, and with group or extra impersonation later too, the message
+/// of the refusal names the ServiceAccount:
+/// `serviceaccounts "NAME" is forbidden: User … cannot impersonate … in the namespace "NS"`.
+fn is_impersonation_denied(event: &Event<'_>, decoy: &Decoy) -> bool {
+    let Some(message) = event.message.filter(|_| event.code == Some(403)) else {
+        return false;
+    };
+    let names_it = |kind: &str| {
+        message
+            .strip_prefix(kind)
+            .and_then(|rest| rest.strip_prefix(" \""))
+            .and_then(|rest| rest.strip_prefix(decoy.service_account.as_str()))
+            .is_some_and(|rest| rest.starts_with("\" is forbidden: "))
+    };
+    message.contains("cannot impersonate")
+        && (names_it("serviceaccounts") || names_it("serviceaccounts.authentication.k8s.io"))
+        && message
+            .rsplit_once("in the namespace \"")
+            .and_then(|(_, rest)| rest.split('"').next())
+            == Some(&decoy.namespace)
+}
+
+fn is_pod_exec(event: &Event<'_>, decoy: &Decoy) -> bool {
+    if let Some(KubeletPath::Command { namespace, pod }) = kubelet_path(event).as_ref() {
+        return *namespace == decoy.namespace && decoy.is_pod(pod);
+    }
+    match event.object.subresource {
+        Some("exec" | "attach" | "portforward" | "ephemeralcontainers") => {
+            targets(event, "pods", |name| decoy.is_pod(name), decoy)
+        }
+        Some("proxy") => targets(
+            event,
+            "pods",
+            |name| decoy.is_pod(proxied_name(name)),
+            decoy,
+        ),
+        _ => false,
+    }
+}
+
+/// The NAME of `[scheme:]NAME[:port]`; two parts are NAME and port.
+fn proxied_name(name: &str) -> &str {
+    let mut parts = name.split(':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (_, Some(middle), Some(_)) => middle,
+        (first, ..) => first.unwrap_or(name),
+    }
+}
+
+fn is_tamper(event: &Event<'_>, decoy: &Decoy) -> bool {
+    if !is_write(event) {
+        return false;
+    }
+    let clears = event.verb == Some("deletecollection")
+        && event.object.name.is_none()
+        && decoy.holds(&event.object)
+        && matches!(
+            event.object.resource,
+            Some("secrets" | "serviceaccounts" | "pods")
+        );
+    clears
+        || targets(
+            event,
+            "serviceaccounts",
+            |name| name == decoy.service_account,
+            decoy,
+        )
+        || targets(event, "secrets", |name| decoy.is_secret(name), decoy)
+        || targets(event, "pods", |name| decoy.is_pod(name), decoy)
+        || is_namespace_object(event, decoy)
+}
+
+fn is_secret_read(event: &Event<'_>, decoy: &Decoy) -> bool {
+    is_read(event)
+        && (targets(event, "secrets", |name| decoy.is_secret(name), decoy)
+            || decoy.whole_namespace
+                && is_core(event, "secrets")
+                && (decoy.holds(&event.object) || selects_namespace(event, decoy)))
+}
+
+fn is_recon(event: &Event<'_>, decoy: &Decoy) -> bool {
+    if let Some(KubeletPath::Logs { namespace, pod }) = kubelet_path(event).as_ref() {
+        return *namespace == decoy.namespace && decoy.is_pod(pod);
+    }
+    is_read(event)
+        && (targets(
+            event,
+            "serviceaccounts",
+            |name| name == decoy.service_account,
+            decoy,
+        ) || targets(event, "pods", |name| decoy.is_pod(name), decoy)
+            || decoy.whole_namespace && is_namespace_object(event, decoy))
+}
+
+fn is_namespace_touch(event: &Event<'_>, decoy: &Decoy) -> bool {
+    decoy.whole_namespace
+        && (decoy.holds(&event.object)
+            || is_namespace_object(event, decoy)
+            || selects_namespace(event, decoy)
+            || kubelet_path(event).is_some_and(|path| path.namespace() == decoy.namespace))
+}
+
+fn is_write(event: &Event<'_>) -> bool {
+    matches!(
+        event.verb,
+        Some("create" | "update" | "patch" | "delete" | "deletecollection")
+    )
+}
+
+fn is_read(event: &Event<'_>) -> bool {
+    matches!(event.verb, Some("get" | "list" | "watch"))
+}
+
+/// Whether the event is about the core group's `resource`: another group may have one
+/// of the same name.
+fn is_core(event: &Event<'_>, resource: &str) -> bool {
+    event.object.resource == Some(resource) && event.object.api_group.is_none()
+}
+
+/// Whether the event is about an object in the decoy's namespace whose name `is_name`
+/// knows. With a field selector on the name the API server puts that name into the
+/// event, but no namespace if the list goes over all of them.
+fn targets(
+    event: &Event<'_>,
+    resource: &str,
+    is_name: impl Fn(&str) -> bool,
+    decoy: &Decoy,
+) -> bool {
+    let name = event.object.name.or_else(|| super::body::new_name(event));
+    is_core(event, resource)
+        && name.is_some_and(is_name)
+        && match event.object.namespace {
+            Some(namespace) => namespace == decoy.namespace,
+            None => selected_namespace(event).is_none_or(|selected| selected == decoy.namespace),
+        }
+}
+
+fn is_namespace_object(event: &Event<'_>, decoy: &Decoy) -> bool {
+    let name = event.object.name.or_else(|| super::body::new_name(event));
+    is_core(event, "namespaces") && name == Some(&decoy.namespace)
+}
+
+fn selected_namespace(event: &Event<'_>) -> Option<String> {
+    uri::field_selector(event.request_uri?, "metadata.namespace")
+}
+
+fn selects_namespace(event: &Event<'_>, decoy: &Decoy) -> bool {
+    event.object.namespace.is_none()
+        && selected_namespace(event).is_some_and(|selected| selected == decoy.namespace)
+}

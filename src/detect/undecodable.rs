@@ -1,0 +1,150 @@
+//! Records that name a decoy and cannot be decoded. Clouds and shippers do cut events;
+//! an attacker may try to have one cut. They are detections all the same.
+
+use memchr::memmem;
+
+use super::{decoy::Decoy, redact::redacted};
+use crate::{
+    audit::uri::percent_decoded,
+    record::{MAX_LAYERS, escape::unescaped},
+};
+
+/// Keys and values that only an audit event has, each behind a quote: prose and
+/// baitline's own text alerts, whose quotes are single, do not have them.
+const MARKS: [&str; 5] = [
+    "\"audit.k8s.io",
+    "\"auditID",
+    "\"requestReceivedTimestamp",
+    "\"stageTimestamp",
+    "\"protoPayload",
+];
+
+/// Where bodies begin, which hold tokens and Secrets.
+const BODIES: [&str; 2] = ["\"requestObject", "\"responseObject"];
+
+/// Characters of an excerpt.
+const EXCERPT: usize = 400;
+
+/// How baitline's own JSON lines begin; a cut one is no audit event.
+const OWN: [&str; 2] = ["{\"type\":\"alert\"", "{\"type\":\"detection\""];
+
+/// Text that could not be decoded, with its escapes undone as far as they can be.
+pub(super) struct BrokenText {
+    plain: String,
+    decoded: Option<String>,
+}
+
+impl BrokenText {
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut plain = String::from_utf8_lossy(bytes).into_owned();
+        for _ in 0..=MAX_LAYERS {
+            if !plain.contains('\\') {
+                break;
+            }
+            plain = unescaped(&plain);
+        }
+        let decoded = plain
+            .contains('%')
+            .then(|| percent_decoded(&plain).into_owned());
+        Self { plain, decoded }
+    }
+
+    /// Whether it was an audit event, before whatever happened to it.
+    pub fn bears_mark(&self) -> bool {
+        let start = self.plain.trim_start();
+        !OWN.iter().any(|own| start.starts_with(own))
+            && MARKS.iter().any(|mark| self.plain.contains(mark))
+    }
+
+    /// What of the decoy it names.
+    pub fn names(&self, decoy: &Decoy) -> Names {
+        let holds = |name: &str| {
+            holds_name(&self.plain, name)
+                || self
+                    .decoded
+                    .as_deref()
+                    .is_some_and(|text| holds_name(text, name))
+        };
+        let namespace = holds(&decoy.namespace);
+        Names {
+            user: namespace && holds(&decoy.user),
+            namespace,
+            object: holds(&decoy.service_account)
+                || decoy.secret.as_deref().is_some_and(holds)
+                || decoy
+                    .pod
+                    .as_ref()
+                    .is_some_and(|pod| holds_literal(&self.plain, pod.as_str())),
+        }
+    }
+
+    /// The beginning, if it is known to come before any body. Long runs without a break,
+    /// such as tokens, are left out.
+    pub fn excerpt(&self) -> Option<String> {
+        let end = BODIES
+            .iter()
+            .filter_map(|body| self.plain.find(body))
+            .min()
+            .unwrap_or(self.plain.len());
+        let head = &self.plain[..end];
+        let is_event_start =
+            head.trim_start().starts_with('{') && MARKS.iter().any(|mark| head.contains(mark));
+        is_event_start.then(|| redacted(head, EXCERPT))
+    }
+}
+
+/// Which of a decoy's names stand in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    user: bool,
+    namespace: bool,
+    object: bool,
+}
+
+impl Names {
+    /// The full user name; the namespace together with the ServiceAccount, the Secret or
+    /// the pod; or, where the whole namespace is bait, the namespace alone.
+    pub fn name_decoy(self, decoy: &Decoy) -> bool {
+        self.user || self.namespace && (self.object || decoy.whole_namespace)
+    }
+
+    /// What this and another part of the same record name together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            user: self.user || other.user,
+            namespace: self.namespace || other.namespace,
+            object: self.object || other.object,
+        }
+    }
+}
+
+/// Whether `name` stands in `text` as a whole name, not as a part of a longer one.
+fn holds_name(text: &str, name: &str) -> bool {
+    memmem::find_iter(text.as_bytes(), name).any(|at| {
+        let before = text.as_bytes()[..at].last();
+        let after = &text.as_bytes()[at + name.len()..];
+        !before.is_some_and(|byte| is_name_byte(*byte)) && !continues_name(after)
+    })
+}
+
+/// A pod's glob stands for many names: any of its literal beginnings will do.
+fn holds_literal(text: &str, glob: &str) -> bool {
+    let literal = glob.split(['*', '?', '[']).next().unwrap_or_default();
+    if literal.len() == glob.len() {
+        holds_name(text, glob)
+    } else {
+        literal.is_empty() || text.contains(literal)
+    }
+}
+
+fn continues_name(after: &[u8]) -> bool {
+    match after {
+        [b'.', next, ..] => is_name_byte(*next),
+        [next, ..] => is_name_byte(*next),
+        [] => false,
+    }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
+}
