@@ -1,16 +1,14 @@
 //! Every labelled request of the recordings is found, with its technique and class, and
 //! nothing else is.
 
-mod recordings;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::recordings::{Key, Label, decoy, labels, recording};
 use baitline::{
     detect::{Class, Config, Detection, Detector, Technique},
     source::{Block, Shape},
 };
 use jiff::Timestamp;
-use recordings::{Key, Label, decoy, labels, recording};
 use serde_json::Value;
 
 fn detect(bytes: &[u8], whole_namespace: bool) -> Vec<Detection> {

@@ -1,0 +1,5 @@
+//! What baitline promises, tested from outside.
+
+mod recall;
+mod recordings;
+mod soundness;
