@@ -3,8 +3,6 @@
 
 use std::sync::LazyLock;
 
-use std::sync::LazyLock;
-
 use crate::recordings::{decoy, recording};
 use baitline::{
     detect::{Config, Detection, Detector, Technique},
@@ -13,8 +11,6 @@ use baitline::{
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-static RECORDED: LazyLock<Vec<u8>> = LazyLock::new(|| recording("metadata", "audit.ndjson.gz"));
 
 static RECORDED: LazyLock<Vec<u8>> = LazyLock::new(|| recording("metadata", "audit.ndjson.gz"));
 
