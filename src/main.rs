@@ -1,1 +1,7 @@
-fn main() {}
+//! baitline, the program. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    baitline::cli::main()
+}

@@ -1,0 +1,83 @@
+//! The command line: one file a verb, each of which parses, calls the library and prints.
+
+mod run;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::telemetry::{LogFormat, start_log};
+
+/// Ran and failed.
+const FAILED: u8 = 1;
+/// The configuration or the command line is wrong (`EX_CONFIG`).
+const BAD_CONFIGURATION: u8 = 78;
+
+/// The tripwire for stolen Kubernetes tokens.
+///
+/// Reads Kubernetes audit events from any log pipeline and alerts the moment a decoy
+/// ServiceAccount is touched.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Say less on standard error: -q errors only, -qq nothing
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, conflicts_with = "verbose")]
+    quiet: u8,
+    /// Say more on standard error: -v debug, -vv trace
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// How the log is written
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Watch: read the sources and alert until they end
+    Run(run::Arguments),
+    /// Check a configuration and tell all its faults
+    Validate(validate::Arguments),
+}
+
+/// Does what the command line says. Exit codes: 0 fine, 1 ran and failed, 78 configuration.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody is left to be told where even that cannot be printed.
+            let _ = error.print();
+            return match error.use_stderr() {
+                true => BAD_CONFIGURATION.into(),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
+    start_log(
+        arguments.log_format,
+        level(arguments.quiet, arguments.verbose),
+    );
+    match arguments.verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Validate(arguments) => validate::run(&arguments),
+    }
+}
+
+fn level(quiet: u8, verbose: u8) -> LevelFilter {
+    match (quiet, verbose) {
+        (0, 0) => LevelFilter::INFO,
+        (0, 1) => LevelFilter::DEBUG,
+        (0, _) => LevelFilter::TRACE,
+        (1, _) => LevelFilter::ERROR,
+        _ => LevelFilter::OFF,
+    }
+}
+
+/// Writes lines to standard error; a closed one is no fault.
+fn tell(lines: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{lines}");
+}

@@ -1,0 +1,158 @@
+//! `baitline run`: the live tripwire.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::{BAD_CONFIGURATION, FAILED, tell};
+use crate::{
+    config::{self, Faults, Format, Loaded, Pipeline, Text},
+    topology,
+};
+
+/// The decoy of the examples, watched where none is named.
+const EXAMPLE_DECOY: (&str, &str) = ("honeypot/backup-sa", "file-backup");
+
+/// Without `--config`: reads standard input, shows alerts on standard output, appends
+/// them to `alert.txt`, and sends them to Slack if SLACK_WEBHOOK_URL is set.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A file, or a directory of files, in YAML, TOML or JSON; several are merged
+    #[arg(short, long, value_name = "PATH")]
+    config: Vec<PathBuf>,
+    /// A decoy to watch in place of honeypot/backup-sa; its Secret is taken to be NAME-token
+    #[arg(
+        short,
+        long,
+        value_name = "NAMESPACE/NAME",
+        conflicts_with = "config"
+    )]
+    decoy: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match load(arguments) {
+        Err(faults) => {
+            tell(faults);
+            BAD_CONFIGURATION.into()
+        }
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                warn!("{warning}");
+            }
+            watch(loaded.pipeline)
+        }
+    }
+}
+
+fn watch(pipeline: Pipeline) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!("cannot start: {error}");
+            return FAILED.into();
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(heed_signals(shutdown.clone()));
+        topology::run(pipeline, shutdown).await
+    });
+    // A thread may still hang in a write to a terminal that nobody reads.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(outcome) if outcome.failures.is_empty() => ExitCode::SUCCESS,
+        Ok(_) => FAILED.into(),
+        Err(error) => {
+            error!("cannot start: {error}");
+            FAILED.into()
+        }
+    }
+}
+
+/// The first SIGINT or SIGTERM drains, the second leaves at once.
+async fn heed_signals(shutdown: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        warn!("signals cannot be heard: a stop will not drain");
+        return;
+    };
+    for is_first in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if is_first {
+            shutdown.cancel();
+        }
+    }
+    error!("told to stop a second time: leaving at once");
+    std::process::exit(FAILED.into());
+}
+
+fn load(arguments: &Arguments) -> Result<Loaded, Faults> {
+    let env = |name: &str| std::env::var(name).ok();
+    if !arguments.config.is_empty() {
+        return config::load(&arguments.config, &env);
+    }
+    let has_slack = env("SLACK_WEBHOOK_URL").is_some_and(|url| !url.is_empty());
+    let text = Text {
+        name: if arguments.decoy.is_empty() {
+            "the built-in configuration"
+        } else {
+            "--decoy"
+        }
+        .into(),
+        format: Format::Json,
+        content: built_in(&arguments.decoy, has_slack).to_string(),
+    };
+    config::parse(&[text], &env)
+}
+
+/// What runs where no configuration is given.
+fn built_in(names: &[String], has_slack: bool) -> Value {
+    let decoys: Vec<Value> = if names.is_empty() {
+        let (name, pod) = EXAMPLE_DECOY;
+        let mut decoy = decoy(name);
+        decoy["pod"] = pod.into();
+        vec![decoy]
+    } else {
+        names.iter().map(|name| decoy(name)).collect()
+    };
+    let mut configuration = json!({
+        "decoys": decoys,
+        "sources": {"audit": {"type": "stdin"}},
+        "transforms": {
+            "detections": {"type": "detect", "inputs": ["audit"]},
+            "incidents": {"type": "dedupe", "inputs": ["detections"]},
+        },
+        "sinks": {
+            "terminal": {"type": "console", "inputs": ["incidents"]},
+            "alert_txt": {"type": "file", "inputs": ["incidents"], "path": "alert.txt"},
+        },
+    });
+    if has_slack {
+        configuration["sinks"]["slack"] = json!({
+            "type": "slack", "inputs": ["incidents"], "webhook_url": "${SLACK_WEBHOOK_URL}",
+        });
+    }
+    configuration
+}
+
+fn decoy(name: &str) -> Value {
+    let literal = name.replace('$', "$$");
+    let mut decoy = json!({"service_account": literal});
+    if let Some((_, service_account)) = literal.split_once('/') {
+        decoy["secret"] = format!("{service_account}-token").into();
+    }
+    decoy
+}
