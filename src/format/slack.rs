@@ -3,7 +3,7 @@
 //! What an attacker can have written stands only in `plain_text` and in the text
 //! elements of `rich_text`, where Slack parses nothing. The one link is a label of the
 //! configuration. Slack's limits hold by construction: 50 blocks, 150 characters in a
-//! header, 3,000 in a section, 10 fields of 2,000, and [`PAYLOAD`] in all.
+//! header, 3,000 in a section, 10 fields of 2,000, and 13,000 in the whole body.
 
 use serde_json::{Value, json};
 
