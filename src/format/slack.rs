@@ -21,6 +21,8 @@ use crate::{
 const PAYLOAD: usize = 13_000;
 /// What is kept free of it for the last block, the notification line and the frame around all.
 const RESERVE: usize = 2_000;
+/// Characters of the header: Slack takes 150 and may count an emoji as two.
+const HEADER: usize = 148;
 /// Characters of the notification line.
 const FALLBACK: usize = 700;
 
@@ -49,7 +51,7 @@ pub fn alert(alert: &Alert) -> String {
         .map(field)
         .collect();
     let mut blocks = vec![
-        json!({ "type": "header", "text": plain(&visible(&header, 150)) }),
+        json!({ "type": "header", "text": plain(&visible(&header, HEADER)) }),
         json!({ "type": "section", "text": plain(&title) }),
         json!({ "type": "section", "fields": fields }),
     ];

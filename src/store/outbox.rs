@@ -40,12 +40,13 @@ pub struct Writer {
 impl Writer {
     /// Adds `message`. When the outbox is full:
     ///
-    /// - with `block` it waits. A detection waits until fewer than `max_events` messages
-    ///   are held; an alert waits for other alerts only, so that detections cannot hold
-    ///   it up, and for as long as alerts pile up on a full box of detections up to twice
-    ///   `max_events` are held.
-    /// - with `drop_newest` the newest waiting detection gives way to an alert; where there
-    ///   is none, and for a detection, the message itself is dropped and counted.
+    /// - with `block` it waits: a detection until fewer than `max_events` messages are
+    ///   held, an alert for other alerts only;
+    /// - with `drop_newest` the newest waiting detection gives way to an alert. A detection,
+    ///   and an alert that finds `max_events` alerts, is dropped and counted.
+    ///
+    /// So no detection ever stands in the way of an alert; while alerts pile up on a box
+    /// full of detections, up to twice `max_events` messages are held.
     ///
     /// A message for an outbox that is closed, or whose reader is gone, is dropped and counted.
     pub async fn push(&self, message: Message) {
@@ -187,20 +188,23 @@ impl State {
         }
         let waiting = self.waiting();
         let most = config.max_events as u64;
-        match (config.when_full, message) {
-            (WhenFull::Block, Message::Alert(_)) if waiting.alerts >= most => return false,
-            (WhenFull::Block, Message::Detection(_)) if waiting.total() >= most => return false,
-            (WhenFull::DropNewest, _) if waiting.total() >= most => {
-                let gives_way = match message {
-                    Message::Alert(_) => self.detections.pop_back(),
-                    Message::Detection(_) => None,
-                };
-                self.dropped.add(gives_way.as_ref().unwrap_or(message));
-                if gives_way.is_none() {
-                    return true;
-                }
+        let no_room = match message {
+            // Detections, even those that a sink has in hand, never stand in an alert's way.
+            Message::Alert(_) => waiting.alerts >= most,
+            Message::Detection(_) => waiting.total() >= most,
+        };
+        if no_room {
+            match config.when_full {
+                WhenFull::Block => return false,
+                WhenFull::DropNewest => self.dropped.add(message),
             }
-            _ => {}
+            return true;
+        }
+        if config.when_full == WhenFull::DropNewest
+            && waiting.total() >= most
+            && let Some(newest) = self.detections.pop_back()
+        {
+            self.dropped.add(&newest);
         }
         match message {
             Message::Alert(_) => self.alerts.push_back(message.clone()),
@@ -340,6 +344,23 @@ mod tests {
         assert_eq!(reader.next().await, Some(alert(1)));
         assert_eq!(reader.next().await, Some(alert(2)));
         assert_eq!(reader.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn detections_in_hand_cost_no_alert() {
+        let (writer, mut reader) = with(1, WhenFull::DropNewest);
+        writer.push(detection(1)).await;
+        reader.next().await;
+        writer.push(alert(1)).await;
+        writer.push(alert(2)).await;
+        assert_eq!(reader.next().await, Some(alert(1)));
+        assert_eq!(
+            writer.dropped(),
+            Tally {
+                alerts: 1,
+                detections: 0
+            }
+        );
     }
 
     #[tokio::test]
