@@ -1,1 +1,16 @@
-//! format
+//! Alerts and detections as somebody reads them. Pure: no IO, no clock.
+//!
+//! User agents, URIs, names and messages are the attacker's text. Each format makes
+//! them harmless for the place where they are shown: [`text`] for a terminal or a file,
+//! [`json`] for machines and for terminals all the same, [`slack`] for Slack.
+
+mod amounts;
+#[cfg(test)]
+pub(crate) mod example;
+mod facts;
+pub mod json;
+mod neutralise;
+pub mod slack;
+pub mod text;
+
+pub use neutralise::visible;

@@ -1,10 +1,34 @@
 //! Deliver what the outbox holds, each sink at its own pace.
+//!
+//! Every sink is one function, `run(config, delivery)`, to be spawned as a task. It
+//! delivers until its outbox is closed and empty, or until it is told to give up, and
+//! reports what it could not deliver. No sink waits for another: what may block runs on
+//! a thread of its own.
 
-use crate::audit::words;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::{
+    audit::words,
+    format::{
+        json,
+        text::{self, Style},
+    },
+    store::{Message, Reader, Tally},
+};
+
+mod answer;
+mod backoff;
 pub mod console;
 pub mod file;
+mod lines;
 pub mod slack;
+mod webhook;
 
 /// How a message is written (`encoding.codec`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,3 +40,176 @@ pub enum Codec {
 }
 
 words!(Codec { Text = "text", Json = "json" });
+
+impl Codec {
+    /// Appends `message` to `out`, as whole lines.
+    fn encode(self, message: &Message, style: Style, out: &mut Vec<u8>) {
+        match (self, message) {
+            (Self::Text, Message::Alert(alert)) => out.extend(text::alert(alert, style).bytes()),
+            (Self::Text, Message::Detection(detection)) => {
+                out.extend(text::detection(detection, style).bytes());
+            }
+            (Self::Json, Message::Alert(alert)) => json::alert(alert, out),
+            (Self::Json, Message::Detection(detection)) => json::detection(detection, out),
+        }
+    }
+}
+
+/// What every sink is given to work with.
+pub struct Delivery {
+    /// The sink's id in the configuration, for the log.
+    pub id: Arc<str>,
+    pub outbox: Reader,
+    pub counters: Arc<Counters>,
+    /// Cancelled when the time to drain is over: the sink stops where it is.
+    pub give_up: CancellationToken,
+}
+
+/// What a sink has done so far. Read it at any time.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Messages that the receiver has taken.
+    pub delivered: AtomicU64,
+    /// Messages given up: refused for good, or out of retries.
+    pub failed: AtomicU64,
+    /// Tries that were repeated.
+    pub retried: AtomicU64,
+    /// Messages that were left when the sink ended.
+    pub dropped: AtomicU64,
+}
+
+/// How a sink's work ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub id: Arc<str>,
+    pub ending: Ending,
+    /// What was not delivered. A message that was under way may have arrived all the same.
+    pub left: Tally,
+}
+
+/// Why a sink stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The outbox was closed and everything in it dealt with.
+    Drained,
+    /// The time to drain was over.
+    GaveUp,
+    /// The other end was closed, such as the pipe behind standard output. The program
+    /// may go on without this sink.
+    TargetClosed,
+    /// The sink cannot work at all, and why. Names no secret.
+    Failed(String),
+}
+
+impl Delivery {
+    /// Counts what is left, says so in the log, and reports.
+    fn end(self, ending: Ending) -> Report {
+        let Self {
+            id,
+            outbox,
+            counters,
+            ..
+        } = self;
+        let left = outbox.waiting();
+        counters.dropped.fetch_add(left.total(), Relaxed);
+        match &ending {
+            Ending::Drained => debug!(sink = %id, "everything is delivered"),
+            Ending::GaveUp => {
+                error!(sink = %id, "the time to deliver is over: {left} left undelivered")
+            }
+            Ending::TargetClosed => {
+                warn!(sink = %id, "the other end was closed: {left} left undelivered, and what follows is dropped");
+            }
+            Ending::Failed(reason) => {
+                error!(sink = %id, "cannot work: {reason}; {left} left undelivered, and what follows is dropped");
+            }
+        }
+        Report { id, ending, left }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{
+        io,
+        sync::{Mutex, MutexGuard},
+        time::Duration,
+    };
+
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+    use crate::{
+        format::example,
+        store::{BufferConfig, WhenFull, Writer, outbox},
+    };
+
+    /// Longer than anything may take that a test waits for.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+    pub(crate) const BUFFER: BufferConfig = BufferConfig {
+        max_events: 100,
+        when_full: WhenFull::Block,
+    };
+
+    /// What a sink needs, and the test's ends of it.
+    pub(crate) fn delivery() -> (Writer, Arc<Counters>, CancellationToken, Delivery) {
+        let (writer, reader) = outbox(BUFFER);
+        let counters = Arc::new(Counters::default());
+        let give_up = CancellationToken::new();
+        let delivery = Delivery {
+            id: "under_test".into(),
+            outbox: reader,
+            counters: Arc::clone(&counters),
+            give_up: give_up.clone(),
+        };
+        (writer, counters, give_up, delivery)
+    }
+
+    /// An alert that can be told from others by its title.
+    pub(crate) fn alert(title: &str) -> Message {
+        let mut alert = example::opened();
+        alert.title = title.into();
+        Message::Alert(Arc::new(alert))
+    }
+
+    pub(crate) fn detection() -> Message {
+        Message::Detection(Arc::new(example::detection()))
+    }
+
+    /// Everything that is logged on this thread, from now until it is dropped.
+    #[derive(Clone, Default)]
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        pub(crate) fn capture() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let target = log.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(move || target.clone())
+                .finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        }
+
+        fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+            self.0.lock().unwrap()
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.lock().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.lock().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Attacker text made harmless for the place where it is shown.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
+
+/// True for characters that a reader does not see as what they are: controls (C0, DEL,
+/// C1), line and paragraph separators, bidi controls, and everything that Unicode lets a
+/// renderer ignore (zero-width characters, variation selectors, tags, annotations).
+pub(super) fn is_hidden(char: char) -> bool {
+    if char.is_ascii() {
+        return char.is_ascii_control();
+    }
+    matches!(char,
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}' // soft hyphen
+        | '\u{34f}' // grapheme joiner
+        | '\u{61c}' // Arabic letter mark
+        | '\u{115f}'..='\u{1160}' // Hangul fillers
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' // zero width, left-to-right and right-to-left marks
+        | '\u{2028}'..='\u{202e}' // separators, embeddings and overrides
+        | '\u{2060}'..='\u{206f}' // joiners, isolates
+        | '\u{3164}' // Hangul filler
+        | '\u{fe00}'..='\u{fe0f}' // variation selectors
+        | '\u{feff}' // byte-order mark
+        | '\u{ffa0}' // Hangul filler
+        | '\u{fff0}'..='\u{fffb}' // unassigned, interlinear annotation
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' // tags, variation selectors
+    )
+}
+
+/// How one character is shown: itself, or an escape that cannot act.
+struct Visible(char);
+
+impl fmt::Display for Visible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            '\n' => f.write_str("\\n"),
+            '\r' => f.write_str("\\r"),
+            '\t' => f.write_str("\\t"),
+            hidden if is_hidden(hidden) => write!(f, "\\u{{{:x}}}", u32::from(hidden)),
+            plain => f.write_char(plain),
+        }
+    }
+}
+
+/// `text` for a terminal or a plain text file, on one line and at most `most`
+/// characters long: hidden characters as escapes such as `\u{202e}`. What is cut is
+/// followed by `…`, which counts as one of `most`.
+pub fn visible(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    cut(text, most, |char, _, out| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}", Visible(char));
+    })
+    .0
+    .into()
+}
+
+/// As [`visible`], and says how many characters were left out: `… (4200 more characters)`.
+/// The note comes on top of `most`.
+pub(super) fn visible_with_rest(text: &str, most: usize) -> String {
+    let (mut shown, left_out) = cut(text, most, |char, _, out| {
+        let _ = write!(out, "{}", Visible(char));
+    });
+    if left_out > 0 {
+        let _ = write!(shown, " ({left_out} more characters)");
+    }
+    shown
+}
+
+/// `text` for the one place where Slack may parse markup, the notification line, on one
+/// line and at most `most` characters long. Beside what [`visible`] does, entities are
+/// escaped, and whatever could be read as formatting, a mention or a link is replaced by
+/// a look-alike.
+pub(super) fn slack_markup(text: &str, most: usize) -> String {
+    cut(text, most, |char, rest, out| {
+        let _ = match char {
+            '&' => out.write_str("&amp;"),
+            '<' => out.write_str("&lt;"),
+            '>' => out.write_str("&gt;"),
+            '*' => out.write_char('∗'),
+            '_' => out.write_char('ˍ'),
+            '~' => out.write_char('∼'),
+            '`' => out.write_char('ˋ'),
+            '@' => out.write_char('＠'),
+            '#' => out.write_char('＃'),
+            '/' if rest.starts_with('/') => out.write_char('∕'),
+            // `evil.com` is a link to Slack; the dots of an IPv4 address are none.
+            '.' if !rest.starts_with(|next: char| next.is_ascii_digit()) => out.write_char('․'),
+            other => write!(out, "{}", Visible(other)),
+        };
+    })
+    .0
+}
+
+/// Writes `text` with `write`, which is given each character and what follows it, until
+/// `most` characters are written; ends with `…` if not all could be. Also gives the
+/// number of characters left out.
+fn cut(text: &str, most: usize, mut write: impl FnMut(char, &str, &mut String)) -> (String, usize) {
+    let mut out = String::with_capacity(text.len().min(most * 4));
+    let mut length = 0;
+    // What is written and read at the last place that leaves room for the `…`.
+    let (mut written, mut read) = (0, 0);
+    for (index, char) in text.char_indices() {
+        let start = out.len();
+        let rest = &text[index + char.len_utf8()..];
+        write(char, rest, &mut out);
+        length += out[start..].chars().count();
+        if length > most {
+            out.truncate(written);
+            out.push('…');
+            return (out, text[read..].chars().count());
+        }
+        if length < most {
+            (written, read) = (out.len(), index + char.len_utf8());
+        }
+    }
+    (out, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_acts_is_shown_as_what_it_is() {
+        for (hostile, shown) in [
+            ("\x1b[31mred\x1b[0m", r"\u{1b}[31mred\u{1b}[0m"),
+            ("\u{9b}31m", r"\u{9b}31m"),
+            (
+                "a\r\n  severity low\tx\0\x7f",
+                r"a\r\n  severity low\tx\u{0}\u{7f}",
+            ),
+            ("exe\u{202e}gpj.sh", r"exe\u{202e}gpj.sh"),
+            (
+                "\u{2066}\u{2069}\u{61c}\u{200f}",
+                r"\u{2066}\u{2069}\u{61c}\u{200f}",
+            ),
+            ("pay\u{200b}pal\u{feff}", r"pay\u{200b}pal\u{feff}"),
+            ("\u{2028}\u{2029}\u{85}", r"\u{2028}\u{2029}\u{85}"),
+            ("\u{e0041}\u{fff9}\u{fe0f}", r"\u{e0041}\u{fff9}\u{fe0f}"),
+            ("Grüße, 世界 🙂", "Grüße, 世界 🙂"),
+        ] {
+            assert_eq!(visible(hostile, 200), shown);
+        }
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character_or_an_escape() {
+        assert_eq!(visible("abcdef", 6), "abcdef");
+        assert_eq!(visible("abcdefg", 6), "abcde…");
+        assert_eq!(visible("ääääääää", 4), "äää…");
+        assert_eq!(visible("ab\u{202e}cdef", 8), "ab…");
+        assert_eq!(visible("abc", 0), "…");
+        assert_eq!(
+            visible_with_rest("abcdefg", 6),
+            "abcde… (2 more characters)"
+        );
+        assert_eq!(visible_with_rest("abcdef", 6), "abcdef");
+    }
+
+    #[test]
+    fn slack_sees_no_mention_link_or_markup() {
+        let shown = slack_markup("<!channel> @here *b* _i_ ~s~ `c` https://evil.com/x", 200);
+        assert_eq!(
+            shown,
+            "&lt;!channel&gt; ＠here ∗b∗ ˍiˍ ∼s∼ ˋcˋ https:∕/evil․com/x"
+        );
+        assert_eq!(
+            slack_markup("from 10.0.3.7 by a/b", 200),
+            "from 10.0.3.7 by a/b"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_comes_out_and_the_length_is_kept(text in any::<String>(), most in 1..300_usize) {
+            let shown = visible(&text, most);
+            prop_assert!(!shown.contains(is_hidden), "{shown:?}");
+            prop_assert!(shown.chars().count() <= most);
+
+            let shown = slack_markup(&text, most);
+            prop_assert!(!shown.contains(is_hidden));
+            prop_assert!(!shown.contains(['<', '>', '*', '_', '~', '`', '@', '#']) && !shown.contains("//"));
+            prop_assert!(shown.chars().count() <= most);
+        }
+
+        #[test]
+        fn hidden_characters_never_come_out(text in "[\u{0}-\u{ad}\u{2000}-\u{2070}\u{fe00}-\u{ffff}\u{e0000}-\u{e01ff}]{0,80}") {
+            prop_assert!(!visible(&text, 2000).contains(is_hidden));
+        }
+
+        #[test]
+        fn printable_ascii_is_unchanged(text in "[ -~]{0,200}") {
+            prop_assert_eq!(visible(&text, 200), text.as_str());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Alerts and detections for a person at three in the morning: one line that says what
+//! happened, then the facts. Hostile text never starts a line, so that it can forge none.
+
+use std::fmt::Write as _;
+
+use super::{
+    amounts::{clock, date},
+    facts::{self, facts},
+    neutralise::visible,
+};
+use crate::{
+    dedupe::Alert,
+    detect::{Detection, Severity},
+};
+
+/// Whether the reader is a terminal that shows colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Colour,
+}
+
+impl Style {
+    /// `text` between the escape for `attributes` (SGR parameters) and its end.
+    fn paint(self, attributes: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.into(),
+            Self::Colour => format!("\x1b[{attributes}m{text}\x1b[0m"),
+        }
+    }
+
+    fn severity(self, severity: Severity) -> String {
+        let attributes = match severity {
+            Severity::Critical => "1;97;41",
+            Severity::High => "1;91",
+            Severity::Medium => "1;93",
+            Severity::Low => "1;96",
+        };
+        self.paint(attributes, &severity.as_str().to_uppercase())
+    }
+}
+
+/// `alert` as lines of text, each ended by a newline, and an empty line after them.
+pub fn alert(alert: &Alert, style: Style) -> String {
+    let (title, place) = facts::headline(alert);
+    let mut facts = facts(alert);
+    facts.push(facts::Fact {
+        label: "incident".into(),
+        lines: vec![facts::incident(alert)],
+        shape: facts::Shape::Short,
+    });
+    let width = facts
+        .iter()
+        .map(|fact| fact.label.chars().count())
+        .max()
+        .unwrap_or(0);
+
+    let mut out = format!(
+        "{} {}: {} [{place}]\n",
+        style.severity(alert.severity),
+        alert.kind,
+        style.paint("1", &title),
+    );
+    for fact in facts {
+        let mut label = format!("{:width$}", fact.label);
+        for line in fact.lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "  {}  {line}", style.paint("2", &label));
+            label = " ".repeat(width);
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// `detection` in one line, ended by a newline.
+pub fn detection(detection: &Detection, style: Style) -> String {
+    let mut out = format!(
+        "{} {} UTC {} {}",
+        date(detection.time),
+        clock(detection.time),
+        style.severity(detection.severity),
+        style.paint("1", detection.technique.as_str()),
+    );
+    let request = &detection.request;
+    let mut tell = |lead: &str, text: Option<&str>, most: usize| {
+        if let Some(text) = text {
+            let _ = write!(out, "{lead}{}", visible(text, most));
+        }
+    };
+    tell(" of ", detection.decoy.as_deref(), 120);
+    tell(" in ", detection.cluster.as_deref(), 120);
+    tell(" by ", detection.actor.username.as_deref(), 120);
+    tell(" acting as ", detection.actor.impersonated.as_deref(), 120);
+    tell(" from ", detection.source_ip.as_deref(), 60);
+    tell(": ", request.verb.as_deref(), 60);
+    tell(" ", request.uri.as_deref(), 240);
+    tell(
+        " -> ",
+        request.code.map(|code| code.to_string()).as_deref(),
+        60,
+    );
+    tell(" with ", detection.user_agent.as_deref(), 120);
+    tell(" record: ", detection.excerpt.as_deref(), 240);
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{
+        example::{self, HOSTILE},
+        neutralise::is_hidden,
+    };
+
+    #[test]
+    fn an_incident_from_its_first_hit_to_its_end() {
+        insta::assert_snapshot!("opened", alert(&example::opened(), Style::Plain));
+        insta::assert_snapshot!("escalated", alert(&example::escalated(), Style::Plain));
+        insta::assert_snapshot!("digest", alert(&example::digest(), Style::Plain));
+        insta::assert_snapshot!("closed", alert(&example::closed(), Style::Plain));
+    }
+
+    #[test]
+    fn a_flood_and_an_undecodable_record() {
+        insta::assert_snapshot!("flood", alert(&example::flood(), Style::Plain));
+        insta::assert_snapshot!("undecodable", alert(&example::undecodable(), Style::Plain));
+    }
+
+    #[test]
+    fn a_detection_is_one_line() {
+        insta::assert_snapshot!("detection", detection(&example::detection(), Style::Plain));
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        for severity in Severity::ALL {
+            let told = Alert {
+                severity: *severity,
+                ..example::escalated()
+            };
+            let mut coloured = alert(&told, Style::Colour);
+            assert!(coloured.starts_with("\x1b[1;9"));
+            while let Some(start) = coloured.find('\x1b') {
+                let end = start + coloured[start..].find('m').unwrap();
+                coloured.replace_range(start..=end, "");
+            }
+            assert_eq!(coloured, alert(&told, Style::Plain));
+        }
+    }
+
+    #[test]
+    fn hostile_text_forges_no_line_and_no_colour() {
+        let hostile = example::hostile(HOSTILE);
+        let text = alert(&hostile, Style::Plain);
+        insta::assert_snapshot!("hostile", text);
+        assert!(!text.replace('\n', "").contains(is_hidden));
+        // One line for each of ours, whatever is in it.
+        let harmless = alert(&example::hostile("x"), Style::Plain);
+        assert_eq!(text.lines().count(), harmless.lines().count());
+        assert!(
+            !text
+                .lines()
+                .any(|line| line.trim_start().starts_with("severity"))
+        );
+
+        let line = detection(&example::hostile_detection(HOSTILE), Style::Plain);
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
+        assert!(!line.trim_end().contains(is_hidden));
+    }
+
+    #[test]
+    fn length_is_bounded_whatever_comes_in() {
+        let endless = "\u{202e}\"a".repeat(100_000);
+        let text = alert(&example::hostile(&endless), Style::Colour);
+        assert!(text.chars().count() < 20_000, "{}", text.chars().count());
+        assert!(text.lines().all(|line| line.chars().count() < 800));
+        let line = detection(&example::hostile_detection(&endless), Style::Plain);
+        assert!(line.chars().count() < 2_000);
+    }
+}

@@ -1,0 +1,133 @@
+//! A receiver of webhooks that misbehaves as it is told, on an address of this machine.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::Value;
+
+/// The secret part of the URL.
+pub(super) const SECRET: &str = "s3cr3tT0ken";
+
+/// What the receiver does with one request.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    /// Answers with this status line, these headers (each ended by CRLF) and this body.
+    Answer(&'static str, &'static str, &'static str),
+    /// As slow proxies do: a 404 page that repeats the path it was asked for.
+    NotFoundPage,
+    /// Closes the connection without an answer.
+    Close,
+    /// Reads and never answers.
+    Hang,
+    /// Answers 200 before it has read the body, and closes.
+    Hasty,
+    /// Sends the head of a 200 and then only half of the promised body.
+    TornAnswer,
+}
+
+pub(super) const OK: Reply = Reply::Answer("200 OK", "", "ok");
+
+/// Does as it is told request by request, then answers 200.
+pub(super) struct Receiver {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Request>>>,
+}
+
+/// A request that was read whole.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub head: String,
+    pub body: Value,
+}
+
+impl Receiver {
+    pub fn start(replies: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&received);
+        thread::spawn(move || {
+            let mut replies = replies.into_iter();
+            let mut hanging = Vec::new();
+            for stream in listener.incoming() {
+                let reply = replies.next().unwrap_or(OK);
+                if let Some(open) = serve(stream.unwrap(), &reply, &list) {
+                    hanging.push(open);
+                }
+            }
+        });
+        Self { address, received }
+    }
+
+    /// The webhook's URL.
+    pub fn url(&self) -> String {
+        format!("http://{}/services/T012345/{SECRET}", self.address)
+    }
+
+    pub fn received(&self) -> Vec<Request> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// The titles of the alerts, by the notification line.
+    pub fn titles(&self) -> Vec<String> {
+        let title = |request: Request| {
+            let text = request.body["text"].as_str().unwrap().to_string();
+            text.split(' ').nth(2).unwrap().to_string()
+        };
+        self.received().into_iter().map(title).collect()
+    }
+}
+
+/// Serves one request; gives the connection back if it is to stay open.
+fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Option<TcpStream> {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return None;
+        }
+    }
+    if matches!(reply, Reply::Hasty) {
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+        return None;
+    }
+    let lower = head.to_lowercase();
+    let length = lower
+        .split("content-length: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    reader.read_exact(&mut body).unwrap();
+    received.lock().unwrap().push(Request {
+        head,
+        body: serde_json::from_slice(&body).unwrap(),
+    });
+
+    // Connections are closed after each answer, so that one reply is one connection.
+    let page = format!("<p>The URL /services/T012345/{SECRET} was not found\x1b[2J</p>");
+    let (status, headers, body) = match reply {
+        Reply::Answer(status, headers, body) => (*status, *headers, *body),
+        Reply::NotFoundPage => ("404 Not Found", "", page.as_str()),
+        Reply::Hang => return Some(stream),
+        Reply::TornAnswer => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok");
+            return None;
+        }
+        Reply::Close | Reply::Hasty => return None,
+    };
+    let length = body.len();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    None
+}
