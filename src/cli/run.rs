@@ -13,9 +13,6 @@ use crate::{
     topology,
 };
 
-/// The decoy of the examples, watched where none is named.
-const EXAMPLE_DECOY: (&str, &str) = ("honeypot/backup-sa", "file-backup");
-
 /// Without `--config`: reads standard input, shows alerts on standard output, appends
 /// them to `alert.txt`, and sends them to Slack if SLACK_WEBHOOK_URL is set.
 #[derive(clap::Args)]
@@ -106,14 +103,12 @@ fn load(arguments: &Arguments) -> Result<Loaded, Faults> {
     }
     let has_slack = env("SLACK_WEBHOOK_URL").is_some_and(|url| !url.is_empty());
     let text = Text {
-        name: if arguments.decoy.is_empty() {
-            "the built-in configuration"
-        } else {
-            "--decoy"
-        }
-        .into(),
+        name: match arguments.decoy.is_empty() {
+            true => "the built-in configuration".into(),
+            false => "--decoy".into(),
+        },
         format: Format::Json,
-        content: built_in(&arguments.decoy, has_slack).to_string(),
+        text: built_in(&arguments.decoy, has_slack).to_string(),
     };
     config::parse(&[text], &env)
 }
@@ -121,10 +116,7 @@ fn load(arguments: &Arguments) -> Result<Loaded, Faults> {
 /// What runs where no configuration is given.
 fn built_in(names: &[String], has_slack: bool) -> Value {
     let decoys: Vec<Value> = if names.is_empty() {
-        let (name, pod) = EXAMPLE_DECOY;
-        let mut decoy = decoy(name);
-        decoy["pod"] = pod.into();
-        vec![decoy]
+        vec![example_decoy()]
     } else {
         names.iter().map(|name| decoy(name)).collect()
     };
@@ -146,6 +138,17 @@ fn built_in(names: &[String], has_slack: bool) -> Value {
         });
     }
     configuration
+}
+
+/// The decoy of the README's examples and of the recordings, watched where none is named.
+fn example_decoy() -> Value {
+    json!({
+        "service_account": "honeypot/backup-sa",
+        "secret": "backup-sa-token",
+        "pod": "file-backup",
+        "whole_namespace": true,
+        "severity": "medium",
+    })
 }
 
 fn decoy(name: &str) -> Value {
