@@ -1,0 +1,159 @@
+//! How many alerts may be told: a budget per decoy and severity.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, Reference},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+use jiff::Timestamp;
+
+use super::scope::Scope;
+use crate::detect::Severity;
+
+/// Longest window, 136 years, and where the clock stops: sums of them stay within 64 bits of nanoseconds.
+const FOREVER_SECS: u64 = u32::MAX as u64;
+
+/// Budgets of `threshold` alerts, refilled evenly in `window_secs`. Each severity of each
+/// decoy has its own, so that noise cannot use up what a theft needs. In any time of `t`
+/// seconds one gives at most `threshold * (1 + t / window_secs)`.
+pub(super) struct Budgets {
+    quota: Quota,
+    clock: ToldClock,
+    start: Option<Timestamp>,
+    limiters: HashMap<(Scope, Severity), Limiter>,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Nanos>>;
+
+/// The time as the caller told it, in nanoseconds since the first it told. It never goes back: a
+/// `now` that did, and came again, would otherwise refill the budgets each time.
+#[derive(Clone, Debug, Default)]
+struct ToldClock(Arc<AtomicU64>);
+
+impl Clock for ToldClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Budgets {
+    pub(super) fn new(threshold: u32, window_secs: u64) -> Self {
+        let threshold = NonZeroU32::new(threshold).unwrap_or(NonZeroU32::MIN);
+        let window = Duration::from_secs(window_secs.clamp(1, FOREVER_SECS));
+        let refill = (window / threshold.get()).max(Duration::from_nanos(1));
+        let quota = Quota::with_period(refill)
+            .unwrap_or(Quota::per_second(NonZeroU32::MIN)) // a period is never zero here
+            .allow_burst(threshold);
+        Self {
+            quota,
+            clock: ToldClock::default(),
+            start: None,
+            limiters: HashMap::new(),
+        }
+    }
+
+    /// It is `now`.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        let start = *self.start.get_or_insert(now);
+        let time = now.duration_since(start).as_nanos();
+        let end = i128::from(FOREVER_SECS) * 1_000_000_000;
+        self.clock
+            .0
+            .fetch_max(time.clamp(0, end) as u64, Ordering::Relaxed);
+    }
+
+    /// Spends one alert, or says how long it is until there is one to spend.
+    pub(super) fn spend(&mut self, scope: Scope, severity: Severity) -> Result<(), Duration> {
+        let limiter = self
+            .limiters
+            .entry((scope, severity))
+            .or_insert_with(|| RateLimiter::direct_with_clock(self.quota, self.clock.clone()));
+        let now = self.clock.now();
+        limiter
+            .check()
+            .map_err(|until| until.earliest_possible().duration_since(now).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dedupe::{scope::Scopes, tests::stream::at};
+
+    fn scope() -> Scope {
+        Scopes::default().of(None, &"ns/a".into())
+    }
+
+    #[test]
+    fn gives_a_burst_and_then_an_even_trickle() {
+        let mut budgets = Budgets::new(3, 60);
+        let mut spend = |second: i64| {
+            budgets.advance(at(second));
+            budgets.spend(scope(), Severity::Low)
+        };
+        assert_eq!([spend(0), spend(0), spend(0)], [Ok(()); 3]);
+        assert_eq!(spend(0), Err(Duration::from_secs(20)));
+        assert_eq!(spend(19), Err(Duration::from_secs(1)));
+        assert_eq!([spend(20), spend(20).map_err(drop).or(Ok(()))], [Ok(()); 2]);
+        assert_eq!(spend(20), Err(Duration::from_secs(20)));
+        assert_eq!([spend(1000), spend(1000), spend(1000)], [Ok(()); 3]);
+        assert!(spend(1000).is_err());
+    }
+
+    #[test]
+    fn severities_do_not_share() {
+        let mut budgets = Budgets::new(1, 60);
+        budgets.advance(at(0));
+        assert!(budgets.spend(scope(), Severity::Low).is_ok());
+        assert!(budgets.spend(scope(), Severity::Low).is_err());
+        assert!(budgets.spend(scope(), Severity::Critical).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_and_forth_gives_nothing() {
+        let mut budgets = Budgets::new(1, 60);
+        let mut spend = |second: i64| {
+            budgets.advance(at(second));
+            budgets.spend(scope(), Severity::Low).is_ok()
+        };
+        assert!(spend(100));
+        for _ in 0..10 {
+            assert!(!spend(0));
+            assert!(!spend(159));
+        }
+        assert!(spend(160));
+    }
+
+    #[test]
+    fn no_configuration_and_no_time_overflows() {
+        for (threshold, window_secs) in [(0, 0), (u32::MAX, 1), (u32::MAX, u64::MAX), (1, u64::MAX)]
+        {
+            let mut budgets = Budgets::new(threshold, window_secs);
+            for now in [
+                Timestamp::MIN,
+                Timestamp::MAX,
+                Timestamp::MIN,
+                Timestamp::MAX,
+            ] {
+                budgets.advance(now);
+                for _ in 0..3 {
+                    let _ = budgets.spend(scope(), Severity::Low);
+                }
+            }
+        }
+    }
+}

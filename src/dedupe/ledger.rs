@@ -1,0 +1,200 @@
+//! All incidents that are remembered, found by key, by age, and by when they are due.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use lru::LruCache;
+
+use super::{incident::Incident, scope::Scope};
+use crate::audit::IncidentKey;
+
+/// Where an incident is kept. Of those due at one time floods come first, since they speak for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The one flood of a decoy.
+    Flood(Scope),
+    /// An incident of its own, by its serial number.
+    Own(u64),
+}
+
+/// Incidents, open and closed.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// By serial number, in order of their last hit's arrival.
+    own: LruCache<u64, Incident>,
+    /// The incidents of a key: mostly one, more if they lie apart in event time.
+    by_key: HashMap<IncidentKey, Vec<u64>>,
+    floods: HashMap<Scope, Incident>,
+    /// When each open incident is due: exactly one entry each.
+    agenda: BTreeSet<(Timestamp, Place)>,
+    next_serial: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            own: LruCache::unbounded(),
+            by_key: HashMap::new(),
+            floods: HashMap::new(),
+            agenda: BTreeSet::new(),
+            next_serial: 0,
+        }
+    }
+}
+
+impl Ledger {
+    /// A serial number for a new incident.
+    pub(super) fn serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    /// Adds an incident of its own.
+    pub(super) fn insert(&mut self, incident: Incident) -> Place {
+        let serial = incident.serial;
+        self.by_key.entry(incident.key).or_default().push(serial);
+        self.own.put(serial, incident);
+        Place::Own(serial)
+    }
+
+    /// Makes `incident` the flood of its decoy; the one before it is forgotten.
+    pub(super) fn insert_flood(&mut self, incident: Incident) -> Place {
+        let scope = incident.scope;
+        self.floods.insert(scope, incident);
+        Place::Flood(scope)
+    }
+
+    /// Takes out the incident longest without a hit, if there are more than `bound`.
+    pub(super) fn overflow(&mut self, bound: usize) -> Option<Incident> {
+        if self.own.len() <= bound {
+            return None;
+        }
+        let (serial, incident) = self.own.pop_lru()?;
+        if let Some(due) = incident.agenda {
+            self.agenda.remove(&(due, Place::Own(serial)));
+        }
+        if let Some(serials) = self.by_key.get_mut(&incident.key) {
+            serials.retain(|&other| other != serial);
+            if serials.is_empty() {
+                self.by_key.remove(&incident.key);
+            }
+        }
+        Some(incident)
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Incident> {
+        match place {
+            Place::Own(serial) => self.own.peek_mut(&serial),
+            Place::Flood(scope) => self.floods.get_mut(&scope),
+        }
+    }
+
+    /// Where incident `serial` of `scope` is kept, if it is not forgotten.
+    pub(super) fn place(&self, serial: u64, scope: Scope) -> Option<Place> {
+        if self.own.contains(&serial) {
+            return Some(Place::Own(serial));
+        }
+        let flood = self.floods.get(&scope)?;
+        (flood.serial == serial).then_some(Place::Flood(scope))
+    }
+
+    /// The incident that a hit of `key` at `time` belongs to: the nearest in event time, of
+    /// equals the elder.
+    pub(super) fn find(&self, key: IncidentKey, time: Timestamp, idle_secs: u64) -> Option<Place> {
+        let of_key = self.of_key(key);
+        let spanning = of_key.filter(|incident| incident.spans(time, idle_secs));
+        let nearest = spanning.min_by_key(|it| (it.distance(time), it.serial))?;
+        Some(Place::Own(nearest.serial))
+    }
+
+    /// The open incidents of `key` that a hit at `time` shows to be over.
+    pub(super) fn over(&self, key: IncidentKey, time: Timestamp, idle_secs: u64) -> Vec<Place> {
+        let open = self
+            .of_key(key)
+            .filter(|incident| incident.schedule.is_some());
+        let over = open.filter(|incident| incident.over_by(time, idle_secs));
+        over.map(|incident| Place::Own(incident.serial)).collect()
+    }
+
+    fn of_key(&self, key: IncidentKey) -> impl Iterator<Item = &Incident> {
+        let serials = self.by_key.get(&key).into_iter().flatten();
+        serials.filter_map(|serial| self.own.peek(serial))
+    }
+
+    /// The flood that an over-budget hit at `time` is folded into: an open one whatever the
+    /// time, a closed one if the hit belongs to it.
+    pub(super) fn flood(&self, scope: Scope, time: Timestamp, idle_secs: u64) -> Option<Place> {
+        let flood = self.floods.get(&scope)?;
+        let takes = flood.schedule.is_some() || flood.spans(time, idle_secs);
+        takes.then_some(Place::Flood(scope))
+    }
+
+    /// A hit arrived: it is the last to be forgotten.
+    pub(super) fn refresh(&mut self, place: Place) {
+        if let Place::Own(serial) = place {
+            self.own.promote(&serial);
+        }
+    }
+
+    /// Brings the agenda up to date with the incident.
+    pub(super) fn reschedule(&mut self, place: Place) {
+        let Some(incident) = self.get_mut(place) else {
+            return;
+        };
+        let (old, new) = (incident.agenda, incident.due());
+        if old == new {
+            return;
+        }
+        incident.agenda = new;
+        if let Some(old) = old {
+            self.agenda.remove(&(old, place));
+        }
+        if let Some(new) = new {
+            self.agenda.insert((new, place));
+        }
+    }
+
+    /// When the next open incident is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.agenda.first().map(|(due, _)| *due)
+    }
+
+    /// Those due at `now`, the longest overdue first.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<Place> {
+        let due = self.agenda.iter().take_while(|(due, _)| *due <= now);
+        due.map(|(_, place)| *place).collect()
+    }
+
+    /// Whether the flood of `scope` is due at `now`.
+    pub(super) fn flood_due(&self, scope: Scope, now: Timestamp) -> bool {
+        let due = self.floods.get(&scope).and_then(|flood| flood.agenda);
+        due.is_some_and(|due| due <= now)
+    }
+
+    /// All open incidents, floods first, in order of opening.
+    pub(super) fn open(&self) -> Vec<Place> {
+        let mut open: Vec<_> = self.agenda.iter().map(|(_, place)| *place).collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// How many are open, floods included.
+    pub(super) fn open_len(&self) -> usize {
+        self.agenda.len()
+    }
+
+    /// How many are remembered, open or closed, floods included.
+    pub(super) fn len(&self) -> usize {
+        self.own.len() + self.floods.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn floods(&self) -> impl Iterator<Item = &Incident> {
+        self.floods.values()
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> usize {
+        self.by_key.len()
+    }
+}
