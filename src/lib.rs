@@ -1,6 +1,41 @@
 //! baitline: the tripwire for stolen Kubernetes tokens.
+//!
+//! It plants decoy ServiceAccounts that nothing legitimate ever touches, reads Kubernetes
+//! audit events from any log pipeline, and tells people within milliseconds that somebody
+//! used one: once, at once, with what the intruder did, and never a flood.
+//!
+//! ```text
+//!  bytes ──source──▶ Block ──detect──▶ Detection ──dedupe──▶ Alert ──store──▶ outbox ──sink──▶ Slack, files
+//!                     (needle scan on raw bytes;   (pure state        (each sink's own,
+//!                      decode candidates only)      machine)           bounded)
+//! ```
+//!
+//! The modules stand in the order in which data meets them:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`cli`] | one file per verb: parse, call the library, print |
+//! | [`config`] | text to a validated pipeline, all faults at once with line and column |
+//! | [`topology`] | a pipeline to running threads, tasks and channels; start, drain |
+//! | [`source`] | bytes in: standard input, files that rotate |
+//! | [`record`] | bytes to audit events: framing, decompression, wrappers |
+//! | [`audit`] | the domain: events, users, credentials, source addresses; no IO |
+//! | [`detect`] | the needle scan, decoys, techniques, severity; pure |
+//! | [`enrich`] | what can be said beyond the event: tool fingerprints |
+//! | [`dedupe`] | incidents: the state machine from detections to alerts; pure, takes `now` |
+//! | [`store`] | each sink's outbox |
+//! | [`sink`] | deliver from the outbox: console, file, Slack |
+//! | [`format`] | alert to text, JSON, Slack blocks; pure |
+//! | [`telemetry`] | the log |
+//!
+//! `audit`, `detect`, `dedupe` and `format` do no IO, read no clock and spawn nothing: time
+//! comes in as an argument. `source` and `sink` know nothing of each other; only `topology`
+//! knows both. Nothing below `cli` prints.
+
+#![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod dedupe;
 pub mod detect;
@@ -10,3 +45,5 @@ pub mod record;
 pub mod sink;
 pub mod source;
 pub mod store;
+pub mod telemetry;
+pub mod topology;

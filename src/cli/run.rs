@@ -21,12 +21,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "PATH")]
     config: Vec<PathBuf>,
     /// A decoy to watch in place of honeypot/backup-sa; its Secret is taken to be NAME-token
-    #[arg(
-        short,
-        long,
-        value_name = "NAMESPACE/NAME",
-        conflicts_with = "config"
-    )]
+    #[arg(short, long, value_name = "NAMESPACE/NAME", conflicts_with = "config")]
     decoy: Vec<String>,
 }
 

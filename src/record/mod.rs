@@ -1,8 +1,12 @@
-//! Bytes to audit events: wrappers are taken off, what cannot be decoded is named.
+//! Bytes to audit events: streams are decompressed and cut where their records end,
+//! wrappers are taken off, what cannot be decoded is named.
 
+pub mod decompress;
 pub mod escape;
+pub mod framing;
 mod pieces;
 mod repair;
+mod structural;
 mod unwrap;
 
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

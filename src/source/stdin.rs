@@ -1,4 +1,24 @@
 //! Standard input: any shipper's pipe.
+//!
+//! Gzip and zstd are recognised and decoded. A record is handed on when its newline is there; the last needs none.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use rustix::io::Errno;
+
+use super::{Block, Ended, Error, Outlet, Stop};
+use crate::record::{
+    decompress::Decompressor,
+    framing::{Framer, READ_BYTES},
+};
+
+/// The size of the pipe that is asked for: with the usual 64 KiB, reader and writer wake each other sixteen
+/// times as often. It is the most that a process without privileges may have.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
 
 /// Reads records from standard input until it ends.
 #[derive(Clone, Debug)]
@@ -6,3 +26,66 @@ pub struct Config {
     /// Longer records are searched for decoys and reported, but not decoded. Default 16 MiB.
     pub max_line_bytes: usize,
 }
+
+/// Reads standard input to its end, or until stopped.
+///
+/// # Errors
+/// If it cannot be read, or is compressed and damaged. What came before was handed on.
+pub fn run(config: &Config, stop: &Stop, outlet: &mut Outlet<'_>) -> Result<Ended, Error> {
+    read(config, rustix::stdio::stdin(), stop, outlet)
+}
+
+/// Reads `input` as [`run`] reads standard input.
+pub(crate) fn read(
+    config: &Config,
+    input: BorrowedFd<'_>,
+    stop: &Stop,
+    outlet: &mut Outlet<'_>,
+) -> Result<Ended, Error> {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(input, PIPE_BYTES); // Not a pipe, or not allowed: as it is, then.
+
+    let mut framer = Framer::new(config.max_line_bytes);
+    let mut decompressor = Decompressor::new();
+    let mut emit = |piece: crate::record::framing::Piece<'_>| {
+        outlet(Block {
+            bytes: piece.bytes,
+            shape: piece.shape,
+            position: &|| format!("stdin:{}", piece.offset),
+        });
+    };
+    let mut fill = |into: &mut [u8]| read_or_stop(input, stop, into);
+    let result = loop {
+        match decompressor.read(framer.space(READ_BYTES), &mut fill) {
+            Ok(0) if stop.is_triggered() => break Ok(Ended::Stopped),
+            Ok(0) => {
+                break decompressor.end().map(|held| {
+                    framer.space(held.len())[..held.len()].copy_from_slice(&held);
+                    framer.commit(held.len(), &mut emit);
+                    Ended::EndOfInput
+                });
+            }
+            Ok(count) => framer.commit(count, &mut emit),
+            Err(error) => break Err(error),
+        }
+    };
+    // Even when stopped in the middle of a record: its bytes cannot be read again.
+    framer.finish(&mut emit);
+    result.map_err(Error::Stdin)
+}
+
+/// Reads what is there, and waits if there is nothing yet. 0 at the end, or if stopped.
+fn read_or_stop(input: BorrowedFd<'_>, stop: &Stop, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        if !stop.wait_readable(input.as_fd())? {
+            return Ok(0);
+        }
+        match rustix::io::read(input, &mut *into) {
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            read => return Ok(read?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

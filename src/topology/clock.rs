@@ -1,6 +1,6 @@
 //! The time that drives incidents.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,13 +21,14 @@ impl Clock {
     }
 
     pub fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.steady.elapsed()).unwrap_or(SignedDuration::MAX);
+        let elapsed =
+            SignedDuration::try_from(self.steady.elapsed()).unwrap_or(SignedDuration::MAX);
         self.wall.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
     /// The moment of the steady clock at which it will be `time`; now, if that is past.
     pub fn instant(&self, time: Timestamp) -> Instant {
         let wait = time.duration_since(self.now());
-        Instant::now() + wait.try_into().unwrap_or_default()
+        Instant::now() + Duration::try_from(wait).unwrap_or_default()
     }
 }

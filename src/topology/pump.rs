@@ -97,13 +97,16 @@ impl Pump {
 
     fn warn_of_undecodable(&mut self) {
         let undecodable = self.counts().undecodable;
-        let is_due = self.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY);
+        let is_due = self
+            .warned
+            .is_none_or(|warned| warned.elapsed() > WARN_EVERY);
         if undecodable > self.undecodable && is_due {
             self.undecodable = undecodable;
             self.warned = Some(Instant::now());
             warn!(
                 source = &*self.source,
-                undecodable, "records with a decoy's name or an odd escape in them could not be decoded"
+                undecodable,
+                "records with a decoy's name or an odd escape in them could not be decoded"
             );
         }
     }

@@ -1,0 +1,392 @@
+//! Cuts a stream of bytes into records, whichever way its reads fall.
+//!
+//! The bytes are read into one buffer and handed on from there: no copy, no allocation for a block. All complete
+//! lines of a read go out as one piece, as soon as they are there; the line that is still being written moves to the
+//! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
+//! memory is bounded by `max_line_bytes` whatever the stream holds.
+
+use memchr::{memchr, memrchr};
+
+use super::structural::{Cut, Cutter};
+use crate::source::{OVERLAP, Shape};
+
+/// Bytes that are asked for in one read, which is the size of a block at full flow.
+pub const READ_BYTES: usize = 256 << 10;
+
+/// Bytes of a part of an oversized record, after its first.
+const PART_BYTES: usize = 1 << 20;
+
+/// A buffer that grew beyond this is given back once what made it grow is gone.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// Bytes after which a first line that is all white space, but for one bracket, is taken for a line like any other.
+const START_BYTES: usize = 4096;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A run of whole records, or a part of an oversized one.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    pub bytes: &'a [u8],
+    pub shape: Shape,
+    /// Where `bytes` begins in the stream.
+    pub offset: u64,
+}
+
+/// The framing state of one stream.
+///
+/// Read into [`space`](Self::space), then [`commit`](Self::commit) what was read; bytes that are not committed
+/// are forgotten. At the end of the stream, [`finish`](Self::finish).
+pub struct Framer {
+    bytes: Vec<u8>,
+    /// What is not handed on yet lies in `start..end`.
+    start: usize,
+    /// Up to here the bytes were looked at; `start <= scanned <= end`.
+    scanned: usize,
+    end: usize,
+    /// Where `bytes[0]` lies in the stream.
+    base: u64,
+    max_line_bytes: usize,
+    mode: Mode,
+    /// The record at `start` is oversized, and its first part was handed on.
+    in_parts: bool,
+}
+
+enum Mode {
+    /// The first line that is not empty has not shown yet what the stream is.
+    Start,
+    Lines,
+    /// Within a line that is too long.
+    LongLine,
+    /// JSON that is not one value a line: the whole stream, or one line that is too long.
+    Json(Cutter),
+}
+
+impl Framer {
+    /// A stream from its beginning. Records longer than `max_line_bytes` are handed on in parts.
+    pub fn new(max_line_bytes: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            scanned: 0,
+            end: 0,
+            base: 0,
+            // No real limit is this large; sums of it stay in range.
+            max_line_bytes: max_line_bytes.min(usize::MAX / 4),
+            mode: Mode::Start,
+            in_parts: false,
+        }
+    }
+
+    /// A stream from `offset` on, where a record begins; `head` is how the stream began.
+    pub fn resume(max_line_bytes: usize, offset: u64, head: &[u8]) -> Self {
+        let mut framer = Self::new(max_line_bytes);
+        framer.base = offset;
+        if offset > 0 {
+            let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+            framer.mode = match opening(text) {
+                Opening::Json(_) => Mode::Json(Cutter::stream()),
+                _ => Mode::Lines,
+            };
+        }
+        framer
+    }
+
+    /// Where the next byte to be read lies in the stream.
+    pub fn offset(&self) -> u64 {
+        self.base + self.end as u64
+    }
+
+    /// Up to where the stream was handed on: the beginning of the record that is still being read.
+    pub fn handed_on(&self) -> u64 {
+        self.base + self.start as u64
+    }
+
+    /// Room to read into: `wanted` bytes, or somewhat more or fewer, but never none, and about
+    /// [`READ_BYTES`] at most.
+    pub fn space(&mut self, wanted: usize) -> &mut [u8] {
+        self.compact();
+        let wanted = wanted.clamp(1, READ_BYTES);
+        let room = self.bytes.len() - self.end;
+        if room < wanted && room < READ_BYTES / 2 {
+            // Doubling keeps the copies linear in the length of the line, the limit keeps memory near what is needed.
+            let doubled = (2 * self.bytes.len()).min(self.first_part_bytes() + READ_BYTES);
+            let length = doubled.max(self.end + wanted);
+            self.bytes.reserve_exact(length - self.bytes.len());
+            self.bytes.resize(length, 0);
+        }
+        let until = self.bytes.len().min(self.end + READ_BYTES);
+        &mut self.bytes[self.end..until]
+    }
+
+    /// Takes the first `read` bytes of the last [`space`](Self::space) as read, and hands on what they complete.
+    pub fn commit(&mut self, read: usize, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.end = (self.end + read).min(self.bytes.len());
+        while match self.mode {
+            Mode::Start => self.begin(emit),
+            Mode::Lines => self.lines(emit),
+            Mode::LongLine => self.long_line(emit),
+            Mode::Json(_) => self.json(emit),
+        } {}
+    }
+
+    /// The stream has ended: what is left is a record too. What is read after that is taken for new lines.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        match &self.mode {
+            Mode::Start | Mode::Lines => self.emit(self.end, Shape::Lines, emit),
+            Mode::LongLine => self.parts(self.end, true, emit),
+            Mode::Json(cutter) if cutter.is_open() => self.value(self.end, emit),
+            Mode::Json(_) => self.start = self.end,
+        }
+        self.mode = Mode::Lines;
+        self.scanned = self.end;
+        self.give_back();
+    }
+
+    /// Gives back the memory that the unfinished record does not need, for a stream that pauses.
+    pub fn give_back(&mut self) {
+        self.compact();
+        let slack = self.bytes.len() - self.end;
+        // A long line that grows slowly keeps its room, or each little read would copy it.
+        if slack > self.end.max(4096) {
+            self.bytes.truncate(self.end);
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// Moves what is not handed on to the front. It is shorter than the last read, or was moved before.
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.base += self.start as u64;
+            self.scanned -= self.start;
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.bytes.len() > KEEP_BYTES.max(2 * (self.end + READ_BYTES)) {
+            self.bytes.truncate(self.end + READ_BYTES);
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// Decides what the stream is by its first line that is not empty. True if there is more to do.
+    fn begin(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
+        let mut text = &self.bytes[self.start..self.end];
+        if self.handed_on() == 0 {
+            if text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
+                return false;
+            }
+            if text.starts_with(BYTE_ORDER_MARK) {
+                self.start += BYTE_ORDER_MARK.len();
+                self.scanned = self.start;
+                text = &self.bytes[self.start..self.end];
+            }
+        }
+        match opening(text) {
+            Opening::Json(bracket) => {
+                self.start += bracket;
+                self.scanned = self.start;
+                self.mode = Mode::Json(Cutter::stream());
+                true
+            }
+            Opening::Open if text.len() <= START_BYTES.min(self.max_line_bytes) => {
+                if let Some(blank) = blank_lines(text) {
+                    self.emit(self.start + blank, Shape::Lines, emit);
+                    self.scanned = self.start;
+                }
+                false
+            }
+            Opening::Open | Opening::Lines => {
+                self.mode = Mode::Lines;
+                true
+            }
+        }
+    }
+
+    /// Hands on all lines that are complete.
+    fn lines(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
+        let newline = memrchr(b'\n', &self.bytes[self.scanned..self.end]);
+        let lines_end = newline.map_or(self.start, |at| self.scanned + at + 1);
+        self.scanned = self.end;
+        if let Some(long) = self.too_long(lines_end) {
+            self.emit(long, Shape::Lines, emit);
+            self.scanned = long;
+            self.begin_long_line();
+            return true;
+        }
+        self.emit(lines_end, Shape::Lines, emit);
+        if self.end - self.start > self.max_line_bytes {
+            self.begin_long_line();
+            return true;
+        }
+        false
+    }
+
+    /// Where the first line begins that is too long, among the lines from `start` to `lines_end`.
+    ///
+    /// Looks for a newline from the far end of each stretch that one line may fill, so that with a usual limit, far
+    /// beyond the size of a block, this costs nothing.
+    fn too_long(&self, lines_end: usize) -> Option<usize> {
+        let mut line = self.start;
+        while lines_end - line > self.max_line_bytes + 1 {
+            let stretch = &self.bytes[line..=line + self.max_line_bytes];
+            match memrchr(b'\n', stretch) {
+                Some(newline) => line += newline + 1,
+                None => return Some(line),
+            }
+        }
+        None
+    }
+
+    /// The line at `start` is too long.
+    fn begin_long_line(&mut self) {
+        let line = &self.bytes[self.start..self.end];
+        let first = line.iter().find(|byte| !byte.is_ascii_whitespace());
+        self.mode = if matches!(first, Some(b'{' | b'[')) {
+            self.scanned = self.start;
+            Mode::Json(Cutter::line())
+        } else {
+            Mode::LongLine
+        };
+    }
+
+    fn long_line(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
+        let newline = memchr(b'\n', &self.bytes[self.scanned..self.end]);
+        self.scanned = newline.map_or(self.end, |at| self.scanned + at + 1);
+        self.parts(self.scanned, newline.is_some(), emit);
+        if newline.is_some() {
+            self.mode = Mode::Lines;
+        }
+        newline.is_some()
+    }
+
+    /// Hands on the JSON values that are complete.
+    fn json(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
+        loop {
+            let Mode::Json(cutter) = &mut self.mode else {
+                return true;
+            };
+            let (looked_at, cut) = cutter.next(&self.bytes[self.scanned..self.end]);
+            self.scanned += looked_at;
+            let open = cutter.is_open();
+            match cut {
+                Some(Cut::Open) => self.start = self.scanned - 1,
+                Some(Cut::Close { back }) => self.value(self.scanned - back, emit),
+                Some(Cut::LineEnd { open }) => {
+                    if open {
+                        self.value(self.scanned, emit);
+                    }
+                    self.start = self.scanned;
+                    self.mode = Mode::Lines;
+                    return true;
+                }
+                None if !open => {
+                    self.start = self.scanned;
+                    return false;
+                }
+                None => {
+                    if self.end - self.start > self.max_line_bytes {
+                        self.parts(self.end, false, emit);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Hands on the JSON value from `start` to `end`.
+    fn value(&mut self, end: usize, emit: &mut dyn FnMut(Piece<'_>)) {
+        if self.in_parts || end - self.start > self.max_line_bytes {
+            self.parts(end, true, emit);
+            return;
+        }
+        let text = self.bytes[self.start..end].trim_ascii_end();
+        if !text.is_empty() {
+            emit(Piece {
+                bytes: text,
+                shape: Shape::Value,
+                offset: self.handed_on(),
+            });
+        }
+        self.start = end;
+    }
+
+    /// Hands on the oversized record at `start` as far as `known`, in parts whose bounds depend on nothing but the
+    /// record; `complete` if it ends there.
+    fn parts(&mut self, known: usize, complete: bool, emit: &mut dyn FnMut(Piece<'_>)) {
+        loop {
+            let first = !self.in_parts;
+            let limit = if first {
+                self.first_part_bytes()
+            } else {
+                PART_BYTES
+            };
+            if known - self.start <= limit {
+                break;
+            }
+            let part_end = self.start + limit;
+            self.emit(part_end, Shape::Oversized { first, last: false }, emit);
+            self.start = part_end - OVERLAP;
+            self.in_parts = true;
+        }
+        if complete {
+            let first = !self.in_parts;
+            self.emit(known, Shape::Oversized { first, last: true }, emit);
+            self.in_parts = false;
+        }
+    }
+
+    fn first_part_bytes(&self) -> usize {
+        self.max_line_bytes.max(2 * OVERLAP)
+    }
+
+    fn emit(&mut self, end: usize, shape: Shape, emit: &mut dyn FnMut(Piece<'_>)) {
+        if end > self.start {
+            emit(Piece {
+                bytes: &self.bytes[self.start..end],
+                shape,
+                offset: self.handed_on(),
+            });
+            self.start = end;
+        }
+    }
+}
+
+/// What the beginning of a stream tells.
+enum Opening {
+    /// Its first line is a bare `{` or `[`, which stands here.
+    Json(usize),
+    Lines,
+    /// Nothing yet.
+    Open,
+}
+
+fn opening(text: &[u8]) -> Opening {
+    let Some(first) = text.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+        return Opening::Open;
+    };
+    if !matches!(text[first], b'{' | b'[') {
+        return Opening::Lines;
+    }
+    let rest = &text[first + 1..];
+    match rest
+        .iter()
+        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'))
+    {
+        None => Opening::Open,
+        Some(b'\n') => Opening::Json(first),
+        Some(_) => Opening::Lines,
+    }
+}
+
+/// How many bytes of `text` are lines of nothing but white space.
+fn blank_lines(text: &[u8]) -> Option<usize> {
+    let blank = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    memrchr(b'\n', &text[..blank]).map(|newline| newline + 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Taken {
+    bytes: Vec<u8>,
+    shape: Shape,
+    offset: u64,
+}
+
+/// Frames `input`, read in pieces of the given lengths (over and over), and whether each commit was followed by a pause.
+fn frame(mut framer: Framer, input: &[u8], reads: &[usize], pauses: bool) -> Vec<Taken> {
+    let mut taken = Vec::new();
+    let mut emit = |piece: Piece<'_>| {
+        taken.push(Taken {
+            bytes: piece.bytes.to_vec(),
+            shape: piece.shape,
+            offset: piece.offset,
+        });
+    };
+    let mut rest = input;
+    for length in reads.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let space = framer.space((*length).max(1));
+        let read = space.len().min(rest.len()).min((*length).max(1));
+        space[..read].copy_from_slice(&rest[..read]);
+        rest = &rest[read..];
+        framer.commit(read, &mut emit);
+        if pauses {
+            framer.give_back();
+        }
+    }
+    framer.finish(&mut emit);
+    taken
+}
+
+/// Records with the same bounds whatever the reads: lines cut apart, oversized parts joined.
+fn records(taken: &[Taken]) -> Vec<(bool, Vec<u8>)> {
+    let mut records: Vec<(bool, Vec<u8>)> = Vec::new();
+    for piece in taken {
+        match piece.shape {
+            Shape::Lines => {
+                let lines = piece.bytes.split_inclusive(|byte| *byte == b'\n');
+                records.extend(lines.map(|line| (false, line.to_vec())));
+            }
+            Shape::Value => records.push((false, piece.bytes.clone())),
+            Shape::Oversized { first: true, .. } => records.push((true, piece.bytes.clone())),
+            Shape::Oversized { first: false, .. } => {
+                let (_, record) = records.last_mut().unwrap();
+                assert!(record.ends_with(&piece.bytes[..OVERLAP]));
+                record.extend_from_slice(&piece.bytes[OVERLAP..]);
+            }
+        }
+    }
+    records
+}
+
+fn lines_of(input: &[u8], max: usize) -> Vec<(bool, Vec<u8>)> {
+    let lines = input.split_inclusive(|byte| *byte == b'\n');
+    let is_long = |line: &[u8]| line.strip_suffix(b"\n").unwrap_or(line).len() > max;
+    lines.map(|line| (is_long(line), line.to_vec())).collect()
+}
+
+/// Text that is no bracketed JSON, with all that lines may hold.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let token = select(vec![
+        &b"a"[..],
+        b"\n",
+        b"\r\n",
+        b"\0",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"{\"a\":1}",
+        b" ",
+        b"\n\n",
+        b"line\n",
+    ]);
+    (vec(token, 0..200)).prop_map(|tokens| [b"x".as_slice(), &tokens.concat()].concat())
+}
+
+proptest! {
+    #[test]
+    fn any_reads_give_the_same_lines(
+        input in text(),
+        reads in vec(1usize..40, 1..8),
+        pauses: bool,
+        max in select(vec![7usize, 30, 1000]),
+    ) {
+        // A long line that begins with a bracket is cut structurally: not here.
+        let input: Vec<u8> = input.into_iter().map(|b| if b == b'{' { b'(' } else { b }).collect();
+        let taken = frame(Framer::new(max), &input, &reads, pauses);
+        prop_assert_eq!(records(&taken), lines_of(&input, max));
+        let mut offset = 0;
+        for piece in &taken {
+            prop_assert_eq!(piece.offset, offset);
+            offset += piece.bytes.len() as u64;
+        }
+    }
+
+    #[test]
+    fn any_bytes_in_any_reads_give_the_same_records(
+        input in vec(select(b"{}[]\",: \n\r\\aitems\xff".to_vec()), 0..400),
+        reads in vec(1usize..40, 1..8),
+        pauses: bool,
+        max in select(vec![5usize, 50, 1000]),
+    ) {
+        let whole = records(&frame(Framer::new(max), &input, &[usize::MAX], false));
+        prop_assert_eq!(records(&frame(Framer::new(max), &input, &reads, pauses)), whole.clone());
+        // Nothing is lost but white space, commas and brackets.
+        let telling = |bytes: &[u8]| -> Vec<u8> {
+            bytes.iter().copied().filter(|b| !b" \n\r,{}[]".contains(b)).collect()
+        };
+        prop_assert_eq!(telling(&records_bytes(&whole)), telling(&input));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn neighbouring_parts_share_the_overlap(
+        length in 20_000usize..3_000_000,
+        max in 100usize..40_000,
+        reads in vec(1000usize..200_000, 1..4),
+        newline: bool,
+    ) {
+        let mut input: Vec<u8> = (0..length).map(|at| b'a' + (at % 23) as u8).collect();
+        if newline {
+            input.extend_from_slice(b"\nnext\n");
+        }
+        let taken = frame(Framer::new(max), &input, &reads, false);
+        let parts: Vec<_> = taken.iter().filter(|t| t.shape != Shape::Lines).collect();
+        let record_end = (length + usize::from(newline)) as u64;
+        prop_assert_eq!(parts[0].offset, 0);
+        prop_assert_eq!(parts[parts.len() - 1].offset + parts[parts.len() - 1].bytes.len() as u64, record_end);
+        for (index, pair) in parts.windows(2).enumerate() {
+            let end = pair[0].offset + pair[0].bytes.len() as u64;
+            prop_assert_eq!(pair[1].offset, end - OVERLAP as u64);
+            prop_assert_eq!(pair[0].shape, Shape::Oversized { first: index == 0, last: false });
+        }
+        prop_assert!(parts.iter().all(|part| part.bytes.len() <= PART_BYTES.max(max)));
+        let last = parts.last().unwrap().shape;
+        let alone = parts.len() == 1;
+        prop_assert_eq!(last, Shape::Oversized { first: alone, last: true });
+        prop_assert_eq!(records(&taken), lines_of(&input, max));
+    }
+}
+
+fn records_bytes(records: &[(bool, Vec<u8>)]) -> Vec<u8> {
+    records
+        .iter()
+        .flat_map(|(_, bytes)| bytes.iter().copied())
+        .collect()
+}
+
+fn texts(taken: &[Taken]) -> Vec<String> {
+    taken
+        .iter()
+        .map(|piece| String::from_utf8_lossy(&piece.bytes).into_owned())
+        .collect()
+}
+
+#[test]
+fn complete_lines_are_handed_on_with_the_read_that_completes_them() {
+    let mut framer = Framer::new(1000);
+    let mut seen = Vec::new();
+    let mut feed = |framer: &mut Framer, bytes: &[u8]| {
+        framer.space(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        framer.commit(bytes.len(), &mut |piece| seen.push(piece.bytes.to_vec()));
+        std::mem::take(&mut seen)
+    };
+    assert!(feed(&mut framer, b"{\"a\":").is_empty());
+    assert_eq!(framer.handed_on(), 0);
+    assert_eq!(
+        feed(&mut framer, b"1}\n{\"b\":2}\n{"),
+        [b"{\"a\":1}\n{\"b\":2}\n"]
+    );
+    assert_eq!(framer.handed_on(), 16);
+    assert_eq!(framer.offset(), 17);
+    assert_eq!(feed(&mut framer, b"}\n"), [b"{}\n"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_at_the_start_only() {
+    let input = b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\n";
+    for reads in [1, 2, 3, 100] {
+        let taken = frame(Framer::new(100), input, &[reads], false);
+        assert_eq!(
+            texts(&taken).concat(),
+            "one\n\u{feff}two\n",
+            "reads of {reads}"
+        );
+        assert_eq!(taken[0].offset, 3);
+    }
+    assert_eq!(
+        records_bytes(&records(&frame(Framer::new(9), b"\xef\xbb", &[1], false))),
+        b"\xef\xbb"
+    );
+}
+
+#[test]
+fn a_bare_bracket_in_the_first_line_means_json_over_many_lines() {
+    let input = "\n \r\n{\r\n  \"kind\": \"Event\"\r\n}\r\n{\n \"b\": 2\n}\n";
+    let taken = frame(Framer::new(1000), input.as_bytes(), &[3], false);
+    let values: Vec<_> = taken
+        .iter()
+        .filter(|piece| piece.shape == Shape::Value)
+        .cloned()
+        .collect();
+    assert_eq!(
+        texts(&values),
+        ["{\r\n  \"kind\": \"Event\"\r\n}", "{\n \"b\": 2\n}"]
+    );
+    assert_eq!(values[0].offset, 4);
+
+    let lines = frame(Framer::new(1000), b"{ \"a\": 1 }\n{\n}\n", &[1000], false);
+    assert!(lines.iter().all(|piece| piece.shape == Shape::Lines));
+}
+
+#[test]
+fn blank_lines_before_the_first_record_do_not_pile_up() {
+    let mut framer = Framer::new(1 << 20);
+    let mut bytes = 0;
+    for _ in 0..1000 {
+        framer.space(1000)[..1000].fill(b'\n');
+        framer.commit(1000, &mut |piece| bytes += piece.bytes.len());
+    }
+    assert_eq!(bytes, 1_000_000);
+    assert!(framer.bytes.len() <= 2 * READ_BYTES);
+}
+
+#[test]
+fn the_items_of_a_list_in_one_overlong_line_are_records_of_their_own() {
+    let items: Vec<String> = (0..100)
+        .map(|n| format!("{{\"auditID\":\"{n}\",\"x\":\"[,}}\"}}"))
+        .collect();
+    let line = format!(
+        "{{\"kind\":\"EventList\",\"items\":[{}],\"more\":1}}\n{{\"next\":1}}\n",
+        items.join(",")
+    );
+    let taken = frame(Framer::new(500), line.as_bytes(), &[64], false);
+    let texts = texts(&taken);
+    assert_eq!(texts[0], "{\"kind\":\"EventList\",\"items\":");
+    assert_eq!(texts[1..101], items);
+    assert_eq!(texts[101], "\"more\":1}");
+    assert_eq!(texts[102], "{\"next\":1}\n");
+    assert_eq!(taken[102].shape, Shape::Lines);
+}
+
+#[test]
+fn a_giant_record_costs_its_limit_and_gives_its_memory_back() {
+    for (opening, nested) in [
+        (&b"x"[..], b"a"),
+        (b"{\"a\":\"", b"a"),
+        (b"{\n", b"["),
+        (b"[\n", b"\""),
+    ] {
+        let mut framer = Framer::new(2 << 20);
+        let mut emit = |piece: Piece<'_>| assert!(piece.bytes.len() <= 2 << 20);
+        framer.space(opening.len())[..opening.len()].copy_from_slice(opening);
+        framer.commit(opening.len(), &mut emit);
+        let mut most = 0;
+        for _ in 0..400 {
+            let space = framer.space(READ_BYTES);
+            let read = space.len();
+            space.fill(nested[0]);
+            framer.commit(read, &mut emit);
+            most = most.max(framer.bytes.capacity());
+        }
+        assert!(most <= 3 << 20, "{most} for {opening:?}");
+        framer.space(6)[..6].copy_from_slice(b"\"\n}\n{\n");
+        framer.commit(6, &mut emit);
+        framer.finish(&mut emit);
+        assert!(
+            framer.bytes.capacity() <= 4096,
+            "{}",
+            framer.bytes.capacity()
+        );
+    }
+}
+
+#[test]
+fn a_long_line_in_little_reads_is_looked_at_once() {
+    let mut framer = Framer::new(16 << 20);
+    for _ in 0..200_000 {
+        framer.space(50)[..50].fill(b'a');
+        framer.commit(50, &mut |_| panic!("no record yet"));
+        framer.give_back();
+    }
+    // Quadratic work would be 10^12 byte steps.
+    assert_eq!(framer.offset(), 10_000_000);
+    assert_eq!(framer.scanned, framer.end);
+}
+
+#[test]
+fn a_stream_resumed_knows_its_shape_by_its_head() {
+    let taken = frame(
+        Framer::resume(1000, 50, b"{\n \"a\": 1\n"),
+        b" \"b\": 1\n}\n{\n \"c\": 2\n}\n",
+        &[4],
+        false,
+    );
+    assert_eq!(texts(&taken).last().unwrap(), "{\n \"c\": 2\n}");
+    assert_eq!(taken[0].offset, 51);
+    let taken = frame(
+        Framer::resume(1000, 50, b"{\"a\":1}\n"),
+        b"{\n}\n",
+        &[4],
+        false,
+    );
+    assert_eq!(
+        taken,
+        [Taken {
+            bytes: b"{\n}\n".to_vec(),
+            shape: Shape::Lines,
+            offset: 50
+        }]
+    );
+}

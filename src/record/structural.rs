@@ -1,0 +1,269 @@
+//! Finds where JSON values begin and end in a stream that does not hold one value a line.
+//!
+//! A value at the top is cut out whole, but the elements of a top-level array, and those of the array `items` of a top-level
+//! object (an `EventList`), are cut out one by one, so that a list needs no more memory than its longest element.
+//! What stands around the list in its object is cut out as well, on either side of it: nothing but white space, commas and
+//! the brackets of lists is left out, so text that is no JSON at all comes through too, line by line.
+//!
+//! It looks at each byte once and remembers a few numbers, however deep the brackets nest. Brackets are counted,
+//! not matched. A JSON string holds no raw newline, so a newline ends any string; and a line that is just `{` or `[`
+//! begins a new top-level value: after damage the cutter finds its way back.
+
+use memchr::memchr3;
+
+/// What happened at the byte looked at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It is the first byte of a value.
+    Open,
+    /// The value ended `back` bytes before the byte behind it. If [`Cutter::is_open`], the next value begins right there.
+    Close { back: usize },
+    /// It is the newline that ends the line; a value was `open`, which it cuts off.
+    LineEnd { open: bool },
+}
+
+/// The state machine.
+pub(super) struct Cutter {
+    /// How many brackets are open.
+    depth: u64,
+    /// The depth at which values are cut out: 0 at the top, 1 in a top-level array, 2 in `items`.
+    list: u64,
+    /// A value has begun and not ended.
+    open: bool,
+    string: Text,
+    key: Key,
+    line: Line,
+    /// The stream is one line.
+    one_line: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    Outside,
+    Inside,
+    /// Behind a backslash.
+    Escape,
+}
+
+/// How much of `"items":` was seen, among the keys of a top-level object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Other,
+    /// So many bytes of the name.
+    Within(usize),
+    Name,
+    Colon,
+}
+
+/// What the current line holds so far.
+#[derive(Clone, Copy)]
+enum Line {
+    Nothing,
+    /// One opening bracket at its beginning, `length` bytes with the carriage return that may follow it.
+    Bracket {
+        byte: u8,
+        length: usize,
+    },
+    More,
+}
+
+const ITEMS: &[u8] = b"items";
+
+impl Cutter {
+    /// For a stream that goes on to its end.
+    pub(super) fn stream() -> Self {
+        Self {
+            depth: 0,
+            list: 0,
+            open: false,
+            string: Text::Outside,
+            key: Key::Other,
+            line: Line::Nothing,
+            one_line: false,
+        }
+    }
+
+    /// For one line: its newline is told, and ends it.
+    pub(super) fn line() -> Self {
+        Self {
+            one_line: true,
+            ..Self::stream()
+        }
+    }
+
+    /// A value has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Looks at `bytes` up to the next cut. Returns how many it looked at, and the cut, if there was one.
+    pub(super) fn next(&mut self, bytes: &[u8]) -> (usize, Option<Cut>) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.string != Text::Outside {
+                at += self.in_string(&bytes[at..]);
+                continue;
+            }
+            let cut = self.outside(bytes[at]);
+            at += 1;
+            if cut.is_some() {
+                return (at, cut);
+            }
+        }
+        (at, None)
+    }
+
+    /// Goes on in a string; returns how many bytes that took. The newline of a broken string is left.
+    fn in_string(&mut self, bytes: &[u8]) -> usize {
+        if self.string == Text::Escape {
+            self.string = Text::Inside;
+            return usize::from(bytes[0] != b'\n');
+        }
+        let found = memchr3(b'"', b'\\', b'\n', bytes);
+        let run = &bytes[..found.unwrap_or(bytes.len())];
+        if let Key::Within(seen) = self.key {
+            let matches = ITEMS[seen..].starts_with(run);
+            self.key = if matches {
+                Key::Within(seen + run.len())
+            } else {
+                Key::Other
+            };
+        }
+        let Some(at) = found else {
+            return bytes.len();
+        };
+        match bytes[at] {
+            b'"' => {
+                self.string = Text::Outside;
+                let is_name = self.key == Key::Within(ITEMS.len());
+                self.key = if is_name { Key::Name } else { Key::Other };
+                at + 1
+            }
+            b'\\' => {
+                self.string = Text::Escape;
+                self.key = Key::Other;
+                at + 1
+            }
+            _ => {
+                self.string = Text::Outside;
+                self.key = Key::Other;
+                at
+            }
+        }
+    }
+
+    fn outside(&mut self, byte: u8) -> Option<Cut> {
+        if byte == b'\n' {
+            return self.newline();
+        }
+        self.line = match (self.line, byte) {
+            (Line::Nothing, b'{' | b'[') if self.depth > 0 => Line::Bracket { byte, length: 1 },
+            (Line::Bracket { byte, length: 1 }, b'\r') => Line::Bracket { byte, length: 2 },
+            _ => Line::More,
+        };
+        match byte {
+            b' ' | b'\t' | b'\r' => None,
+            b'{' | b'[' => self.opening(byte),
+            b'}' | b']' => self.closing(),
+            b',' => self.comma(),
+            b'"' => {
+                let at_key = self.depth == 1 && self.list == 0;
+                self.key = if at_key { Key::Within(0) } else { Key::Other };
+                self.string = Text::Inside;
+                self.begin()
+            }
+            b':' => {
+                self.key = if self.key == Key::Name {
+                    Key::Colon
+                } else {
+                    Key::Other
+                };
+                self.begin()
+            }
+            _ => {
+                self.key = Key::Other;
+                self.begin()
+            }
+        }
+    }
+
+    fn newline(&mut self) -> Option<Cut> {
+        let line = std::mem::replace(&mut self.line, Line::Nothing);
+        if self.one_line {
+            return Some(Cut::LineEnd {
+                open: std::mem::take(&mut self.open),
+            });
+        }
+        if let Line::Bracket { byte, length } = line {
+            let was_open = self.open;
+            *self = Self {
+                depth: 1,
+                line: Line::Nothing,
+                ..Self::stream()
+            };
+            self.open = byte == b'{';
+            self.list = u64::from(byte == b'[');
+            return was_open.then_some(Cut::Close { back: length + 1 });
+        }
+        if self.depth == self.list {
+            self.end(1)
+        } else {
+            None
+        }
+    }
+
+    fn opening(&mut self, byte: u8) -> Option<Cut> {
+        let is_list = byte == b'['
+            && self.list == 0
+            && (self.depth == 0 || (self.depth == 1 && self.key == Key::Colon));
+        self.key = Key::Other;
+        let at_cut = self.depth == self.list;
+        self.depth += 1;
+        if is_list {
+            self.list = self.depth;
+            return self.end(1);
+        }
+        if at_cut && self.open {
+            // Something that is no container ends here, where the container begins.
+            return Some(Cut::Close { back: 1 });
+        }
+        self.begin()
+    }
+
+    fn closing(&mut self) -> Option<Cut> {
+        self.key = Key::Other;
+        if self.depth == 0 {
+            return self.end(1);
+        }
+        self.depth -= 1;
+        if self.depth < self.list {
+            self.list = 0;
+            return self.end(1);
+        }
+        if self.depth == self.list {
+            self.end(0)
+        } else {
+            None
+        }
+    }
+
+    fn comma(&mut self) -> Option<Cut> {
+        self.key = Key::Other;
+        if self.list > 0 && self.depth == self.list {
+            self.end(1)
+        } else {
+            None
+        }
+    }
+
+    fn begin(&mut self) -> Option<Cut> {
+        (!std::mem::replace(&mut self.open, true)).then_some(Cut::Open)
+    }
+
+    fn end(&mut self, back: usize) -> Option<Cut> {
+        std::mem::take(&mut self.open).then_some(Cut::Close { back })
+    }
+}
+
+#[cfg(test)]
+mod tests;
