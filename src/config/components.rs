@@ -1,0 +1,291 @@
+//! Every source, transform and sink there is, and its options.
+
+use super::{
+    SinkConfig, SourceConfig, TransformConfig,
+    kind::{
+        Bytes, Count, Flag, Glob, Limit, List, Milliseconds, Network, NonEmptyList, PathTemplate,
+        Seconds, WebhookUrl, WholeSeconds, Word,
+    },
+    options::{OptionDoc, Options, Section, options},
+};
+use crate::{
+    dedupe, detect, sink, sink::Codec, sink::console::Target, source, source::file::ReadFrom,
+    store, store::WhenFull,
+};
+use std::{fmt, time::Duration};
+
+const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
+
+options! {
+    source::stdin::Config {
+        /// Longer records are searched for decoys and reported, but not decoded.
+        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+    }
+}
+
+options! {
+    source::file::Config {
+        /// The files to read.
+        include: "include" NonEmptyList<Glob>, required;
+        /// The files to leave out.
+        exclude: "exclude" List<Glob>, default Vec::new();
+        /// Where to begin in files that are there at the start. Files that appear later are
+        /// read from their beginning.
+        read_from: "read_from" Word<ReadFrom>, default ReadFrom::Beginning;
+        /// Longer records are searched for decoys and reported, but not decoded.
+        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// Time between two looks for new files.
+        glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
+        /// How long a file that was renamed or deleted is read on after its end was reached.
+        rotate_wait: "rotate_wait_secs" Seconds<true>, default Duration::from_secs(5);
+    }
+}
+
+options! {
+    detect::Config {
+        /// Proxies and load balancers whose `X-Forwarded-For` is to be believed.
+        trusted_proxies: "trusted_proxies" List<Network>, default Vec::new();
+        /// Let touches by expected actors into the evidence stream.
+        emit_expected: "emit_expected" Flag, default false;
+    }
+}
+
+options! {
+    dedupe::Config {
+        /// What an incident is grouped by beside cluster and decoy.
+        fields: "fields.match" List<Word<dedupe::Field>>, default dedupe::Config::default().fields;
+        /// Seconds without a hit after which an incident is closed.
+        idle_secs: "idle_secs" WholeSeconds, default dedupe::Config::default().idle_secs;
+        /// Seconds until the first digest of an incident. Doubles with each.
+        digest_secs: "digest_secs" WholeSeconds, default dedupe::Config::default().digest_secs;
+        /// Most seconds between two digests.
+        digest_max_secs: "digest_max_secs" WholeSeconds, default dedupe::Config::default().digest_max_secs;
+        /// Alerts per decoy and severity in a window. What goes beyond is told as one flood.
+        threshold: "rate_limit.threshold" Count<u32>, default dedupe::Config::default().threshold;
+        /// The window.
+        window_secs: "rate_limit.window_secs" WholeSeconds, default dedupe::Config::default().window_secs;
+        /// Most incidents held at a time. The eldest is closed early.
+        num_events: "cache.num_events" Count<usize>, default dedupe::Config::default().num_events;
+    }
+}
+
+options! {
+    store::BufferConfig {
+        /// Messages that may wait for the sink.
+        max_events: "max_events" Count<usize>, default 10_000;
+        /// What happens when as many wait: hold up the sources, or drop, detections first.
+        when_full: "when_full" Word<WhenFull>, default WhenFull::Block;
+    }
+}
+
+options! {
+    sink::slack::RequestConfig {
+        /// How long one request may take.
+        timeout: "timeout_secs" Seconds<false>, default Duration::from_secs(60);
+        /// Retries of one message before it is given up.
+        retry_attempts: "retry_attempts" Limit, default None;
+        /// The wait before the first retry. Grows with each.
+        retry_initial_backoff: "retry_initial_backoff_secs" Seconds<false>, default Duration::from_secs(1);
+        /// The longest wait between two tries.
+        retry_max_duration: "retry_max_duration_secs" Seconds<false>, default Duration::from_secs(30);
+        /// Requests in one `rate_limit_duration_secs`. The default is what Slack allows a channel.
+        rate_limit_num: "rate_limit_num" Count<u64>, default 1;
+        /// The time that `rate_limit_num` is counted in.
+        rate_limit_duration: "rate_limit_duration_secs" Seconds<false>, default Duration::from_secs(1);
+    }
+}
+
+options! {
+    sink::console::Config {
+        /// How a message is written: for a person, or one JSON object a line.
+        codec: "encoding.codec" Word<Codec>, default Codec::Text;
+        /// Standard output or standard error.
+        target: "target" Word<Target>, default Target::Stdout;
+        buffer: "buffer." store::BufferConfig, group;
+    }
+}
+
+options! {
+    sink::file::Config {
+        /// The file that is appended to. With strftime specifiers in UTC.
+        path: "path" PathTemplate, required;
+        /// How a message is written: for a person, or one JSON object a line.
+        codec: "encoding.codec" Word<Codec>, default Codec::Text;
+        buffer: "buffer." store::BufferConfig, group;
+    }
+}
+
+options! {
+    sink::slack::Config {
+        /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`.
+        webhook_url: "webhook_url" WebhookUrl, required;
+        request: "request." sink::slack::RequestConfig, group;
+        buffer: "buffer." store::BufferConfig, group;
+    }
+}
+
+/// The three places in which a component can stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Source,
+    Transform,
+    Sink,
+}
+
+impl Role {
+    pub(super) const ALL: [Self; 3] = [Self::Source, Self::Transform, Self::Sink];
+
+    /// The key of the section in which its components stand.
+    pub(super) const fn section(self) -> &'static str {
+        match self {
+            Self::Source => "sources",
+            Self::Transform => "transforms",
+            Self::Sink => "sinks",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Transform => "transform",
+            Self::Sink => "sink",
+        })
+    }
+}
+
+/// What flows from one component to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Records,
+    Detections,
+    Alerts,
+}
+
+/// The decoded options of one component.
+pub(super) enum Config {
+    Source(SourceConfig),
+    Transform(TransformConfig),
+    Sink(SinkConfig),
+}
+
+/// A type of component.
+pub(super) struct Component {
+    pub role: Role,
+    /// What stands under `type`.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    pub takes: &'static [Stream],
+    pub gives: Option<Stream>,
+    pub read: fn(&mut Options<'_, '_>) -> Option<Config>,
+    describe: fn(&str, &mut Vec<OptionDoc>),
+}
+
+impl Component {
+    pub fn options(&self) -> Vec<OptionDoc> {
+        let mut docs = Vec::new();
+        (self.describe)("", &mut docs);
+        docs
+    }
+}
+
+/// Every type of component.
+pub(super) const COMPONENTS: &[Component] = &[
+    Component {
+        role: Role::Source,
+        name: "stdin",
+        about: "Reads records from standard input until it ends.",
+        takes: &[],
+        gives: Some(Stream::Records),
+        read: |options| {
+            Some(Config::Source(SourceConfig::Stdin(Section::read(
+                options, "",
+            )?)))
+        },
+        describe: source::stdin::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "file",
+        about: "Follows files through rotation.",
+        takes: &[],
+        gives: Some(Stream::Records),
+        read: |options| {
+            Some(Config::Source(SourceConfig::File(Section::read(
+                options, "",
+            )?)))
+        },
+        describe: source::file::Config::describe,
+    },
+    Component {
+        role: Role::Transform,
+        name: "detect",
+        about: "Finds touches of the decoys in the records of its inputs.",
+        takes: &[Stream::Records],
+        gives: Some(Stream::Detections),
+        read: |options| {
+            Some(Config::Transform(TransformConfig::Detect(Section::read(
+                options, "",
+            )?)))
+        },
+        describe: detect::Config::describe,
+    },
+    Component {
+        role: Role::Transform,
+        name: "dedupe",
+        about: "Groups detections into incidents and says when to tell of them.",
+        takes: &[Stream::Detections],
+        gives: Some(Stream::Alerts),
+        read: |options| Some(Config::Transform(TransformConfig::Dedupe(dedupe(options)?))),
+        describe: dedupe::Config::describe,
+    },
+    Component {
+        role: Role::Sink,
+        name: "console",
+        about: "Writes to standard output or standard error.",
+        takes: &[Stream::Detections, Stream::Alerts],
+        gives: None,
+        read: |options| {
+            Some(Config::Sink(SinkConfig::Console(Section::read(
+                options, "",
+            )?)))
+        },
+        describe: sink::console::Config::describe,
+    },
+    Component {
+        role: Role::Sink,
+        name: "file",
+        about: "Appends to a file.",
+        takes: &[Stream::Detections, Stream::Alerts],
+        gives: None,
+        read: |options| Some(Config::Sink(SinkConfig::File(Section::read(options, "")?))),
+        describe: sink::file::Config::describe,
+    },
+    Component {
+        role: Role::Sink,
+        name: "slack",
+        about: "Sends to a Slack incoming webhook.",
+        takes: &[Stream::Detections, Stream::Alerts],
+        gives: None,
+        read: |options| Some(Config::Sink(SinkConfig::Slack(Section::read(options, "")?))),
+        describe: sink::slack::Config::describe,
+    },
+];
+
+/// Digests must be able to grow towards their limit.
+fn dedupe(options: &mut Options<'_, '_>) -> Option<dedupe::Config> {
+    let config = dedupe::Config::read(options, "")?;
+    if config.digest_secs > config.digest_max_secs {
+        options.refuse(
+            &["digest_secs", "digest_max_secs"],
+            &format!(
+                "digest_secs ({}) must not be above digest_max_secs ({})",
+                config.digest_secs, config.digest_max_secs
+            ),
+        );
+        return None;
+    }
+    Some(config)
+}

@@ -1,0 +1,277 @@
+//! The `decoys` section.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Decoy, Expected,
+    fault::{Fault, Place},
+    kind::{Flag, Glob, Kind, Labels, List, Text, Word},
+    names::{ObjectName, PodName, ServiceAccount},
+    options::{OptionDoc, Options, Scope, Section, options},
+    tree::{Node, Value},
+};
+use crate::detect::{Severity, Technique};
+
+/// A decoy as it is written: the identity in one piece.
+struct Written {
+    service_account: (String, String),
+    secret: Option<String>,
+    pod: Option<String>,
+    whole_namespace: bool,
+    severity: Severity,
+    labels: Arc<BTreeMap<String, String>>,
+    expected: Vec<Expected>,
+}
+
+options! {
+    Written {
+        /// The ServiceAccount that nothing legitimate uses. Only this one, never another that
+        /// has its name as a part.
+        service_account: "service_account" ServiceAccount, required;
+        /// The Secret that holds its token. Reading it is the theft itself.
+        secret: "secret" ObjectName, default None;
+        /// The pod that exposes its token. Exec into it is how it is stolen.
+        pod: "pod" PodName, default None;
+        /// Nothing else lives in the namespace: any touch of it counts.
+        whole_namespace: "whole_namespace" Flag, default false;
+        /// The least severity of what it raises.
+        severity: "severity" Word<Severity>, default Severity::Low;
+        /// What its alerts bear, such as an owner and a runbook.
+        labels: "labels" Labels, default Arc::default();
+        /// Legitimate touches: counted, never alerted. Added to those that are built in.
+        expected: "expected" Rules, default Vec::new();
+    }
+}
+
+options! {
+    Expected {
+        /// The authenticated user.
+        user: "user" Glob, required;
+        /// Verbs of requests. None given: any.
+        verbs: "verbs" List<Verb>, default Vec::new();
+        /// Resources, as `resource` or `resource/subresource`. None given: any.
+        resources: "resources" List<Resource>, default Vec::new();
+        /// Techniques. None given: any but the use of the token and impersonation.
+        techniques: "techniques" List<Word<Technique>>, default Vec::new();
+    }
+}
+
+/// A verb, as audit events have it.
+struct Verb;
+
+impl Kind for Verb {
+    type Value = String;
+
+    fn wanted() -> String {
+        "a verb such as get or list".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<String> {
+        let verb = Text::read(node, scope)?;
+        match verb.bytes().all(|b| b.is_ascii_lowercase()) {
+            true => Some(verb),
+            false => scope.wrong(node, "a verb in lower-case letters, such as get or list"),
+        }
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
+    }
+}
+
+/// `resource` or `resource/subresource`.
+struct Resource;
+
+impl Kind for Resource {
+    type Value = String;
+
+    fn wanted() -> String {
+        "a resource such as pods or pods/log".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<String> {
+        let resource = Text::read(node, scope)?;
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        let parts: Vec<&str> = resource.split('/').collect();
+        let sound = parts.len() <= 2
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && part.bytes().all(legal));
+        if sound {
+            Some(resource)
+        } else {
+            scope.wrong(node, &Self::wanted())
+        }
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
+    }
+}
+
+/// The list of legitimate touches.
+struct Rules;
+
+impl Kind for Rules {
+    type Value = Vec<Expected>;
+
+    fn wanted() -> String {
+        "a list of maps, such as [{ user: \"system:serviceaccount:argocd:*\" }]".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Vec<Expected>> {
+        let Value::List(items) = &node.value else {
+            return scope.wrong(node, &Self::wanted());
+        };
+        let subject = format!("an entry of {}", scope.option);
+        let rules: Vec<_> = items
+            .iter()
+            .map(|item| section::<Expected>(item, &subject, scope.faults))
+            .collect();
+        rules.into_iter().collect()
+    }
+
+    fn show(_: &Vec<Expected>) -> String {
+        "[]".to_owned()
+    }
+
+    fn describe(
+        name: String,
+        default: Option<&Vec<Expected>>,
+        doc: &str,
+        docs: &mut Vec<OptionDoc>,
+    ) {
+        docs.push(OptionDoc {
+            name: name.clone(),
+            kind: "a list of maps".to_owned(),
+            default: default.map(Self::show),
+            doc: doc.split_whitespace().collect::<Vec<_>>().join(" "),
+        });
+        Expected::describe(&format!("{name}[]."), docs);
+    }
+}
+
+/// Reads a map that is a section of its own.
+fn section<S: Section>(node: &Node, subject: &str, faults: &mut Vec<Fault>) -> Option<S> {
+    let entries = match &node.value {
+        Value::Map(entries) => entries,
+        Value::Faulty => return None,
+        _ => {
+            let message = format!("{subject} must be a map, found {}", node.found());
+            faults.push(Fault::at(&node.place, message));
+            return None;
+        }
+    };
+    let mut docs = Vec::new();
+    S::describe("", &mut docs);
+    docs.retain(|doc| !doc.name.contains("[]"));
+    let mut options = Options {
+        subject: subject.to_owned(),
+        place: &node.place,
+        entries,
+        faults,
+    };
+    options.refuse_unknown(&docs, &[], |_| None);
+    S::read(&mut options, "")
+}
+
+/// What the reference documentation says about the options of a decoy.
+pub(super) fn describe() -> Vec<OptionDoc> {
+    let mut docs = Vec::new();
+    Written::describe("", &mut docs);
+    docs
+}
+
+/// Reads all `decoys` sections, one a file.
+pub(super) fn read(
+    sections: &[&Node],
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<Fault>,
+) -> Vec<Decoy> {
+    let mut decoys = Vec::new();
+    let mut planted: BTreeMap<(String, String), &Place> = BTreeMap::new();
+    let items: Vec<&Node> = sections
+        .iter()
+        .flat_map(|section| items(section, faults))
+        .collect();
+    for node in items {
+        let subject = subject(node);
+        let Some(decoy) = section::<Written>(node, &subject, faults) else {
+            continue;
+        };
+        let place = option(node, "service_account").map_or(&node.place, |node| &node.place);
+        if let Some(first) = planted.get(&decoy.service_account) {
+            let message = format!("{subject} already stands at {first}; remove one");
+            faults.push(Fault::at(place, message));
+            continue;
+        }
+        planted.insert(decoy.service_account.clone(), place);
+        warn(&decoy, &subject, place, node, warnings);
+        let (namespace, service_account) = decoy.service_account;
+        decoys.push(Decoy {
+            namespace,
+            service_account,
+            secret: decoy.secret,
+            pod: decoy.pod,
+            whole_namespace: decoy.whole_namespace,
+            severity: decoy.severity,
+            labels: decoy.labels,
+            expected: decoy.expected,
+        });
+    }
+    decoys
+}
+
+/// The entries of one `decoys` section.
+fn items<'a>(section: &'a Node, faults: &mut Vec<Fault>) -> &'a [Node] {
+    match &section.value {
+        Value::List(items) => items,
+        Value::Null | Value::Faulty => &[],
+        _ => {
+            let message = format!(
+                "\"decoys\" must be a list, such as [{{ service_account: honeypot/backup-sa }}], found {}",
+                section.found()
+            );
+            faults.push(Fault::at(&section.place, message));
+            &[]
+        }
+    }
+}
+
+/// What faults call the decoy.
+fn subject(node: &Node) -> String {
+    match option(node, "service_account").and_then(Node::as_text) {
+        Some(text) => format!("decoy {}", text.shown()),
+        None => "a decoy".to_owned(),
+    }
+}
+
+fn option<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    let Value::Map(entries) = &node.value else {
+        return None;
+    };
+    entries
+        .iter()
+        .find(|entry| entry.key == key)
+        .map(|entry| &entry.node)
+}
+
+/// Says what is legal but unwise.
+fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &mut Vec<Fault>) {
+    let (namespace, name) = &decoy.service_account;
+    if name.len() < 4 || name == "default" {
+        let message = format!(
+            "{subject} has a name that many records contain, so that each of them must be decoded; \
+             a longer, rarer name costs less"
+        );
+        warnings.push(Fault::at(place, message));
+    }
+    if decoy.whole_namespace && matches!(namespace.as_str(), "kube-system" | "default") {
+        let message = format!(
+            "{subject} counts any touch of the namespace {namespace}, where much else lives; \
+             give it a namespace of its own, or write whole_namespace: false"
+        );
+        let place = option(node, "whole_namespace").map_or(place, |node| &node.place);
+        warnings.push(Fault::at(place, message));
+    }
+}

@@ -1,0 +1,285 @@
+//! How a component states its options, once: the decoding of a configuration and
+//! the reference documentation both come from that statement.
+
+use super::{
+    fault::{Fault, Place, quoted},
+    kind::Kind,
+    nearest::{advice, nearest},
+    tree::{Entry, Node, Value},
+};
+
+/// What the reference documentation says about one option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionDoc {
+    /// With its path, as in `encoding.codec`.
+    pub name: String,
+    /// What its value is, for a sentence: `a number of bytes, such as 65536 or "16MiB"`.
+    pub kind: String,
+    /// As it would be written; `None` if the option is required.
+    pub default: Option<String>,
+    /// What it is for.
+    pub doc: String,
+}
+
+/// A group of options that is read into one struct.
+pub(crate) trait Section: Sized {
+    /// Reads the options whose names begin with `prefix`. Reads them all before it gives up,
+    /// so that every fault is told.
+    fn read(options: &mut Options<'_, '_>, prefix: &str) -> Option<Self>;
+
+    /// Adds what there is to say about each option.
+    fn describe(prefix: &str, docs: &mut Vec<OptionDoc>);
+}
+
+/// States the options of a struct:
+///
+/// ```ignore
+/// options! {
+///     sink::file::Config {
+///         /// What it is for.
+///         path: "path" PathTemplate, required;
+///         /// How a message is written.
+///         codec: "encoding.codec" Word<Codec>, default Codec::Text;
+///         buffer: "buffer." BufferConfig, group;
+///     }
+/// }
+/// ```
+macro_rules! options {
+    ($config:ty { $($(#[doc = $doc:literal])* $field:ident: $name:literal $kind:ty, $rule:ident $($default:expr)?;)+ }) => {
+        impl $crate::config::options::Section for $config {
+            fn read(
+                options: &mut $crate::config::options::Options<'_, '_>,
+                prefix: &str,
+            ) -> Option<Self> {
+                $(let $field = {
+                    let name = format!("{prefix}{}", $name);
+                    $crate::config::options::options!(@read $rule options, &name, $kind $(, $default)?)
+                };)+
+                Some(Self { $($field: $field?),+ })
+            }
+
+            fn describe(prefix: &str, docs: &mut Vec<$crate::config::options::OptionDoc>) {
+                $({
+                    let name = format!("{prefix}{}", $name);
+                    let doc = concat!($($doc, "\n"),*);
+                    $crate::config::options::options!(@describe $rule docs, name, doc, $kind $(, $default)?)
+                })+
+            }
+        }
+    };
+    (@read required $options:ident, $name:expr, $kind:ty) => {
+        $options.required::<$kind>($name)
+    };
+    (@read default $options:ident, $name:expr, $kind:ty, $default:expr) => {
+        $options.or_default::<$kind>($name, || $default)
+    };
+    (@read group $options:ident, $name:expr, $kind:ty) => {
+        <$kind as $crate::config::options::Section>::read($options, $name)
+    };
+    (@describe required $docs:ident, $name:ident, $doc:ident, $kind:ty) => {
+        <$kind as $crate::config::kind::Kind>::describe($name, None, $doc, $docs)
+    };
+    (@describe default $docs:ident, $name:ident, $doc:ident, $kind:ty, $default:expr) => {
+        <$kind as $crate::config::kind::Kind>::describe($name, Some(&$default), $doc, $docs)
+    };
+    (@describe group $docs:ident, $name:ident, $doc:ident, $kind:ty) => {{
+        let _: &str = $doc;
+        <$kind as $crate::config::options::Section>::describe(&$name, $docs)
+    }};
+}
+pub(crate) use options;
+
+/// The map of one component, while it is read.
+pub(crate) struct Options<'a, 'f> {
+    /// Whose options they are: `sink "siem" (kafka)`.
+    pub subject: String,
+    /// Where it begins: what is missing is missing there.
+    pub place: &'a Place,
+    pub entries: &'a [Entry],
+    pub faults: &'f mut Vec<Fault>,
+}
+
+/// What stands under a path.
+enum Found<'a> {
+    Nothing,
+    /// It cannot be read, and that has been told, or will be by [`Options::refuse_unknown`].
+    Faulty,
+    Node(&'a Node),
+}
+
+impl<'a> Options<'a, '_> {
+    pub fn required<K: Kind>(&mut self, path: &str) -> Option<K::Value> {
+        match self.find(path) {
+            Found::Node(node) => self.value::<K>(path, node),
+            Found::Faulty => None,
+            Found::Nothing => {
+                let (subject, wanted) = (&self.subject, K::wanted());
+                let message = format!("{subject} lacks {}; write {wanted}", quoted(path));
+                self.faults.push(Fault::at(self.place, message));
+                None
+            }
+        }
+    }
+
+    pub fn or_default<K: Kind>(
+        &mut self,
+        path: &str,
+        default: impl FnOnce() -> K::Value,
+    ) -> Option<K::Value> {
+        match self.find(path) {
+            Found::Node(node) => self.value::<K>(path, node),
+            Found::Faulty => None,
+            Found::Nothing => Some(default()),
+        }
+    }
+
+    /// Options that are sound by themselves do not go together: a fault at the last of
+    /// `paths` that is given.
+    pub fn refuse(&mut self, paths: &[&str], message: &str) {
+        let given = paths.iter().rev().find_map(|path| match self.find(path) {
+            Found::Node(node) => Some(&node.place),
+            Found::Nothing | Found::Faulty => None,
+        });
+        let message = format!("{}: {message}", self.subject);
+        self.faults
+            .push(Fault::at(given.unwrap_or(self.place), message));
+    }
+
+    fn value<K: Kind>(&mut self, path: &str, node: &Node) -> Option<K::Value> {
+        let option = format!("{} of {}", quoted(path), self.subject);
+        K::read(
+            node,
+            &mut Scope {
+                option: &option,
+                faults: self.faults,
+            },
+        )
+    }
+
+    fn find(&self, path: &str) -> Found<'a> {
+        let mut entries = self.entries;
+        let mut keys = path.split('.').peekable();
+        while let Some(key) = keys.next() {
+            let Some(entry) = entries.iter().find(|entry| entry.key == key) else {
+                return Found::Nothing;
+            };
+            match (&entry.node.value, keys.peek()) {
+                (Value::Faulty, _) => return Found::Faulty,
+                (_, None) => return Found::Node(&entry.node),
+                (Value::Map(inner), Some(_)) => entries = inner,
+                (_, Some(_)) => return Found::Faulty,
+            }
+        }
+        Found::Nothing
+    }
+
+    /// A fault for every key that no option has. `docs` are the options there are,
+    /// `common` other keys that the component may have; `elsewhere` says who else has an
+    /// option of a name.
+    pub fn refuse_unknown(
+        &mut self,
+        docs: &[OptionDoc],
+        common: &[&str],
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) {
+        let mut known: Vec<&str> = docs.iter().map(|doc| doc.name.as_str()).collect();
+        known.extend(common);
+        for entry in self.entries {
+            self.refuse_unknown_entry(entry, "", &known, &elsewhere);
+        }
+    }
+
+    fn refuse_unknown_entry(
+        &mut self,
+        entry: &Entry,
+        prefix: &str,
+        known: &[&str],
+        elsewhere: &dyn Fn(&str) -> Option<String>,
+    ) {
+        let path = format!("{prefix}{}", entry.key);
+        if known.contains(&path.as_str()) {
+            return;
+        }
+        let group = format!("{path}.");
+        let subject = &self.subject;
+        let inside = known
+            .iter()
+            .find_map(|name| name.strip_prefix(group.as_str()));
+        let Some(inside) = inside.filter(|_| !entry.key.contains('.')) else {
+            let advice = meant(&entry.key, prefix, known)
+                .or_else(|| elsewhere(&path))
+                .unwrap_or_else(|| advice(&entry.key, level(prefix, known)));
+            let message = format!("unknown option {} for {subject}{advice}", quoted(&path));
+            self.faults.push(Fault::at(&entry.place, message));
+            return;
+        };
+        match &entry.node.value {
+            Value::Map(inner) => {
+                for entry in inner {
+                    self.refuse_unknown_entry(entry, &group, known, elsewhere);
+                }
+            }
+            Value::Faulty => {}
+            _ => {
+                let found = entry.node.found();
+                let message = format!(
+                    "{} of {subject} must be a map, such as {{ {inside}: … }}, found {found}",
+                    quoted(&path)
+                );
+                self.faults.push(Fault::at(&entry.node.place, message));
+            }
+        }
+    }
+}
+
+/// The keys that may stand below `prefix`.
+fn level<'k>(prefix: &str, known: &[&'k str]) -> impl Iterator<Item = &'k str> {
+    known
+        .iter()
+        .filter_map(move |name| name.strip_prefix(prefix)?.split('.').next())
+}
+
+/// What was meant by an unknown `key` below `prefix`, if that can be told: an option that
+/// belongs into or out of a group, or one whose name is near.
+fn meant(key: &str, prefix: &str, known: &[&str]) -> Option<String> {
+    let path = format!("{prefix}{key}");
+    let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
+    let misplaced = known.iter().find(|name| last(name).as_deref() == Some(key));
+    if let Some(name) = misplaced.filter(|_| !key.is_empty()) {
+        return Some(match name.rsplit_once('.') {
+            Some((group, option)) => format!("; write {group}: {{ {option}: … }}"),
+            None => format!("; write {} one level up", quoted(name)),
+        });
+    }
+    if let Some((group, option)) = path
+        .rsplit_once('.')
+        .filter(|_| known.contains(&path.as_str()))
+    {
+        return Some(format!("; write {group}: {{ {option}: … }}"));
+    }
+    nearest(key, level(prefix, known))
+        .map(|name| format!("; did you mean {}?", quoted(&format!("{prefix}{name}"))))
+}
+
+/// The reading of one value: which option it belongs to, and where faults go.
+pub(crate) struct Scope<'o, 'f> {
+    /// `"include" of source "files" (file)`.
+    pub option: &'o str,
+    pub faults: &'f mut Vec<Fault>,
+}
+
+impl Scope<'_, '_> {
+    /// The value is not what is wanted. Gives `None`, for the reader to hand on.
+    pub fn wrong<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
+        self.refuse(node, format!("must be {wanted}, found {}", node.found()))
+    }
+
+    /// The option, at `node`, has a fault: `message` goes on after its name.
+    pub fn refuse<T>(&mut self, node: &Node, message: impl std::fmt::Display) -> Option<T> {
+        if !node.is_faulty() {
+            self.faults
+                .push(Fault::at(&node.place, format!("{} {message}", self.option)));
+        }
+        None
+    }
+}
