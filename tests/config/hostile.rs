@@ -81,6 +81,23 @@ fn a_webhook_is_never_shown() {
     assert_snapshot!(told_of_sink("  a: { type: slack, inputs: [incidents], webhook_url: ftp://hooks/T0SECRET }\n"), @r#"x.yaml:9:55: "webhook_url" of sink "a" (slack) must be an http or https URL with a host (its value is not shown)"#);
 }
 
+/// Hundreds of thousands of values, most of them on one line: what takes quadratic time
+/// does not come to an end here.
+#[test]
+fn many_values_take_no_quadratic_time() {
+    let values = "é,".repeat(200_000);
+    let quoted = "\"é\",".repeat(200_000);
+    let keys: String = (0..50_000).map(|key| format!("  k{key}: v\n")).collect();
+    for (name, content) in [
+        ("x.yaml", format!("cluster: [{values}]")),
+        ("x.toml", format!("cluster = [{quoted}]")),
+        ("x.json", format!("{{\"cluster\": [{quoted}\"\"]}}")),
+        ("x.yaml", format!("cluster:\n{keys}")),
+    ] {
+        let _ = load(&[(name, &content)]);
+    }
+}
+
 #[test]
 fn hostile_texts_stay_bounded() {
     let deep = |open: &str| open.repeat(100_000);
