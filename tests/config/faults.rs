@@ -34,6 +34,21 @@ fn syntax_faults_have_a_place() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_column() {
+    for (name, content) in [
+        ("x.yaml", "\u{feff}sorces: {}"),
+        ("x.toml", "\u{feff}sorces = {}"),
+        ("x.json", "\u{feff}{\"sorces\": {}}"),
+    ] {
+        let column = if name == "x.json" { 2 } else { 1 };
+        let expected = format!(
+            "{name}:1:{column}: unknown option \"sorces\" at the top level; did you mean \"sources\"?"
+        );
+        assert_eq!(told(&[(name, content)]), expected);
+    }
+}
+
+#[test]
 fn a_broken_file_hides_no_fault_of_another_and_causes_none() {
     assert_snapshot!(told(&[
         ("a.yaml", "sources: [}"),
@@ -261,6 +276,22 @@ sinks:
     x.yaml:9:31: transform "d" (dedupe) cannot read source "audit" (stdin): it takes the output of a detect transform
     x.yaml:10:31: transform "e" (detect) cannot read transform "d" (dedupe): it takes sources
     "#);
+}
+
+#[test]
+fn a_misspelt_word_is_told_once() {
+    assert_snapshot!(
+        told_of_sink("  a: { type: console, input: [incidents] }\n"),
+        @r#"x.yaml:9:23: unknown option "input" for sink "a" (console); did you mean "inputs"?"#
+    );
+    assert_snapshot!(
+        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("[audit]", "[audt]"))]),
+        @r#"x.yaml:6:40: unknown input "audt" of transform "detections" (detect); did you mean "audit"?"#
+    );
+    assert_snapshot!(
+        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("sources:", "source:"))]),
+        @r#"x.yaml:3:1: unknown option "source" at the top level; did you mean "sources"?"#
+    );
 }
 
 #[test]

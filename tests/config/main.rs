@@ -338,7 +338,7 @@ fn files_and_directories_are_read() {
     );
     write(
         "good/a.toml",
-        b"[sinks.a]\ntype = 'console'\ninputs = ['incidents']\n",
+        "\u{feff}[sinks.a]\ntype = 'console'\ninputs = ['incidents']\n".as_bytes(),
     );
     write(
         "good/c.json",
