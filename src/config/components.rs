@@ -2,10 +2,9 @@
 
 use super::{
     SinkConfig, SourceConfig, TransformConfig,
-    kind::{
-        Bytes, Count, Flag, Glob, Limit, List, Milliseconds, Network, NonEmptyList, PathTemplate,
-        Seconds, WebhookUrl, WholeSeconds, Word,
-    },
+    kind::{Flag, List, NonEmptyList, Word},
+    notation::{Glob, Network, PathTemplate, WebhookUrl},
+    number::{Bytes, Count, Limit, Milliseconds, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
 };
 use crate::{

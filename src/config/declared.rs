@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     components::{COMPONENTS, Component, Config, Role},
     fault::{Fault, Place, quoted},
-    nearest::{advice, listed},
+    loader::GLOBALS,
+    nearest::{advice, listed, nearest},
     options::Options,
     tree::{Entry, Node, Str, Value},
 };
@@ -126,20 +127,21 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
     };
     declared.component = component_type(&declared, find("type"), faults);
     declared.include = find("include").and_then(texts);
+    let misspelt = declared.component.is_some()
+        && entries
+            .iter()
+            .any(|entry| nearest(&entry.key, ["inputs"]).is_some());
     declared.inputs = match role {
         Role::Source => Some(Vec::new()),
+        // A misspelt "inputs" is told as an unknown option, and is not missing as well.
+        Role::Transform | Role::Sink if find("inputs").is_none() && misspelt => None,
         Role::Transform | Role::Sink => inputs(&declared, find("inputs"), faults),
     };
     let Some(component) = declared.component else {
         return declared;
     };
     let docs = component.options();
-    let mut options = Options {
-        subject: declared.subject(),
-        place: &entry.place,
-        entries,
-        faults,
-    };
+    let mut options = Options::new(declared.subject(), &entry.place, entries, faults);
     let common: &[&str] = if role == Role::Source {
         &["type"]
     } else {
@@ -290,7 +292,7 @@ fn elsewhere(role: Role, name: &str) -> Option<String> {
 }
 
 fn top_level(name: &str) -> Option<String> {
-    super::GLOBALS
+    GLOBALS
         .contains(&name)
         .then(|| "; it stands at the top level of a file".to_owned())
 }

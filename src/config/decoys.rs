@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Decoy, Expected,
-    fault::{Fault, Place},
-    kind::{Flag, Glob, Kind, Labels, List, Text, Word},
+    fault::{Fault, Place, quoted},
+    kind::{Flag, Kind, List, Text, Word},
     names::{ObjectName, PodName, ServiceAccount},
+    notation::Glob,
     options::{OptionDoc, Options, Scope, Section, options},
     tree::{Node, Value},
 };
@@ -165,14 +166,59 @@ fn section<S: Section>(node: &Node, subject: &str, faults: &mut Vec<Fault>) -> O
     let mut docs = Vec::new();
     S::describe("", &mut docs);
     docs.retain(|doc| !doc.name.contains("[]"));
-    let mut options = Options {
-        subject: subject.to_owned(),
-        place: &node.place,
-        entries,
-        faults,
-    };
-    options.refuse_unknown(&docs, &[], |_| None);
+    let mut options = Options::new(subject.to_owned(), &node.place, entries, faults);
+    options.refuse_unknown(&docs, &[], |name| {
+        let identity = matches!(name, "namespace" | "name");
+        identity.then(|| "; write service_account: namespace/name".to_owned())
+    });
     S::read(&mut options, "")
+}
+
+/// A map of names to strings, numbers or booleans, all taken as strings.
+pub(crate) struct Labels;
+
+impl Kind for Labels {
+    type Value = Arc<BTreeMap<String, String>>;
+
+    fn wanted() -> String {
+        "a map of names to strings".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Self::Value> {
+        let Value::Map(entries) = &node.value else {
+            return scope.wrong(node, &Self::wanted());
+        };
+        let mut labels = BTreeMap::new();
+        let mut sound = true;
+        for entry in entries {
+            let value = match &entry.node.value {
+                Value::String(text) => text.value.clone(),
+                Value::Bool(value) => value.to_string(),
+                Value::Integer(value) => value.to_string(),
+                Value::Float(_, written) => written.clone(),
+                Value::Null | Value::List(_) | Value::Map(_) | Value::Faulty => {
+                    let option = format!("label {} in {}", quoted(&entry.key), scope.option);
+                    let mut scope = Scope {
+                        option: &option,
+                        faults: scope.faults,
+                    };
+                    scope.wrong::<()>(&entry.node, "a string");
+                    sound = false;
+                    continue;
+                }
+            };
+            labels.insert(entry.key.clone(), value);
+        }
+        sound.then(|| Arc::new(labels))
+    }
+
+    fn show(value: &Self::Value) -> String {
+        let pairs: Vec<_> = value
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        format!("{{{}}}", pairs.join(", "))
+    }
 }
 
 /// What the reference documentation says about the options of a decoy.
@@ -273,5 +319,19 @@ fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &m
         );
         let place = option(node, "whole_namespace").map_or(place, |node| &node.place);
         warnings.push(Fault::at(place, message));
+    }
+    for rule in &decoy.expected {
+        let any_user = rule.user.bytes().all(|b| b == b'*');
+        let any_touch = [&rule.verbs, &rule.resources]
+            .iter()
+            .all(|list| list.is_empty());
+        if any_user && any_touch && rule.techniques.is_empty() {
+            let message = format!(
+                "{subject} expects every user to do anything with its objects, so that none of \
+                 that is alerted; name users, verbs, resources or techniques"
+            );
+            let place = option(node, "expected").map_or(place, |node| &node.place);
+            warnings.push(Fault::at(place, message));
+        }
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn wire(
         edges: vec![Vec::new(); declared.len()],
         faults,
     };
-    for reader in 0..declared.len() {
-        for input in declared[reader].inputs.iter().flatten() {
+    for (reader, component) in declared.iter().enumerate() {
+        for input in component.inputs.iter().flatten() {
             graph.connect(reader, input);
         }
     }

@@ -6,9 +6,10 @@
 //! | `yaml`, `toml`, `json` | a text to the one tree, with places (`tree`) |
 //! | `interpolate` | variables of the environment |
 //! | `options` | how a component states its options; decoding and documentation come of that |
-//! | `kind`, `names` | the kinds of values: times, sizes, words, networks, names of Kubernetes |
+//! | `kind`, `number`, `notation`, `names` | the kinds of values: words, times, networks, names of Kubernetes |
 //! | `components`, `decoys` | what can be configured, and with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
+//! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
 //!
 //! Every fault of a configuration is told in one go. A value that came from the environment
@@ -22,8 +23,11 @@ mod graph;
 mod interpolate;
 mod json;
 mod kind;
+mod loader;
 mod names;
 mod nearest;
+mod notation;
+mod number;
 mod options;
 mod pipeline;
 mod read;
@@ -32,14 +36,10 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::path::PathBuf;
 
-use components::{COMPONENTS, Config};
-use declared::Declared;
-use fault::in_order;
-use kind::{Kind, Seconds};
-use options::Scope;
-use tree::{Entry, Node, Value};
+use components::COMPONENTS;
+use loader::Loader;
 
 pub use components::Role;
 pub use fault::{Fault, Faults, Place, Position};
@@ -58,19 +58,6 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
 }
 
-/// How long sinks may go on delivering after the sources have stopped.
-const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Keys that stand at the top level of a file.
-const GLOBALS: [&str; 6] = [
-    "cluster",
-    "decoys",
-    "shutdown_timeout_secs",
-    "sinks",
-    "sources",
-    "transforms",
-];
-
 /// Loads the configuration that all `paths` make together. Each is a file (`.yaml`, `.yml`,
 /// `.toml`, `.json`) or a directory, of which the files of these kinds are taken, sorted by
 /// name, hidden ones and subdirectories left out. `env` looks up variables of the environment.
@@ -79,38 +66,36 @@ const GLOBALS: [&str; 6] = [
 pub fn load(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
     let mut faults = Vec::new();
     let texts = read::files(paths, &mut faults);
-    Loader {
-        complete: faults.is_empty(),
-        faults,
-        warnings: Vec::new(),
-    }
-    .load(&texts, env)
+    Loader::new(faults).load(&texts, env)
 }
 
 /// As [`load`], of texts in memory.
 pub fn parse(texts: &[Text], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
-    Loader {
-        complete: true,
-        faults: Vec::new(),
-        warnings: Vec::new(),
-    }
-    .load(texts, env)
+    Loader::new(Vec::new()).load(texts, env)
 }
 
-/// What the reference documentation says about one type of component, or about decoys.
+/// What the reference documentation says about one type of component, about decoys, or about
+/// the pipeline as a whole.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    /// `None` for the options of a decoy.
+    /// `None` for what is no component.
     pub role: Option<Role>,
-    /// What stands under `type`; `decoys` for the options of a decoy.
+    /// What stands under `type`; else `pipeline` or `decoys`.
     pub name: &'static str,
     /// What it does, in one sentence.
     pub about: &'static str,
     pub options: Vec<OptionDoc>,
 }
 
-/// Everything that can be configured: decoys first, then sources, transforms, sinks.
+/// Everything that can be configured: the pipeline as a whole, decoys, then sources,
+/// transforms, sinks.
 pub fn reference() -> Vec<Reference> {
+    let pipeline = Reference {
+        role: None,
+        name: "pipeline",
+        about: "The pipeline as a whole: options at the top level of a file.",
+        options: loader::describe(),
+    };
     let decoys = Reference {
         role: None,
         name: "decoys",
@@ -123,235 +108,5 @@ pub fn reference() -> Vec<Reference> {
         about: component.about,
         options: component.options(),
     });
-    std::iter::once(decoys).chain(components).collect()
-}
-
-struct Loader {
-    /// Whether every text could be read. If not, what is missing may stand in the one that could not.
-    complete: bool,
-    faults: Vec<Fault>,
-    warnings: Vec<Fault>,
-}
-
-/// The sections of all texts.
-#[derive(Default)]
-struct Sections<'a> {
-    decoys: Vec<&'a Node>,
-    cluster: Vec<&'a Node>,
-    shutdown_timeout: Vec<&'a Node>,
-    components: Vec<(Role, &'a Node)>,
-}
-
-impl Loader {
-    fn load(
-        mut self,
-        texts: &[Text],
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Loaded, Faults> {
-        let mut trees = Vec::new();
-        for text in texts {
-            match text.tree(&mut self.faults) {
-                Some(mut tree) => {
-                    interpolate::interpolate(&mut tree, env, &mut self.faults);
-                    trees.push(tree);
-                }
-                None => self.complete = false,
-            }
-        }
-        let sections = self.sections(&trees);
-        let cluster = self.global::<kind::Text>("cluster", &sections.cluster);
-        let shutdown_timeout =
-            self.global::<Seconds<true>>("shutdown_timeout_secs", &sections.shutdown_timeout);
-        let decoys = decoys::read(&sections.decoys, &mut self.faults, &mut self.warnings);
-        let declared = declared::read(&sections.components, &mut self.faults);
-        let inputs = graph::wire(&declared, self.complete, &mut self.faults);
-        self.refuse_missing(texts, &sections, &declared);
-        self.refuse_second_stdin(&declared);
-        self.warn_of_equal_files(&declared);
-        if let Some(faults) = Faults::of(self.faults) {
-            return Err(faults);
-        }
-        let mut pipeline = Pipeline {
-            cluster: cluster.map(Arc::from),
-            shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
-            decoys,
-            sources: Vec::new(),
-            transforms: Vec::new(),
-            sinks: Vec::new(),
-        };
-        for (Declared { id, config, .. }, inputs) in declared.into_iter().zip(inputs) {
-            match config {
-                Some(Config::Source(config)) => pipeline.sources.push(Source { id, config }),
-                Some(Config::Transform(config)) => {
-                    pipeline.transforms.push(Transform { id, inputs, config });
-                }
-                Some(Config::Sink(config)) => pipeline.sinks.push(Sink { id, inputs, config }),
-                // Without a fault every component has its options.
-                None => {}
-            }
-        }
-        Ok(Loaded {
-            pipeline,
-            warnings: in_order(self.warnings),
-        })
-    }
-
-    /// Sorts the top level of each text into sections.
-    fn sections<'a>(&mut self, trees: &'a [Node]) -> Sections<'a> {
-        let mut sections = Sections::default();
-        for tree in trees {
-            let entries = match &tree.value {
-                Value::Map(entries) => entries.as_slice(),
-                Value::Null => &[],
-                _ => {
-                    let message = format!(
-                        "a configuration is a map with the keys {}, found {}",
-                        nearest::listed(GLOBALS),
-                        tree.found()
-                    );
-                    self.faults.push(Fault::at(&tree.place, message));
-                    self.complete = false;
-                    &[]
-                }
-            };
-            for entry in entries {
-                self.section(entry, &mut sections);
-            }
-        }
-        sections
-    }
-
-    fn section<'a>(&mut self, entry: &'a Entry, sections: &mut Sections<'a>) {
-        let node = &entry.node;
-        self.complete &= !node.is_faulty();
-        let role = Role::ALL
-            .into_iter()
-            .find(|role| role.section() == entry.key);
-        match (entry.key.as_str(), role) {
-            (_, Some(role)) => {
-                self.complete &= matches!(node.value, Value::Map(_) | Value::Null);
-                sections.components.push((role, node));
-            }
-            ("decoys", None) => sections.decoys.push(node),
-            ("cluster", None) => sections.cluster.push(node),
-            ("shutdown_timeout_secs", None) => sections.shutdown_timeout.push(node),
-            (key, None) => {
-                let advice = nearest::advice(key, GLOBALS);
-                let message = format!(
-                    "unknown option {} at the top level{advice}",
-                    fault::quoted(key)
-                );
-                self.faults.push(Fault::at(&entry.place, message));
-                // It may be a section whose name is misspelt.
-                self.complete &= nearest::nearest(key, GLOBALS).is_none();
-            }
-        }
-    }
-
-    /// The value of an option of the whole pipeline. Two files may give it if they agree.
-    fn global<K: Kind>(&mut self, name: &str, nodes: &[&Node]) -> Option<K::Value>
-    where
-        K::Value: PartialEq,
-    {
-        let mut first: Option<(K::Value, &Place)> = None;
-        let option = format!("\"{name}\"");
-        for node in nodes {
-            let mut scope = Scope {
-                option: &option,
-                faults: &mut self.faults,
-            };
-            let Some(value) = K::read(node, &mut scope) else {
-                continue;
-            };
-            match &first {
-                None => first = Some((value, &node.place)),
-                Some((same, _)) if *same == value => {}
-                Some((_, place)) => {
-                    let message = format!("{option} has another value at {place}; remove one");
-                    self.faults.push(Fault::at(&node.place, message));
-                }
-            }
-        }
-        first.map(|(value, _)| value)
-    }
-
-    /// A pipeline needs a decoy, a source and a sink. What is missing is missing in the first text.
-    fn refuse_missing(
-        &mut self,
-        texts: &[Text],
-        sections: &Sections<'_>,
-        declared: &[Declared<'_>],
-    ) {
-        if !self.complete {
-            return;
-        }
-        let mut missing = Vec::new();
-        let is_empty = |node: &&Node| match &node.value {
-            Value::List(items) => items.is_empty(),
-            value => matches!(value, Value::Null),
-        };
-        if sections.decoys.iter().all(is_empty) {
-            missing.push("no decoys; write decoys: [{ service_account: honeypot/backup-sa }]");
-        }
-        if declared
-            .iter()
-            .all(|declared| declared.role != Role::Source)
-        {
-            missing.push("no sources; write sources: { audit: { type: stdin } }");
-        }
-        if declared.iter().all(|declared| declared.role != Role::Sink) {
-            missing.push(
-                "no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }",
-            );
-        }
-        let place = texts.first().map(Text::place);
-        for message in missing {
-            self.faults.push(Fault {
-                place: place.clone(),
-                message: message.to_owned(),
-            });
-        }
-    }
-
-    /// Standard input can be read only once.
-    fn refuse_second_stdin(&mut self, declared: &[Declared<'_>]) {
-        let mut readers = declared.iter().filter(|declared| {
-            matches!(
-                declared.config,
-                Some(Config::Source(SourceConfig::Stdin(_)))
-            )
-        });
-        let Some(first) = readers.next() else { return };
-        for second in readers {
-            let message = format!(
-                "{} reads standard input, as {} at {} does; remove one",
-                second.subject(),
-                first.subject(),
-                first.place
-            );
-            self.faults.push(Fault::at(second.place, message));
-        }
-    }
-
-    /// Two file sources that read the same files tell everything twice.
-    fn warn_of_equal_files(&mut self, declared: &[Declared<'_>]) {
-        for (index, second) in declared.iter().enumerate() {
-            let Some(Config::Source(SourceConfig::File(_))) = second.config else {
-                continue;
-            };
-            let same = |first: &&Declared<'_>| {
-                first.role == Role::Source && first.include == second.include
-            };
-            if let Some(first) = declared[..index].iter().find(same) {
-                let message = format!(
-                    "{} includes the same files as {} at {}, so that every record is read twice; \
-                     remove one",
-                    second.subject(),
-                    first.subject(),
-                    first.place
-                );
-                self.warnings.push(Fault::at(second.place, message));
-            }
-        }
-    }
+    [pipeline, decoys].into_iter().chain(components).collect()
 }

@@ -138,14 +138,23 @@ impl Kind for PodName {
     }
 }
 
+/// Whether `name` is a pod's name, or a pattern whose other characters a pod's name may have.
 fn is_pod_pattern(name: &str) -> bool {
-    let is_wildcard = |c: char| "*?[]!".contains(c);
-    let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    if !name.contains(is_wildcard) {
+    if !name.contains(['*', '?', '[']) {
         return is_subdomain(name);
     }
+    let mut in_brackets = false;
+    let is_legal = |c: char| {
+        let wildcard = match c {
+            '[' => !std::mem::replace(&mut in_brackets, true),
+            ']' => std::mem::replace(&mut in_brackets, false),
+            '!' => in_brackets,
+            _ => c == '*' || c == '?',
+        };
+        wildcard || c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.'
+    };
     name.len() <= SUBDOMAIN_CHARACTERS
-        && name.chars().all(|c| is_wildcard(c) || is_legal(c))
+        && name.chars().all(is_legal)
         && glob::Pattern::new(name).is_ok()
 }
 
@@ -195,6 +204,8 @@ mod tests {
         assert!(
             !is_pod_pattern("Backup-*") && !is_pod_pattern("backup-[") && !is_pod_pattern("a/b*")
         );
+        assert!(!is_pod_pattern("backup!-*") && !is_pod_pattern("backup]*"));
+        assert!(!is_pod_pattern("backup!") && !is_pod_pattern("backup-**"));
         assert!(!is_pod_pattern("backup-") && is_pod_pattern("backup-*"));
     }
 }

@@ -92,11 +92,13 @@ pub(crate) use options;
 /// The map of one component, while it is read.
 pub(crate) struct Options<'a, 'f> {
     /// Whose options they are: `sink "siem" (kafka)`.
-    pub subject: String,
+    subject: String,
     /// Where it begins: what is missing is missing there.
-    pub place: &'a Place,
-    pub entries: &'a [Entry],
-    pub faults: &'f mut Vec<Fault>,
+    place: &'a Place,
+    entries: &'a [Entry],
+    faults: &'f mut Vec<Fault>,
+    /// Options that a misspelt key seems to have meant: they are not missing as well.
+    meant: Vec<String>,
 }
 
 /// What stands under a path.
@@ -107,11 +109,27 @@ enum Found<'a> {
     Node(&'a Node),
 }
 
-impl<'a> Options<'a, '_> {
+impl<'a, 'f> Options<'a, 'f> {
+    pub fn new(
+        subject: String,
+        place: &'a Place,
+        entries: &'a [Entry],
+        faults: &'f mut Vec<Fault>,
+    ) -> Self {
+        Self {
+            subject,
+            place,
+            entries,
+            faults,
+            meant: Vec::new(),
+        }
+    }
+
     pub fn required<K: Kind>(&mut self, path: &str) -> Option<K::Value> {
         match self.find(path) {
             Found::Node(node) => self.value::<K>(path, node),
             Found::Faulty => None,
+            Found::Nothing if self.meant.iter().any(|name| name == path) => None,
             Found::Nothing => {
                 let (subject, wanted) = (&self.subject, K::wanted());
                 let message = format!("{subject} lacks {}; write {wanted}", quoted(path));
@@ -197,38 +215,66 @@ impl<'a> Options<'a, '_> {
         elsewhere: &dyn Fn(&str) -> Option<String>,
     ) {
         let path = format!("{prefix}{}", entry.key);
-        if known.contains(&path.as_str()) {
-            return;
-        }
         let group = format!("{path}.");
-        let subject = &self.subject;
         let inside = known
             .iter()
             .find_map(|name| name.strip_prefix(group.as_str()));
-        let Some(inside) = inside.filter(|_| !entry.key.contains('.')) else {
-            let advice = meant(&entry.key, prefix, known)
-                .or_else(|| elsewhere(&path))
-                .unwrap_or_else(|| advice(&entry.key, level(prefix, known)));
-            let message = format!("unknown option {} for {subject}{advice}", quoted(&path));
-            self.faults.push(Fault::at(&entry.place, message));
-            return;
-        };
-        match &entry.node.value {
-            Value::Map(inner) => {
+        match (inside, &entry.node.value) {
+            // "encoding.codec" as one key is not the option: that stands in a map.
+            _ if entry.key.contains('.') => self.unknown(entry, prefix, known, elsewhere),
+            (None, _) if known.contains(&path.as_str()) => {}
+            (None, _) => self.unknown(entry, prefix, known, elsewhere),
+            (Some(_), Value::Map(inner)) => {
                 for entry in inner {
                     self.refuse_unknown_entry(entry, &group, known, elsewhere);
                 }
             }
-            Value::Faulty => {}
-            _ => {
-                let found = entry.node.found();
+            (Some(_), Value::Faulty) => {}
+            (Some(inside), _) => {
+                let (subject, found) = (&self.subject, entry.node.found());
+                let path = quoted(&path);
                 let message = format!(
-                    "{} of {subject} must be a map, such as {{ {inside}: … }}, found {found}",
-                    quoted(&path)
+                    "{path} of {subject} must be a map, such as {{ {inside}: … }}, found {found}"
                 );
                 self.faults.push(Fault::at(&entry.node.place, message));
             }
         }
+    }
+
+    fn unknown(
+        &mut self,
+        entry: &Entry,
+        prefix: &str,
+        known: &[&str],
+        elsewhere: &dyn Fn(&str) -> Option<String>,
+    ) {
+        let key = entry.key.as_str();
+        let path = format!("{prefix}{key}");
+        let last = |name: &str| name.rsplit('.').next() == Some(key);
+        let misplaced = known.iter().find(|name| **name == path || last(name));
+        let near = nearest(key, level(prefix, known)).map(|name| format!("{prefix}{name}"));
+        let advice = match (misplaced, elsewhere(&path), near) {
+            (Some(name), _, _) => {
+                self.meant.push((*name).to_owned());
+                match name.rsplit_once('.') {
+                    Some((group, option)) => format!("; write {group}: {{ {option}: … }}"),
+                    None => format!("; write {} one level up", quoted(name)),
+                }
+            }
+            (None, Some(advice), _) => advice,
+            (None, None, Some(name)) => {
+                let advice = format!("; did you mean {}?", quoted(&name));
+                self.meant.push(name);
+                advice
+            }
+            (None, None, None) => advice(key, level(prefix, known)),
+        };
+        let message = format!(
+            "unknown option {} for {}{advice}",
+            quoted(&path),
+            self.subject
+        );
+        self.faults.push(Fault::at(&entry.place, message));
     }
 }
 
@@ -237,28 +283,6 @@ fn level<'k>(prefix: &str, known: &[&'k str]) -> impl Iterator<Item = &'k str> {
     known
         .iter()
         .filter_map(move |name| name.strip_prefix(prefix)?.split('.').next())
-}
-
-/// What was meant by an unknown `key` below `prefix`, if that can be told: an option that
-/// belongs into or out of a group, or one whose name is near.
-fn meant(key: &str, prefix: &str, known: &[&str]) -> Option<String> {
-    let path = format!("{prefix}{key}");
-    let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
-    let misplaced = known.iter().find(|name| last(name).as_deref() == Some(key));
-    if let Some(name) = misplaced.filter(|_| !key.is_empty()) {
-        return Some(match name.rsplit_once('.') {
-            Some((group, option)) => format!("; write {group}: {{ {option}: … }}"),
-            None => format!("; write {} one level up", quoted(name)),
-        });
-    }
-    if let Some((group, option)) = path
-        .rsplit_once('.')
-        .filter(|_| known.contains(&path.as_str()))
-    {
-        return Some(format!("; write {group}: {{ {option}: … }}"));
-    }
-    nearest(key, level(prefix, known))
-        .map(|name| format!("; did you mean {}?", quoted(&format!("{prefix}{name}"))))
 }
 
 /// The reading of one value: which option it belongs to, and where faults go.

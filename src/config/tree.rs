@@ -1,9 +1,12 @@
 //! The one small tree that YAML, TOML and JSON become. Every value and every key
 //! knows where it stands.
 
-use std::collections::{HashMap, hash_map};
+use std::{
+    cell::Cell,
+    collections::{HashMap, hash_map},
+};
 
-use super::fault::{Fault, Place, quoted};
+use super::fault::{Fault, Place, Position, quoted};
 
 /// How deep lists and maps may nest. The language itself needs six levels.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -216,6 +219,9 @@ pub(crate) struct Lines<'a> {
     text: &'a str,
     /// The byte offset at which each line begins.
     starts: Vec<usize>,
+    /// The last offset that was asked for, and its column. Parsers ask from front to back, so
+    /// counting on from there keeps a file that is one long line from taking quadratic time.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'a> Lines<'a> {
@@ -226,6 +232,7 @@ impl<'a> Lines<'a> {
             file,
             text,
             starts: std::iter::once(0).chain(after_newlines).collect(),
+            last: Cell::new((0, 1)),
         }
     }
 
@@ -236,7 +243,13 @@ impl<'a> Lines<'a> {
             .find(|&at| self.text.is_char_boundary(at))
             .unwrap_or(0);
         let line = self.starts.partition_point(|&start| start <= offset);
-        let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;
+        let start = self.starts[line - 1];
+        let (from, column) = match self.last.get() {
+            last @ (at, _) if (start..=offset).contains(&at) => last,
+            _ => (start, 1),
+        };
+        let column = column + self.text[from..offset].chars().count();
+        self.last.set((offset, column));
         self.at(line, column)
     }
 
@@ -244,7 +257,7 @@ impl<'a> Lines<'a> {
     pub fn at(&self, line: usize, column: usize) -> Place {
         Place {
             file: self.file.file.clone(),
-            position: Some(super::fault::Position { line, column }),
+            position: Some(Position { line, column }),
         }
     }
 }
@@ -265,6 +278,8 @@ mod tests {
         assert_eq!(shown(2), "f:2:1");
         assert_eq!(shown(3), "f:2:1", "inside é");
         assert_eq!(shown(4), "f:2:2");
+        assert_eq!(shown(5), "f:2:3");
+        assert_eq!(shown(2), "f:2:1", "backwards");
         assert_eq!(shown(6), "f:3:1");
         assert_eq!(shown(600), "f:3:1");
     }

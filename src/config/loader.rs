@@ -1,0 +1,288 @@
+//! From texts to a pipeline: the sections of all texts, brought together and checked.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
+    components::Config,
+    declared::{self, Declared},
+    decoys,
+    fault::{Fault, Faults, Place, in_order, quoted},
+    graph,
+    interpolate::{Environment, interpolate},
+    kind::{self, Kind},
+    nearest::{advice, listed, nearest},
+    number::Seconds,
+    options::{OptionDoc, Scope},
+    tree::{Entry, Node, Value},
+};
+
+/// How long sinks may go on delivering after the sources have stopped.
+const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Keys that stand at the top level of a file.
+pub(super) const GLOBALS: [&str; 6] = [
+    "cluster",
+    "decoys",
+    "shutdown_timeout_secs",
+    "sinks",
+    "sources",
+    "transforms",
+];
+
+/// What the reference documentation says about the options of the whole pipeline.
+pub(super) fn describe() -> Vec<OptionDoc> {
+    let option = |name: &str, kind: String, default: String, doc: &str| OptionDoc {
+        name: name.to_owned(),
+        kind,
+        default: Some(default),
+        doc: doc.to_owned(),
+    };
+    vec![
+        option(
+            "cluster",
+            kind::Text::wanted(),
+            "none".to_owned(),
+            "The cluster's name, where the wrapper of an event does not tell.",
+        ),
+        option(
+            "shutdown_timeout_secs",
+            Seconds::<true>::wanted(),
+            Seconds::<true>::show(&DEFAULT_SHUTDOWN_TIMEOUT),
+            "How long sinks may go on delivering after the sources have stopped.",
+        ),
+    ]
+}
+
+/// Gathers faults on the way from texts to a pipeline.
+pub(super) struct Loader {
+    /// Whether every text could be read. If not, what is missing may stand in the one that could not.
+    complete: bool,
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
+}
+
+/// The sections of all texts.
+#[derive(Default)]
+struct Sections<'a> {
+    decoys: Vec<&'a Node>,
+    cluster: Vec<&'a Node>,
+    shutdown_timeout: Vec<&'a Node>,
+    components: Vec<(Role, &'a Node)>,
+}
+
+impl Loader {
+    /// `faults` are those of texts that could not even be read.
+    pub fn new(faults: Vec<Fault>) -> Self {
+        Self {
+            complete: faults.is_empty(),
+            faults,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub fn load(mut self, texts: &[Text], env: Environment<'_>) -> Result<Loaded, Faults> {
+        let mut trees = Vec::new();
+        for text in texts {
+            match text.tree(&mut self.faults) {
+                Some(mut tree) => {
+                    interpolate(&mut tree, env, &mut self.faults);
+                    trees.push(tree);
+                }
+                None => self.complete = false,
+            }
+        }
+        let sections = self.sections(&trees);
+        let cluster = self.global::<kind::Text>("cluster", &sections.cluster);
+        let shutdown_timeout =
+            self.global::<Seconds<true>>("shutdown_timeout_secs", &sections.shutdown_timeout);
+        let decoys = decoys::read(&sections.decoys, &mut self.faults, &mut self.warnings);
+        let declared = declared::read(&sections.components, &mut self.faults);
+        let inputs = graph::wire(&declared, self.complete, &mut self.faults);
+        self.refuse_missing(texts, &sections, &declared);
+        self.refuse_second_stdin(&declared);
+        self.warn_of_equal_files(&declared);
+        if let Some(faults) = Faults::of(self.faults) {
+            return Err(faults);
+        }
+        let mut pipeline = Pipeline {
+            cluster: cluster.map(Arc::from),
+            shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
+            decoys,
+            sources: Vec::new(),
+            transforms: Vec::new(),
+            sinks: Vec::new(),
+        };
+        for (Declared { id, config, .. }, inputs) in declared.into_iter().zip(inputs) {
+            match config {
+                Some(Config::Source(config)) => pipeline.sources.push(Source { id, config }),
+                Some(Config::Transform(config)) => {
+                    pipeline.transforms.push(Transform { id, inputs, config });
+                }
+                Some(Config::Sink(config)) => pipeline.sinks.push(Sink { id, inputs, config }),
+                // Without a fault every component has its options.
+                None => {}
+            }
+        }
+        Ok(Loaded {
+            pipeline,
+            warnings: in_order(self.warnings),
+        })
+    }
+
+    /// Sorts the top level of each text into sections.
+    fn sections<'a>(&mut self, trees: &'a [Node]) -> Sections<'a> {
+        let mut sections = Sections::default();
+        for tree in trees {
+            let entries = match &tree.value {
+                Value::Map(entries) => entries.as_slice(),
+                Value::Null => &[],
+                _ => {
+                    let message = format!(
+                        "a configuration is a map with the keys {}, found {}",
+                        listed(GLOBALS),
+                        tree.found()
+                    );
+                    self.faults.push(Fault::at(&tree.place, message));
+                    self.complete = false;
+                    &[]
+                }
+            };
+            for entry in entries {
+                self.section(entry, &mut sections);
+            }
+        }
+        sections
+    }
+
+    fn section<'a>(&mut self, entry: &'a Entry, sections: &mut Sections<'a>) {
+        let node = &entry.node;
+        self.complete &= !node.is_faulty();
+        let role = Role::ALL
+            .into_iter()
+            .find(|role| role.section() == entry.key);
+        match (entry.key.as_str(), role) {
+            (_, Some(role)) => {
+                self.complete &= matches!(node.value, Value::Map(_) | Value::Null);
+                sections.components.push((role, node));
+            }
+            ("decoys", None) => sections.decoys.push(node),
+            ("cluster", None) => sections.cluster.push(node),
+            ("shutdown_timeout_secs", None) => sections.shutdown_timeout.push(node),
+            (key, None) => {
+                let advice = advice(key, GLOBALS);
+                let message = format!("unknown option {} at the top level{advice}", quoted(key));
+                self.faults.push(Fault::at(&entry.place, message));
+                // It may be a section whose name is misspelt.
+                self.complete &= nearest(key, GLOBALS).is_none();
+            }
+        }
+    }
+
+    /// The value of an option of the whole pipeline. Two files may give it if they agree.
+    fn global<K: Kind>(&mut self, name: &str, nodes: &[&Node]) -> Option<K::Value>
+    where
+        K::Value: PartialEq,
+    {
+        let mut first: Option<(K::Value, &Place)> = None;
+        let option = format!("\"{name}\"");
+        for node in nodes {
+            let mut scope = Scope {
+                option: &option,
+                faults: &mut self.faults,
+            };
+            let Some(value) = K::read(node, &mut scope) else {
+                continue;
+            };
+            match &first {
+                None => first = Some((value, &node.place)),
+                Some((same, _)) if *same == value => {}
+                Some((_, place)) => {
+                    let message = format!("{option} has another value at {place}; remove one");
+                    self.faults.push(Fault::at(&node.place, message));
+                }
+            }
+        }
+        first.map(|(value, _)| value)
+    }
+
+    /// A pipeline needs a decoy, a source and a sink. What is missing is missing in the first text.
+    fn refuse_missing(
+        &mut self,
+        texts: &[Text],
+        sections: &Sections<'_>,
+        declared: &[Declared<'_>],
+    ) {
+        if !self.complete {
+            return;
+        }
+        let mut missing = Vec::new();
+        let is_empty = |node: &&Node| match &node.value {
+            Value::List(items) => items.is_empty(),
+            value => matches!(value, Value::Null),
+        };
+        if sections.decoys.iter().all(is_empty) {
+            missing.push("no decoys; write decoys: [{ service_account: honeypot/backup-sa }]");
+        }
+        if declared
+            .iter()
+            .all(|declared| declared.role != Role::Source)
+        {
+            missing.push("no sources; write sources: { audit: { type: stdin } }");
+        }
+        if declared.iter().all(|declared| declared.role != Role::Sink) {
+            missing.push(
+                "no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }",
+            );
+        }
+        let place = texts.first().map(Text::place);
+        for message in missing {
+            self.faults.push(Fault {
+                place: place.clone(),
+                message: message.to_owned(),
+            });
+        }
+    }
+
+    /// Standard input can be read only once.
+    fn refuse_second_stdin(&mut self, declared: &[Declared<'_>]) {
+        let mut readers = declared.iter().filter(|declared| {
+            matches!(
+                declared.config,
+                Some(Config::Source(SourceConfig::Stdin(_)))
+            )
+        });
+        let Some(first) = readers.next() else { return };
+        for second in readers {
+            let message = format!(
+                "{} reads standard input, as {} at {} does; remove one",
+                second.subject(),
+                first.subject(),
+                first.place
+            );
+            self.faults.push(Fault::at(second.place, message));
+        }
+    }
+
+    /// Two file sources that read the same files tell everything twice.
+    fn warn_of_equal_files(&mut self, declared: &[Declared<'_>]) {
+        for (index, second) in declared.iter().enumerate() {
+            let Some(Config::Source(SourceConfig::File(_))) = second.config else {
+                continue;
+            };
+            let same = |first: &&Declared<'_>| {
+                first.role == Role::Source && first.include == second.include
+            };
+            if let Some(first) = declared[..index].iter().find(same) {
+                let message = format!(
+                    "{} includes the same files as {} at {}, so that every record is read twice; \
+                     remove one",
+                    second.subject(),
+                    first.subject(),
+                    first.place
+                );
+                self.warnings.push(Fault::at(second.place, message));
+            }
+        }
+    }
+}

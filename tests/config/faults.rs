@@ -1,0 +1,351 @@
+//! What is said about configurations that do not load, and about those that are unwise.
+
+use insta::assert_snapshot;
+
+use super::{TERMINAL, pipeline, told, told_of_decoy, told_of_sink};
+
+/// What is told about further options of the transforms and sources, in TOML.
+fn told_of_toml(more: &str) -> String {
+    let rest = "[[decoys]]\nservice_account = 'honeypot/backup-sa'\n\
+                [sinks.terminal]\ntype = 'console'\ninputs = ['incidents']\n";
+    told(&[("rest.toml", rest), ("x.toml", more)])
+}
+
+#[test]
+fn syntax_faults_have_a_place() {
+    assert_snapshot!(told(&[("x.yaml", "decoys: [\nsources: }")]), @"x.yaml:2:1: not valid YAML: invalid indentation");
+    assert_snapshot!(told(&[("x.yaml", "a: b: c")]), @"x.yaml:1:5: not valid YAML: mapping values are not allowed in this context");
+    assert_snapshot!(told(&[("x.yaml", "a: 1\n\tb: 2")]), @"x.yaml:1:4: not valid YAML: while scanning a plain scalar, found a tab");
+    assert_snapshot!(told(&[("x.yaml", "a: !custom 1")]), @"x.yaml:1:4: tags have no meaning here; remove it");
+    assert_snapshot!(told(&[("x.yaml", "a: 1\n---\nb: 2")]), @"x.yaml:2:1: a second document begins here; write it to a file of its own");
+    assert_snapshot!(told(&[("x.yaml", "[a]: 1")]), @"x.yaml:1:1: a key must be a word, found a list or a map");
+    assert_snapshot!(told(&[("x.yaml", "a: &a [*a]")]), @"x.yaml:1:8: this alias stands inside what it names; write it out");
+    assert_snapshot!(told(&[("x.yaml", "a: *nothing")]), @"x.yaml:1:4: not valid YAML: while parsing node, found unknown anchor");
+    assert_snapshot!(told(&[("x.yaml", "- a\n- b")]), @r#"x.yaml:1:1: a configuration is a map with the keys "cluster", "decoys", "shutdown_timeout_secs", "sinks", "sources", "transforms", found a list"#);
+    assert_snapshot!(told(&[("x.toml", "cluster = prod")]), @"x.toml:1:11: not valid TOML: string values must be quoted, expected literal string");
+    assert_snapshot!(told(&[("x.toml", "a = 1\n[b\n")]), @"x.toml:2:3: not valid TOML: unclosed table, expected `]`");
+    assert_snapshot!(told(&[("x.json", "{\n  // no\n}")]), @"x.json:2:3: not valid JSON: comments are not allowed; remove it, or write YAML or TOML");
+    assert_snapshot!(told(&[("x.json", "{\"a\": [1, ],}")]), @"x.json:1:9: not valid JSON: trailing commas are not allowed; remove the last comma");
+    assert_snapshot!(told(&[("x.json", "{\"a\": 'b'}")]), @"x.json:1:7: not valid JSON: single-quoted strings are not allowed");
+    assert_snapshot!(told(&[("x.json", "{\"a\": 0x1}")]), @"x.json:1:7: not valid JSON: hexadecimal numbers are not allowed");
+    assert_snapshot!(told(&[("x.json", "{a: 1}")]), @"x.json:1:2: not valid JSON: expected string for object property");
+    assert_snapshot!(told(&[("x.json", "")]), @"x.json:1:1: not valid JSON: the file is empty");
+    assert_snapshot!(told(&[("x.json", "{} {}")]), @"x.json:1:4: not valid JSON: text cannot contain more than one json value");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_column() {
+    for (name, content) in [
+        ("x.yaml", "\u{feff}sorces: {}"),
+        ("x.toml", "\u{feff}sorces = {}"),
+        ("x.json", "\u{feff}{\"sorces\": {}}"),
+    ] {
+        let column = if name == "x.json" { 2 } else { 1 };
+        let expected = format!(
+            "{name}:1:{column}: unknown option \"sorces\" at the top level; did you mean \"sources\"?"
+        );
+        assert_eq!(told(&[(name, content)]), expected);
+    }
+}
+
+#[test]
+fn a_broken_file_hides_no_fault_of_another_and_causes_none() {
+    assert_snapshot!(told(&[
+        ("a.yaml", "sources: [}"),
+        ("b.yaml", "transforms:\n  d: { type: detect, inputs: [audit], trusted: 1 }"),
+    ]), @r#"
+    a.yaml:1:11: not valid YAML: while parsing a node, did not find expected node content
+    b.yaml:2:39: unknown option "trusted" for transform "d" (detect); did you mean "trusted_proxies"?
+    "#);
+}
+
+#[test]
+fn keys_that_stand_twice_are_told_with_both_places() {
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], target: stdout, target: stderr }\n"), @r#"x.yaml:9:60: "target" already stands at x.yaml:9:44; remove or rename one"#);
+    assert_snapshot!(told(&[("x.yaml", &(pipeline(TERMINAL, "") + TERMINAL))]), @r#"x.yaml:10:3: "terminal" already stands at x.yaml:9:3; remove or rename one"#);
+    assert_snapshot!(told(&[("x.json", "{\"cluster\": \"a\",\n \"cluster\": \"b\"}")]), @r#"
+    x.json: no decoys; write decoys: [{ service_account: honeypot/backup-sa }]
+    x.json: no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    x.json: no sources; write sources: { audit: { type: stdin } }
+    x.json:2:2: "cluster" already stands at x.json:1:2; remove or rename one
+    "#);
+    assert_snapshot!(told(&[("x.toml", "cluster = 'a'\n cluster = 'b'")]), @r#"x.toml:2:2: "cluster" already stands at x.toml:1:1; remove or rename one"#);
+    assert_snapshot!(told(&[("x.toml", "[sources.a]\ntype = 'file'\n[sources.b]\n[sources.a]\ntype = 'stdin'")]), @r#"x.toml:4:10: "a" already stands at x.toml:1:10; remove or rename one"#);
+    assert_snapshot!(told(&[("x.toml", "[sources.a]\ntype = 'file'\ninclude = [\n'a']\ntype = 'x'")]), @r#"x.toml:5:1: "type" already stands at x.toml:2:1; remove or rename one"#);
+    assert_snapshot!(told(&[("x.toml", "[[decoys]]\npod = 'a'\n[[decoys]]\npod = 'a'\npod = 'b'")]), @r#"x.toml:5:1: "pod" already stands at x.toml:4:1; remove or rename one"#);
+    assert_snapshot!(told(&[("x.toml", "a = { b = 1, b = 2 }")]), @r#"x.toml:1:14: "b" stands here a second time; remove or rename one"#);
+}
+
+#[test]
+fn unknown_options_are_told_with_what_was_meant() {
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], targt: stdout }\n"), @r#"x.yaml:9:44: unknown option "targt" for sink "a" (console); did you mean "target"?"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], codec: text }\n"), @r#"x.yaml:9:44: unknown option "codec" for sink "a" (console); write encoding: { codec: … }"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding: { target: stdout } }\n"), @r#"x.yaml:9:56: unknown option "encoding.target" for sink "a" (console); write "target" one level up"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding.codec: text }\n"), @r#"x.yaml:9:44: unknown option "encoding.codec" for sink "a" (console); write encoding: { codec: … }"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding: text }\n"), @r#"x.yaml:9:54: "encoding" of sink "a" (console) must be a map, such as { codec: … }, found the string "text""#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], buffer: { max_event: 5 } }\n"), @r#"x.yaml:9:54: unknown option "buffer.max_event" for sink "a" (console); did you mean "buffer.max_events"?"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], webhook_url: x }\n"), @r#"x.yaml:9:44: unknown option "webhook_url" for sink "a" (console); it is an option of the slack sink"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], cluster: x }\n"), @r#"x.yaml:9:44: unknown option "cluster" for sink "a" (console); it stands at the top level of a file"#);
+    assert_snapshot!(told_of_sink("  a: { type: slack, inputs: [incidents], url: x }\n"), @r#"x.yaml:9:42: unknown option "url" for sink "a" (slack); did you mean "webhook_url"?"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], colour: always, \"\\e[31m\": 1 }\n"), @r#"
+    x.yaml:9:44: unknown option "colour" for sink "a" (console); known: "buffer", "encoding", "inputs", "target", "type"
+    x.yaml:9:60: unknown option "\u{1b}[31m" for sink "a" (console); known: "buffer", "encoding", "inputs", "target", "type"
+    "#);
+    assert_snapshot!(told_of_decoy("    namespace: x\n    secret_name: y\n    expected: [{ user: x, verb: get }, { verbs: [get] }]\n"), @r#"
+    x.yaml:3:5: unknown option "namespace" for decoy "honeypot/backup-sa"; write service_account: namespace/name
+    x.yaml:4:5: unknown option "secret_name" for decoy "honeypot/backup-sa"; did you mean "secret"?
+    x.yaml:5:27: unknown option "verb" for an entry of "expected" of decoy "honeypot/backup-sa"; did you mean "verbs"?
+    x.yaml:5:40: an entry of "expected" of decoy "honeypot/backup-sa" lacks "user"; write a string, in which *, ? and […] are wildcards
+    "#);
+    assert_snapshot!(told(&[("x.yaml", "sinks:\nsource:\ndata_dir: x\n")]), @r#"
+    x.yaml:2:1: unknown option "source" at the top level; did you mean "sources"?
+    x.yaml:3:1: unknown option "data_dir" at the top level; known: "cluster", "decoys", "shutdown_timeout_secs", "sinks", "sources", "transforms"
+    "#);
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_told_with_what_is_wanted() {
+    assert_snapshot!(told_of_toml(r#"
+shutdown_timeout_secs = -1
+cluster = 5
+[sources.audit]
+type = "file"
+include = []
+exclude = "/var/log/*"
+read_from = "begining"
+max_line_bytes = "16 MegaBytes"
+glob_minimum_cooldown_ms = 0
+rotate_wait_secs = nan
+[transforms.detections]
+type = "detect"
+inputs = ["audit"]
+emit_expected = "yes"
+trusted_proxies = ["10.0.0.1/8", "10.0.0.256", 5, "fe80::1/64"]
+[transforms.incidents]
+type = "dedupe"
+inputs = ["detections"]
+fields.match = ["token", "ip"]
+idle_secs = 1.5
+digest_secs = 100
+digest_max_secs = 10
+rate_limit.threshold = 5000000000
+rate_limit.window_secs = 0
+cache.num_events = "many"
+"#), @r#"
+    x.toml:2:25: "shutdown_timeout_secs" must be a number of seconds from 0 to 315360000, found the number -1
+    x.toml:3:11: "cluster" must be a string, found the number 5; write it in quotes
+    x.toml:6:11: "include" of source "audit" (file) is an empty list; write at least one entry
+    x.toml:7:11: "exclude" of source "audit" (file) must be a list, found the string "/var/log/*"; write ["/var/log/*"]
+    x.toml:8:13: "read_from" of source "audit" (file) must be "beginning" or "end", found the string "begining"; did you mean "beginning"?
+    x.toml:9:18: "max_line_bytes" of source "audit" (file) must be a number of bytes above 0, such as 65536 or "16MiB", found the string "16 MegaBytes"
+    x.toml:10:28: "glob_minimum_cooldown_ms" of source "audit" (file) must be a whole number of milliseconds from 1 to 315360000000, found the number 0
+    x.toml:11:20: "rotate_wait_secs" of source "audit" (file) must be a number of seconds from 0 to 315360000, found the number NaN
+    x.toml:15:17: "emit_expected" of transform "detections" (detect) must be true or false, found the string "yes"
+    x.toml:16:20: an entry of "trusted_proxies" of transform "detections" (detect) has host bits set: 10.0.0.1/8; write 10.0.0.0/8 for the network, or 10.0.0.1 for the address
+    x.toml:16:34: an entry of "trusted_proxies" of transform "detections" (detect) must be a network such as 10.0.0.0/8 or an address, found the string "10.0.0.256"
+    x.toml:16:48: an entry of "trusted_proxies" of transform "detections" (detect) must be a network such as 10.0.0.0/8 or an address, found the number 5
+    x.toml:16:51: an entry of "trusted_proxies" of transform "detections" (detect) has host bits set: fe80::1/64; write fe80::/64 for the network, or fe80::1 for the address
+    x.toml:20:26: an entry of "fields.match" of transform "incidents" (dedupe) must be "token", "source_ip", "username", "user_agent" or "technique", found the string "ip"
+    x.toml:21:13: "idle_secs" of transform "incidents" (dedupe) must be a whole number of seconds from 1 to 315360000, found the number 1.5
+    x.toml:24:24: "rate_limit.threshold" of transform "incidents" (dedupe) is too large a number
+    x.toml:25:26: "rate_limit.window_secs" of transform "incidents" (dedupe) must be a whole number of seconds from 1 to 315360000, found the number 0
+    x.toml:26:20: "cache.num_events" of transform "incidents" (dedupe) must be a whole number, at least 1, found the string "many"
+    "#);
+    assert_snapshot!(told_of_sink("  a: { type: file, inputs: [incidents], path: alerts-%J.txt, encoding: { codec: [] } }\n  b: { type: file, inputs: [incidents], path: alerts/ }\n  c: { type: file, inputs: [incidents], path: }\n"), @r#"
+    x.yaml:9:47: "path" of sink "a" (file) must be a path, found the string "alerts-%J.txt": strftime formatting failed: found unrecognized specifier directive `J`; %% is a %
+    x.yaml:9:81: "encoding.codec" of sink "a" (file) must be "text" or "json", found a list
+    x.yaml:10:47: "path" of sink "b" (file) must be the path of a file, found the string "alerts/"
+    x.yaml:11:45: "path" of sink "c" (file) must be a string, found nothing
+    "#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], buffer: { max_events: 0, when_full: overflow }, target: \"\\e[2J\" }\n"), @r#"
+    x.yaml:9:66: "buffer.max_events" of sink "a" (console) must be a whole number, at least 1, found the number 0
+    x.yaml:9:80: "buffer.when_full" of sink "a" (console) must be "block" or "drop_newest", found the string "overflow"
+    x.yaml:9:100: "target" of sink "a" (console) must be "stdout" or "stderr", found the string "\u{1b}[2J"
+    "#);
+    assert_snapshot!(told_of_sink("  a: { type: file, inputs: [incidents], path: '100%' }\n  b: { type: file, inputs: [incidents] }\n"), @r#"
+    x.yaml:9:47: "path" of sink "a" (file) must be a path, found the string "100%": strftime formatting failed: invalid format string, expected byte after `%`, but found end of format string; %% is a %
+    x.yaml:10:3: sink "b" (file) lacks "path"; write a path, in which strftime specifiers such as %Y-%m-%d stand for the time
+    "#);
+    assert_snapshot!(told(&[("x.toml", "[[sources.a]]\ntype='file'\ninclude = ['[']\n[sources]\n")]), @r#"
+    x.toml: no decoys; write decoys: [{ service_account: honeypot/backup-sa }]
+    x.toml: no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    x.toml:1:11: source "a" must be a map with a "type", found a list
+    "#);
+    assert_snapshot!(told(&[("x.yaml", "sources: { a: { type: file, include: ['a['] } }\ntransforms: [a]\nsinks: 5\ndecoys: {}")]), @r#"
+    x.yaml:1:39: an entry of "include" of source "a" (file) must be a pattern, found the string "a[": invalid range pattern
+    x.yaml:2:13: "transforms" must be a map of ids to transforms, found a list
+    x.yaml:3:8: "sinks" must be a map of ids to sinks, found the number 5
+    x.yaml:4:9: "decoys" must be a list, such as [{ service_account: honeypot/backup-sa }], found a map
+    "#);
+}
+
+#[test]
+fn digests_must_be_able_to_grow() {
+    assert_snapshot!(told(&[("x.yaml", &pipeline(TERMINAL, "").replace("[detections]", "[detections], digest_max_secs: 30"))]), @r#"x.yaml:7:69: transform "incidents" (dedupe): digest_secs (60) must not be above digest_max_secs (30)"#);
+}
+
+#[test]
+fn decoys_are_checked() {
+    assert_snapshot!(told_of_decoy("    secret: Backup_Token\n    pod: \"backup-[\"\n    whole_namespace: 1\n    severity: hi\n    labels: { a: [], b: ~ }\n"), @r#"
+    x.yaml:3:13: "secret" of decoy "honeypot/backup-sa" must be a name: at most 253 of a-z, 0-9, "-" and ".", each part's first and last no "-"; found the string "Backup_Token"; did you mean "backup-token"?
+    x.yaml:4:10: "pod" of decoy "honeypot/backup-sa" must be a pod's name, or a pattern for it: a-z, 0-9, "-" and ".", with the wildcards *, ? and […]; found the string "backup-["
+    x.yaml:5:22: "whole_namespace" of decoy "honeypot/backup-sa" must be true or false, found the number 1
+    x.yaml:6:15: "severity" of decoy "honeypot/backup-sa" must be "low", "medium", "high" or "critical", found the string "hi"
+    x.yaml:7:18: label "a" in "labels" of decoy "honeypot/backup-sa" must be a string, found a list
+    x.yaml:7:25: label "b" in "labels" of decoy "honeypot/backup-sa" must be a string, found nothing
+    "#);
+    assert_snapshot!(told_of_decoy("    secret: honeypot/token\n    expected:\n      - { user: 'a[', verbs: GET, resources: [pods/log/x], techniques: [token_us] }\n      - 5\n      - { verbs: [Get] }\n"), @r#"
+    x.yaml:3:13: "secret" of decoy "honeypot/backup-sa" must be a name: at most 253 of a-z, 0-9, "-" and ".", each part's first and last no "-"; found the string "honeypot/token"; did you mean "token"?
+    x.yaml:5:17: "user" of an entry of "expected" of decoy "honeypot/backup-sa" must be a pattern, found the string "a[": invalid range pattern
+    x.yaml:5:30: "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a list, found the string "GET"; write ["GET"]
+    x.yaml:5:47: an entry of "resources" of an entry of "expected" of decoy "honeypot/backup-sa" must be a resource such as pods or pods/log, found the string "pods/log/x"
+    x.yaml:5:73: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_review", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "undecodable", "recon", "namespace_touch" or "impersonation_unnamed", found the string "token_us"; did you mean "token_use"?
+    x.yaml:6:9: an entry of "expected" of decoy "honeypot/backup-sa" must be a map, found the number 5
+    x.yaml:7:9: an entry of "expected" of decoy "honeypot/backup-sa" lacks "user"; write a string, in which *, ? and […] are wildcards
+    x.yaml:7:19: an entry of "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a verb in lower-case letters, such as get or list, found the string "Get"
+    "#);
+    assert_snapshot!(told_of_decoy("  - service_account: backup-sa\n  - service_account: Honeypot/backup-sa\n  - service_account: honeypot/backup_sa\n  - service_account: system:serviceaccount:honeypot:backup-sa\n  - service_account: a.b/c\n  - {}\n  - 5\n"), @r#"
+    x.yaml:3:22: "service_account" of decoy "backup-sa" must be namespace/name, found the string "backup-sa"
+    x.yaml:4:22: "service_account" of decoy "Honeypot/backup-sa" must have, before the "/", a namespace: at most 63 of a-z, 0-9 and "-", the first and last no "-"; found the string "Honeypot/backup-sa"; did you mean "honeypot"?
+    x.yaml:5:22: "service_account" of decoy "honeypot/backup_sa" must have, after the "/", a name: at most 253 of a-z, 0-9, "-" and ".", each part's first and last no "-"; found the string "honeypot/backup_sa"; did you mean "backup-sa"?
+    x.yaml:6:22: "service_account" of decoy "system:serviceaccount:honeypot:backup-sa" must be namespace/name, found the string "system:serviceaccount:honeypot:backup-sa"; did you mean "honeypot/backup-sa"?
+    x.yaml:7:22: "service_account" of decoy "a.b/c" must have, before the "/", a namespace: at most 63 of a-z, 0-9 and "-", the first and last no "-"; found the string "a.b/c"
+    x.yaml:8:5: a decoy lacks "service_account"; write namespace/name
+    x.yaml:9:5: a decoy must be a map, found the number 5
+    "#);
+    assert_snapshot!(told_of_decoy("  - service_account: honeypot/other\n  - service_account: honeypot/backup-sa\n"), @r#"x.yaml:4:22: decoy "honeypot/backup-sa" already stands at x.yaml:2:22; remove one"#);
+    assert_snapshot!(told(&[("x.yaml", &pipeline(TERMINAL, "").replace("decoys:\n  - service_account: honeypot/backup-sa\n", "decoys: []\n"))]), @"x.yaml: no decoys; write decoys: [{ service_account: honeypot/backup-sa }]");
+}
+
+#[test]
+fn types_and_ids_are_checked() {
+    assert_snapshot!(told(&[("x.yaml", r#"
+decoys: [{ service_account: honeypot/backup-sa }]
+sources:
+  audit: { type: stdn }
+  "a b": { type: slack }
+  nothing:
+transforms:
+  detections: { inputs: [audit, "a b", nothing], type: 5 }
+  audit: { type: dedupe, inputs: [detections] }
+sinks:
+  terminal: { type: kafka, inputs: [detections], brokers: x }
+"#)]), @r#"
+    x.yaml:4:18: unknown type "stdn" of source "audit"; did you mean "stdin"?
+    x.yaml:5:3: the id "a b" must be made of A-Z, a-z, 0-9, "_" and "-"
+    x.yaml:5:18: unknown type "slack" of source "a b"; it is a sink: write it under sinks
+    x.yaml:6:10: source "nothing" must be a map with a "type", found nothing
+    x.yaml:8:56: "type" of transform "detections" must be a string, found the number 5; known: "detect", "dedupe"
+    x.yaml:9:3: the id "audit" is taken by the source at x.yaml:4:3; rename one, ids are unique over sources, transforms and sinks
+    x.yaml:11:21: unknown type "kafka" of sink "terminal"; known: "console", "file", "slack"
+    "#);
+}
+
+#[test]
+fn inputs_are_checked() {
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incident, b, audit, nothing] }\n  b: { type: console, inputs: incidents }\n  c: { type: console, inputs: [] }\n  d: { type: console }\n  e: { type: console, inputs: [5, detections] }\n"), @r#"
+    x.yaml:9:32: unknown input "incident" of sink "a" (console); did you mean "incidents"?
+    x.yaml:9:42: sink "a" (console) cannot read sink "b" (console): a sink gives nothing on; remove it
+    x.yaml:9:45: sink "a" (console) cannot read source "audit" (stdin): it takes the output of transforms
+    x.yaml:9:52: unknown input "nothing" of sink "a" (console); it can take "detections", "incidents"
+    x.yaml:10:31: the inputs of sink "b" (console) must be a list; write ["incidents"]
+    x.yaml:11:31: the inputs of sink "c" (console) are empty; write a list of ids
+    x.yaml:12:3: sink "d" (console) lacks "inputs"; write a list of ids
+    x.yaml:13:32: an input of sink "e" (console) must be an id, found the number 5
+    "#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: ['aud*'] }\n  b: { type: console, inputs: ['[', incidents] }\n"), @r#"
+    x.yaml:9:32: the input "aud*" of sink "a" (console) matches nothing it can take; it can take "detections", "incidents"
+    x.yaml:10:32: the input "[" of sink "b" (console) is no pattern: invalid range pattern
+    "#);
+    assert_snapshot!(told(&[("x.yaml", r#"
+decoys: [{ service_account: honeypot/backup-sa }]
+sources:
+  audit: { type: stdin, inputs: [out] }
+transforms:
+  a: { type: detect, inputs: [audit, b] }
+  b: { type: dedupe, inputs: [a] }
+  c: { type: dedupe, inputs: [c, a] }
+  d: { type: dedupe, inputs: [audit] }
+  e: { type: detect, inputs: [d] }
+sinks:
+  out: { type: console, inputs: [a, b, c, e] }
+"#)]), @r#"
+    x.yaml:4:25: unknown option "inputs" for source "audit" (stdin); a source has no inputs: name it in the inputs of a transform
+    x.yaml:6:38: transform "a" (detect) reads its own output: "a" reads "b" reads "a"; remove one of these inputs
+    x.yaml:8:31: transform "c" (dedupe) reads itself; remove it from its inputs
+    x.yaml:9:31: transform "d" (dedupe) cannot read source "audit" (stdin): it takes the output of a detect transform
+    x.yaml:10:31: transform "e" (detect) cannot read transform "d" (dedupe): it takes sources
+    "#);
+}
+
+#[test]
+fn a_misspelt_word_is_told_once() {
+    assert_snapshot!(
+        told_of_sink("  a: { type: console, input: [incidents] }\n"),
+        @r#"x.yaml:9:23: unknown option "input" for sink "a" (console); did you mean "inputs"?"#
+    );
+    assert_snapshot!(
+        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("[audit]", "[audt]"))]),
+        @r#"x.yaml:6:40: unknown input "audt" of transform "detections" (detect); did you mean "audit"?"#
+    );
+    assert_snapshot!(
+        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("sources:", "source:"))]),
+        @r#"x.yaml:3:1: unknown option "source" at the top level; did you mean "sources"?"#
+    );
+}
+
+#[test]
+fn what_nobody_reads_is_told() {
+    assert_snapshot!(told(&[("x.yaml", r#"
+decoys: [{ service_account: honeypot/backup-sa }]
+sources:
+  audit: { type: stdin }
+  unread: { type: file, include: [a] }
+transforms:
+  detections: { type: detect, inputs: [audit] }
+  incidents: { type: dedupe, inputs: [detections] }
+sinks:
+  terminal: { type: console, inputs: [detections] }
+"#)]), @r#"
+    x.yaml:5:3: nothing reads source "unread" (file): name it in the inputs of "detections", or remove it
+    x.yaml:8:3: nothing reads transform "incidents" (dedupe): name it in the inputs of "terminal", or remove it
+    "#);
+    assert_snapshot!(told(&[("x.yaml", "cluster: x")]), @r#"
+    x.yaml: no decoys; write decoys: [{ service_account: honeypot/backup-sa }]
+    x.yaml: no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    x.yaml: no sources; write sources: { audit: { type: stdin } }
+    "#);
+    assert_snapshot!(told(&[("x.yaml", "decoys: [{ service_account: honeypot/backup-sa }]\nsources: { audit: { type: stdin } }")]), @r#"
+    x.yaml: no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    x.yaml:2:12: nothing reads source "audit" (stdin): name it in the inputs of a detect transform, or remove it
+    "#);
+    assert_snapshot!(told(&[]), @r#"
+    no decoys; write decoys: [{ service_account: honeypot/backup-sa }]
+    no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    no sources; write sources: { audit: { type: stdin } }
+    "#);
+}
+
+#[test]
+fn what_is_unwise_is_a_warning() {
+    let text = pipeline(
+        TERMINAL,
+        "  - service_account: ci/ci\n  - { service_account: default/default, whole_namespace: true }\n  - { service_account: kube-system/deployer, whole_namespace: true, expected: [{ user: '*' }] }\n",
+    );
+    let files = "  one: { type: file, include: [a, b] }\n  two: { type: file, include: [b, a] }\n";
+    let text = text
+        .replace("  audit: { type: stdin }\n", files)
+        .replace("[audit]", "['*']");
+    assert_snapshot!(told(&[("x.yaml", &text)]), @r#"
+    loads
+    x.yaml:3:22: decoy "ci/ci" has a name that many records contain, so that each of them must be decoded; a longer, rarer name costs less
+    x.yaml:4:24: decoy "default/default" has a name that many records contain, so that each of them must be decoded; a longer, rarer name costs less
+    x.yaml:4:58: decoy "default/default" counts any touch of the namespace default, where much else lives; give it a namespace of its own, or write whole_namespace: false
+    x.yaml:5:63: decoy "kube-system/deployer" counts any touch of the namespace kube-system, where much else lives; give it a namespace of its own, or write whole_namespace: false
+    x.yaml:5:79: decoy "kube-system/deployer" expects every user to do anything with its objects, so that none of that is alerted; name users, verbs, resources or techniques
+    x.yaml:8:3: source "two" (file) includes the same files as source "one" (file) at x.yaml:7:3, so that every record is read twice; remove one
+    "#);
+    let twice = "  one: { type: stdin }\n  two: { type: stdin }\n";
+    let text = text.replace(files, twice);
+    assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);
+}
