@@ -3,3 +3,4 @@
 mod recall;
 mod recordings;
 mod soundness;
+mod traps;
