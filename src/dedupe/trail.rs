@@ -159,10 +159,8 @@ impl Trails {
 
     /// The minting of the incident's own token.
     fn minting(&self, incident: &Unexplained<'_>) -> Option<&Touch> {
-        let minted = &self.decoys.get(&incident.scope)?.minted;
-        minted
-            .peek(incident.token_id?)
-            .filter(|touch| touch.incident != Some(incident.serial))
+        let decoy = self.decoys.get(&incident.scope)?;
+        decoy.minted.peek(incident.token_id?)
     }
 
     /// The touches of the decoy before the incident, its own left out.

@@ -102,6 +102,18 @@ fn a_flood_of_low_severity_spends_nothing_of_the_graver() {
 }
 
 #[test]
+fn a_flood_that_became_graver_spends_nothing_either() {
+    let mut told = Told::new(tight());
+    told.apply(&of(hit("a", 0), Technique::Recon));
+    told.apply(&of(stranger(0, 0), Technique::Recon));
+    let escalated = told.apply(&of(stranger(0, 0), Technique::Impersonation));
+    assert_eq!(kinds(&escalated), [(Escalated, 0)]);
+    let theft = told.apply(&from(hit("theft", 1), "10.0.0.2"));
+    assert_eq!(kinds(&theft), [(Opened, 1)]);
+    assert!(!is_flood(&theft[0]));
+}
+
+#[test]
 fn a_flood_tells_digests_while_it_goes_on_and_ends() {
     let mut told = Told::new(Config {
         threshold: 2,

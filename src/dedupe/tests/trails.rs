@@ -113,7 +113,7 @@ fn without_a_match_other_mintings_are_shown_and_expected_touches_are_not() {
 #[test]
 fn a_minting_that_becomes_known_late_is_told_by_the_next_alert() {
     let mut told = told();
-    told.apply(&mint("a", 0, "JTI=2"));
+    told.apply(&by(mint("a", 0, "JTI=2"), "bob"));
     assert_eq!(told.apply(&hit("theft", 20))[0].trail[0].time, at(0));
     told.apply_at(&mint("b", 5, "JTI=1"), at(21));
     told.apply(&hit("more", 22));
@@ -123,6 +123,19 @@ fn a_minting_that_becomes_known_late_is_told_by_the_next_alert() {
         .find(|alert| alert.trail.len() == 1)
         .unwrap();
     assert_eq!(digest.trail[0].time, at(5));
+}
+
+#[test]
+fn a_minting_that_was_a_hit_stays_one() {
+    let mut told = told();
+    told.apply(&mint("a", 0, "JTI=1"));
+    let mut expected = mint("a", 0, "JTI=1");
+    expected.class = Class::Expected;
+    told.apply(&expected);
+    assert_eq!(
+        told.apply(&hit("theft", 20))[0].trail[0].class,
+        Class::Detect
+    );
 }
 
 #[test]
@@ -206,6 +219,16 @@ fn a_record_explains_only_its_own_actor_at_its_own_address() {
     assert_eq!(summaries(opened), ["list namespaces 403"]);
     assert_eq!(opened.trail[0].class, Class::Record);
     assert_eq!(opened.trail[0].technique, Technique::ImpersonationUnnamed);
+}
+
+#[test]
+fn a_record_is_one_even_if_it_names_a_decoy() {
+    let mut told = told();
+    let mut record = of(read("a", 0), Technique::ImpersonationUnnamed);
+    record.class = Class::Record;
+    assert_eq!(told.apply(&record), []);
+    let opened = &told.apply(&read("theft", 20))[0];
+    assert_eq!(opened.trail[0].class, Class::Record);
 }
 
 #[test]
