@@ -31,10 +31,15 @@ fn is_flood(alert: &Alert) -> bool {
 fn beyond_the_budget_many_are_told_as_one() {
     let mut told = Told::new(tight());
     told.apply(&hit("a", 0));
-    let alerts = told.apply(&stranger(0, 0));
+    let mut first = stranger(0, 0);
+    first.actor.pod = Some("web-1".to_owned());
+    let alerts = told.apply(&first);
     assert_eq!(kinds(&alerts), [(Opened, 1)]);
     let flood = &alerts[0];
-    assert_eq!((&flood.token, &flood.source_ip), (&None, &None));
+    assert_eq!(
+        (&flood.token, &flood.source_ip, &flood.pod),
+        (&None, &None, &None)
+    );
     assert_eq!(flood.flood.as_ref().map(|flood| flood.incidents), Some(1));
     for number in 1..1000 {
         assert_eq!(told.apply(&stranger(number, 0)), []);

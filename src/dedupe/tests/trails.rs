@@ -200,6 +200,47 @@ fn a_flood_of_reads_pushes_no_exec_out() {
 }
 
 #[test]
+fn much_of_one_kind_leaves_room_for_the_others() {
+    let mut told = told();
+    told.apply(&exec("a", 0));
+    for number in 1..=8 {
+        let user = format!("user-{number}");
+        told.apply(&by(mint(&format!("mint-{number}"), number, &user), &user));
+        told.apply(&by(read(&format!("read-{number}"), number), &user));
+    }
+    let opened = &told.apply(&hit("theft", 20))[0];
+    let of_one = |technique| {
+        opened
+            .trail
+            .iter()
+            .filter(|it| it.technique == technique)
+            .count()
+    };
+    let kinds = [
+        Technique::PodExec,
+        Technique::TokenRequest,
+        Technique::SecretRead,
+    ];
+    assert_eq!(kinds.map(of_one), [1, 4, 4]);
+    assert!(opened.trail.is_sorted_by_key(|entry| entry.time));
+    assert_eq!(opened.trail.last().map(|entry| entry.time), Some(at(8)));
+}
+
+#[test]
+fn an_incident_that_is_closed_early_tells_its_trail() {
+    let mut told = Told::new(Config {
+        num_events: 1,
+        ..Config::default()
+    });
+    told.apply(&hit("theft", 20));
+    let mut node = mint("a", 0, "JTI=1");
+    node.class = Class::Expected;
+    told.apply_at(&node, at(21));
+    let alerts = told.apply(&from(hit("b", 22), "10.0.0.2"));
+    assert_eq!(alerts[1].trail.len(), 1);
+}
+
+#[test]
 fn a_record_explains_only_its_own_actor_at_its_own_address() {
     let mut told = told();
     for (name, user, source_ip) in [
