@@ -160,7 +160,7 @@ fn what_came_after_and_what_is_its_own_explains_nothing() {
 #[test]
 fn repetitions_are_one_entry() {
     let mut told = told();
-    for number in 0..5 {
+    for number in [3, 1, 0, 2, 4] {
         told.apply(&read(&number.to_string(), number));
         told.apply(&answered(read(&number.to_string(), number), 200));
     }
