@@ -12,9 +12,10 @@
 //! - Over all alerts of an incident the `count`s add up to its `total`, and over all alerts
 //!   after [`Dedupe::drain`] to the number of hits.
 //!
-//! Everything that is remembered is bounded: incidents by `num_events`, requests by
-//! four times that and no fewer than 65,536, the trail, each list and each string by the constant beside it. Decoys
-//! and clusters are not: they come from the configuration and from the operator's wrappers.
+//! Everything that is remembered is bounded: incidents by `num_events`, requests by four
+//! times that and no fewer than 65,536, the trail, each list and each string by the constant
+//! beside it. Decoys and clusters are not: they come from the configuration and from the
+//! operator's wrappers.
 
 mod act;
 mod alert;

@@ -19,9 +19,9 @@ use crate::{
 /// Touches of one technique that are remembered of a decoy. One ring for each technique: a
 /// flood of reads pushes no exec out.
 const RING: usize = 8;
-/// Minted credentials that are remembered of a decoy.
+/// Minted credentials that are remembered of a decoy. (A zero would not compile.)
 const MINTED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Pairs of actor and address whose `record`s are remembered.
+/// Pairs of actor and address whose `record`s are remembered. (A zero would not compile.)
 const RECORDERS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// `record`s that are remembered of one of them.
 const RECORDS: usize = 4;
