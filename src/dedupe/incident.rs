@@ -64,8 +64,8 @@ pub(super) struct Incident {
     pub(super) trail: Vec<Touch>,
     /// Seconds by which the event that arrived last was late.
     pub(super) lag_secs: u64,
-    /// The request that arrived last.
-    pub(super) latest: RequestId,
+    /// The request that began it.
+    pub(super) first: RequestId,
     pub(super) flood: Option<Box<FloodTally>>,
     /// `None` once it is closed.
     pub(super) schedule: Option<Schedule>,
@@ -112,7 +112,7 @@ impl Incident {
             excerpt: None,
             trail: Vec::new(),
             lag_secs: 0,
-            latest: detection.request_id,
+            first: detection.request_id,
             flood: None,
             schedule: Some(Schedule::start(config, now)),
             agenda: None,
@@ -174,7 +174,6 @@ impl Incident {
         });
         self.first_seen = self.first_seen.min(detection.time);
         self.last_seen = self.last_seen.max(detection.time);
-        self.latest = detection.request_id;
         self.lag_secs = lag_secs(detection, now);
         self.schedule
             .get_or_insert_with(|| Schedule::start(config, now))
@@ -214,7 +213,6 @@ impl Incident {
         request: &Known,
         now: Timestamp,
     ) -> bool {
-        self.latest = detection.request_id;
         self.lag_secs = lag_secs(detection, now);
         self.techniques.mark(request.technique);
         self.take_in(detection, request)

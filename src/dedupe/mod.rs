@@ -4,7 +4,7 @@
 //! time; out go [`Alert`]s. Pure: no IO, no clock, no randomness, so that the same input
 //! always gives the same alerts with the same ids.
 //!
-//! - A **hit** is a request. Its stages are folded by [`requests`], which outlives incidents.
+//! - A **hit** is a request. Its stages are folded by a memory of requests that outlives incidents.
 //! - Hits of one key that lie close together in *event time* are an **incident**; the wall
 //!   clock (`now`) only says when a digest or the end of it is told.
 //! - Openings, digests and endings spend a **budget** per decoy and severity. A key that
@@ -12,9 +12,10 @@
 //! - Over all alerts of an incident the `count`s add up to its `total`, and over all alerts
 //!   after [`Dedupe::drain`] to the number of hits.
 //!
-//! Everything that is remembered is bounded: incidents by `num_events`, requests by
-//! [`requests`], the trail, each list and each string by the constant beside it. Decoys
-//! and clusters are not: they come from the configuration and from the operator's wrappers.
+//! Everything that is remembered is bounded: incidents by `num_events`, requests by four
+//! times that and no fewer than 65,536, the trail, each list and each string by the constant
+//! beside it. Decoys and clusters are not: they come from the configuration and from the
+//! operator's wrappers.
 
 mod act;
 mod alert;

@@ -62,7 +62,8 @@ pub(super) fn tell(
 }
 
 /// A hash of all that makes an alert this one: a replay gives the same, and another alert
-/// never does. The title is left out: its wording may change with a version.
+/// never does, not even that of an incident which was forgotten and begins again at the same
+/// time with another request. The title is left out: its wording may change with a version.
 fn alert_id(incident: &Incident, kind: AlertKind, count: u64, techniques: &[Technique]) -> AlertId {
     let names: Vec<_> = techniques
         .iter()
@@ -80,7 +81,7 @@ fn alert_id(incident: &Incident, kind: AlertKind, count: u64, techniques: &[Tech
         names.join(" ").as_bytes(),
         &seen(incident.first_seen),
         &seen(incident.last_seen),
-        &incident.latest.to_bytes(),
+        &incident.first.to_bytes(),
     ])
 }
 

@@ -19,9 +19,9 @@ use crate::{
 /// Touches of one technique that are remembered of a decoy. One ring for each technique: a
 /// flood of reads pushes no exec out.
 const RING: usize = 8;
-/// Minted credentials that are remembered of a decoy.
+/// Minted credentials that are remembered of a decoy. (A zero would not compile.)
 const MINTED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Pairs of actor and address whose `record`s are remembered.
+/// Pairs of actor and address whose `record`s are remembered. (A zero would not compile.)
 const RECORDERS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// `record`s that are remembered of one of them.
 const RECORDS: usize = 4;
@@ -159,10 +159,8 @@ impl Trails {
 
     /// The minting of the incident's own token.
     fn minting(&self, incident: &Unexplained<'_>) -> Option<&Touch> {
-        let minted = &self.decoys.get(&incident.scope)?.minted;
-        minted
-            .peek(incident.token_id?)
-            .filter(|touch| touch.incident != Some(incident.serial))
+        let decoy = self.decoys.get(&incident.scope)?;
+        decoy.minted.peek(incident.token_id?)
     }
 
     /// The touches of the decoy before the incident, its own left out.

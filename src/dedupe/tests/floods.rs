@@ -31,10 +31,15 @@ fn is_flood(alert: &Alert) -> bool {
 fn beyond_the_budget_many_are_told_as_one() {
     let mut told = Told::new(tight());
     told.apply(&hit("a", 0));
-    let alerts = told.apply(&stranger(0, 0));
+    let mut first = stranger(0, 0);
+    first.actor.pod = Some("web-1".to_owned());
+    let alerts = told.apply(&first);
     assert_eq!(kinds(&alerts), [(Opened, 1)]);
     let flood = &alerts[0];
-    assert_eq!((&flood.token, &flood.source_ip), (&None, &None));
+    assert_eq!(
+        (&flood.token, &flood.source_ip, &flood.pod),
+        (&None, &None, &None)
+    );
     assert_eq!(flood.flood.as_ref().map(|flood| flood.incidents), Some(1));
     for number in 1..1000 {
         assert_eq!(told.apply(&stranger(number, 0)), []);
@@ -99,6 +104,18 @@ fn a_flood_of_low_severity_spends_nothing_of_the_graver() {
     let alerts = told.apply(&hit("theft", 1000));
     assert_eq!(kinds(&alerts), [(Opened, 1)]);
     assert!(!is_flood(&alerts[0]));
+}
+
+#[test]
+fn a_flood_that_became_graver_spends_nothing_either() {
+    let mut told = Told::new(tight());
+    told.apply(&of(hit("a", 0), Technique::Recon));
+    told.apply(&of(stranger(0, 0), Technique::Recon));
+    let escalated = told.apply(&of(stranger(0, 0), Technique::Impersonation));
+    assert_eq!(kinds(&escalated), [(Escalated, 0)]);
+    let theft = told.apply(&from(hit("theft", 1), "10.0.0.2"));
+    assert_eq!(kinds(&theft), [(Opened, 1)]);
+    assert!(!is_flood(&theft[0]));
 }
 
 #[test]

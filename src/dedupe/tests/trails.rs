@@ -113,7 +113,7 @@ fn without_a_match_other_mintings_are_shown_and_expected_touches_are_not() {
 #[test]
 fn a_minting_that_becomes_known_late_is_told_by_the_next_alert() {
     let mut told = told();
-    told.apply(&mint("a", 0, "JTI=2"));
+    told.apply(&by(mint("a", 0, "JTI=2"), "bob"));
     assert_eq!(told.apply(&hit("theft", 20))[0].trail[0].time, at(0));
     told.apply_at(&mint("b", 5, "JTI=1"), at(21));
     told.apply(&hit("more", 22));
@@ -123,6 +123,19 @@ fn a_minting_that_becomes_known_late_is_told_by_the_next_alert() {
         .find(|alert| alert.trail.len() == 1)
         .unwrap();
     assert_eq!(digest.trail[0].time, at(5));
+}
+
+#[test]
+fn a_minting_that_was_a_hit_stays_one() {
+    let mut told = told();
+    told.apply(&mint("a", 0, "JTI=1"));
+    let mut expected = mint("a", 0, "JTI=1");
+    expected.class = Class::Expected;
+    told.apply(&expected);
+    assert_eq!(
+        told.apply(&hit("theft", 20))[0].trail[0].class,
+        Class::Detect
+    );
 }
 
 #[test]
@@ -147,7 +160,7 @@ fn what_came_after_and_what_is_its_own_explains_nothing() {
 #[test]
 fn repetitions_are_one_entry() {
     let mut told = told();
-    for number in 0..5 {
+    for number in [3, 1, 0, 2, 4] {
         told.apply(&read(&number.to_string(), number));
         told.apply(&answered(read(&number.to_string(), number), 200));
     }
@@ -187,6 +200,47 @@ fn a_flood_of_reads_pushes_no_exec_out() {
 }
 
 #[test]
+fn much_of_one_kind_leaves_room_for_the_others() {
+    let mut told = told();
+    told.apply(&exec("a", 0));
+    for number in 1..=8 {
+        let user = format!("user-{number}");
+        told.apply(&by(mint(&format!("mint-{number}"), number, &user), &user));
+        told.apply(&by(read(&format!("read-{number}"), number), &user));
+    }
+    let opened = &told.apply(&hit("theft", 20))[0];
+    let of_one = |technique| {
+        opened
+            .trail
+            .iter()
+            .filter(|it| it.technique == technique)
+            .count()
+    };
+    let kinds = [
+        Technique::PodExec,
+        Technique::TokenRequest,
+        Technique::SecretRead,
+    ];
+    assert_eq!(kinds.map(of_one), [1, 4, 4]);
+    assert!(opened.trail.is_sorted_by_key(|entry| entry.time));
+    assert_eq!(opened.trail.last().map(|entry| entry.time), Some(at(8)));
+}
+
+#[test]
+fn an_incident_that_is_closed_early_tells_its_trail() {
+    let mut told = Told::new(Config {
+        num_events: 1,
+        ..Config::default()
+    });
+    told.apply(&hit("theft", 20));
+    let mut node = mint("a", 0, "JTI=1");
+    node.class = Class::Expected;
+    told.apply_at(&node, at(21));
+    let alerts = told.apply(&from(hit("b", 22), "10.0.0.2"));
+    assert_eq!(alerts[1].trail.len(), 1);
+}
+
+#[test]
 fn a_record_explains_only_its_own_actor_at_its_own_address() {
     let mut told = told();
     for (name, user, source_ip) in [
@@ -206,6 +260,16 @@ fn a_record_explains_only_its_own_actor_at_its_own_address() {
     assert_eq!(summaries(opened), ["list namespaces 403"]);
     assert_eq!(opened.trail[0].class, Class::Record);
     assert_eq!(opened.trail[0].technique, Technique::ImpersonationUnnamed);
+}
+
+#[test]
+fn a_record_is_one_even_if_it_names_a_decoy() {
+    let mut told = told();
+    let mut record = of(read("a", 0), Technique::ImpersonationUnnamed);
+    record.class = Class::Record;
+    assert_eq!(told.apply(&record), []);
+    let opened = &told.apply(&read("theft", 20))[0];
+    assert_eq!(opened.trail[0].class, Class::Record);
 }
 
 #[test]

@@ -138,6 +138,34 @@ fn an_escalation_spends_budget_if_there_is_any() {
 }
 
 #[test]
+fn what_became_graver_waits_no_longer_for_the_lesser_budget() {
+    let mut told = Told::new(Config {
+        threshold: 1,
+        window_secs: 100_000,
+        ..Config::default()
+    });
+    told.apply(&of(hit("a", 0), Technique::Recon));
+    told.apply(&of(hit("b", 1), Technique::Recon));
+    assert_eq!(told.tick(60), []);
+    told.apply(&of(hit("c", 61), Technique::SecretRead));
+    told.apply(&of(hit("c", 61), Technique::TokenUse));
+    assert_eq!(told.machine.next_tick(), Some(at(961)));
+}
+
+#[test]
+fn a_forgotten_incident_that_begins_again_gets_alerts_of_its_own() {
+    let mut told = Told::new(Config {
+        num_events: 1,
+        ..Config::default()
+    });
+    let first = told.apply(&hit("a", 0));
+    told.apply(&from(hit("b", 0), "10.0.0.2"));
+    let again = told.apply(&hit("c", 0));
+    assert_eq!(first[0].incident_id, again[0].incident_id);
+    assert_ne!(first[0].alert_id, again[0].alert_id);
+}
+
+#[test]
 fn tokens_and_addresses_are_incidents_of_their_own() {
     let mut told = told();
     let mut ids = vec![told.apply(&hit("a", 0))[0].incident_id];
