@@ -36,12 +36,11 @@ pub(super) fn title(kind: AlertKind, subject: &Subject<'_>) -> String {
     match kind {
         AlertKind::Opened => what,
         AlertKind::Escalated => {
-            let granted = if subject.granted {
-                ", access granted"
+            if subject.granted {
+                format!("Access granted, {}: {what}", subject.severity)
             } else {
-                ""
-            };
-            format!("Now {}{granted}: {what}", subject.severity)
+                format!("Now {}: {what}", subject.severity)
+            }
         }
         AlertKind::Digest => {
             format!(
@@ -250,7 +249,7 @@ mod tests {
         it.granted = true;
         assert_eq!(
             title(AlertKind::Escalated, &it),
-            "Now critical, access granted: Token of decoy honeypot/backup-sa used from 10.0.3.7: list secrets (200)"
+            "Access granted, critical: Token of decoy honeypot/backup-sa used from 10.0.3.7: list secrets (200)"
         );
         it = Subject {
             request: None,
