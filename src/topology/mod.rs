@@ -65,9 +65,10 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     let all_closed = CancellationToken::new();
     let sinks = tokio::spawn(collect_reports(sinks, all_closed.clone()));
     tokio::select! {
+        biased;
+        () = sources.ended.cancelled() => {}
         () = shutdown.cancelled() => info!("told to stop: draining"),
         () = all_closed.cancelled() => info!("no sink is left to tell: stopping"),
-        () = sources.ended.cancelled() => {}
     }
     sources.stop.trigger();
 
@@ -82,15 +83,14 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     Ok(Outcome { failures })
 }
 
+type SourceThread = thread::JoinHandle<Result<source::Ended, source::Error>>;
+
 /// The threads of the sources.
 struct Sources {
     stop: Stop,
     /// Cancelled when every source has ended.
     ended: CancellationToken,
-    threads: Vec<(
-        Arc<str>,
-        thread::JoinHandle<Result<source::Ended, source::Error>>,
-    )>,
+    threads: Vec<(Arc<str>, SourceThread)>,
 }
 
 impl Sources {

@@ -1,5 +1,6 @@
 //! What baitline promises, tested from outside.
 
+mod readme;
 mod recall;
 mod recordings;
 mod soundness;

@@ -1,0 +1,66 @@
+//! The README says what the program does.
+
+use std::{collections::BTreeMap, fmt::Write, fs};
+
+use baitline::config::{Reference, reference};
+
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
+        .expect("there is a README")
+}
+
+/// The options of one component as a table.
+fn table(reference: &Reference) -> String {
+    let title = match reference.role {
+        Some(role) => format!("`{}` {role}", reference.name),
+        None => format!("`{}`", reference.name),
+    };
+    let mut text = format!("**{title}**: {}\n\n", reference.about);
+    text += "| option | value | default | |\n| --- | --- | --- | --- |\n";
+    for option in &reference.options {
+        let default = match option.default.as_deref() {
+            None => "required".to_owned(),
+            Some(default) => format!("`{default}`"),
+        };
+        let doc = option.doc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let kind = option.kind.replace('|', "\\|");
+        writeln!(text, "| `{}` | {kind} | {default} | {doc} |", option.name)
+            .expect("a string takes text");
+    }
+    text
+}
+
+/// One truth for the options: the configuration's own. On a difference the wanted text
+/// is printed, to be put into the README.
+#[test]
+fn its_reference_is_that_of_the_configuration() {
+    let wanted = reference().iter().map(table).collect::<Vec<_>>().join("\n");
+    assert!(
+        readme().contains(&wanted),
+        "the README's section Options should be:\n\n{wanted}"
+    );
+}
+
+/// The table of techniques names each, with its severity and its ATT&CK ids.
+#[test]
+fn its_table_of_techniques_is_complete() {
+    let readme = readme();
+    let rows: BTreeMap<&str, &str> = readme
+        .lines()
+        .filter_map(|line| Some((line.strip_prefix("| `")?.split('`').next()?, line)))
+        .collect();
+    for technique in baitline::detect::Technique::ALL {
+        let row = rows
+            .get(technique.as_str())
+            .unwrap_or_else(|| panic!("no row for {technique}"));
+        let end = format!(
+            "| {} | {} |",
+            technique.severity(),
+            technique.attack().join(", ")
+        );
+        assert!(
+            row.contains(&end.replace("|  |", "| |")),
+            "{row} should end in {end}"
+        );
+    }
+}
