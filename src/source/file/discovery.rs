@@ -191,4 +191,22 @@ mod tests {
         }
         assert!(!is_copy("audit.log.1", "audit.log"));
     }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once_and_tried_again() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("a.log");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let mut globs = Globs {
+            include: vec![folder.path().join("*.log").display().to_string()],
+            exclude: Vec::new(),
+            unreadable: HashSet::new(),
+        };
+        assert!(globs.find().is_empty() && globs.find().is_empty());
+        assert_eq!(globs.unreadable.len(), 1, "a link to itself");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "text").unwrap();
+        assert_eq!(globs.find().len(), 1);
+        assert!(globs.open(&path).is_some() && globs.unreadable.is_empty());
+    }
 }

@@ -38,7 +38,7 @@ enum Verdict {
     /// The copy of a file that was read up to here.
     CopyReadTo(u64),
     /// What a file held before.
-    Past(Generation),
+    Past(Box<Generation>),
 }
 
 impl<'a> Files<'a> {
@@ -252,7 +252,7 @@ impl<'a> Files<'a> {
                 seen: stamp,
             };
             if let Some(generation) = generation {
-                self.past.remember(generation);
+                self.past.remember(*generation);
             }
             return;
         }
@@ -286,7 +286,7 @@ impl<'a> Files<'a> {
             return Verdict::CopyReadTo(offset);
         }
         match self.past.recall(path, (id, stamp), fingerprint) {
-            Some(generation) => Verdict::Past(generation),
+            Some(generation) => Verdict::Past(Box::new(generation)),
             None => Verdict::New,
         }
     }

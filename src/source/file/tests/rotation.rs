@@ -1,6 +1,13 @@
 //! Rotation of every kind: no line lost, none doubled.
 
-use super::*;
+use super::{
+    super::{
+        discovery::FileId,
+        fingerprint::{Fingerprint, Head},
+        tracked::{Phase, Tracked},
+    },
+    *,
+};
 
 #[test]
 fn a_renamed_file_is_read_to_its_end() {
@@ -163,42 +170,59 @@ fn write_and_rotate(
     count + 1
 }
 
-/// Counts lines until all `total` have come, and then for a while longer. Returns those not read exactly once.
-fn miscounted(running: &Running, writer: JoinHandle<usize>) -> Vec<(usize, usize)> {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut take = |text: String| {
-        for line in text.lines() {
-            *counts.entry(line[..8].parse().expect(line)).or_default() += 1;
-        }
-        counts.len()
-    };
-    let mut total = None;
-    let mut writer = Some(writer);
-    let mut last = Instant::now();
-    loop {
-        match running.blocks.recv_timeout(LONG_ENOUGH) {
-            Ok((text, _)) => {
-                take(text);
-                last = Instant::now();
-            }
-            Err(_) if writer.as_ref().is_some_and(|writer| !writer.is_finished()) => {}
-            Err(_) => {
-                if let Some(writer) = writer.take() {
-                    total = Some(writer.join().unwrap());
-                }
-                // A machine under load may be slow, but not that slow.
-                let complete = Some(take(String::new())) == total;
-                if complete || last.elapsed() > Duration::from_secs(10) {
-                    break;
-                }
+/// How often each whole line was read.
+#[derive(Default)]
+struct Counts(BTreeMap<usize, usize>);
+
+impl Counts {
+    /// Counts what comes until nothing has come for `wait`.
+    fn take(&mut self, running: &Running, wait: Duration) {
+        while let Ok((text, _)) = running.blocks.recv_timeout(wait) {
+            for number in whole_lines(&text) {
+                *self.0.entry(number).or_default() += 1;
             }
         }
     }
-    let total = total.unwrap_or_default();
-    (0..total)
-        .map(|number| (number, counts.get(&number).copied().unwrap_or_default()))
-        .filter(|(_, count)| *count != 1)
-        .collect()
+
+    fn of(&self, number: usize) -> usize {
+        self.0.get(&number).copied().unwrap_or_default()
+    }
+}
+
+fn whole_lines(text: &str) -> impl Iterator<Item = usize> {
+    let length = lines(0..1).len();
+    let whole = text
+        .split_inclusive('\n')
+        .filter(move |line| line.len() == length);
+    whole.map(|line| line[..8].parse().expect(line))
+}
+
+/// Counts lines until all of `wanted` have come, and then for a while longer.
+fn count_lines<T>(
+    running: &Running,
+    writer: JoinHandle<T>,
+    wanted: impl Fn(T) -> Vec<usize>,
+) -> (Vec<usize>, Counts) {
+    let mut counts = Counts::default();
+    while !writer.is_finished() {
+        counts.take(running, Duration::from_millis(20));
+    }
+    let wanted = wanted(writer.join().unwrap());
+    // A machine under load may be slow, but not that slow.
+    for _ in 0..20 {
+        counts.take(running, LONG_ENOUGH);
+        if wanted.iter().all(|number| counts.of(*number) > 0) {
+            break;
+        }
+    }
+    (wanted, counts)
+}
+
+/// The lines that were not read exactly once, and how often they were.
+fn miscounted(running: &Running, writer: JoinHandle<usize>) -> Vec<(usize, usize)> {
+    let (wanted, counts) = count_lines(running, writer, |total| (0..total).collect());
+    let counts = wanted.into_iter().map(|number| (number, counts.of(number)));
+    counts.filter(|(_, count)| *count != 1).collect()
 }
 
 #[test]
@@ -223,7 +247,7 @@ fn hundreds_of_shifts_of_numbered_files_under_load() {
     let folder = running.folder.path().to_owned();
     let writer = thread::spawn(move || {
         write_and_rotate(&folder, 200, |path, rotation| {
-            for number in (0..rotation.min(20)).rev() {
+            for number in (0..rotation).rev() {
                 let name = |number| path.with_file_name(format!("audit.log.{number}"));
                 let _ = fs::rename(name(number), name(number + 1));
             }
@@ -248,4 +272,85 @@ fn hundreds_of_copies_and_truncations_under_load() {
         })
     });
     assert_eq!(miscounted(&running, writer), []);
+}
+
+/// What is written between the copy and the truncation is lost by nature. All that is left on the disk is read, and
+/// nothing twice.
+#[test]
+fn copies_and_truncations_from_outside_lose_no_more_than_they_must() {
+    let running = Running::with(&["audit*"], |_| {});
+    let folder = running.folder.path().to_owned();
+    let path = folder.join("audit.log");
+    let rotator = {
+        let path = path.clone();
+        append(&path, &lines(0..10));
+        thread::spawn(move || {
+            for rotation in 0..150 {
+                thread::sleep(Duration::from_millis(10));
+                fs::copy(&path, path.with_file_name(format!("audit.log.{rotation}"))).unwrap();
+                OpenOptions::new()
+                    .write(true)
+                    .truncate(true)
+                    .open(&path)
+                    .unwrap();
+            }
+        })
+    };
+    let writer = thread::spawn(move || {
+        let mut count = 10;
+        while !rotator.is_finished() {
+            append(&path, &lines(count..count + 20));
+            count += 20;
+            thread::sleep(Duration::from_micros(fastrand::u64(0..200)));
+        }
+        count
+    });
+    let (left, counts) = count_lines(&running, writer, |_| {
+        let texts = fs::read_dir(&folder).unwrap().map(|entry| {
+            String::from_utf8_lossy(&fs::read(entry.unwrap().path()).unwrap()).into_owned()
+        });
+        texts
+            .flat_map(|text| whole_lines(&text).collect::<Vec<_>>())
+            .collect()
+    });
+    let missed: Vec<_> = left
+        .iter()
+        .filter(|number| counts.of(**number) == 0)
+        .collect();
+    let doubled: Vec<_> = counts.0.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(
+        missed.is_empty() && doubled.is_empty(),
+        "missed {missed:?}, doubled {doubled:?}"
+    );
+}
+
+#[test]
+fn a_file_that_leaves_the_globs_and_comes_back_is_known() {
+    let running = Running::with(&["a.log"], |folder| append(folder.join("a.log"), "one\n"));
+    running.expect("one\n");
+    fs::rename(running.path("a.log"), running.path("elsewhere")).unwrap();
+    thread::sleep(LONG_ENOUGH);
+    fs::rename(running.path("elsewhere"), running.path("a.log")).unwrap();
+    running.expect_nothing();
+    append(running.path("a.log"), "two\n");
+    running.expect("two\n");
+}
+
+/// Otherwise the copy would be taken for something new, and its original be read as well.
+#[test]
+fn a_copy_is_known_by_what_its_original_holds_now() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.log");
+    append(&path, "not read yet\n");
+    let file = File::open(&path).unwrap();
+    let copy = Head::of(&file).unwrap().fingerprint;
+    let id = FileId::of(&file.metadata().unwrap());
+    let mut original = Tracked::new(id, path, Phase::Waiting(file.try_clone().unwrap(), 0));
+    assert!(original.agrees_with(&copy));
+    let empty = Head {
+        fingerprint: Fingerprint::default(),
+        is_compressed: false,
+    };
+    original.read_on(file, &empty, 0, None, 1000);
+    assert!(original.agrees_with(&copy));
 }
