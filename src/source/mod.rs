@@ -4,8 +4,6 @@
 //! each block and reads on when that returns, so that a block is searched while it is in the cache, and a slow
 //! pipeline slows its source.
 
-use std::io;
-
 use crate::record::decompress;
 
 pub mod file;
@@ -60,6 +58,4 @@ pub enum Error {
         glob: String,
         source: glob::PatternError,
     },
-    #[error("cannot wait: {0}")]
-    Wait(#[source] io::Error),
 }

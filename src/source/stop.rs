@@ -61,9 +61,13 @@ impl Stop {
 
     /// Waits until `descriptor` can be read, or is at its end. False if stopped.
     pub(crate) fn wait_readable(&self, descriptor: BorrowedFd<'_>) -> io::Result<bool> {
-        match self.poll(Some(descriptor), None) {
-            Ok(()) | Err(Errno::INTR) => Ok(!self.is_triggered()),
-            Err(error) => Err(error.into()),
+        loop {
+            match self.poll(Some(descriptor), None) {
+                Ok(()) => return Ok(!self.is_triggered()),
+                // A signal: nothing is known to be readable.
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

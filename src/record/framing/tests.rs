@@ -263,7 +263,7 @@ fn a_giant_record_costs_its_limit_and_gives_its_memory_back() {
         framer.space(opening.len())[..opening.len()].copy_from_slice(opening);
         framer.commit(opening.len(), &mut emit);
         let mut most = 0;
-        for _ in 0..400 {
+        for _ in 0..40 {
             let space = framer.space(READ_BYTES);
             let read = space.len();
             space.fill(nested[0]);

@@ -1,0 +1,212 @@
+//! Finds the files that the globs name.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use glob::Pattern;
+use rustix::fs::{Mode, OFlags};
+
+use super::Config;
+use crate::source::Error;
+
+/// A file whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// What shows that a file has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        Self {
+            size: metadata.size(),
+            modified,
+        }
+    }
+}
+
+/// A file that a glob names.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+    pub(super) stamp: Stamp,
+}
+
+/// The globs, and what they were found unable to read.
+pub(super) struct Globs {
+    include: Vec<String>,
+    exclude: Vec<Pattern>,
+    /// Each is logged once, until it can be read.
+    unreadable: HashSet<PathBuf>,
+}
+
+impl Globs {
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let pattern = |text: &String| {
+            Pattern::new(text).map_err(|source| Error::Glob {
+                glob: text.clone(),
+                source,
+            })
+        };
+        for text in &config.include {
+            pattern(text)?;
+        }
+        let exclude = config
+            .exclude
+            .iter()
+            .map(pattern)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            include: config.include.clone(),
+            exclude,
+            unreadable: HashSet::new(),
+        })
+    }
+
+    /// All files that there are now, each once, even if it has several paths. The name of a copy is longer than that of
+    /// its original, and comes behind it.
+    pub(super) fn find(&mut self) -> Vec<Found> {
+        let mut paths = Vec::new();
+        for text in &self.include {
+            // A directory that is not there yet is no error to `glob`.
+            for entry in glob::glob(text).into_iter().flatten() {
+                match entry {
+                    Ok(path) => paths.push(path),
+                    Err(error) => {
+                        warn_once(&mut self.unreadable, error.path(), error.error());
+                    }
+                }
+            }
+        }
+        paths.retain(|path| !self.exclude.iter().any(|glob| glob.matches_path(path)));
+        paths.sort_by_cached_key(|path| (path.as_os_str().len(), path.clone()));
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for path in paths {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => {
+                    let id = FileId::of(&metadata);
+                    if seen.insert(id) {
+                        found.push(Found {
+                            path,
+                            id,
+                            stamp: Stamp::of(&metadata),
+                        });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => warn_once(&mut self.unreadable, &path, &error),
+            }
+        }
+        found
+    }
+
+    /// Opens a file; logs once if that fails.
+    pub(super) fn open(&mut self, path: &Path) -> Option<(File, Metadata)> {
+        match open(path) {
+            Ok(opened) => {
+                self.unreadable.remove(path);
+                Some(opened)
+            }
+            Err(error) => {
+                warn_once(&mut self.unreadable, path, &error);
+                None
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    // Should it have become a FIFO meanwhile, opening it must not block.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
+fn warn_once(unreadable: &mut HashSet<PathBuf>, path: &Path, error: &io::Error) {
+    // Rotated away between two steps: that is no fault.
+    if error.kind() != io::ErrorKind::NotFound && unreadable.insert(path.to_owned()) {
+        tracing::warn!(path = %path.display(), %error, "cannot read; will try again");
+    }
+}
+
+/// `copy` may be what a rotation makes of `original`: it stands beside it, and extends its name, or its name without the extension
+/// (`audit.log.1`, `audit-2026-11-23.log.gz` of `audit.log`; `audit.log.2.gz` of `audit.log.1`).
+pub(super) fn is_copy_name(original: &Path, copy: &Path) -> bool {
+    let (Some(name), Some(stem), Some(copy_name)) =
+        (original.file_name(), original.file_stem(), copy.file_name())
+    else {
+        return false;
+    };
+    original.parent() == copy.parent()
+        && copy_name.len() > name.len()
+        && copy_name
+            .as_encoded_bytes()
+            .starts_with(stem.as_encoded_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_extend_the_name_or_its_stem() {
+        let is_copy =
+            |original: &str, copy: &str| is_copy_name(Path::new(original), Path::new(copy));
+        for copy in [
+            "a/audit.log.1",
+            "a/audit.log.1.gz",
+            "a/audit-2026.log",
+            "a/audit.1.log",
+        ] {
+            assert!(is_copy("a/audit.log", copy), "{copy}");
+        }
+        assert!(is_copy("audit.log.1", "audit.log.2.gz"));
+        for other in ["a/audit.log", "b/audit.log.1", "a/kube.log.1", "a/aud.log"] {
+            assert!(!is_copy("a/audit.log", other), "{other}");
+        }
+        assert!(!is_copy("audit.log.1", "audit.log"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once_and_tried_again() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("a.log");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let mut globs = Globs {
+            include: vec![folder.path().join("*.log").display().to_string()],
+            exclude: Vec::new(),
+            unreadable: HashSet::new(),
+        };
+        assert!(globs.find().is_empty() && globs.find().is_empty());
+        assert_eq!(globs.unreadable.len(), 1, "a link to itself");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "text").unwrap();
+        assert_eq!(globs.find().len(), 1);
+        assert!(globs.open(&path).is_some() && globs.unreadable.is_empty());
+    }
+}

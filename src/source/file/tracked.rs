@@ -1,0 +1,302 @@
+//! One file that is known, from its discovery until it is forgotten.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use super::{
+    discovery::{FileId, Stamp},
+    fingerprint::{Fingerprint, Head},
+    follow::{Follower, Turn, start_of_last_line},
+    past::Generation,
+};
+use crate::{record::framing::Framer, source::Outlet};
+
+/// A file that is known.
+pub(super) struct Tracked {
+    pub(super) id: FileId,
+    /// Where it was seen last.
+    pub(super) path: PathBuf,
+    /// How it began as far as it was read; for a file that waits, how it began when looked at.
+    pub(super) fingerprint: Fingerprint,
+    pub(super) phase: Phase,
+    /// Where it stood before it was rotated away, as long as nothing has taken that place.
+    vacant: Option<PathBuf>,
+    /// It was renamed or deleted, or is the copy that a rotation made: it will be let go.
+    pub(super) is_rotated: bool,
+    /// There may be more to read right away.
+    pub(super) is_busy: bool,
+    /// When it was last seen to grow.
+    last_growth: Instant,
+    /// A fault was logged.
+    warned: bool,
+}
+
+/// What is being done with a file.
+pub(super) enum Phase {
+    /// It is empty, or the copy of a file that is still being read. With the size at which that was found.
+    Waiting(File, u64),
+    Reading(Follower),
+    /// It was read to its end, to this offset, and closed.
+    Parked {
+        offset: u64,
+        seen: Stamp,
+    },
+}
+
+/// What a turn of a file calls for.
+pub(super) enum Next {
+    /// Nothing.
+    Rest,
+    /// Another turn, soon.
+    More,
+    /// A look for new files: this one has left its place, or its place was taken.
+    Discover,
+    /// The file was truncated: this is what it had been. It is read on from its beginning.
+    Truncated(Generation),
+    /// It is to be forgotten, except for this.
+    Gone(Option<Generation>),
+}
+
+impl Tracked {
+    pub(super) fn new(id: FileId, path: PathBuf, phase: Phase) -> Self {
+        Self {
+            id,
+            path,
+            fingerprint: Fingerprint::default(),
+            phase,
+            vacant: None,
+            is_rotated: false,
+            is_busy: true,
+            last_growth: Instant::now(),
+            warned: false,
+        }
+    }
+
+    /// Passes over what is in the file now. Not for one that is empty.
+    pub(super) fn skip_to_end(&mut self, max_line_bytes: usize) -> io::Result<()> {
+        let Phase::Waiting(file, _) = &self.phase else {
+            return Ok(());
+        };
+        let seen = Stamp::of(&file.metadata()?);
+        let head = Head::of(file)?;
+        if head.is_compressed {
+            self.phase = Phase::Parked {
+                offset: u64::MAX,
+                seen,
+            };
+        } else if !head.fingerprint.is_empty() {
+            let offset = start_of_last_line(file, seen.size)?;
+            let file = file.try_clone()?;
+            self.read_on(file, &head, offset, None, max_line_bytes);
+        }
+        self.fingerprint = head.fingerprint;
+        Ok(())
+    }
+
+    /// Begins to read `file`, which begins as `head` says, at `offset`.
+    pub(super) fn read_on(
+        &mut self,
+        file: File,
+        head: &Head,
+        offset: u64,
+        framer: Option<Framer>,
+        max_line_bytes: usize,
+    ) {
+        self.phase = Phase::Reading(Follower::new(file, head, offset, framer, max_line_bytes));
+        self.is_busy = true;
+    }
+
+    /// It begins as `fingerprint` says, as far as it was read, or on the disk right now.
+    pub(super) fn agrees_with(&self, fingerprint: &Fingerprint) -> bool {
+        let file = match &self.phase {
+            Phase::Waiting(file, _) => Some(file),
+            Phase::Reading(follower) => Some(follower.file()),
+            Phase::Parked { .. } => None,
+        };
+        self.fingerprint.agrees_with(fingerprint)
+            || file
+                .and_then(|file| Head::of(file).ok())
+                .is_some_and(|head| head.fingerprint.agrees_with(fingerprint))
+    }
+
+    /// It was found at `path`.
+    pub(super) fn found_at(&mut self, path: PathBuf) {
+        if self.path != path {
+            let left = std::mem::replace(&mut self.path, path);
+            self.rotated(left);
+        }
+    }
+
+    /// Looks at the file and reads on.
+    pub(super) fn turn(
+        &mut self,
+        rotate_wait: Duration,
+        max_line_bytes: usize,
+        outlet: &mut Outlet<'_>,
+    ) -> Next {
+        match &mut self.phase {
+            Phase::Parked { .. } => return Next::Rest,
+            Phase::Waiting(file, size) => {
+                let changed = file
+                    .metadata()
+                    .is_ok_and(|metadata| metadata.len() != *size);
+                if changed {
+                    return Next::Discover;
+                }
+                let let_go = self.is_rotated && self.last_growth.elapsed() >= rotate_wait;
+                if let_go && !self.is_at_its_path() {
+                    return Next::Gone(None);
+                }
+            }
+            Phase::Reading(_) => {
+                let next = self.read(rotate_wait, max_line_bytes, outlet);
+                self.is_busy = matches!(next, Next::More | Next::Truncated(_));
+                if !matches!(next, Next::Rest) {
+                    return next;
+                }
+            }
+        }
+        if self.place_has_changed() {
+            Next::Discover
+        } else {
+            Next::Rest
+        }
+    }
+
+    fn read(
+        &mut self,
+        rotate_wait: Duration,
+        max_line_bytes: usize,
+        outlet: &mut Outlet<'_>,
+    ) -> Next {
+        let Phase::Reading(follower) = &mut self.phase else {
+            return Next::Rest;
+        };
+        let turn = follower
+            .file()
+            .metadata()
+            .map_err(Into::into)
+            .and_then(|metadata| {
+                follower.turn(
+                    Stamp::of(&metadata),
+                    &mut self.fingerprint,
+                    &self.path,
+                    outlet,
+                )
+            });
+        match turn {
+            Ok(Turn::Progress) => {
+                self.last_growth = Instant::now();
+                Next::More
+            }
+            Ok(Turn::Truncated) => self.truncated(max_line_bytes),
+            Ok(Turn::Complete) => self.park(outlet),
+            Ok(Turn::Idle) if self.is_rotated && self.last_growth.elapsed() >= rotate_wait => {
+                self.park(outlet)
+            }
+            Ok(Turn::Idle) => Next::Rest,
+            Err(error) => {
+                if !std::mem::replace(&mut self.warned, true) {
+                    tracing::warn!(path = %self.path.display(), %error, "cannot read on");
+                }
+                if self.is_rotated {
+                    self.park(outlet)
+                } else {
+                    Next::Rest
+                }
+            }
+        }
+    }
+
+    /// Closes the file. What is known of it is kept as long as it has a name.
+    fn park(&mut self, outlet: &mut Outlet<'_>) -> Next {
+        let Phase::Reading(follower) = &mut self.phase else {
+            return Next::Rest;
+        };
+        follower.finish(&self.path, outlet);
+        let offset = follower.offset();
+        let seen = follower
+            .file()
+            .metadata()
+            .ok()
+            .map(|metadata| Stamp::of(&metadata));
+        match seen {
+            Some(seen) if self.is_at_its_path() => {
+                self.phase = Phase::Parked { offset, seen };
+                Next::Rest
+            }
+            seen => Next::Gone(Some(self.generation(offset, seen))),
+        }
+    }
+
+    /// The file is not what it was. It goes on from its beginning.
+    fn truncated(&mut self, max_line_bytes: usize) -> Next {
+        let Phase::Reading(follower) = &mut self.phase else {
+            return Next::Rest;
+        };
+        let offset = follower.offset();
+        let framer = follower.restart(max_line_bytes);
+        tracing::debug!(path = %self.path.display(), offset, "truncated");
+        let generation = Generation {
+            framer: Some(framer),
+            ..self.generation(offset, None)
+        };
+        Next::Truncated(generation)
+    }
+
+    /// What is to be remembered of it: how far it was read, and how it can be known again under another name.
+    pub(super) fn generation(&mut self, offset: u64, seen: Option<Stamp>) -> Generation {
+        Generation {
+            path: self.path.clone(),
+            identity: seen.map(|seen| (self.id, seen)),
+            fingerprint: std::mem::take(&mut self.fingerprint),
+            offset,
+            framer: None,
+            since: Instant::now(),
+        }
+    }
+
+    /// True once after the file has left its place, and once more when something has taken it.
+    fn place_has_changed(&mut self) -> bool {
+        if let Some(place) = &self.vacant {
+            let is_taken = place.exists();
+            if is_taken {
+                self.vacant = None;
+            }
+            return is_taken;
+        }
+        if self.is_rotated || self.is_at_its_path() {
+            return false;
+        }
+        self.rotated(self.path.clone());
+        true
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => FileId::of(&metadata) == self.id,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// It is no longer at `left`, where something else will stand soon.
+    fn rotated(&mut self, left: PathBuf) {
+        tracing::debug!(path = %left.display(), "rotated");
+        self.is_rotated = true;
+        self.vacant = Some(left);
+        self.last_growth = Instant::now();
+    }
+
+    /// All that is left of it is handed on, as the file may be gone when the next run begins.
+    pub(super) fn end(&mut self, outlet: &mut Outlet<'_>) {
+        if let Phase::Reading(follower) = &mut self.phase
+            && self.is_rotated
+        {
+            follower.finish(&self.path, outlet);
+        }
+    }
+}
