@@ -137,7 +137,7 @@ fn spawn_sources(
                 let mut outlet = |block: source::Block<'_>| pump.take(&block);
                 let ended = match &config {
                     SourceConfig::Stdin(config) => source::stdin::run(config, &stop, &mut outlet),
-                    SourceConfig::File(_) => Ok(source::Ended::EndOfInput),
+                    SourceConfig::File(config) => source::file::run(config, &stop, &mut outlet),
                 };
                 pump.say_counts();
                 ended
