@@ -228,6 +228,14 @@ mod tests {
         fs::remove_file(&path).unwrap();
         deliver(&outbox, "three").await;
         assert_eq!(titles(&path), ["three"]);
+        // As logrotate's `create` does it: the new file is there before the sink looks.
+        fs::rename(&path, &rotated).unwrap();
+        fs::write(&path, "").unwrap();
+        deliver(&outbox, "four").await;
+        assert_eq!(
+            (titles(&rotated), titles(&path)),
+            (vec!["three".into()], vec!["four".into()])
+        );
     }
 
     #[tokio::test]

@@ -304,7 +304,7 @@ mod tests {
         let (writer, mut reader) = with(1, WhenFull::Block);
         writer.push(detection(1)).await;
         assert!(waits(writer.push(detection(2))).await);
-        writer.push(alert(1)).await;
+        assert!(!waits(writer.push(alert(1))).await);
         assert!(waits(writer.push(alert(2))).await);
 
         let blocked = writer.clone();
