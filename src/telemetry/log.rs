@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -15,16 +16,25 @@ pub enum LogFormat {
 
 /// Starts the log at `level`. A standard error that is closed is no fault. Where a log
 /// has been started before, that one stays.
+///
+/// Only baitline's own lines are written: what an HTTP library logs in detail may hold a
+/// webhook's path, which is a secret.
 pub fn start_log(format: LogFormat, level: LevelFilter) {
     let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let builder = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(!is_plain && io::stderr().is_terminal())
-        .with_max_level(level)
         .with_target(false)
         .log_internal_errors(false);
+    let own = Targets::new().with_target("baitline", level);
     let _ = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => tracing_subscriber::registry()
+            .with(lines)
+            .with(own)
+            .try_init(),
+        LogFormat::Json => tracing_subscriber::registry()
+            .with(lines.json().flatten_event(true))
+            .with(own)
+            .try_init(),
     };
 }
