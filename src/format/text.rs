@@ -70,7 +70,7 @@ pub fn alert(alert: &Alert, style: Style) -> String {
         }
     }
     out.push('\n');
-    out
+    no_json(out)
 }
 
 /// `detection` in one line, ended by a newline.
@@ -103,7 +103,17 @@ pub fn detection(detection: &Detection, style: Style) -> String {
     tell(" with ", detection.user_agent.as_deref(), 120);
     tell(" record: ", detection.excerpt.as_deref(), 240);
     out.push('\n');
-    out
+    no_json(out)
+}
+
+/// `text` with single quotes for double ones. A shipper may feed it back in, and what an
+/// attacker wrote into it must not look like a part of an audit event then.
+fn no_json(text: String) -> String {
+    if text.contains('"') {
+        text.replace('"', "'")
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
