@@ -12,7 +12,7 @@ pub type Json<'v> = Value<'v, 'v>;
 /// One stage of one request to the API server, as far as baitline looks at it.
 ///
 /// Every field may be missing: shippers drop fields, policies omit them, and a value
-/// of the wrong type counts as missing.
+/// of the wrong type counts as missing, but see [`Event::is_readable`].
 #[derive(Clone, Debug, Default)]
 pub struct Event<'v> {
     pub audit_id: Option<&'v str>,
@@ -91,6 +91,15 @@ impl<'v> Event<'v> {
             .iter()
             .any(|key| object.get(*key).is_some());
         (timed || text(object, "auditID").is_some()) && asked
+    }
+
+    /// Whether the parts of an event that say who touched what are objects, where they are
+    /// there at all. A shipper may have made strings of them.
+    pub fn is_readable(object: &Object<'v, 'v>) -> bool {
+        ["user", "impersonatedUser", "objectRef"]
+            .iter()
+            .filter_map(|key| object.get(*key))
+            .all(|value| value.is_object() || value.is_null())
     }
 
     /// Reads what is there.

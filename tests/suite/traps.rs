@@ -672,3 +672,145 @@ fn an_oversized_record_is_searched_to_its_end() {
     assert_eq!(found[0].technique, Technique::Undecodable);
     assert_eq!(detector.counts().oversized, 1);
 }
+
+#[test]
+fn an_event_whose_beginning_is_cut_off_is_never_dropped() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let whole = json!({"auditID": "1", "user": {"username": DECOY}, "sourceIPs": ["10.0.3.7"],
+        "verb": "list", "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "annotations": {}});
+    // In the order in which the API server writes it.
+    let text = format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","verb":"list","user":{},"sourceIPs":["10.0.3.7"],"requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z","annotations":{{}}}}"#,
+        whole["user"]
+    );
+    let named = text.find("system:service").expect("it is named");
+    for start in 1..=named {
+        for record in [
+            text[start..].to_owned(),
+            format!("2026-11-23T17:21:08Z stdout F {}", &text[start..]),
+            json!({"log": text[start..]}).to_string(),
+            json!({ "log": text }).to_string()[start + 8..].to_owned(),
+        ] {
+            let found = scan(&Config::default(), &decoys, Shape::Lines, record.as_bytes());
+            assert_eq!(found.len(), 1, "{record}");
+            assert_eq!(found[0].technique, Technique::Undecodable);
+        }
+    }
+}
+
+#[test]
+fn a_broken_event_in_a_list_costs_no_other_its_technique() {
+    let sound = event(json!({"user": {"username": DECOY}})).to_string();
+    let broken = event(json!({"auditID": "2", "impersonatedUser": {"username": DECOY}}))
+        .to_string()
+        .replace("curl/8", "curl\\x8");
+    for list in [
+        format!(
+            r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{sound},{broken}]}}"#
+        ),
+        format!("[{broken},{sound}]"),
+        format!("{broken}{sound}"),
+    ] {
+        let decoys = [decoy("honeypot", "backup-sa", false)];
+        let found = scan(&Config::default(), &decoys, Shape::Lines, list.as_bytes());
+        let mut techniques: Vec<_> = found.iter().map(|found| found.technique).collect();
+        techniques.sort_unstable();
+        assert_eq!(
+            techniques,
+            [Technique::TokenUse, Technique::Undecodable],
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn an_event_of_which_a_shipper_made_strings_is_never_dropped() {
+    for field in ["user", "impersonatedUser", "objectRef"] {
+        let inner = json!({"username": DECOY, "namespace": "honeypot"}).to_string();
+        assert_eq!(
+            technique(&event(json!({ field: inner }))),
+            Some(Technique::Undecodable),
+            "{field}"
+        );
+        assert_eq!(technique(&event(json!({ field: null }))), None);
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_told_once() {
+    let inner = "[],".repeat(100_000);
+    let marked = r#""auditID honeypot backup-sa""#;
+    let record = format!("{}{inner}{marked}{}", "[".repeat(64), "]".repeat(64));
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let found = scan(&Config::default(), &decoys, Shape::Lines, record.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn baitlines_own_output_is_no_event_however_it_is_cut_and_wrapped() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let scanned = |text: &str| scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+    let cut = event(json!({"user": {"username": DECOY}, "userAgent": "{\"auditID\":\"x\",\"a"}))
+        .to_string();
+    let found = scanned(&cut[..cut.len() - 2]);
+    let excerpt = found[0].excerpt.as_deref().expect("it begins as an event");
+    assert!(excerpt.contains("auditID"));
+    let prose = format!("HIGH honeypot/backup-sa: cannot be decoded, record: '{excerpt}'");
+    let own = format!(
+        r#"{{"type":"detection","schema":1,"detection_id":"x","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
+        json!(excerpt)
+    );
+    for text in [prose, own] {
+        for end in (1..=text.len()).filter(|end| text.is_char_boundary(*end)) {
+            let part = &text[..end];
+            for fed_back in [
+                part.to_owned(),
+                format!("2026-11-23T17:21:08Z stdout F {part}"),
+                json!({ "log": part }).to_string(),
+                json!({ "log": text }).to_string()[..end + 8].to_owned(),
+            ] {
+                assert_eq!(scanned(&fed_back), [], "{fed_back}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_excerpt_never_begins_inside_a_body() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let secret = "cGFzc3dvcmQ=";
+    for text in [
+        format!(
+            r#"{{"data":{{"password":"{secret}"}},"name":"backup-sa-token","namespace":"honeypot"}},"requestReceivedTimestamp":"2026-11-23T17:21:08Z"}}"#
+        ),
+        format!(
+            r#"{{"protoPayload":{{"resourceName":"core/v1/namespaces/honeypot/secrets/backup-sa-token","response":{{"password":"{secret}"}},"x"#
+        ),
+        format!(
+            r#"{{"kubernetes.audit.auditID":"1","a":"auditID","kubernetes.audit.responseObject.data.password":"{secret}","b":"honeypot backup-sa","apiVersion":"audit.k8s.io/v1"#
+        ),
+    ] {
+        let found = scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+        assert_eq!(found.len(), 1, "{text}");
+        let excerpt = found[0].excerpt.as_deref().unwrap_or_default();
+        assert!(!excerpt.contains(secret), "{excerpt}");
+    }
+}
+
+#[test]
+fn a_cut_event_may_name_the_pod_percent_encoded() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let text = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","requestURI":"/api/v1/nodes/n/proxy/exec/%68oneypot/%66ile-backup/c","objectRef":{"resource":"nodes","subresource":"proxy","#;
+    let found = scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn an_event_printed_over_lines_is_found_behind_a_prefix_in_a_string() {
+    let pretty = serde_json::to_string_pretty(&event(json!({"user": {"username": DECOY}})))
+        .expect("it is JSON");
+    assert_eq!(
+        technique(&json!({"message": format!("audit: {pretty}")})),
+        Some(Technique::TokenUse)
+    );
+}
