@@ -814,3 +814,49 @@ fn an_event_printed_over_lines_is_found_behind_a_prefix_in_a_string() {
         Some(Technique::TokenUse)
     );
 }
+
+#[test]
+fn a_selector_that_the_server_ignores_hides_nothing() {
+    for second in ["fieldSelector=metadata.namespace%3Dshop", "x=y"] {
+        for first in [
+            "fieldSelector=metadata.name%3Dbackup-sa-token",
+            "fieldSelector=metadata.namespace%3Dshop;&fieldSelector=metadata.name%3Dbackup-sa-token",
+        ] {
+            let read = event(
+                json!({"verb": "list", "objectRef": object("secrets", None, None, Some("backup-sa-token")),
+                "requestURI": format!("/api/v1/secrets?{first}&{second}")}),
+            );
+            assert_eq!(technique(&read), Some(Technique::SecretRead), "{read}");
+        }
+    }
+}
+
+#[test]
+fn a_touch_by_an_unknown_verb_is_a_touch() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let touched = |verb: Value, resource: &str, name: &str| {
+        let touch = event(
+            json!({"verb": verb, "objectRef": object(resource, None, Some("honeypot"), Some(name))}),
+        );
+        scan(
+            &Config::default(),
+            &decoys,
+            Shape::Lines,
+            touch.to_string().as_bytes(),
+        )[0]
+        .technique
+    };
+    for verb in [json!(null), json!(""), json!("options")] {
+        let found = touched(verb.clone(), "secrets", "backup-sa-token");
+        assert_eq!(found, Technique::SecretRead, "{verb}");
+        assert_eq!(
+            touched(verb, "serviceaccounts", "backup-sa"),
+            Technique::Recon
+        );
+    }
+    // `/api/v1/proxy/namespaces/honeypot/pods/file-backup`
+    assert_eq!(
+        touched(json!("proxy"), "pods", "file-backup"),
+        Technique::PodExec
+    );
+}
