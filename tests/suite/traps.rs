@@ -860,3 +860,37 @@ fn a_touch_by_an_unknown_verb_is_a_touch() {
         Technique::PodExec
     );
 }
+
+#[test]
+fn a_subject_may_come_by_its_name_alone_or_from_elsewhere_in_the_binding() {
+    let patch = |patch: Value, outcome: Value| {
+        technique(&event(
+            json!({"verb": "patch", "objectRef": object("clusterrolebindings", None, None, Some("x")),
+            "requestObject": patch, "responseObject": outcome}),
+        ))
+    };
+    let found = Some(Technique::PrivilegeGrant);
+    let outcome = json!({"subjects": [{"kind": "User", "name": DECOY}]});
+    for name in [DECOY, "system:serviceaccounts:honeypot"] {
+        let replaced = json!([{"op": "replace", "path": "/subjects/0/name", "value": name}]);
+        assert_eq!(patch(replaced, json!(null)), found);
+    }
+    let copy = |path: &str| json!([{"op": "copy", "from": "/metadata/labels/a", "path": path}]);
+    assert_eq!(patch(copy("/subjects/0/name"), outcome.clone()), found);
+    assert_eq!(patch(copy("/metadata/labels/b"), outcome.clone()), None);
+    let created = event(
+        json!({"verb": "create", "objectRef": object("clusterrolebindings", None, None, Some("x")),
+        "requestObject": "skipped-too-big-size-object", "responseObject": outcome}),
+    );
+    assert_eq!(technique(&created), found);
+}
+
+#[test]
+fn a_patch_may_name_the_secret_by_the_last_field_alone() {
+    let path = "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef/name";
+    let patched = event(
+        json!({"verb": "patch", "objectRef": object("deployments", None, Some("honeypot"), Some("runner")),
+        "requestObject": [{"op": "replace", "path": path, "value": "backup-sa-token"}]}),
+    );
+    assert_eq!(technique(&patched), Some(Technique::PodAsDecoy));
+}
