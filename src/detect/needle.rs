@@ -185,9 +185,10 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
             .any(|other| name.contains(other))
     };
     let covers = |name: &str| {
-        names
-            .iter()
-            .any(|other| *other != name && other.contains(name))
+        let others = names.iter().chain(&globs);
+        others
+            .filter(|other| **other != name)
+            .any(|other| other.contains(name))
     };
     patterns.extend(
         names

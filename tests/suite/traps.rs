@@ -894,3 +894,21 @@ fn a_patch_may_name_the_secret_by_the_last_field_alone() {
     );
     assert_eq!(technique(&patched), Some(Technique::PodAsDecoy));
 }
+
+#[test]
+fn a_name_that_begins_a_pods_glob_does_not_hide_the_pod() {
+    let decoys = [Decoy {
+        pod: Some("ci-runner-*".to_owned()),
+        ..decoy("ci", "deployer", false)
+    }];
+    let watched = event(
+        json!({"verb": "watch", "objectRef": object("pods", None, None, Some("ci-runner-0"))}),
+    );
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        watched.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 1);
+}
