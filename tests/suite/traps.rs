@@ -912,3 +912,58 @@ fn a_name_that_begins_a_pods_glob_does_not_hide_the_pod() {
     );
     assert_eq!(found.len(), 1);
 }
+
+#[test]
+fn an_event_that_lost_its_identity_or_its_object_is_still_one() {
+    let bare = |changes: Value| {
+        let mut event = event(changes);
+        let fields = event.as_object_mut().expect("an object");
+        for key in [
+            "kind",
+            "apiVersion",
+            "auditID",
+            "stage",
+            "requestReceivedTimestamp",
+        ] {
+            fields.remove(key);
+        }
+        technique(&event)
+    };
+    assert_eq!(
+        bare(json!({"user": {"username": DECOY}})),
+        Some(Technique::TokenUse)
+    );
+    for (uri, found) in [
+        (
+            "/api/v1/namespaces/honeypot/secrets/backup-sa-token?x=/a",
+            Technique::SecretRead,
+        ),
+        (
+            "/api/v1/namespaces/honeypot/pods/file-backup/exec?command=id",
+            Technique::PodExec,
+        ),
+        (
+            "/api/v1/watch/namespaces/honeypot/pods/file-backup",
+            Technique::Recon,
+        ),
+        ("/api/v1/namespaces/honeypot", Technique::Recon),
+        (
+            "/apis/apps/v1/namespaces/honeypot/deployments",
+            Technique::NamespaceTouch,
+        ),
+        (
+            "/api/v1/nodes/n/proxy/exec/%68oneypot/file-backup/c",
+            Technique::PodExec,
+        ),
+    ] {
+        assert_eq!(bare(json!({"requestURI": uri})), Some(found), "{uri}");
+    }
+    for uri in [
+        "/api/v1/namespaces/shop/secrets/backup-sa-token",
+        "/apis/honeypot/v1/x",
+        "/api",
+        "",
+    ] {
+        assert_eq!(bare(json!({"requestURI": uri})), None, "{uri}");
+    }
+}
