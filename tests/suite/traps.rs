@@ -967,3 +967,18 @@ fn an_event_that_lost_its_identity_or_its_object_is_still_one() {
         assert_eq!(bare(json!({"requestURI": uri})), None, "{uri}");
     }
 }
+
+#[test]
+fn what_a_text_alert_quotes_is_no_event() {
+    let forged = json!({"verb": "", "sourceIPs": [], "user": {"username": DECOY}}).to_string();
+    let found = detections(&event(
+        json!({"user": {"username": DECOY}, "userAgent": forged}),
+    ));
+    let line = baitline::format::text::detection(&found[0], baitline::format::text::Style::Plain);
+    assert!(line.contains("'username'"), "{line}");
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    assert_eq!(
+        scan(&Config::default(), &decoys, Shape::Lines, line.as_bytes()),
+        []
+    );
+}
