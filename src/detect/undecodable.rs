@@ -3,7 +3,10 @@
 
 use memchr::memmem;
 
-use super::{decoy::Decoy, redact::redacted};
+use super::{
+    decoy::{Decoy, longest_literal},
+    redact::redacted,
+};
 use crate::{
     audit::uri::percent_decoded,
     record::{MAX_LAYERS, escape::unescaped},
@@ -131,13 +134,12 @@ fn holds_name(text: &str, name: &str) -> bool {
     })
 }
 
-/// A pod's glob stands for many names: any of its literal beginnings will do.
+/// A pod's glob stands for many names: what they have in common will do.
 fn holds_literal(text: &str, glob: &str) -> bool {
-    let literal = glob.split(['*', '?', '[']).next().unwrap_or_default();
-    if literal.len() == glob.len() {
-        holds_name(text, glob)
-    } else {
-        literal.is_empty() || text.contains(literal)
+    match longest_literal(glob) {
+        Some(literal) if literal.len() == glob.len() => holds_name(text, glob),
+        Some(literal) => text.contains(literal),
+        None => true,
     }
 }
 

@@ -982,3 +982,53 @@ fn what_a_text_alert_quotes_is_no_event() {
         []
     );
 }
+
+#[test]
+fn a_pods_glob_may_begin_with_a_choice() {
+    let decoys = [Decoy {
+        pod: Some("[fg]ile-?ackup".to_owned()),
+        ..decoy("honeypot", "backup-sa", false)
+    }];
+    let watched = event(
+        json!({"verb": "watch", "objectRef": object("pods", None, None, Some("file-backup"))}),
+    );
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        watched.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 1);
+    let cut = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","objectRef":{"resource":"pods","namespace":"honeypot","name":"gile-backup"},"#;
+    let found = scan(&Config::default(), &decoys, Shape::Lines, cut.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn events_without_identity_in_one_record_are_requests_of_their_own() {
+    let nameless = |code: u16| {
+        let mut event =
+            event(json!({"user": {"username": DECOY}, "responseStatus": {"code": code}}));
+        let fields = event.as_object_mut().expect("an object");
+        fields.remove("auditID");
+        fields.remove("requestReceivedTimestamp");
+        event
+    };
+    let list = json!([nameless(403), nameless(200)]);
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        list.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 2);
+    assert_ne!(found[0].request_id, found[1].request_id);
+    let again = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        list.to_string().as_bytes(),
+    );
+    assert_eq!(found, again);
+}
