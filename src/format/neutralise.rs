@@ -43,7 +43,7 @@ impl fmt::Display for Visible {
             '\n' => f.write_str("\\n"),
             '\r' => f.write_str("\\r"),
             '\t' => f.write_str("\\t"),
-            '"' => f.write_char('\''),
+            '\\' => f.write_char('∖'), // A look-alike: no escape can be forged.
             hidden if is_hidden(hidden) => write!(f, "\\u{{{:x}}}", u32::from(hidden)),
             plain => f.write_char(plain),
         }
@@ -51,11 +51,10 @@ impl fmt::Display for Visible {
 }
 
 /// `text` for a terminal or a plain text file, on one line and at most `most`
-/// characters long: hidden characters as escapes such as `\u{202e}`, and quotes single, so that
-/// an alert that a shipper feeds back in holds no JSON. What is cut is followed by `…`, which
-/// counts as one of `most`.
+/// characters long: hidden characters as escapes such as `\u{202e}`, and a backslash as
+/// its look-alike, so that no escape is the attacker's. What is cut is followed by `…`, which counts as one of `most`.
 pub fn visible(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most && !text.contains(|char| char == '"' || is_hidden(char)) {
+    if text.len() <= most && !text.contains(|char| char == '\\' || is_hidden(char)) {
         return Cow::Borrowed(text);
     }
     cut(text, most, |char, _, out| {
@@ -203,8 +202,8 @@ mod tests {
         }
 
         #[test]
-        fn printable_ascii_is_unchanged_but_for_quotes(text in "[ -~]{0,200}") {
-            prop_assert_eq!(visible(&text, 200), text.replace('"', "'"));
+        fn printable_ascii_is_unchanged_but_for_backslashes(text in "[ -~]{0,200}") {
+            prop_assert_eq!(visible(&text, 200), text.replace('\\', "∖"));
         }
     }
 }
