@@ -94,7 +94,7 @@ struct Sources {
 }
 
 impl Sources {
-    /// Waits for the threads, and says what went wrong in them.
+    /// Waits for the threads. What went wrong in them has been said when it did.
     async fn join(self) -> Vec<String> {
         let threads = self.threads;
         tokio::task::spawn_blocking(move || {
@@ -105,7 +105,6 @@ impl Sources {
                     Ok(Err(error)) => Some(format!("source {id:?}: {error}")),
                     Err(_) => Some(format!("source {id:?} panicked")),
                 })
-                .inspect(|failure| error!("{failure}"))
                 .collect()
         })
         .await
@@ -129,7 +128,7 @@ fn spawn_sources(
     for source in &pipeline.sources {
         let mut pump = Pump::new(pipeline, &source.id, batches.clone())?;
         let (config, stop) = (source.config.clone(), stop.clone());
-        let still_running = still_running.clone();
+        let (id, still_running) = (source.id.clone(), still_running.clone());
         let thread = thread::Builder::new()
             .name(source.id.to_string())
             .spawn(move || {
@@ -140,7 +139,7 @@ fn spawn_sources(
                     SourceConfig::File(config) => source::file::run(config, &stop, &mut outlet),
                 };
                 pump.say_counts();
-                ended
+                ended.inspect_err(|error| error!("source {id:?}: {error}"))
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));

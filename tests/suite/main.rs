@@ -4,4 +4,5 @@ mod readme;
 mod recall;
 mod recordings;
 mod soundness;
+mod sources;
 mod traps;
