@@ -11,7 +11,10 @@ mod pump;
 
 use std::{io, sync::Arc, thread};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -78,8 +81,16 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         give_up.cancel();
     });
     let mut failures = sources.join().await;
-    let _ = engine.await; // A panic has been said on standard error.
-    failures.extend(sinks.await.unwrap_or_default().iter().filter_map(failure));
+    failures.extend(
+        engine
+            .await
+            .err()
+            .map(|panic| format!("incidents: {panic}")),
+    );
+    match sinks.await {
+        Ok(ends) => failures.extend(ends.iter().filter_map(failure)),
+        Err(panic) => failures.push(format!("sinks: {panic}")),
+    }
     Ok(Outcome { failures })
 }
 
@@ -178,17 +189,27 @@ fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Rep
     (tasks, writers)
 }
 
-/// The sinks' reports, as they end; cancels `all_closed` when none is left.
-async fn collect_reports(mut sinks: JoinSet<Report>, all_closed: CancellationToken) -> Vec<Report> {
+/// What a sink's task came to: its report, unless it panicked.
+type SinkEnd = Result<Report, JoinError>;
+
+/// How the sinks ended, in that order; cancels `all_closed` when none is left.
+async fn collect_reports(
+    mut sinks: JoinSet<Report>,
+    all_closed: CancellationToken,
+) -> Vec<SinkEnd> {
     let _all_closed = all_closed.drop_guard();
-    let mut reports = Vec::new();
-    while let Some(report) = sinks.join_next().await {
-        reports.extend(report);
+    let mut ends = Vec::new();
+    while let Some(end) = sinks.join_next().await {
+        ends.push(end);
     }
-    reports
+    ends
 }
 
-fn failure(report: &Report) -> Option<String> {
+fn failure(end: &SinkEnd) -> Option<String> {
+    let report = match end {
+        Ok(report) => report,
+        Err(panic) => return Some(format!("a sink: {panic}")),
+    };
     match &report.ending {
         Ending::Drained | Ending::TargetClosed => None,
         Ending::GaveUp => Some(format!(
@@ -196,5 +217,20 @@ fn failure(report: &Report) -> Option<String> {
             report.id, report.left
         )),
         Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sink_that_panics_is_a_failure() {
+        let mut sinks = JoinSet::new();
+        sinks.spawn(async { panic!("on purpose") });
+        let all_closed = CancellationToken::new();
+        let ends = collect_reports(sinks, all_closed.clone()).await;
+        assert!(all_closed.is_cancelled());
+        assert!(failure(&ends[0]).unwrap().contains("panicked"));
     }
 }
