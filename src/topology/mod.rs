@@ -16,14 +16,14 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::{clock::Clock, engine::Engine, pump::Pump};
 use crate::{
     config::{Pipeline, SinkConfig, SourceConfig},
     sink::{self, Counters, Delivery, Ending, Report},
     source::{self, Stop},
-    store::{Reader, Writer, outbox},
+    store::{Reader, Tally, Writer, outbox},
 };
 
 /// Batches of detections on their way from the sources to the engine.
@@ -81,12 +81,10 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         give_up.cancel();
     });
     let mut failures = sources.join().await;
-    failures.extend(
-        engine
-            .await
-            .err()
-            .map(|panic| format!("incidents: {panic}")),
-    );
+    match engine.await {
+        Ok(dropped) => say_dropped(&pipeline, &dropped),
+        Err(panic) => failures.push(format!("incidents: {panic}")),
+    }
     match sinks.await {
         Ok(ends) => failures.extend(ends.iter().filter_map(failure)),
         Err(panic) => failures.push(format!("sinks: {panic}")),
@@ -187,6 +185,15 @@ fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Rep
         };
     }
     (tasks, writers)
+}
+
+/// What came for a sink that had ended, or whose outbox was full, is in no sink's report.
+fn say_dropped(pipeline: &Pipeline, dropped: &[Tally]) {
+    for (sink, dropped) in pipeline.sinks.iter().zip(dropped) {
+        if dropped.total() > 0 {
+            warn!(sink = &*sink.id, "dropped {dropped}");
+        }
+    }
 }
 
 /// What a sink's task came to: its report, unless it panicked.

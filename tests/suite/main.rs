@@ -1,8 +1,8 @@
 //! What baitline promises, tested from outside.
 
+mod failures;
 mod readme;
 mod recall;
 mod recordings;
 mod soundness;
-mod sources;
 mod traps;

@@ -1,4 +1,4 @@
-//! Several sources in one program.
+//! What the program says of a source that fails and of a sink that hangs.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -51,4 +51,35 @@ fn a_source_that_fails_is_told_while_another_runs_on() {
     assert!(runs_on, "the other source runs on");
     let told = told.expect("the failure is in the log at once");
     assert!(told.contains("ERROR") && told.contains("pipe"), "{told}");
+}
+
+/// What the engine still held when the time was up is as lost as what lay in the outbox.
+#[test]
+fn what_a_sink_that_hangs_had_no_room_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = serde_json::json!({
+        "shutdown_timeout_secs": 1,
+        "decoys": [{"service_account": "honeypot/backup-sa", "whole_namespace": true}],
+        "sources": {"pipe": {"type": "stdin"}},
+        "transforms": {"detections": {"type": "detect", "inputs": ["pipe"]}},
+        "sinks": {"terminal": {
+            "type": "console", "inputs": ["detections"], "encoding": {"codec": "json"},
+            "buffer": {"max_events": 200},
+        }},
+    });
+    let path = folder.path().join("baitline.json");
+    std::fs::write(&path, configuration.to_string()).unwrap();
+    let recording = std::fs::File::open("tests/data/metadata/audit.ndjson.gz").unwrap();
+    let (_never_read, stdout) = std::io::pipe().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_baitline"))
+        .args(["run", "--config"])
+        .arg(&path)
+        .stdin(recording)
+        .stdout(stdout)
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("left undelivered"), "{log}");
+    assert!(log.contains("dropped 0 alerts and"), "{log}");
 }
