@@ -9,7 +9,11 @@ mod clock;
 mod engine;
 mod pump;
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
+};
 
 use tokio::{
     sync::mpsc,
@@ -53,7 +57,7 @@ pub struct Outcome {
 /// If it cannot be started. What fails later is in the [`Outcome`].
 pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outcome, Error> {
     let give_up = CancellationToken::new();
-    let (sinks, writers) = spawn_sinks(&pipeline, &give_up);
+    let (sinks, writers, counters) = spawn_sinks(&pipeline, &give_up);
     let engine = Engine::new(&pipeline, writers, Clock::start());
     let (batches, inbox) = mpsc::channel(BATCHES);
     let sources = spawn_sources(&pipeline, batches)?;
@@ -88,6 +92,12 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     match sinks.await {
         Ok(ends) => failures.extend(ends.iter().filter_map(failure)),
         Err(panic) => failures.push(format!("sinks: {panic}")),
+    }
+    for (sink, counters) in pipeline.sinks.iter().zip(counters) {
+        match counters.failed.load(Relaxed) {
+            0 => {}
+            failed => failures.push(format!("sink {:?}: {failed} given up", sink.id)),
+        }
     }
     Ok(Outcome { failures })
 }
@@ -160,14 +170,21 @@ fn spawn_sources(
     })
 }
 
-fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Report>, Vec<Writer>) {
+/// The sinks' tasks; and in the order of [`Pipeline::sinks`] the ends that are written and the counters.
+fn spawn_sinks(
+    pipeline: &Pipeline,
+    give_up: &CancellationToken,
+) -> (JoinSet<Report>, Vec<Writer>, Vec<Arc<Counters>>) {
     let mut tasks = JoinSet::new();
     let mut writers = Vec::new();
+    let mut all_counters = Vec::new();
     for sink in &pipeline.sinks {
+        let counters = Arc::new(Counters::default());
+        all_counters.push(counters.clone());
         let delivery = |outbox: Reader| Delivery {
             id: sink.id.clone(),
             outbox,
-            counters: Arc::new(Counters::default()),
+            counters,
             give_up: give_up.clone(),
         };
         let (writer, reader) = match &sink.config {
@@ -184,7 +201,7 @@ fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Rep
             SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery(reader))),
         };
     }
-    (tasks, writers)
+    (tasks, writers, all_counters)
 }
 
 /// What came for a sink that had ended, or whose outbox was full, is in no sink's report.

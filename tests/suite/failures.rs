@@ -83,3 +83,35 @@ fn what_a_sink_that_hangs_had_no_room_for_is_told() {
     assert!(log.contains("left undelivered"), "{log}");
     assert!(log.contains("dropped 0 alerts and"), "{log}");
 }
+
+#[test]
+fn a_message_that_is_given_up_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/services", nobody.local_addr().unwrap());
+    drop(nobody);
+    let configuration = serde_json::json!({
+        "decoys": [{"service_account": "honeypot/backup-sa"}],
+        "sources": {"pipe": {"type": "stdin"}},
+        "transforms": {
+            "detections": {"type": "detect", "inputs": ["pipe"]},
+            "incidents": {"type": "dedupe", "inputs": ["detections"]},
+        },
+        "sinks": {"slack": {
+            "type": "slack", "inputs": ["incidents"], "webhook_url": url,
+            "request": {"retry_attempts": 0, "rate_limit_num": 1000},
+        }},
+    });
+    let path = folder.path().join("baitline.json");
+    std::fs::write(&path, configuration.to_string()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_baitline"))
+        .args(["run", "--config"])
+        .arg(&path)
+        .env("NO_PROXY", "127.0.0.1")
+        .stdin(std::fs::File::open("tests/data/metadata/audit.ndjson.gz").unwrap())
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("given up"), "{log}");
+    assert_eq!(output.status.code(), Some(1), "{log}");
+}
