@@ -10,7 +10,7 @@ use crate::{
     config::{Pipeline, TransformConfig},
     dedupe::{Alert, Dedupe},
     detect::{Class, Detection},
-    store::{Message, Writer},
+    store::{Message, Tally, Writer},
 };
 
 /// What one block gave to one `detect` transform.
@@ -71,7 +71,8 @@ impl Engine {
     }
 
     /// Works until every sender of `inbox` is gone, then closes and tells all incidents.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Batch>) {
+    /// Returns what each sink's outbox did not take, in the order of [`Pipeline::sinks`].
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Batch>) -> Vec<Tally> {
         loop {
             let wake = self.next_tick().map(|time| self.clock.instant(time));
             tokio::select! {
@@ -87,6 +88,7 @@ impl Engine {
         for sink in &self.sinks {
             sink.close();
         }
+        self.sinks.iter().map(Writer::dropped).collect()
     }
 
     fn next_tick(&self) -> Option<Timestamp> {

@@ -9,18 +9,25 @@ mod clock;
 mod engine;
 mod pump;
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
+};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::{clock::Clock, engine::Engine, pump::Pump};
 use crate::{
     config::{Pipeline, SinkConfig, SourceConfig},
     sink::{self, Counters, Delivery, Ending, Report},
     source::{self, Stop},
-    store::{Reader, Writer, outbox},
+    store::{Reader, Tally, Writer, outbox},
 };
 
 /// Batches of detections on their way from the sources to the engine.
@@ -50,7 +57,7 @@ pub struct Outcome {
 /// If it cannot be started. What fails later is in the [`Outcome`].
 pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outcome, Error> {
     let give_up = CancellationToken::new();
-    let (sinks, writers) = spawn_sinks(&pipeline, &give_up);
+    let (sinks, writers, counters) = spawn_sinks(&pipeline, &give_up);
     let engine = Engine::new(&pipeline, writers, Clock::start());
     let (batches, inbox) = mpsc::channel(BATCHES);
     let sources = spawn_sources(&pipeline, batches)?;
@@ -78,8 +85,20 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         give_up.cancel();
     });
     let mut failures = sources.join().await;
-    let _ = engine.await; // A panic has been said on standard error.
-    failures.extend(sinks.await.unwrap_or_default().iter().filter_map(failure));
+    match engine.await {
+        Ok(dropped) => say_dropped(&pipeline, &dropped),
+        Err(panic) => failures.push(format!("incidents: {panic}")),
+    }
+    match sinks.await {
+        Ok(ends) => failures.extend(ends.iter().filter_map(failure)),
+        Err(panic) => failures.push(format!("sinks: {panic}")),
+    }
+    for (sink, counters) in pipeline.sinks.iter().zip(counters) {
+        match counters.failed.load(Relaxed) {
+            0 => {}
+            failed => failures.push(format!("sink {:?}: {failed} given up", sink.id)),
+        }
+    }
     Ok(Outcome { failures })
 }
 
@@ -94,7 +113,7 @@ struct Sources {
 }
 
 impl Sources {
-    /// Waits for the threads, and says what went wrong in them.
+    /// Waits for the threads. What went wrong in them has been said when it did.
     async fn join(self) -> Vec<String> {
         let threads = self.threads;
         tokio::task::spawn_blocking(move || {
@@ -105,7 +124,6 @@ impl Sources {
                     Ok(Err(error)) => Some(format!("source {id:?}: {error}")),
                     Err(_) => Some(format!("source {id:?} panicked")),
                 })
-                .inspect(|failure| error!("{failure}"))
                 .collect()
         })
         .await
@@ -129,7 +147,7 @@ fn spawn_sources(
     for source in &pipeline.sources {
         let mut pump = Pump::new(pipeline, &source.id, batches.clone())?;
         let (config, stop) = (source.config.clone(), stop.clone());
-        let still_running = still_running.clone();
+        let (id, still_running) = (source.id.clone(), still_running.clone());
         let thread = thread::Builder::new()
             .name(source.id.to_string())
             .spawn(move || {
@@ -140,7 +158,7 @@ fn spawn_sources(
                     SourceConfig::File(config) => source::file::run(config, &stop, &mut outlet),
                 };
                 pump.say_counts();
-                ended
+                ended.inspect_err(|error| error!("source {id:?}: {error}"))
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));
@@ -152,14 +170,21 @@ fn spawn_sources(
     })
 }
 
-fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Report>, Vec<Writer>) {
+/// The sinks' tasks; and in the order of [`Pipeline::sinks`] the ends that are written and the counters.
+fn spawn_sinks(
+    pipeline: &Pipeline,
+    give_up: &CancellationToken,
+) -> (JoinSet<Report>, Vec<Writer>, Vec<Arc<Counters>>) {
     let mut tasks = JoinSet::new();
     let mut writers = Vec::new();
+    let mut all_counters = Vec::new();
     for sink in &pipeline.sinks {
+        let counters = Arc::new(Counters::default());
+        all_counters.push(counters.clone());
         let delivery = |outbox: Reader| Delivery {
             id: sink.id.clone(),
             outbox,
-            counters: Arc::new(Counters::default()),
+            counters,
             give_up: give_up.clone(),
         };
         let (writer, reader) = match &sink.config {
@@ -176,20 +201,39 @@ fn spawn_sinks(pipeline: &Pipeline, give_up: &CancellationToken) -> (JoinSet<Rep
             SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery(reader))),
         };
     }
-    (tasks, writers)
+    (tasks, writers, all_counters)
 }
 
-/// The sinks' reports, as they end; cancels `all_closed` when none is left.
-async fn collect_reports(mut sinks: JoinSet<Report>, all_closed: CancellationToken) -> Vec<Report> {
-    let _all_closed = all_closed.drop_guard();
-    let mut reports = Vec::new();
-    while let Some(report) = sinks.join_next().await {
-        reports.extend(report);
+/// What came for a sink that had ended, or whose outbox was full, is in no sink's report.
+fn say_dropped(pipeline: &Pipeline, dropped: &[Tally]) {
+    for (sink, dropped) in pipeline.sinks.iter().zip(dropped) {
+        if dropped.total() > 0 {
+            warn!(sink = &*sink.id, "dropped {dropped}");
+        }
     }
-    reports
 }
 
-fn failure(report: &Report) -> Option<String> {
+/// What a sink's task came to: its report, unless it panicked.
+type SinkEnd = Result<Report, JoinError>;
+
+/// How the sinks ended, in that order; cancels `all_closed` when none is left.
+async fn collect_reports(
+    mut sinks: JoinSet<Report>,
+    all_closed: CancellationToken,
+) -> Vec<SinkEnd> {
+    let _all_closed = all_closed.drop_guard();
+    let mut ends = Vec::new();
+    while let Some(end) = sinks.join_next().await {
+        ends.push(end);
+    }
+    ends
+}
+
+fn failure(end: &SinkEnd) -> Option<String> {
+    let report = match end {
+        Ok(report) => report,
+        Err(panic) => return Some(format!("a sink: {panic}")),
+    };
     match &report.ending {
         Ending::Drained | Ending::TargetClosed => None,
         Ending::GaveUp => Some(format!(
@@ -197,5 +241,20 @@ fn failure(report: &Report) -> Option<String> {
             report.id, report.left
         )),
         Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sink_that_panics_is_a_failure() {
+        let mut sinks = JoinSet::new();
+        sinks.spawn(async { panic!("on purpose") });
+        let all_closed = CancellationToken::new();
+        let ends = collect_reports(sinks, all_closed.clone()).await;
+        assert!(all_closed.is_cancelled());
+        assert!(failure(&ends[0]).unwrap().contains("panicked"));
     }
 }

@@ -1,5 +1,6 @@
 //! What baitline promises, tested from outside.
 
+mod failures;
 mod readme;
 mod recall;
 mod recordings;
