@@ -1,5 +1,6 @@
 //! What baitline promises, tested from outside.
 
+mod program;
 mod readme;
 mod recall;
 mod recordings;
