@@ -25,7 +25,7 @@
 //! | [`dedupe`] | incidents: the state machine from detections to alerts; pure, takes `now` |
 //! | [`store`] | each sink's outbox |
 //! | [`sink`] | deliver from the outbox: console, file, Slack |
-//! | [`format`] | alert to text, JSON, Slack blocks; pure |
+//! | [`mod@format`] | alert to text, JSON, Slack blocks; pure |
 //! | [`telemetry`] | the log |
 //!
 //! `audit`, `detect`, `dedupe` and `format` do no IO, read no clock and spawn nothing: time

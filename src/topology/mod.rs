@@ -1,8 +1,8 @@
 //! A [`Pipeline`] becomes running threads, tasks and channels; started, drained, ended.
 //!
 //! Each source runs on a thread of its own, and there, while its blocks are hot in the
-//! cache, they are searched ([`pump`]). What touches a decoy goes over a bounded channel
-//! to the engine ([`engine`]), one task that owns the incidents and writes each sink's
+//! cache, they are searched (`pump`). What touches a decoy goes over a bounded channel
+//! to the engine (`engine`), one task that owns the incidents and writes each sink's
 //! outbox. Each sink is a task that delivers at its own pace.
 
 mod clock;
