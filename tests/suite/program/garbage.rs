@@ -158,7 +158,7 @@ fn a_hundred_megabytes_without_a_newline() {
     );
     assert_eq!(counter(&ran, "oversized"), 1);
     // The default max_line_bytes, twice, since a buffer is copied when it grows; and the program.
-    assert!(peak < 64 << 10, "{peak} KiB");
+    assert!(peak < 96 << 10, "{peak} KiB");
 }
 
 #[test]
@@ -228,22 +228,29 @@ fn archives_that_are_cut_or_are_none() {
         .expect("the recording is there");
     let zstd = zstd::encode_all(METADATA.as_slice(), 1).expect("memory takes all");
     let mut flipped = packed.clone();
-    flipped[packed.len() / 2] ^= 0xff;
-    for input in [
-        &packed[..packed.len() / 2],
-        &flipped,
-        &zstd[..zstd.len() / 2],
-        &[0x1f, 0x8b],
-        &[&[0x1f, 0x8b], noise(100_000).as_slice()].concat(),
-        &[&[0x28, 0xb5, 0x2f, 0xfd], noise(100_000).as_slice()].concat(),
+    flipped[packed.len() * 9 / 10] ^= 0xff;
+    for (input, has_hits) in [
+        (&packed[..packed.len() * 9 / 10], true),
+        (&flipped, true),
+        (&zstd[..zstd.len() * 9 / 10], true),
+        (&[0x1f, 0x8b], false),
+        (&[&[0x1f, 0x8b], noise(100_000).as_slice()].concat(), false),
+        (
+            &[&[0x28, 0xb5, 0x2f, 0xfd], noise(100_000).as_slice()].concat(),
+            false,
+        ),
     ] {
         let ran = Setting::with(&configuration(decoy(true))).watch(&[], input);
         // What was read before the fault is told; the fault is an error.
         assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-        assert!(ran.stderr.contains("ERROR"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("ERROR source \"audit\""),
+            "{}",
+            ran.stderr
+        );
         let told = ran.told();
         told.check_alerts();
-        assert!(input.len() < packed.len() / 2 || ran.stdout.is_empty() || told.count() > 0);
+        assert_eq!(told.count() > 0, has_hits);
     }
 }
 

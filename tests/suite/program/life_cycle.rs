@@ -84,7 +84,7 @@ fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
 #[test]
 fn a_sink_that_hangs_holds_nobody_up_and_what_it_did_not_take_is_told() {
     let receiver = Receiver::start(Manner::Hangs);
-    let ran = Setting::with(&with_hanging_slack(&receiver, 1)).watch(&["-vv"], &METADATA);
+    let ran = Setting::with(&with_hanging_slack(&receiver, 3)).watch(&["-vv"], &METADATA);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(!receiver.bodies().is_empty());
     let told = ran.told();
