@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::recordings::recording;
+
 use super::{
     harness::{Ran, Setting, configuration, decoy, watch},
-    inputs::{BODIES, METADATA, joined, line_with, noise, token_use},
+    inputs::{BODIES, METADATA, joined, line_with, lines, noise, token_use},
 };
 
 fn hit(number: u32) -> String {
@@ -96,6 +98,26 @@ fn an_event_that_is_cut_off_anywhere_behind_the_decoys_name() {
         );
         let counter = counter(&ran, "undecodable");
         assert!(counter >= wanted as u64, "{counter}");
+    }
+}
+
+/// Of a list that is cut off, the events in front are found, or the whole is told as undecodable.
+#[test]
+fn a_list_that_is_cut_off() {
+    let lists = recording("metadata", "eventlist.ndjson.gz");
+    let name = b"system:serviceaccount:honeypot:backup-sa\"";
+    let holds_name = |list: &&[u8]| memchr::memmem::find(list, name).is_some();
+    let list = lines(&lists)
+        .into_iter()
+        .find(holds_name)
+        .expect("there is such a list");
+    let named = memchr::memmem::find(list, name).expect("it holds it") + name.len();
+    for tenth in 0..10 {
+        let end = named + (list.len() - named) * tenth / 10;
+        let ran = watch(&configuration(decoy(true)), &list[..end]);
+        let told = ran.told();
+        told.check_alerts();
+        assert!(told.count() > 0, "cut at {end}");
     }
 }
 

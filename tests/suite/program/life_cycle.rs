@@ -125,6 +125,39 @@ fn a_reader_of_standard_output_may_leave() {
 }
 
 #[test]
+fn it_stops_when_nobody_is_left_to_be_told() {
+    let mut configuration = configuration(decoy(true));
+    let sinks = configuration["sinks"].as_object_mut().expect("an object");
+    sinks.retain(|id, _| id == "terminal");
+    let setting = Setting::with(&configuration);
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let (reader, stdout) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut running = setting.start(program.stdout(stdout));
+    // The command would hold the other end of standard output open.
+    drop(program);
+    running.write(&two_hits());
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no sink is left"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_and_holds_nobody_up() {
+    let mut configuration = configuration(decoy(true));
+    configuration["shutdown_timeout_secs"] = 3.into();
+    configuration["sinks"]["lost"] =
+        json!({"type": "file", "inputs": ["incidents"], "path": "baitline.json/alert.txt"});
+    let ran = Setting::with(&configuration).watch(&[], &two_hits());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let told = ran.told();
+    told.check_alerts();
+    let undelivered = format!("{} alerts", told.alerts.len());
+    let says_so = |line: &str| line.contains("lost") && line.contains(&undelivered);
+    assert!(ran.stderr.lines().any(says_so), "{}", ran.stderr);
+}
+
+#[test]
 fn an_alert_is_there_while_the_pipe_stays_open() {
     let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
     running.stderr.wait_for("watching");

@@ -7,6 +7,8 @@ mod told;
 
 mod command_line;
 mod feedback;
+mod files;
+mod floods;
 mod garbage;
 mod hostile;
 mod life_cycle;

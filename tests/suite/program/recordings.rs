@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io::Write};
 
 use baitline::detect::{Class, Technique};
 use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
 
 use super::harness::{Ran, configuration, decoy, watch, with_expected};
 use crate::{
@@ -121,4 +122,29 @@ fn what_is_expected_is_counted_and_shown_only_if_asked_for() {
     assert!(ran.stderr.contains("expected=162"), "{}", ran.stderr);
     // The file and the terminal are told the same.
     assert_eq!(ran.stdout, ran.file("alert.txt"));
+}
+
+/// The attack of the README: the token of a pod, minted by its node, is used from elsewhere.
+#[test]
+fn the_first_alert_of_a_stolen_token_says_how_it_was_stolen() {
+    let told = watch(
+        &configuration(decoy(true)),
+        &recording("metadata", "audit.ndjson.gz"),
+    )
+    .told();
+    let opened = |alert: &&Value| {
+        alert["kind"] == "opened"
+            && alert["pod"] == "file-backup"
+            && alert["token"]["kind"] == "bound"
+    };
+    let stolen: Vec<&Value> = told.alerts.iter().filter(opened).collect();
+    assert!(!stolen.is_empty());
+    for alert in stolen {
+        let trail = alert["trail"].as_array().expect("a trail");
+        let minted =
+            |touch: &&Value| touch["technique"] == "token_request" && touch["class"] == "expected";
+        let minted = trail.iter().find(minted).expect("who minted the token");
+        assert_eq!(minted["actor"], "system:node:node-1");
+        assert_eq!(alert["node"], "node-1");
+    }
 }

@@ -117,7 +117,7 @@ fn names_as_long_as_they_may_be_and_with_dots() {
 }
 
 /// What the library finds if it decodes every record.
-fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
+pub fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
     let decoys = [recordings::decoy("honeypot", "backup-sa", true)];
     let mut detector = Detector::new(&Config::default(), &decoys, None, "audit".into())
         .expect("the globs are globs");
