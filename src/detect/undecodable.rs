@@ -6,7 +6,7 @@ use memchr::memmem;
 use super::{decoy::Decoy, redact::redacted};
 use crate::{
     audit::uri::percent_decoded,
-    record::{MAX_LAYERS, escape::unescaped},
+    record::{MAX_LAYERS, begins_as_own_output, escape::unescaped},
 };
 
 /// Keys and values that only an audit event has, each behind a quote: prose and
@@ -24,9 +24,6 @@ const BODIES: [&str; 2] = ["\"requestObject", "\"responseObject"];
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 400;
-
-/// How baitline's own JSON lines begin; a cut one is no audit event.
-const OWN: [&str; 2] = ["{\"type\":\"alert\"", "{\"type\":\"detection\""];
 
 /// Text that could not be decoded, with its escapes undone as far as they can be.
 pub(super) struct BrokenText {
@@ -51,8 +48,8 @@ impl BrokenText {
 
     /// Whether it was an audit event, before whatever happened to it.
     pub fn bears_mark(&self) -> bool {
-        let start = self.plain.trim_start();
-        !OWN.iter().any(|own| start.starts_with(own))
+        // A cut line of baitline's own is no audit event.
+        !begins_as_own_output(self.plain.trim_start().as_bytes())
             && MARKS.iter().any(|mark| self.plain.contains(mark))
     }
 

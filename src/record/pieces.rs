@@ -3,6 +3,8 @@
 
 use memchr::{memchr2, memmem};
 
+use super::unwrap::begins_as_own_output;
+
 /// Brackets without a partner that are stepped into in search of whole values behind them.
 const MAX_OPEN: usize = 8;
 
@@ -26,18 +28,27 @@ pub fn pieces(record: &[u8]) -> Vec<Piece<'_>> {
     let mut cut: Option<usize> = None;
     while let Some(offset) = memchr2(b'{', b'[', &record[at..]) {
         let start = at + offset;
-        if cut.is_some_and(|cut| bears_mark(&record[cut..start])) || open > MAX_OPEN {
+        // What a line of our own shows of an event is none; whatever is glued to it may be.
+        let in_own_output = cut.is_some_and(|cut| begins_as_own_output(&record[cut..]));
+        let in_event = !in_own_output && cut.is_some_and(|cut| bears_mark(&record[cut..start]));
+        if in_event || open > MAX_OPEN {
             break;
         }
         if record.get(start + 1) == Some(&b'\\') {
+            if in_own_output {
+                at = start + 1;
+                continue;
+            }
             cut = Some(start);
             break;
         }
         at = match value_end(&record[start..]) {
             Some(length) => {
                 let value = &record[start..start + length];
-                pieces.push(Piece::Whole(value));
-                cut = cut.filter(|_| !bears_mark(value));
+                if !in_own_output || has_audit_id(value) {
+                    pieces.push(Piece::Whole(value));
+                    cut = cut.filter(|_| !bears_mark(value));
+                }
                 start + length
             }
             None => {
@@ -56,6 +67,13 @@ fn bears_mark(text: &[u8]) -> bool {
     [&b"auditID"[..], b"requestURI", b"Timestamp"]
         .iter()
         .any(|mark| memmem::find(text, mark).is_some())
+}
+
+/// Whether a key of `value` is an audit event's, and not a quotation: there its quotes would be escaped.
+fn has_audit_id(value: &[u8]) -> bool {
+    [&b"{\"auditID\""[..], b",\"auditID\""]
+        .iter()
+        .any(|key| memmem::find(value, key).is_some())
 }
 
 /// The length of the value that begins with the bracket at the start of `text`.

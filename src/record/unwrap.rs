@@ -169,6 +169,13 @@ fn search(
     }
 }
 
+/// Whether `text` begins as baitline's own JSON lines do, which may come back cut off.
+pub fn begins_as_own_output(text: &[u8]) -> bool {
+    [&b"{\"type\":\"alert\""[..], b"{\"type\":\"detection\""]
+        .iter()
+        .any(|beginning| text.starts_with(beginning))
+}
+
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in
 /// them are no events.
 fn is_own_output(object: &Object<'_, '_>) -> bool {
@@ -296,6 +303,28 @@ mod tests {
         assert_eq!(unwrap(&nested), (vec![], 1));
         let cut_wrapper = format!(r#"{{"log":{},"kuber"#, quoted(&first));
         assert_eq!(unwrap(&cut_wrapper), (vec!["1".into()], 0));
+    }
+
+    #[test]
+    fn an_excerpt_in_a_cut_line_of_our_own_is_no_event_and_what_follows_is() {
+        let own = r#"{"type":"detection","schema":1,"labels":{},"user_agents":["{\"auditID\":"],"excerpt":"{\"auditID\":\"1\",\"verb\":"#;
+        let ids = |record: &str| {
+            let mut broken = Vec::new();
+            let mut ids = Vec::new();
+            Unwrapper::default().unwrap(record.as_bytes(), &mut |finding| match finding {
+                Finding::Event(event) => ids.push(event.audit_id.unwrap_or("none").to_owned()),
+                Finding::Broken(bytes) => broken.push(begins_as_own_output(bytes)),
+            });
+            (ids, broken)
+        };
+        for cut in [
+            own.to_owned(),
+            format!("2026 stdout P {own}"),
+            format!(r#"{{"log":{}}}"#, quoted(own)),
+        ] {
+            assert_eq!(ids(&cut), (vec![], vec![true]), "{cut}");
+        }
+        assert_eq!(ids(&format!("{own}{}", event("2"))).0, ["2"]);
     }
 
     #[test]

@@ -65,6 +65,27 @@ fn outputs() -> Vec<String> {
     outputs
 }
 
+/// Log collectors cut long lines, bare or before they wrap the parts.
+#[test]
+fn its_json_lines_raise_none_though_they_are_cut_off() {
+    let told = outputs().remove(3);
+    let mut fed_back = Vec::new();
+    for line in told.lines() {
+        for end in [line.len() / 2, line.len() * 4 / 5, line.len() - 1] {
+            let part = String::from_utf8_lossy(&line.as_bytes()[..end]).into_owned();
+            let cri = format!("2026-11-23T17:21:01.912216789Z stdout P {part}");
+            fed_back.extend(joined([
+                json!({"log": part, "stream": "stdout"}).to_string(),
+                json!({ "message": cri }).to_string(),
+                cri,
+                part,
+            ]));
+        }
+    }
+    let ran = watch(&all_told(), &fed_back);
+    assert_eq!(ran.told().detections.first(), None);
+}
+
 #[test]
 fn what_baitline_says_raises_no_alert() {
     let outputs = outputs();
