@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn neighbouring_parts_share_the_overlap(
         length in 20_000usize..3_000_000,
-        max in 100usize..40_000,
+        max in 100usize..20_000,
         reads in vec(1000usize..200_000, 1..4),
         newline: bool,
     ) {
