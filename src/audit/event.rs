@@ -12,7 +12,7 @@ pub type Json<'v> = Value<'v, 'v>;
 /// One stage of one request to the API server, as far as baitline looks at it.
 ///
 /// Every field may be missing: shippers drop fields, policies omit them, and a value
-/// of the wrong type counts as missing.
+/// of the wrong type counts as missing, but see [`Event::is_readable`].
 #[derive(Clone, Debug, Default)]
 pub struct Event<'v> {
     pub audit_id: Option<&'v str>,
@@ -73,24 +73,36 @@ pub struct Annotations<'v> {
 
 impl<'v> Event<'v> {
     /// Whether `object` is an audit event: it says so by its `apiVersion`, or, as an
-    /// item of an EventList or behind a shipper that drops fields, it has the fields
-    /// that nothing else has.
+    /// item of an EventList or behind a shipper that drops fields, it has fields that
+    /// nothing else has, or has together.
     pub fn is_one(object: &Object<'v, 'v>) -> bool {
+        let has = |key: &str| object.get(key).is_some();
+        let asks = ["verb", "requestURI", "user", "stage"].into_iter().any(has);
         match text(object, "apiVersion") {
             Some(version) if version.starts_with("audit.k8s.io/") => {
-                return text(object, "kind") == Some("Event")
-                    || object.get("auditID").is_some()
-                    || object.get("verb").is_some();
+                return text(object, "kind") == Some("Event") || has("auditID") || asks;
             }
             Some(_) if text(object, "kind").is_some() => return false,
             _ => {}
         }
-        let timed = text(object, "requestReceivedTimestamp").is_some()
-            || text(object, "stageTimestamp").is_some();
-        let asked = ["verb", "requestURI", "user", "stage"]
+        let is_marked = ["auditID", "requestReceivedTimestamp", "stageTimestamp"]
+            .into_iter()
+            .any(has);
+        let is_request = has("verb")
+            && has("user")
+            && ["requestURI", "objectRef", "sourceIPs"]
+                .into_iter()
+                .any(has);
+        is_marked && asks || is_request
+    }
+
+    /// Whether the parts of an event that say who touched what are objects, where they are
+    /// there at all. A shipper may have made strings of them.
+    pub fn is_readable(object: &Object<'v, 'v>) -> bool {
+        ["user", "impersonatedUser", "objectRef"]
             .iter()
-            .any(|key| object.get(*key).is_some());
-        (timed || text(object, "auditID").is_some()) && asked
+            .filter_map(|key| object.get(*key))
+            .all(|value| value.is_object() || value.is_null())
     }
 
     /// Reads what is there.
@@ -120,6 +132,9 @@ impl<'v> Event<'v> {
                 "responseObject" => event.response_object = Some(value),
                 _ => {}
             }
+        }
+        if let (None, Some(uri)) = (event.object.resource, event.request_uri) {
+            event.object = ObjectRef::from_uri(uri);
         }
         event
     }
@@ -178,6 +193,36 @@ impl<'v> ObjectRef<'v> {
             namespace: field(value, "namespace"),
             name: field(value, "name"),
             api_group: field(value, "apiGroup"),
+        }
+    }
+
+    /// What a request is about by its path, for events without an `objectRef`: the API server
+    /// writes one for each object, but shippers drop fields.
+    fn from_uri(uri: &'v str) -> Self {
+        let path = uri.split('?').next().unwrap_or_default();
+        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (api_group, rest) = match segments.as_slice() {
+            ["api", _, rest @ ..] => (None, rest),
+            ["apis", group, _, rest @ ..] => (Some(*group), rest),
+            _ => return Self::default(),
+        };
+        let rest = match rest {
+            ["watch" | "proxy", rest @ ..] => rest,
+            rest => rest,
+        };
+        let (namespace, object) = match rest {
+            ["namespaces", namespace] | ["namespaces", namespace, "status" | "finalize"] => {
+                (Some(*namespace), rest)
+            }
+            ["namespaces", namespace, object @ ..] => (Some(*namespace), object),
+            object => (None, object),
+        };
+        Self {
+            resource: object.first().copied(),
+            name: object.get(1).copied(),
+            subresource: object.get(2).copied(),
+            namespace,
+            api_group,
         }
     }
 }

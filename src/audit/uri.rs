@@ -25,9 +25,10 @@ fn hex_pair(digits: &[u8]) -> Option<u8> {
     u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()
 }
 
-/// The path of `uri`, decoded once; not cleaned.
+/// The path of `uri`, decoded once; not cleaned. A request has no fragment: `#` is a
+/// character like any other.
 pub fn path(uri: &str) -> Cow<'_, str> {
-    percent_decoded(uri.split(['?', '#']).next().unwrap_or_default())
+    percent_decoded(uri.split('?').next().unwrap_or_default())
 }
 
 /// The segments of a decoded path after `.`, `..` and `//` have been resolved, as a
@@ -46,15 +47,16 @@ pub fn resolved_segments(path: &str) -> Vec<&str> {
     segments
 }
 
-/// The value that `key` must equal by the field selectors of `uri`, as in
-/// `?fieldSelector=metadata.namespace%3Dshop`.
-pub fn field_selector(uri: &str, key: &str) -> Option<String> {
-    let (_, query) = uri.split_once('?')?;
+/// For each field selector of `uri`, as in `?fieldSelector=metadata.namespace%3Dshop`, the value
+/// that `key` must equal by it, if it speaks of `key`. The server takes the first that is well
+/// formed and ignores the others.
+pub fn field_selectors(uri: &str, key: &str) -> Vec<Option<String>> {
+    let query = uri.split_once('?').map_or("", |(_, query)| query);
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .filter(|(name, _)| percent_decoded(&name.replace('+', " ")) == "fieldSelector")
-        .find_map(|(_, value)| {
+        .map(|(_, value)| {
             let selector = percent_decoded(&value.replace('+', " ")).into_owned();
             selector.split(',').find_map(|term| {
                 let (field, wanted) = term.split_once('=')?;
@@ -62,6 +64,7 @@ pub fn field_selector(uri: &str, key: &str) -> Option<String> {
                 (field.trim() == key).then(|| wanted.trim().to_owned())
             })
         })
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,7 +87,10 @@ mod tests {
 
     #[test]
     fn a_field_selector_is_found_however_it_is_encoded() {
-        let namespace = |uri| field_selector(uri, "metadata.namespace");
+        let namespace = |uri| {
+            let mut found = field_selectors(uri, "metadata.namespace");
+            found.pop().flatten()
+        };
         assert_eq!(
             namespace("/s?fieldSelector=metadata.namespace%3Dhoneypot").as_deref(),
             Some("honeypot")
@@ -102,13 +108,17 @@ mod tests {
             None
         );
         assert_eq!(namespace("/s"), None);
+        assert_eq!(
+            field_selectors("/s?fieldSelector=a%3Db&x=y&fieldSelector=c%3Dd", "c"),
+            [None, Some("d".to_owned())]
+        );
     }
 
     proptest! {
         #[test]
         fn nothing_panics(uri in "\\PC*", key in "[a-z.]{0,4}") {
             resolved_segments(&path(&uri));
-            field_selector(&uri, &key);
+            field_selectors(&uri, &key);
         }
     }
 }

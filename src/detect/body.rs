@@ -41,6 +41,13 @@ pub(super) fn reviews_token(event: &Event<'_>, decoy: &Decoy) -> bool {
         }
 }
 
+/// Both tell what an object becomes; either may be missing, or a mere note that it was too large.
+fn bodies<'v>(event: &Event<'v>) -> impl Iterator<Item = Json<'v>> + use<'v> {
+    [event.request_object, event.response_object]
+        .into_iter()
+        .flatten()
+}
+
 /// A role binding that gets the decoy as a subject.
 pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
     let is_binding = matches!(
@@ -51,10 +58,7 @@ pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
         return false;
     }
     match event.verb {
-        Some("create" | "update") => event
-            .request_object
-            .or(event.response_object)
-            .is_some_and(|binding| has_subject(binding, decoy)),
+        Some("create" | "update") => bodies(event).any(|binding| has_subject(binding, decoy)),
         Some("patch") => event
             .request_object
             .is_some_and(|patch| patch_adds_subject(patch, event.response_object, decoy)),
@@ -63,20 +67,30 @@ pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
 }
 
 /// `patch` is a part of a binding, or the operations of a JSON patch. Where an operation
-/// changes only a field of a subject, the outcome tells who it is now.
+/// changes only a field of a subject, or takes it from elsewhere in the binding, the outcome
+/// tells who it is now.
 fn patch_adds_subject(patch: Json<'_>, outcome: Option<Json<'_>>, decoy: &Decoy) -> bool {
     let Some(operations) = patch.as_array() else {
         return has_subject(patch, decoy);
     };
+    let in_outcome = || outcome.is_some_and(|binding| has_subject(binding, decoy));
     operations.iter().any(|operation| {
-        let Some((path, value)) = added(operation) else {
+        let path = string(operation, "path").unwrap_or_default();
+        let below = path.strip_prefix("/subjects");
+        if matches!(string(operation, "op"), Some("move" | "copy")) {
+            return (path.is_empty() || below.is_some()) && in_outcome();
+        }
+        let Some((_, value)) = added(operation) else {
             return false;
         };
-        match path.strip_prefix("/subjects") {
+        match below {
             None => path.is_empty() && has_subject(value, decoy),
             Some("") => any_item(value, |subject| is_decoy(subject, decoy)),
             Some(_) if value.is_object() => is_decoy(value, decoy),
-            Some(_) => outcome.is_some_and(|binding| has_subject(binding, decoy)),
+            Some(_) => {
+                let name = value.into_string();
+                name == Some(&decoy.user) || name == Some(&decoy.group) || in_outcome()
+            }
         }
     })
 }
@@ -120,10 +134,7 @@ pub(super) fn runs_as(event: &Event<'_>, decoy: &Decoy) -> bool {
         return false;
     }
     match event.verb {
-        Some("create" | "update") => event
-            .request_object
-            .or(event.response_object)
-            .is_some_and(|body| has_pod_spec(body, decoy)),
+        Some("create" | "update") => bodies(event).any(|body| has_pod_spec(body, decoy)),
         Some("patch") => event
             .request_object
             .is_some_and(|patch| match patch.as_array() {
@@ -163,6 +174,9 @@ fn patches_pod_spec(path: &str, value: Json<'_>, decoy: &Decoy) -> bool {
     let inside = POD_SPECS.iter().find_map(|spec| keys.strip_prefix(*spec));
     match inside {
         Some([.., key]) if field_names(key, value, decoy) => true,
+        Some([.., key, "name"]) if refers_to_secret(key) => value
+            .into_string()
+            .is_some_and(|name| decoy.is_secret(name)),
         Some(_) => pod_spec_names(value, decoy, 0),
         None => POD_SPECS.iter().any(|spec| {
             spec.strip_prefix(keys.as_slice()).is_some_and(|rest| {
@@ -195,11 +209,16 @@ fn field_names(key: &str, value: Json<'_>, decoy: &Decoy) -> bool {
             value.into_string() == Some(&decoy.service_account)
         }
         "secretName" => is_secret(value.into_string()),
-        "secret" | "secretRef" | "secretKeyRef" | "nodePublishSecretRef" => {
-            is_secret(string(value, "name"))
-        }
-        _ => false,
+        _ => refers_to_secret(key) && is_secret(string(value, "name")),
     }
+}
+
+/// Whether the value of `key` has a Secret's `name` in it.
+fn refers_to_secret(key: &str) -> bool {
+    matches!(
+        key,
+        "secret" | "secretRef" | "secretKeyRef" | "nodePublishSecretRef"
+    )
 }
 
 fn string<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {

@@ -77,3 +77,19 @@ impl Decoy {
         object.namespace == Some(&self.namespace)
     }
 }
+
+/// The longest part of a glob that every match of it holds as it is.
+pub(super) fn longest_literal(glob: &str) -> Option<&str> {
+    let (mut longest, mut rest) = ("", glob);
+    loop {
+        let end = rest.find(['*', '?', '[']).unwrap_or(rest.len());
+        if end > longest.len() {
+            longest = &rest[..end];
+        }
+        rest = match rest.as_bytes().get(end) {
+            None => return Some(longest).filter(|longest| !longest.is_empty()),
+            Some(b'[') => rest[end..].split_once(']').map_or("", |(_, behind)| behind),
+            Some(_) => &rest[end + 1..],
+        };
+    }
+}

@@ -9,7 +9,7 @@ use memchr::{memchr, memrchr};
 use super::{
     Class, Config, Detection, Origin, Technique,
     decoy::Decoy,
-    evidence::{Context, detection, undecodable},
+    evidence::{Context, Place, detection, undecodable},
     expected::is_expected,
     needle::Needles,
     touch::{is_impersonation_unnamed, technique},
@@ -137,8 +137,13 @@ impl Detector {
     ) {
         self.counts.candidates += 1;
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
+        let mut number = 0;
         unwrapper.unwrap(record, &mut |finding| match finding {
-            Finding::Event(event) => self.event(event, record, block, arrival, out),
+            Finding::Event(event) => {
+                number += 1;
+                let place = Place { record, number };
+                self.event(event, place, block, arrival, out);
+            }
             Finding::Broken(bytes) => self.broken(bytes, block, arrival, out),
         });
         self.unwrapper = unwrapper;
@@ -147,7 +152,7 @@ impl Detector {
     fn event(
         &mut self,
         event: &Event<'_>,
-        record: &[u8],
+        place: Place<'_>,
         block: &Block<'_>,
         arrival: Timestamp,
         out: &mut Vec<Detection>,
@@ -166,7 +171,7 @@ impl Detector {
                 };
                 out.push(detection(
                     event,
-                    record,
+                    place,
                     technique,
                     class,
                     Some(decoy),
@@ -178,7 +183,7 @@ impl Detector {
             let technique = Technique::ImpersonationUnnamed;
             out.push(detection(
                 event,
-                record,
+                place,
                 technique,
                 Class::Record,
                 None,

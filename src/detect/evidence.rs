@@ -38,16 +38,23 @@ pub(super) struct Context<'c> {
     pub arrival: Timestamp,
 }
 
-/// The detection that `event`, read in `record`, is.
+/// Where an event was read: it is the `number`th in `record`.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'r> {
+    pub record: &'r [u8],
+    pub number: u64,
+}
+
+/// The detection that `event`, read at `place`, is.
 pub(super) fn detection(
     event: &Event<'_>,
-    record: &[u8],
+    place: Place<'_>,
     technique: Technique,
     class: Class,
     decoy: Option<&Decoy>,
     context: &Context<'_>,
 ) -> Detection {
-    let request_id = request_id(event, record, context);
+    let request_id = request_id(event, place, context);
     let (source_ip, claimed_ips) = split_claimed(&event.source_ips, context.trusted_proxies);
     let token_id = token_id(event, technique);
     Detection {
@@ -129,11 +136,12 @@ pub(super) fn undecodable(
 }
 
 /// The client may choose the auditID, so it alone does not tell requests apart. Where
-/// nothing does, the record's own bytes do.
-fn request_id(event: &Event<'_>, record: &[u8], context: &Context<'_>) -> RequestId {
+/// nothing does, its place in the record's own bytes does.
+fn request_id(event: &Event<'_>, place: Place<'_>, context: &Context<'_>) -> RequestId {
     let bytes = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
     let is_nameless = event.audit_id.is_none() && event.received.is_none();
     let peer = event.source_ips.last().copied();
+    let number = place.number.to_le_bytes();
     RequestId::of(&[
         cluster(context),
         &bytes(event.audit_id),
@@ -142,7 +150,8 @@ fn request_id(event: &Event<'_>, record: &[u8], context: &Context<'_>) -> Reques
         &bytes(event.verb),
         &bytes(event.request_uri),
         &bytes(peer),
-        if is_nameless { record } else { &[] },
+        if is_nameless { place.record } else { &[] },
+        if is_nameless { &number } else { &[] },
     ])
 }
 

@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 
-use super::decoy::Decoy;
+use super::decoy::{Decoy, longest_literal};
 
 /// Most patterns that one packed searcher is given: Teddy takes no more.
 const MAX_PACKED: usize = 64;
@@ -185,9 +185,10 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
             .any(|other| name.contains(other))
     };
     let covers = |name: &str| {
-        names
-            .iter()
-            .any(|other| *other != name && other.contains(name))
+        let others = names.iter().chain(&globs);
+        others
+            .filter(|other| **other != name)
+            .any(|other| other.contains(name))
     };
     patterns.extend(
         names
@@ -206,15 +207,6 @@ fn raw(text: String) -> Pattern {
         bytes: text.into_bytes(),
         is_whole_name: false,
     }
-}
-
-/// The longest part of a glob that any match of it holds as it is.
-fn longest_literal(glob: &str) -> Option<&str> {
-    let end = glob.find('[').unwrap_or(glob.len());
-    glob[..end]
-        .split(['*', '?'])
-        .filter(|literal| !literal.is_empty())
-        .max_by_key(|literal| literal.len())
 }
 
 /// The escapes under which JSON may hide `letters`, a backslash or a percent sign.

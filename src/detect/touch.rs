@@ -89,7 +89,9 @@ fn is_pod_exec(event: &Event<'_>, decoy: &Decoy) -> bool {
     if let Some(KubeletPath::Command { namespace, pod }) = kubelet_path(event).as_ref() {
         return *namespace == decoy.namespace && decoy.is_pod(pod);
     }
-    match event.object.subresource {
+    // Before there was a subresource of that name, `proxy` was a verb; it is still read as one.
+    let verb = event.verb.filter(|verb| *verb == "proxy");
+    match event.object.subresource.or(verb) {
         Some("exec" | "attach" | "portforward" | "ephemeralcontainers") => {
             targets(event, "pods", |name| decoy.is_pod(name), decoy)
         }
@@ -172,8 +174,10 @@ fn is_write(event: &Event<'_>) -> bool {
     )
 }
 
+/// Every request that does not write reads, or tries to: `OPTIONS` has an empty verb, and
+/// shippers drop fields.
 fn is_read(event: &Event<'_>) -> bool {
-    matches!(event.verb, Some("get" | "list" | "watch"))
+    !is_write(event)
 }
 
 /// Whether the event is about the core group's `resource`: another group may have one
@@ -196,7 +200,15 @@ fn targets(
         && name.is_some_and(is_name)
         && match event.object.namespace {
             Some(namespace) => namespace == decoy.namespace,
-            None => selected_namespace(event).is_none_or(|selected| selected == decoy.namespace),
+            None => {
+                let selected = selected_namespaces(event);
+                selected.is_empty()
+                    || selected.iter().any(|selected| {
+                        selected
+                            .as_ref()
+                            .is_none_or(|selected| *selected == decoy.namespace)
+                    })
+            }
         }
 }
 
@@ -205,11 +217,18 @@ fn is_namespace_object(event: &Event<'_>, decoy: &Decoy) -> bool {
     is_core(event, "namespaces") && name == Some(&decoy.namespace)
 }
 
-fn selected_namespace(event: &Event<'_>) -> Option<String> {
-    uri::field_selector(event.request_uri?, "metadata.namespace")
+/// What each field selector says of the namespace. Which of several the server takes depends
+/// on how it reads queries: each may be the one.
+fn selected_namespaces(event: &Event<'_>) -> Vec<Option<String>> {
+    event.request_uri.map_or_else(Vec::new, |uri| {
+        uri::field_selectors(uri, "metadata.namespace")
+    })
 }
 
 fn selects_namespace(event: &Event<'_>, decoy: &Decoy) -> bool {
     event.object.namespace.is_none()
-        && selected_namespace(event).is_some_and(|selected| selected == decoy.namespace)
+        && selected_namespaces(event)
+            .iter()
+            .flatten()
+            .any(|selected| *selected == decoy.namespace)
 }

@@ -3,10 +3,13 @@
 
 use memchr::memmem;
 
-use super::{decoy::Decoy, redact::redacted};
+use super::{
+    decoy::{Decoy, longest_literal},
+    redact::redacted,
+};
 use crate::{
     audit::uri::percent_decoded,
-    record::{MAX_LAYERS, begins_as_own_output, escape::unescaped},
+    record::{MAX_LAYERS, escape::unescaped},
 };
 
 /// Keys and values that only an audit event has, each behind a quote: prose and
@@ -19,8 +22,17 @@ const MARKS: [&str; 5] = [
     "\"protoPayload",
 ];
 
-/// Where bodies begin, which hold tokens and Secrets.
-const BODIES: [&str; 2] = ["\"requestObject", "\"responseObject"];
+/// What stands only before bodies, however the rest is damaged.
+const HEAD_MARKS: [&str; 3] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload"];
+
+/// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
+/// shippers put the names of the outer keys before them. The last two are Google's.
+const BODIES: [&str; 4] = [
+    "requestObject",
+    "responseObject",
+    "\"request\"",
+    "\"response\"",
+];
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 400;
@@ -48,20 +60,17 @@ impl BrokenText {
 
     /// Whether it was an audit event, before whatever happened to it.
     pub fn bears_mark(&self) -> bool {
-        // A cut line of baitline's own is no audit event.
-        !begins_as_own_output(self.plain.trim_start().as_bytes())
-            && MARKS.iter().any(|mark| self.plain.contains(mark))
+        MARKS.iter().any(|mark| self.plain.contains(mark))
     }
 
     /// What of the decoy it names.
     pub fn names(&self, decoy: &Decoy) -> Names {
-        let holds = |name: &str| {
-            holds_name(&self.plain, name)
-                || self
-                    .decoded
-                    .as_deref()
-                    .is_some_and(|text| holds_name(text, name))
+        let texts = || {
+            [Some(&self.plain), self.decoded.as_ref()]
+                .into_iter()
+                .flatten()
         };
+        let holds = |name: &str| texts().any(|text| holds_name(text, name));
         let namespace = holds(&decoy.namespace);
         Names {
             user: namespace && holds(&decoy.user),
@@ -71,12 +80,13 @@ impl BrokenText {
                 || decoy
                     .pod
                     .as_ref()
-                    .is_some_and(|pod| holds_literal(&self.plain, pod.as_str())),
+                    .is_some_and(|pod| texts().any(|text| holds_literal(text, pod.as_str()))),
         }
     }
 
-    /// The beginning, if it is known to come before any body. Long runs without a break,
-    /// such as tokens, are left out.
+    /// The beginning, if it is known to come before any body: it may itself be the rest of
+    /// one. Long runs without a break, such as tokens, are left out, and quotes are single,
+    /// so that an alert that is fed back in is not taken for what it quotes.
     pub fn excerpt(&self) -> Option<String> {
         let end = BODIES
             .iter()
@@ -85,8 +95,8 @@ impl BrokenText {
             .unwrap_or(self.plain.len());
         let head = &self.plain[..end];
         let is_event_start =
-            head.trim_start().starts_with('{') && MARKS.iter().any(|mark| head.contains(mark));
-        is_event_start.then(|| redacted(head, EXCERPT))
+            head.trim_start().starts_with('{') && HEAD_MARKS.iter().any(|mark| head.contains(mark));
+        is_event_start.then(|| redacted(head, EXCERPT).replace('"', "'"))
     }
 }
 
@@ -124,13 +134,12 @@ fn holds_name(text: &str, name: &str) -> bool {
     })
 }
 
-/// A pod's glob stands for many names: any of its literal beginnings will do.
+/// A pod's glob stands for many names: what they have in common will do.
 fn holds_literal(text: &str, glob: &str) -> bool {
-    let literal = glob.split(['*', '?', '[']).next().unwrap_or_default();
-    if literal.len() == glob.len() {
-        holds_name(text, glob)
-    } else {
-        literal.is_empty() || text.contains(literal)
+    match longest_literal(glob) {
+        Some(literal) if literal.len() == glob.len() => holds_name(text, glob),
+        Some(literal) => text.contains(literal),
+        None => true,
     }
 }
 

@@ -9,4 +9,4 @@ mod repair;
 mod structural;
 mod unwrap;
 
-pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper, begins_as_own_output};
+pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

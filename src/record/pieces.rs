@@ -1,79 +1,122 @@
-//! The JSON values in a record that is more, or less, than one JSON value: several
-//! back to back, behind a log prefix, before trailing text, or cut off.
+//! What stands in a text that is more, or less, than one JSON value: several values back to
+//! back, behind a log prefix, before trailing text, cut off at either end, or damaged.
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr, memchr2, memmem};
 
-use super::unwrap::begins_as_own_output;
-
-/// Brackets without a partner that are stepped into in search of whole values behind them.
+/// Brackets that are stepped into in search of whole values, one within the other: those
+/// without a partner, and those around what cannot be decoded.
 const MAX_OPEN: usize = 8;
 
-/// A part of a record.
+/// Keys that only an audit event has.
+const KEYS: [&str; 3] = ["auditID", "requestReceivedTimestamp", "stageTimestamp"];
+
+/// How baitline's own JSON lines begin; one that is cut off is no audit event.
+const OWN: [&[u8]; 2] = [b"{\"type\":\"alert\"", b"{\"type\":\"detection\""];
+
+/// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'r> {
     /// From a bracket to its partner.
-    Whole(&'r [u8]),
-    /// From a bracket without a partner to the end.
-    Cut(&'r [u8]),
+    Value(&'r [u8]),
+    /// What is left of something that was cut off or damaged.
+    Broken(&'r [u8]),
 }
 
-/// The pieces of `record`, in order.
+/// Calls `take` with the pieces of `text`, in order. It returns whether it could decode a
+/// value; into one that it could not, this steps.
 ///
-/// Behind a bracket without a partner, whole values are still looked for, so that a
-/// list that is cut off gives its whole items; but not behind the mark of an audit
-/// event, since what stands there may be a body of that event.
-pub fn pieces(record: &[u8]) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let (mut at, mut open) = (0, 0);
-    let mut cut: Option<usize> = None;
-    while let Some(offset) = memchr2(b'{', b'[', &record[at..]) {
-        let start = at + offset;
-        // What a line of our own shows of an event is none; whatever is glued to it may be.
-        let in_own_output = cut.is_some_and(|cut| begins_as_own_output(&record[cut..]));
-        let in_event = !in_own_output && cut.is_some_and(|cut| bears_mark(&record[cut..start]));
-        if in_event || open > MAX_OPEN {
-            break;
-        }
-        if record.get(start + 1) == Some(&b'\\') {
-            if in_own_output {
-                at = start + 1;
-                continue;
-            }
-            cut = Some(start);
-            break;
-        }
-        at = match value_end(&record[start..]) {
-            Some(length) => {
-                let value = &record[start..start + length];
-                if !in_own_output || has_audit_id(value) {
-                    pieces.push(Piece::Whole(value));
-                    cut = cut.filter(|_| !bears_mark(value));
-                }
-                start + length
-            }
-            None => {
-                cut = cut.or(Some(start));
-                open += 1;
-                start + 1
-            }
-        };
+/// Behind a bracket without a partner, and inside what cannot be decoded, whole values are
+/// still looked for, so that a damaged list gives its sound items; but not behind the mark of
+/// an audit event, since what stands there may be a body of that event.
+pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> bool) {
+    let (values, tail) = text.split_at(headless(text).unwrap_or(text.len()));
+    step_through(values, 0, take);
+    if !tail.is_empty() {
+        take(Piece::Broken(tail));
     }
-    pieces.extend(cut.map(|cut| Piece::Cut(&record[cut..])));
-    pieces
 }
 
-/// Whether `text` holds a key that only an audit event has.
-fn bears_mark(text: &[u8]) -> bool {
-    [&b"auditID"[..], b"requestURI", b"Timestamp"]
-        .iter()
-        .any(|mark| memmem::find(text, mark).is_some())
+/// Takes the values in `text`, which lies inside of `depth` values that cannot be decoded
+/// and begins with the bracket of the innermost.
+fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> bool) {
+    let (mut at, mut open) = (depth.min(1), depth);
+    let mut broken = (depth > 0).then_some(0);
+    while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
+        let start = at + offset;
+        if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
+            break;
+        }
+        if text.get(start + 1) == Some(&b'\\') {
+            broken = Some(start);
+            break;
+        }
+        if let Some(length) = value_end(&text[start..]) {
+            let value = &text[start..start + length];
+            if !take(Piece::Value(value)) && !is_own(value) {
+                if depth < MAX_OPEN {
+                    step_through(value, depth + 1, take);
+                } else {
+                    take(Piece::Broken(value));
+                }
+            }
+            broken = broken.filter(|_| !bears_mark(value));
+            at = start + length;
+        } else {
+            if broken.is_none() && is_own(&text[start..]) {
+                return;
+            }
+            broken = broken.or(Some(start));
+            open += 1;
+            at = start + 1;
+        }
+    }
+    if let Some(start) = broken {
+        take(Piece::Broken(&text[start..]));
+    }
 }
 
-/// Whether a key of `value` is an audit event's, and not a quotation: there its quotes would be escaped.
-fn has_audit_id(value: &[u8]) -> bool {
-    [&b"{\"auditID\""[..], b",\"auditID\""]
+fn is_own(text: &[u8]) -> bool {
+    OWN.iter().any(|own| text.starts_with(own))
+}
+
+/// Where the rest of an event begins whose beginning was cut off: some of its fields stand
+/// outside of all brackets. Whole events may come before it.
+fn headless(text: &[u8]) -> Option<usize> {
+    let (mut at, mut start, mut has_begun) = (0, 0, false);
+    loop {
+        let end = memchr2(b'{', b'[', &text[at..]).map_or(text.len(), |offset| at + offset);
+        let between = &text[at..end];
+        if has_field(between) {
+            return Some(start);
+        }
+        has_begun |= memchr(b'"', between).is_some();
+        at = end + value_end(&text[end..])?;
+        if !has_begun && bears_mark(&text[end..at]) {
+            start = at;
+        }
+    }
+}
+
+/// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
+fn has_field(text: &[u8]) -> bool {
+    let is_key = |key: &str, at: usize| {
+        let before = &text[..at];
+        let after = text[at + key.len()..].trim_ascii_start();
+        let backslashes = after.iter().take_while(|byte| **byte == b'\\').count();
+        before.ends_with(b"\"")
+            && after[backslashes..]
+                .strip_prefix(b"\"")
+                .is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
+    };
+    KEYS.iter()
+        .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
+}
+
+/// Whether `text` holds a word that only the keys of audit events hold.
+pub fn bears_mark(text: &[u8]) -> bool {
+    ["auditID", "requestURI", "Timestamp"]
         .iter()
-        .any(|key| memmem::find(value, key).is_some())
+        .any(|mark| memmem::find(text, mark.as_bytes()).is_some())
 }
 
 /// The length of the value that begins with the bracket at the start of `text`.
@@ -103,35 +146,66 @@ mod tests {
 
     use super::*;
 
-    fn whole(record: &str) -> Vec<&str> {
-        pieces(record.as_bytes())
-            .into_iter()
-            .filter_map(|piece| match piece {
-                Piece::Whole(bytes) => Some(std::str::from_utf8(bytes).unwrap()),
-                Piece::Cut(_) => None,
-            })
-            .collect()
+    /// The values and the broken parts.
+    fn parts(record: &str) -> (Vec<&str>, Vec<&str>) {
+        let (mut whole, mut broken) = (Vec::new(), Vec::new());
+        pieces(record.as_bytes(), &mut |piece| {
+            let (Piece::Value(bytes) | Piece::Broken(bytes)) = piece;
+            let text = std::str::from_utf8(bytes).unwrap();
+            let list = match piece {
+                Piece::Value(_) => &mut whole,
+                Piece::Broken(_) => &mut broken,
+            };
+            list.push(text);
+            true
+        });
+        (whole, broken)
     }
 
     #[test]
     fn brackets_in_strings_do_not_count() {
         assert_eq!(
-            whole(r#"x {"a":"}\"]["} [1] y"#),
-            [r#"{"a":"}\"]["}"#, "[1]"]
+            parts(r#"x {"a":"}\"]["} [1] y"#),
+            (vec![r#"{"a":"}\"]["}"#, "[1]"], vec![])
         );
     }
 
     #[test]
     fn a_stray_bracket_hides_nothing() {
-        assert_eq!(whole(r#"[WARN app: {"a":1}"#), [r#"{"a":1}"#]);
-        assert_eq!(pieces(b"{\"a\":{\"b\""), [Piece::Cut(b"{\"a\":{\"b\"")]);
+        assert_eq!(parts(r#"[WARN app: {"a":1}"#).0, [r#"{"a":1}"#]);
+        assert_eq!(parts(r#"{"a":{"b""#), (vec![], vec![r#"{"a":{"b""#]));
+    }
+
+    #[test]
+    fn fields_outside_of_brackets_are_the_rest_of_an_event() {
+        for rest in [
+            r#"a"},"b":{"c":1},"auditID":"1","d":[]}"#,
+            r#"\"a\":1,\"stageTimestamp\" : \"2026\"}","e":{}}"#,
+        ] {
+            assert_eq!(parts(rest), (vec![], vec![rest]));
+            let behind = format!(r#"{{"auditID":1}}{rest}"#);
+            assert_eq!(parts(&behind), (vec![r#"{"auditID":1}"#], vec![rest]));
+            let body = format!(r#"{{"a":1}},{rest}"#);
+            assert_eq!(parts(&body), (vec![], vec![body.as_str()]));
+        }
+        assert_eq!(parts(r#"the "auditID" of "x" {"a":1}"#).1.len(), 0);
+    }
+
+    #[test]
+    fn many_values_behind_a_stray_bracket_take_no_longer_than_their_length() {
+        let record = format!("[{}", "{}".repeat(1 << 20));
+        let start = std::time::Instant::now();
+        assert_eq!(parts(&record).0.len(), 1 << 20);
+        assert!(start.elapsed().as_secs() < 20);
     }
 
     proptest! {
         #[test]
         fn nothing_panics(record in proptest::collection::vec(prop_oneof![
             Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), any::<u8>()], 0..200)) {
-            pieces(&record);
+            for decodes in [true, false] {
+                pieces(&record, &mut |_| decodes);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use simd_json::{
 
 use super::{
     escape::unescaped,
-    pieces::{Piece, pieces},
+    pieces::{Piece, bears_mark, pieces},
     repair::repaired,
 };
 use crate::audit::{Event, Json};
@@ -30,8 +30,8 @@ const KEPT_BYTES: usize = 1 << 20;
 /// What a record turned out to hold.
 pub enum Finding<'v> {
     Event(&'v Event<'v>),
-    /// Bytes that look like JSON and cannot be decoded: cut off, malformed or nested
-    /// beyond the limits.
+    /// Bytes that look like JSON and cannot be decoded: cut off, malformed, nested beyond
+    /// the limits, or an event with something else where its user or object belongs.
     Broken(&'v [u8]),
 }
 
@@ -104,24 +104,22 @@ fn search_text(layers: &mut [Layer], text: &[u8], found: &mut dyn FnMut(Finding<
         return found(Finding::Broken(text));
     };
     let is_whole = matches!(text.first(), Some(b'{' | b'['))
-        && layer.decode(text, |value| search(deeper, value, 0, text, found));
+        && layer.decode(text, |value| search_value(deeper, value, text, found));
     if is_whole {
         return;
     }
-    for piece in pieces(text) {
-        match piece {
-            Piece::Cut(bytes) => search_broken(deeper, bytes, found),
-            Piece::Whole(bytes) => {
-                let decoded = layer.decode(bytes, |value| search(deeper, value, 0, bytes, found))
-                    || layer.decode(&repaired(bytes), |value| {
-                        search(deeper, value, 0, bytes, found);
-                    });
-                if !decoded {
-                    search_broken(deeper, bytes, found);
-                }
-            }
+    pieces(text, &mut |piece| match piece {
+        Piece::Value(bytes) => {
+            layer.decode(bytes, |value| search_value(deeper, value, bytes, found))
+                || layer.decode(&repaired(bytes), |value| {
+                    search_value(deeper, value, bytes, found);
+                })
         }
-    }
+        Piece::Broken(bytes) => {
+            search_broken(deeper, bytes, found);
+            true
+        }
+    });
 }
 
 /// Where a wrapper is cut off behind a string that holds an event, that event is still
@@ -136,44 +134,57 @@ fn search_broken(deeper: &mut [Layer], bytes: &[u8], found: &mut dyn FnMut(Findi
     }
 }
 
-/// Searches a decoded value; `text` is what it was decoded from.
+/// Searches a decoded value; `text` is what it was decoded from, and is broken if something
+/// in it cannot be searched: once, however much that is.
+fn search_value(
+    deeper: &mut [Layer],
+    value: Json<'_>,
+    text: &[u8],
+    found: &mut dyn FnMut(Finding<'_>),
+) {
+    if !search(deeper, value, 0, found) {
+        found(Finding::Broken(text));
+    }
+}
+
+/// Whether all of `value` could be searched.
 fn search(
     deeper: &mut [Layer],
     value: Json<'_>,
     depth: usize,
-    text: &[u8],
     found: &mut dyn FnMut(Finding<'_>),
-) {
+) -> bool {
+    let mut is_searched = true;
     if let Some(object) = value.as_object() {
         if Event::is_one(&object) {
-            found(Finding::Event(&Event::from_object(&object)));
-        } else if is_own_output(&object) {
-        } else if depth == MAX_DEPTH {
-            found(Finding::Broken(text));
-        } else {
-            for (_, inner) in object.iter() {
-                search(deeper, inner, depth + 1, text, found);
+            let is_readable = Event::is_readable(&object);
+            if is_readable {
+                found(Finding::Event(&Event::from_object(&object)));
             }
+            return is_readable;
+        }
+        if is_own_output(&object) {
+            return true;
+        }
+        if depth == MAX_DEPTH {
+            return false;
+        }
+        for (_, inner) in object.iter() {
+            is_searched &= search(deeper, inner, depth + 1, found);
         }
     } else if let Some(array) = value.as_array() {
         if depth == MAX_DEPTH {
-            return found(Finding::Broken(text));
+            return false;
         }
         for inner in array.iter() {
-            search(deeper, inner, depth + 1, text, found);
+            is_searched &= search(deeper, inner, depth + 1, found);
         }
     } else if let Some(string) = value.into_string()
         && holds_json(string)
     {
         search_text(deeper, string.as_bytes(), found);
     }
-}
-
-/// Whether `text` begins as baitline's own JSON lines do, which may come back cut off.
-pub fn begins_as_own_output(text: &[u8]) -> bool {
-    [&b"{\"type\":\"alert\""[..], b"{\"type\":\"detection\""]
-        .iter()
-        .any(|beginning| text.starts_with(beginning))
+    is_searched
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in
@@ -188,10 +199,13 @@ fn is_own_output(object: &Object<'_, '_>) -> bool {
     object.get("schema").is_some() && object.get(id).is_some()
 }
 
-/// Whether a string is JSON, or a log line with JSON in it.
+/// Whether a string is JSON, or a log line with JSON in it, or with the rest of an event.
 fn holds_json(string: &str) -> bool {
     let start = string.trim_start().as_bytes().first();
-    matches!(start, Some(b'{' | b'[')) || string.contains("{\"") || string.contains("{\\\"")
+    matches!(start, Some(b'{' | b'['))
+        || string.contains("{\"")
+        || string.contains("{\\\"")
+        || bears_mark(string.as_bytes())
 }
 
 fn trimmed(text: &[u8]) -> &[u8] {
@@ -303,28 +317,6 @@ mod tests {
         assert_eq!(unwrap(&nested), (vec![], 1));
         let cut_wrapper = format!(r#"{{"log":{},"kuber"#, quoted(&first));
         assert_eq!(unwrap(&cut_wrapper), (vec!["1".into()], 0));
-    }
-
-    #[test]
-    fn an_excerpt_in_a_cut_line_of_our_own_is_no_event_and_what_follows_is() {
-        let own = r#"{"type":"detection","schema":1,"labels":{},"user_agents":["{\"auditID\":"],"excerpt":"{\"auditID\":\"1\",\"verb\":"#;
-        let ids = |record: &str| {
-            let mut broken = Vec::new();
-            let mut ids = Vec::new();
-            Unwrapper::default().unwrap(record.as_bytes(), &mut |finding| match finding {
-                Finding::Event(event) => ids.push(event.audit_id.unwrap_or("none").to_owned()),
-                Finding::Broken(bytes) => broken.push(begins_as_own_output(bytes)),
-            });
-            (ids, broken)
-        };
-        for cut in [
-            own.to_owned(),
-            format!("2026 stdout P {own}"),
-            format!(r#"{{"log":{}}}"#, quoted(own)),
-        ] {
-            assert_eq!(ids(&cut), (vec![], vec![true]), "{cut}");
-        }
-        assert_eq!(ids(&format!("{own}{}", event("2"))).0, ["2"]);
     }
 
     #[test]

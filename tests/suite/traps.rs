@@ -672,3 +672,363 @@ fn an_oversized_record_is_searched_to_its_end() {
     assert_eq!(found[0].technique, Technique::Undecodable);
     assert_eq!(detector.counts().oversized, 1);
 }
+
+#[test]
+fn an_event_whose_beginning_is_cut_off_is_never_dropped() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let whole = json!({"auditID": "1", "user": {"username": DECOY}, "sourceIPs": ["10.0.3.7"],
+        "verb": "list", "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "annotations": {}});
+    // In the order in which the API server writes it.
+    let text = format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","verb":"list","user":{},"sourceIPs":["10.0.3.7"],"requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z","annotations":{{}}}}"#,
+        whole["user"]
+    );
+    let named = text.find("system:service").expect("it is named");
+    for start in 1..=named {
+        for record in [
+            text[start..].to_owned(),
+            format!("2026-11-23T17:21:08Z stdout F {}", &text[start..]),
+            json!({"log": text[start..]}).to_string(),
+            json!({ "log": text }).to_string()[start + 8..].to_owned(),
+        ] {
+            let found = scan(&Config::default(), &decoys, Shape::Lines, record.as_bytes());
+            assert_eq!(found.len(), 1, "{record}");
+            assert_eq!(found[0].technique, Technique::Undecodable);
+        }
+    }
+}
+
+#[test]
+fn a_broken_event_in_a_list_costs_no_other_its_technique() {
+    let sound = event(json!({"user": {"username": DECOY}})).to_string();
+    let broken = event(json!({"auditID": "2", "impersonatedUser": {"username": DECOY}}))
+        .to_string()
+        .replace("curl/8", "curl\\x8");
+    for list in [
+        format!(
+            r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{{}},"items":[{sound},{broken}]}}"#
+        ),
+        format!("[{broken},{sound}]"),
+        format!("{broken}{sound}"),
+    ] {
+        let decoys = [decoy("honeypot", "backup-sa", false)];
+        let found = scan(&Config::default(), &decoys, Shape::Lines, list.as_bytes());
+        let mut techniques: Vec<_> = found.iter().map(|found| found.technique).collect();
+        techniques.sort_unstable();
+        assert_eq!(
+            techniques,
+            [Technique::TokenUse, Technique::Undecodable],
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn an_event_of_which_a_shipper_made_strings_is_never_dropped() {
+    for field in ["user", "impersonatedUser", "objectRef"] {
+        let inner = json!({"username": DECOY, "namespace": "honeypot"}).to_string();
+        assert_eq!(
+            technique(&event(json!({ field: inner }))),
+            Some(Technique::Undecodable),
+            "{field}"
+        );
+        assert_eq!(technique(&event(json!({ field: null }))), None);
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_told_once() {
+    let inner = "[],".repeat(100_000);
+    let marked = r#""auditID honeypot backup-sa""#;
+    let record = format!("{}{inner}{marked}{}", "[".repeat(64), "]".repeat(64));
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let found = scan(&Config::default(), &decoys, Shape::Lines, record.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn baitlines_own_output_is_no_event_however_it_is_cut_and_wrapped() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let scanned = |text: &str| scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+    let cut = event(json!({"user": {"username": DECOY}, "userAgent": "{\"auditID\":\"x\",\"a"}))
+        .to_string();
+    let found = scanned(&cut[..cut.len() - 2]);
+    let excerpt = found[0].excerpt.as_deref().expect("it begins as an event");
+    assert!(excerpt.contains("auditID"));
+    let prose = format!("HIGH honeypot/backup-sa: cannot be decoded, record: '{excerpt}'");
+    let own = format!(
+        r#"{{"type":"detection","schema":1,"detection_id":"x","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
+        json!(excerpt)
+    );
+    for text in [prose, own] {
+        for end in (1..=text.len()).filter(|end| text.is_char_boundary(*end)) {
+            let part = &text[..end];
+            for fed_back in [
+                part.to_owned(),
+                format!("2026-11-23T17:21:08Z stdout F {part}"),
+                json!({ "log": part }).to_string(),
+                json!({ "log": text }).to_string()[..end + 8].to_owned(),
+            ] {
+                assert_eq!(scanned(&fed_back), [], "{fed_back}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_excerpt_never_begins_inside_a_body() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let secret = "cGFzc3dvcmQ=";
+    for text in [
+        format!(
+            r#"{{"data":{{"password":"{secret}"}},"name":"backup-sa-token","namespace":"honeypot"}},"requestReceivedTimestamp":"2026-11-23T17:21:08Z"}}"#
+        ),
+        format!(
+            r#"{{"protoPayload":{{"resourceName":"core/v1/namespaces/honeypot/secrets/backup-sa-token","response":{{"password":"{secret}"}},"x"#
+        ),
+        format!(
+            r#"{{"kubernetes.audit.auditID":"1","a":"auditID","kubernetes.audit.responseObject.data.password":"{secret}","b":"honeypot backup-sa","apiVersion":"audit.k8s.io/v1"#
+        ),
+    ] {
+        let found = scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+        assert_eq!(found.len(), 1, "{text}");
+        let excerpt = found[0].excerpt.as_deref().unwrap_or_default();
+        assert!(!excerpt.contains(secret), "{excerpt}");
+    }
+}
+
+#[test]
+fn a_cut_event_may_name_the_pod_percent_encoded() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let text = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","requestURI":"/api/v1/nodes/n/proxy/exec/%68oneypot/%66ile-backup/c","objectRef":{"resource":"nodes","subresource":"proxy","#;
+    let found = scan(&Config::default(), &decoys, Shape::Lines, text.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn an_event_printed_over_lines_is_found_behind_a_prefix_in_a_string() {
+    let pretty = serde_json::to_string_pretty(&event(json!({"user": {"username": DECOY}})))
+        .expect("it is JSON");
+    assert_eq!(
+        technique(&json!({"message": format!("audit: {pretty}")})),
+        Some(Technique::TokenUse)
+    );
+}
+
+#[test]
+fn a_selector_that_the_server_ignores_hides_nothing() {
+    for second in ["fieldSelector=metadata.namespace%3Dshop", "x=y"] {
+        for first in [
+            "fieldSelector=metadata.name%3Dbackup-sa-token",
+            "fieldSelector=metadata.namespace%3Dshop;&fieldSelector=metadata.name%3Dbackup-sa-token",
+        ] {
+            let read = event(
+                json!({"verb": "list", "objectRef": object("secrets", None, None, Some("backup-sa-token")),
+                "requestURI": format!("/api/v1/secrets?{first}&{second}")}),
+            );
+            assert_eq!(technique(&read), Some(Technique::SecretRead), "{read}");
+        }
+    }
+}
+
+#[test]
+fn a_touch_by_an_unknown_verb_is_a_touch() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    let touched = |verb: Value, resource: &str, name: &str| {
+        let touch = event(
+            json!({"verb": verb, "objectRef": object(resource, None, Some("honeypot"), Some(name))}),
+        );
+        scan(
+            &Config::default(),
+            &decoys,
+            Shape::Lines,
+            touch.to_string().as_bytes(),
+        )[0]
+        .technique
+    };
+    for verb in [json!(null), json!(""), json!("options")] {
+        let found = touched(verb.clone(), "secrets", "backup-sa-token");
+        assert_eq!(found, Technique::SecretRead, "{verb}");
+        assert_eq!(
+            touched(verb, "serviceaccounts", "backup-sa"),
+            Technique::Recon
+        );
+    }
+    // `/api/v1/proxy/namespaces/honeypot/pods/file-backup`
+    assert_eq!(
+        touched(json!("proxy"), "pods", "file-backup"),
+        Technique::PodExec
+    );
+}
+
+#[test]
+fn a_subject_may_come_by_its_name_alone_or_from_elsewhere_in_the_binding() {
+    let patch = |patch: Value, outcome: Value| {
+        technique(&event(
+            json!({"verb": "patch", "objectRef": object("clusterrolebindings", None, None, Some("x")),
+            "requestObject": patch, "responseObject": outcome}),
+        ))
+    };
+    let found = Some(Technique::PrivilegeGrant);
+    let outcome = json!({"subjects": [{"kind": "User", "name": DECOY}]});
+    for name in [DECOY, "system:serviceaccounts:honeypot"] {
+        let replaced = json!([{"op": "replace", "path": "/subjects/0/name", "value": name}]);
+        assert_eq!(patch(replaced, json!(null)), found);
+    }
+    let copy = |path: &str| json!([{"op": "copy", "from": "/metadata/labels/a", "path": path}]);
+    assert_eq!(patch(copy("/subjects/0/name"), outcome.clone()), found);
+    assert_eq!(patch(copy("/metadata/labels/b"), outcome.clone()), None);
+    let created = event(
+        json!({"verb": "create", "objectRef": object("clusterrolebindings", None, None, Some("x")),
+        "requestObject": "skipped-too-big-size-object", "responseObject": outcome}),
+    );
+    assert_eq!(technique(&created), found);
+}
+
+#[test]
+fn a_patch_may_name_the_secret_by_the_last_field_alone() {
+    let path = "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef/name";
+    let patched = event(
+        json!({"verb": "patch", "objectRef": object("deployments", None, Some("honeypot"), Some("runner")),
+        "requestObject": [{"op": "replace", "path": path, "value": "backup-sa-token"}]}),
+    );
+    assert_eq!(technique(&patched), Some(Technique::PodAsDecoy));
+}
+
+#[test]
+fn a_name_that_begins_a_pods_glob_does_not_hide_the_pod() {
+    let decoys = [Decoy {
+        pod: Some("ci-runner-*".to_owned()),
+        ..decoy("ci", "deployer", false)
+    }];
+    let watched = event(
+        json!({"verb": "watch", "objectRef": object("pods", None, None, Some("ci-runner-0"))}),
+    );
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        watched.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn an_event_that_lost_its_identity_or_its_object_is_still_one() {
+    let bare = |changes: Value| {
+        let mut event = event(changes);
+        let fields = event.as_object_mut().expect("an object");
+        for key in [
+            "kind",
+            "apiVersion",
+            "auditID",
+            "stage",
+            "requestReceivedTimestamp",
+        ] {
+            fields.remove(key);
+        }
+        technique(&event)
+    };
+    assert_eq!(
+        bare(json!({"user": {"username": DECOY}})),
+        Some(Technique::TokenUse)
+    );
+    for (uri, found) in [
+        (
+            "/api/v1/namespaces/honeypot/secrets/backup-sa-token?x=/a",
+            Technique::SecretRead,
+        ),
+        (
+            "/api/v1/namespaces/honeypot/pods/file-backup/exec?command=id",
+            Technique::PodExec,
+        ),
+        (
+            "/api/v1/watch/namespaces/honeypot/pods/file-backup",
+            Technique::Recon,
+        ),
+        ("/api/v1/namespaces/honeypot", Technique::Recon),
+        (
+            "/apis/apps/v1/namespaces/honeypot/deployments",
+            Technique::NamespaceTouch,
+        ),
+        (
+            "/api/v1/nodes/n/proxy/exec/%68oneypot/file-backup/c",
+            Technique::PodExec,
+        ),
+    ] {
+        assert_eq!(bare(json!({"requestURI": uri})), Some(found), "{uri}");
+    }
+    for uri in [
+        "/api/v1/namespaces/shop/secrets/backup-sa-token",
+        "/apis/honeypot/v1/x",
+        "/api",
+        "",
+    ] {
+        assert_eq!(bare(json!({"requestURI": uri})), None, "{uri}");
+    }
+}
+
+#[test]
+fn what_a_text_alert_quotes_is_no_event() {
+    let forged = json!({"verb": "", "sourceIPs": [], "user": {"username": DECOY}}).to_string();
+    let found = detections(&event(
+        json!({"user": {"username": DECOY}, "userAgent": forged}),
+    ));
+    let line = baitline::format::text::detection(&found[0], baitline::format::text::Style::Plain);
+    assert!(line.contains("'username'"), "{line}");
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    assert_eq!(
+        scan(&Config::default(), &decoys, Shape::Lines, line.as_bytes()),
+        []
+    );
+}
+
+#[test]
+fn a_pods_glob_may_begin_with_a_choice() {
+    let decoys = [Decoy {
+        pod: Some("[fg]ile-?ackup".to_owned()),
+        ..decoy("honeypot", "backup-sa", false)
+    }];
+    let watched = event(
+        json!({"verb": "watch", "objectRef": object("pods", None, None, Some("file-backup"))}),
+    );
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        watched.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 1);
+    let cut = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","objectRef":{"resource":"pods","namespace":"honeypot","name":"gile-backup"},"#;
+    let found = scan(&Config::default(), &decoys, Shape::Lines, cut.as_bytes());
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn events_without_identity_in_one_record_are_requests_of_their_own() {
+    let nameless = |code: u16| {
+        let mut event =
+            event(json!({"user": {"username": DECOY}, "responseStatus": {"code": code}}));
+        let fields = event.as_object_mut().expect("an object");
+        fields.remove("auditID");
+        fields.remove("requestReceivedTimestamp");
+        event
+    };
+    let list = json!([nameless(403), nameless(200)]);
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    let found = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        list.to_string().as_bytes(),
+    );
+    assert_eq!(found.len(), 2);
+    assert_ne!(found[0].request_id, found[1].request_id);
+    let again = scan(
+        &Config::default(),
+        &decoys,
+        Shape::Lines,
+        list.to_string().as_bytes(),
+    );
+    assert_eq!(found, again);
+}
