@@ -17,8 +17,8 @@ fn all_told() -> Value {
     configuration
 }
 
-/// Everything that comes out of a run on hits, cut hits and hits with baits in all their text.
-fn outputs() -> Vec<String> {
+/// A run on hits, cut hits and hits with baits in all their text.
+fn baited() -> Ran {
     let cut = lines(&BODIES)
         .into_iter()
         .filter(|line| memchr::memmem::find(line, b"honeypot").is_some())
@@ -48,27 +48,18 @@ fn outputs() -> Vec<String> {
     input.extend(joined([&cut[..cut.len() - 10]]));
     input.extend_from_slice(&METADATA);
 
-    let ran: Ran = watch(&all_told(), &input);
+    let ran = watch(&all_told(), &input);
     let told = ran.told();
     assert!(told.of_technique("undecodable").len() > 20 && told.hits() > 100);
-    let outputs = vec![
-        ran.stdout.clone(),
-        ran.stderr.clone(),
-        ran.file("evidence.txt"),
-        ran.file("told.ndjson"),
-    ];
-    assert!(outputs.iter().all(|text| !text.is_empty()));
-    assert!(
-        outputs.concat().matches("auditID").count() > 10,
-        "the baits are shown"
-    );
-    outputs
+    let shown = ran.file("told.ndjson") + &ran.stdout;
+    assert!(shown.matches("auditID").count() > 10, "the baits are shown");
+    ran
 }
 
 /// Log collectors cut long lines, bare or before they wrap the parts.
 #[test]
 fn its_json_lines_raise_none_though_they_are_cut_off() {
-    let told = outputs().remove(3);
+    let told = baited().file("told.ndjson");
     let mut fed_back = Vec::new();
     for line in told.lines() {
         for end in [line.len() / 2, line.len() * 4 / 5, line.len() - 1] {
@@ -88,9 +79,11 @@ fn its_json_lines_raise_none_though_they_are_cut_off() {
 
 #[test]
 fn what_baitline_says_raises_no_alert() {
-    let outputs = outputs();
+    let ran = baited();
+    let (evidence, told) = (ran.file("evidence.txt"), ran.file("told.ndjson"));
     let mut fed_back = Vec::new();
-    for text in &outputs {
+    for text in [&ran.stdout, &ran.stderr, &evidence, &told] {
+        assert!(!text.is_empty());
         // Bare, and as shippers wrap it: by lines or as a whole, once or twice.
         fed_back.extend_from_slice(text.as_bytes());
         for line in text.lines() {
