@@ -38,6 +38,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Watch: read the sources and alert until they end
+    ///
+    /// Without --config: reads standard input, shows alerts on standard output, appends them to
+    /// alert.txt, and sends them to Slack if SLACK_WEBHOOK_URL is set.
     Run(run::Arguments),
     /// Check a configuration and tell all its faults
     Validate(validate::Arguments),

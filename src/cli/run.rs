@@ -13,8 +13,6 @@ use crate::{
     topology,
 };
 
-/// Without `--config`: reads standard input, shows alerts on standard output, appends
-/// them to `alert.txt`, and sends them to Slack if SLACK_WEBHOOK_URL is set.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A file, or a directory of files, in YAML, TOML or JSON; several are merged
@@ -97,42 +95,57 @@ fn load(arguments: &Arguments) -> Result<Loaded, Faults> {
         return config::load(&arguments.config, &env);
     }
     let has_slack = env("SLACK_WEBHOOK_URL").is_some_and(|url| !url.is_empty());
-    let text = Text {
-        name: match arguments.decoy.is_empty() {
-            true => "the built-in configuration".into(),
-            false => "--decoy".into(),
-        },
-        format: Format::Json,
-        text: built_in(&arguments.decoy, has_slack).to_string(),
+    let parse = |decoys: Vec<Value>| {
+        // Nobody has seen these texts: places in them would say nothing.
+        config::parse(&built_in(decoys, has_slack), &env).map_err(Faults::without_positions)
     };
-    config::parse(&[text], &env)
+    if arguments.decoy.is_empty() {
+        return parse(vec![example_decoy()]);
+    }
+    // What is wrong with a name is said before a Secret's is made of it, and so once.
+    parse(arguments.decoy.iter().map(|name| decoy(name)).collect())?;
+    parse(
+        arguments
+            .decoy
+            .iter()
+            .map(|name| with_secret(decoy(name)))
+            .collect(),
+    )
 }
 
-/// What runs where no configuration is given.
-fn built_in(names: &[String], has_slack: bool) -> Value {
-    let decoys: Vec<Value> = if names.is_empty() {
-        vec![example_decoy()]
-    } else {
-        names.iter().map(|name| decoy(name)).collect()
+/// What runs where no configuration is given, each part named after what the user gave.
+fn built_in(decoys: Vec<Value>, has_slack: bool) -> Vec<Text> {
+    let text = |name: &str, value: Value| Text {
+        name: name.into(),
+        format: Format::Json,
+        text: value.to_string(),
     };
-    let mut configuration = json!({
-        "decoys": decoys,
-        "sources": {"audit": {"type": "stdin"}},
-        "transforms": {
-            "detections": {"type": "detect", "inputs": ["audit"]},
-            "incidents": {"type": "dedupe", "inputs": ["detections"]},
-        },
-        "sinks": {
-            "terminal": {"type": "console", "inputs": ["incidents"]},
-            "alert_txt": {"type": "file", "inputs": ["incidents"], "path": "alert.txt"},
-        },
-    });
+    let mut texts = vec![
+        text("--decoy", json!({"decoys": decoys})),
+        text(
+            "the built-in configuration",
+            json!({
+                "sources": {"audit": {"type": "stdin"}},
+                "transforms": {
+                    "detections": {"type": "detect", "inputs": ["audit"]},
+                    "incidents": {"type": "dedupe", "inputs": ["detections"]},
+                },
+                "sinks": {
+                    "terminal": {"type": "console", "inputs": ["incidents"]},
+                    "alert_txt": {"type": "file", "inputs": ["incidents"], "path": "alert.txt"},
+                },
+            }),
+        ),
+    ];
     if has_slack {
-        configuration["sinks"]["slack"] = json!({
-            "type": "slack", "inputs": ["incidents"], "webhook_url": "${SLACK_WEBHOOK_URL}",
-        });
+        texts.push(text(
+            "SLACK_WEBHOOK_URL",
+            json!({"sinks": {"slack": {
+                "type": "slack", "inputs": ["incidents"], "webhook_url": "${SLACK_WEBHOOK_URL}",
+            }}}),
+        ));
     }
-    configuration
+    texts
 }
 
 /// The decoy of the README's examples and of the recordings, watched where none is named.
@@ -147,10 +160,14 @@ fn example_decoy() -> Value {
 }
 
 fn decoy(name: &str) -> Value {
-    let literal = name.replace('$', "$$");
-    let mut decoy = json!({"service_account": literal});
-    if let Some((_, service_account)) = literal.split_once('/') {
-        decoy["secret"] = format!("{service_account}-token").into();
+    json!({"service_account": name.replace('$', "$$")})
+}
+
+/// The Secret of a hand-made token is by custom called after its ServiceAccount.
+fn with_secret(mut decoy: Value) -> Value {
+    let service_account = decoy["service_account"].as_str().unwrap_or_default();
+    if let Some((_, name)) = service_account.split_once('/') {
+        decoy["secret"] = format!("{name}-token").into();
     }
     decoy
 }

@@ -51,6 +51,14 @@ impl Faults {
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.0.iter()
     }
+
+    /// The same without lines and columns, for texts that no user wrote.
+    pub(crate) fn without_positions(mut self) -> Self {
+        for place in self.0.iter_mut().filter_map(|fault| fault.place.as_mut()) {
+            place.position = None;
+        }
+        self
+    }
 }
 
 /// `faults` by file, line and column, none twice.

@@ -1,6 +1,7 @@
 //! What baitline promises, tested from outside.
 
 mod failures;
+mod program;
 mod readme;
 mod recall;
 mod recordings;

@@ -41,7 +41,7 @@ fn requests(detections: &[Detection]) -> BTreeMap<Key, (Technique, Class)> {
     requests
 }
 
-fn expected(
+pub fn expected(
     labels: &[Label],
     is_listed: impl Fn(&Key) -> bool,
 ) -> BTreeMap<Key, (Technique, Class)> {
@@ -52,7 +52,10 @@ fn expected(
         .collect()
 }
 
-fn compare(found: &BTreeMap<Key, (Technique, Class)>, wanted: &BTreeMap<Key, (Technique, Class)>) {
+pub fn compare(
+    found: &BTreeMap<Key, (Technique, Class)>,
+    wanted: &BTreeMap<Key, (Technique, Class)>,
+) {
     for (key, what) in wanted {
         assert_eq!(found.get(key), Some(what), "{key:?}");
     }
@@ -74,7 +77,7 @@ fn the_log_backends_recordings() {
 }
 
 /// The requests in a recording of EventLists, whose last batch may be missing.
-fn keys_of_lists(bytes: &[u8]) -> BTreeSet<Key> {
+pub fn keys_of_lists(bytes: &[u8]) -> BTreeSet<Key> {
     let lines = bytes
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());

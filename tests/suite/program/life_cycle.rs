@@ -1,0 +1,219 @@
+//! Starting, stopping, and who is held up by whom.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    harness::{Ran, Setting, configuration, decoy, watch},
+    inputs::{METADATA, joined, lines, token_use},
+    receiver::{Manner, Receiver, SECRET},
+};
+
+/// Two requests of one incident.
+fn two_hits() -> Vec<u8> {
+    joined([1, 2].map(|number| token_use(number, "10.0.3.7", json!({})).to_string()))
+}
+
+/// A configuration whose Slack never answers.
+fn with_hanging_slack(receiver: &Receiver, shutdown_timeout_secs: u64) -> Value {
+    let mut configuration = configuration(decoy(true));
+    configuration["shutdown_timeout_secs"] = shutdown_timeout_secs.into();
+    configuration["sinks"]["slack"] =
+        json!({"type": "slack", "inputs": ["incidents"], "webhook_url": receiver.url()});
+    configuration
+}
+
+#[test]
+fn the_end_of_input_drains_the_last_line_without_a_newline_too() {
+    let hits = two_hits();
+    let ran = watch(&configuration(decoy(true)), hits.trim_ascii_end());
+    let told = ran.told();
+    told.check_alerts();
+    assert_eq!(told.count(), 2);
+    assert_eq!(told.alerts.last().expect("alerts")["kind"], "closed");
+}
+
+#[test]
+fn no_standard_input_is_an_end_of_input() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let ran = setting.start(program.stdin(Stdio::null())).wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+}
+
+#[test]
+fn a_signal_drains() {
+    for signal in ["TERM", "INT"] {
+        let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
+        running.write(&two_hits());
+        running.stdout.wait_for("opened");
+        running.signal(signal);
+        let ran = running.wait();
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let told = ran.told();
+        told.check_alerts();
+        let last = told.alerts.last().expect("alerts");
+        assert_eq!(
+            (&last["kind"], &last["total"]),
+            (&json!("closed"), &json!(2))
+        );
+        assert!(ran.stdout.contains("closed"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
+    let receiver = Receiver::start(Manner::Hangs);
+    let configuration = with_hanging_slack(&receiver, 3600);
+    let mut running = Setting::with(&configuration).start_watch(&[]);
+    running.write(&two_hits());
+    running.stdout.wait_for("opened");
+    running.signal("TERM");
+    running.stderr.wait_for("draining");
+    running.signal("INT");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("a second time"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_sink_that_hangs_holds_nobody_up_and_what_it_did_not_take_is_told() {
+    let receiver = Receiver::start(Manner::Hangs);
+    let ran = Setting::with(&with_hanging_slack(&receiver, 3)).watch(&["-vv"], &METADATA);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(!receiver.bodies().is_empty());
+    let told = ran.told();
+    told.check_alerts();
+    assert_eq!(ran.stdout, ran.file("alert.txt"));
+    assert_eq!(
+        ran.stdout.matches("\n  incident").count(),
+        told.alerts.len()
+    );
+    let undelivered = format!("{} alerts", told.alerts.len());
+    let says_so = |line: &str| line.contains("slack") && line.contains(&undelivered);
+    assert!(ran.stderr.lines().any(says_so), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(SECRET) && !ran.stderr.contains("/services/"));
+}
+
+#[test]
+fn a_reader_of_standard_output_may_leave() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let mut child = program.spawn().expect("the program starts");
+    let stdout = child.stdout.take().expect("it is piped");
+    let mut head = BufReader::new(stdout).lines();
+    let feeder = std::thread::spawn({
+        let mut stdin = child.stdin.take().expect("it is piped");
+        move || std::io::Write::write_all(&mut stdin, &METADATA).is_ok()
+    });
+    let first = head.next().expect("a line").expect("it can be read");
+    assert!(first.contains("opened"), "{first}");
+    drop(head);
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8(output.stderr).expect("all output is UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(feeder.join().expect("no panic"), "all input was read");
+    let text = std::fs::read_to_string(setting.path("told.ndjson")).expect("it was written");
+    let told = super::told::Told::read(&text);
+    told.check_alerts();
+    assert!(told.count() > 100);
+}
+
+#[test]
+fn it_stops_when_nobody_is_left_to_be_told() {
+    let mut configuration = configuration(decoy(true));
+    let sinks = configuration["sinks"].as_object_mut().expect("an object");
+    sinks.retain(|id, _| id == "terminal");
+    let setting = Setting::with(&configuration);
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let (reader, stdout) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut running = setting.start(program.stdout(stdout));
+    // The command would hold the other end of standard output open.
+    drop(program);
+    running.write(&two_hits());
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no sink is left"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_and_holds_nobody_up() {
+    let mut configuration = configuration(decoy(true));
+    configuration["shutdown_timeout_secs"] = 3.into();
+    configuration["sinks"]["lost"] =
+        json!({"type": "file", "inputs": ["incidents"], "path": "baitline.json/alert.txt"});
+    let ran = Setting::with(&configuration).watch(&[], &two_hits());
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let told = ran.told();
+    told.check_alerts();
+    let undelivered = format!("{} alerts", told.alerts.len());
+    let says_so = |line: &str| line.contains("lost") && line.contains(&undelivered);
+    assert!(ran.stderr.lines().any(says_so), "{}", ran.stderr);
+}
+
+#[test]
+fn an_alert_is_there_while_the_pipe_stays_open() {
+    let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
+    running.stderr.wait_for("watching");
+    // The first costs page faults and lazy tables; any later one is as if the pipe had been idle.
+    for number in 1..=3 {
+        let line = joined([token_use(number, &format!("10.0.3.{number}"), json!({})).to_string()]);
+        let written = Instant::now();
+        running.write(&line);
+        running.stdout.wait_for(&format!("from 10.0.3.{number}"));
+        assert!(written.elapsed() < Duration::from_secs(2));
+    }
+    assert_eq!(running.end().code, Some(0));
+}
+
+/// A run with all there is to say: an alert, a warning and the start and the end.
+fn talkative(arguments: &[&str]) -> Ran {
+    let cut = lines(&METADATA)
+        .into_iter()
+        .find(|line| memchr::memmem::find(line, b"honeypot").is_some())
+        .map(|line| &line[..line.len() - 20])
+        .expect("the recording has hits");
+    let input = [two_hits().as_slice(), cut].concat();
+    let ran = Setting::with(&configuration(decoy(true))).watch(arguments, &input);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("opened"));
+    for word in ["INFO", "WARN", "DEBUG", "watching"] {
+        assert!(
+            !ran.stdout.contains(word),
+            "the log is not for standard output"
+        );
+    }
+    ran
+}
+
+#[test]
+fn the_log_says_as_much_as_it_is_told_to() {
+    let has = |ran: &Ran, levels: [bool; 3]| {
+        let found = [" INFO ", " WARN ", " DEBUG "].map(|level| ran.stderr.contains(level));
+        assert_eq!(found, levels, "{}", ran.stderr);
+    };
+    has(&talkative(&[]), [true, true, false]);
+    has(&talkative(&["-v"]), [true, true, true]);
+    has(&talkative(&["-q"]), [false, false, false]);
+    assert_eq!(talkative(&["-qq"]).stderr, "");
+}
+
+#[test]
+fn the_log_may_be_json() {
+    let ran = talkative(&["-vv", "--log-format", "json"]);
+    let lines: Vec<Value> = ran
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line of the log is JSON"))
+        .collect();
+    let ended = lines.iter().find(|line| line["message"] == "source ended");
+    let ended = ended.expect("the end is told with its counters");
+    assert_eq!(ended["level"], "INFO");
+    assert_eq!(ended["undecodable"], 1);
+}

@@ -1,0 +1,18 @@
+//! The program as a user runs it: the binary in a directory of its own, fed, watched and ended.
+
+mod harness;
+mod inputs;
+mod receiver;
+mod told;
+
+mod command_line;
+mod feedback;
+mod files;
+mod floods;
+mod garbage;
+mod hostile;
+mod life_cycle;
+mod pipelines;
+mod recordings;
+mod secrecy;
+mod variants;

@@ -1,0 +1,183 @@
+//! The configurations under `pipelines/`, each run as its first lines say.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    harness::{PATIENCE, Running, Setting},
+    inputs::{METADATA, joined, token_use},
+    receiver::{Manner, Receiver, SECRET},
+    told::Told,
+};
+use crate::recordings;
+
+/// The path of a configuration that ships with baitline.
+fn shipped(name: &str) -> String {
+    format!("{}/pipelines/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn all_are_sound() {
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let mut count = 0;
+    for entry in fs::read_dir(pipelines).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            continue;
+        }
+        let path = path.to_str().expect("its name is UTF-8").to_owned();
+        let setting = Setting::empty();
+        let mut program = setting.program(&["validate", &path]);
+        program.env(
+            "SLACK_WEBHOOK_URL",
+            "https://hooks.slack.example/services/x",
+        );
+        let ran = setting.start(&mut program).end();
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{path}");
+        count += 1;
+    }
+    assert!(count >= 3);
+}
+
+/// `text` without what depends on when it was told.
+fn timeless(text: &str) -> String {
+    let is_timeless = |line: &&str| !line.starts_with("  late ");
+    text.lines()
+        .filter(is_timeless)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn quickstart_is_what_runs_without_a_configuration() {
+    let quickstart =
+        Setting::empty().run(&["run", "--config", &shipped("quickstart.yaml")], &METADATA);
+    assert_eq!(quickstart.code, Some(0), "{}", quickstart.stderr);
+    assert!(
+        quickstart
+            .stdout
+            .contains("CRITICAL opened: Token of decoy honeypot/backup-sa used")
+    );
+    assert_eq!(quickstart.stdout, quickstart.file("alert.txt"));
+    let built_in = Setting::empty().run(&["run"], &METADATA);
+    assert_eq!(timeless(&quickstart.stdout), timeless(&built_in.stdout));
+}
+
+#[test]
+fn pipe_tells_slack_what_a_shipper_prints() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("pipe.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("CLUSTER", "prod-eu");
+    let mut running = setting.start(&mut program);
+    let path = recordings::path("fluent-bit", "stdout-json-lines-raw-log.ndjson");
+    running.write(&fs::read(path).expect("the recording is there"));
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(SECRET));
+
+    let names = fs::read_dir(setting.path("")).expect("the directory is ours");
+    let evidence: Vec<_> = names
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
+    assert_eq!(evidence.len(), 1, "{evidence:?}");
+    assert!(evidence[0].starts_with("baitline-20") && evidence[0].ends_with(".ndjson"));
+    let told = Told::read(&ran.file(&evidence[0]));
+    told.check_alerts();
+    assert!(told.count() >= 4);
+    assert_eq!(told.alerts[0]["cluster"], "prod-eu");
+    assert_eq!(told.alerts[0]["labels"]["owner"], "secops");
+
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), told.alerts.len());
+    let first: Value = serde_json::from_str(&bodies[0]).expect("Slack is sent JSON");
+    assert!(
+        first["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("honeypot"))
+    );
+    assert!(bodies[0].contains("runbooks/stolen-token"));
+}
+
+#[test]
+fn pipe_says_that_it_needs_slack() {
+    let ran = Setting::empty().run(&["run", "--config", &shipped("pipe.yaml")], b"");
+    assert_eq!(ran.code, Some(78));
+    assert!(
+        ran.stderr.contains("create an incoming webhook in Slack"),
+        "{}",
+        ran.stderr
+    );
+}
+
+fn append(path: &Path, number: u32) {
+    let line = joined([token_use(number, "10.0.3.7", json!({})).to_string()]);
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(&line))
+        .expect("the directory is ours");
+}
+
+/// Waits until the request is told, as a detection, on standard output.
+fn wait_for_request(running: &Running, number: u32) {
+    let line = format!("\"audit_id\":\"request-{number}\"");
+    running.stdout.wait_for(&line);
+}
+
+#[test]
+fn sidecar_follows_the_file_of_the_api_server() {
+    let setting = Setting::empty();
+    let log = setting.path("audit.log");
+    // History, which `read_from: end` leaves out.
+    append(&log, 1);
+    let mut program = setting.program(&["run", "--config", &shipped("sidecar.yaml")]);
+    let mut running = setting.start(program.env("AUDIT_LOG_DIR", setting.path("")));
+    running.close_stdin();
+    // When the file was found cannot be seen from outside: one request is written again and again until it is told.
+    let began = std::time::Instant::now();
+    while !running.stdout.text().contains("request-2") {
+        assert!(began.elapsed() < PATIENCE, "{}", running.stderr.text());
+        append(&log, 2);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // As the API server's own rotation does: renamed, and a new one in its place.
+    fs::rename(&log, setting.path("audit-2026-11-23T18-00-00.000.log"))
+        .expect("the directory is ours");
+    append(&log, 3);
+    wait_for_request(&running, 3);
+    append(&log, 4);
+    wait_for_request(&running, 4);
+    // As logrotate's copytruncate does.
+    fs::copy(&log, setting.path("audit.log.1")).expect("the directory is ours");
+    fs::write(&log, "").expect("the directory is ours");
+    append(&log, 5);
+    wait_for_request(&running, 5);
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let told = Told::read(&ran.stdout);
+    told.check_alerts();
+    assert_eq!(told.count(), 4);
+    for number in 3..=5 {
+        let audit_id = format!("request-{number}");
+        let is_it = |detection: &&Value| detection["request"]["audit_id"] == *audit_id;
+        assert_eq!(
+            told.detections.iter().filter(is_it).count(),
+            1,
+            "{audit_id} is read once"
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! A receiver of Slack messages on an address of this machine.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// The part of the URL that nobody may see.
+pub const SECRET: &str = "s3cr3tT0kenOfTheHook";
+
+/// What it does with a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Takes,
+    /// Reads, and never answers.
+    Hangs,
+}
+
+pub struct Receiver {
+    address: SocketAddr,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Receiver {
+    pub fn start(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let list = Arc::clone(&bodies);
+        thread::spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming().flatten() {
+                let Some(body) = read_body(&stream) else {
+                    continue;
+                };
+                list.lock().expect("no reader panicked").push(body);
+                match manner {
+                    Manner::Takes => answer(stream),
+                    Manner::Hangs => open.push(stream),
+                }
+            }
+        });
+        Self { address, bodies }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/services/T012345/{SECRET}", self.address)
+    }
+
+    /// The messages so far, as they came.
+    pub fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().expect("no writer panicked").clone()
+    }
+}
+
+fn read_body(stream: &TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    String::from_utf8(body).ok()
+}
+
+fn answer(mut stream: TcpStream) {
+    let _ =
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+}
