@@ -136,7 +136,7 @@ mod tests {
         let (reader, console) = console();
         let (outbox, _, _, delivery) = delivery();
         let sink = tokio::spawn(write_to(console, Codec::Text, delivery));
-        outbox.push(alert("first")).await;
+        outbox.push(alert("first"));
         let read = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
             BufReader::new(reader).read_line(&mut line).unwrap();
@@ -156,7 +156,7 @@ mod tests {
         let (mut reader, console) = console();
         let (outbox, counters, _, delivery) = delivery();
         for message in [alert("a"), detection(), alert("b")] {
-            outbox.push(message).await;
+            outbox.push(message);
         }
         outbox.close();
         let report = write_to(console, Codec::Json, delivery).await;
@@ -177,7 +177,7 @@ mod tests {
         let (reader, console) = console();
         drop(reader);
         let (outbox, counters, _, delivery) = delivery();
-        outbox.push(alert("unread")).await;
+        outbox.push(alert("unread"));
         let report = timeout(PATIENCE, write_to(console, Codec::Text, delivery))
             .await
             .unwrap();
@@ -191,7 +191,7 @@ mod tests {
             "{}",
             log.text()
         );
-        outbox.push(alert("later")).await;
+        outbox.push(alert("later"));
         assert_eq!(outbox.dropped().alerts, 1, "and nobody waits for it");
     }
 
@@ -202,8 +202,8 @@ mod tests {
         let (outbox, _, give_up, delivery) = delivery();
         // Together more than the pipe holds, on the runtime's only thread.
         for _ in 0..50 {
-            outbox.push(alert("unread")).await;
-            outbox.push(detection()).await;
+            outbox.push(alert("unread"));
+            outbox.push(detection());
         }
         rustix::pipe::fcntl_setpipe_size(&console, 4096).unwrap();
         let sink = tokio::spawn(write_to(console, Codec::Json, delivery));

@@ -173,7 +173,7 @@ mod tests {
 
     /// Delivers `title` and waits until it is written.
     async fn deliver(outbox: &Writer, title: &str) {
-        outbox.push(alert(title)).await;
+        outbox.push(alert(title));
         let written = async {
             while outbox.waiting().total() > 0 {
                 tokio::task::yield_now().await;
@@ -257,7 +257,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let template = folder.path().join("alerts-%Y-%m-%d.json");
         let (outbox, _, _, delivery) = delivery();
-        outbox.push(detection()).await;
+        outbox.push(detection());
         outbox.close();
         let before = Timestamp::now();
         run(
@@ -296,7 +296,7 @@ mod tests {
         let path = folder.path().join("alert.txt");
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
         let (outbox, counters, sink) = start(&path);
-        outbox.push(alert("kept")).await;
+        outbox.push(alert("kept"));
         let tried = async {
             while counters.retried.load(Relaxed) < 3 {
                 tokio::task::yield_now().await;

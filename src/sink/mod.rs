@@ -111,9 +111,20 @@ impl Delivery {
             ..
         } = self;
         let left = outbox.waiting();
+        let ending = match ending {
+            Ending::GaveUp if left.total() == 0 => Ending::Drained,
+            ending => ending,
+        };
         counters.dropped.fetch_add(left.total(), Relaxed);
         match &ending {
-            Ending::Drained => debug!(sink = %id, "everything is delivered"),
+            Ending::Drained => {
+                let (delivered, failed, retried) = (
+                    counters.delivered.load(Relaxed),
+                    counters.failed.load(Relaxed),
+                    counters.retried.load(Relaxed),
+                );
+                debug!(sink = %id, delivered, failed, retried, "everything is delivered");
+            }
             Ending::GaveUp => {
                 error!(sink = %id, "the time to deliver is over: {left} left undelivered")
             }

@@ -1,7 +1,8 @@
 //! The outbox of one sink, held in memory.
 //!
 //! Alerts and detections lie in two lanes, each in order, and the reader takes alerts
-//! first: a backlog of evidence never holds up what people must be told.
+//! first: a backlog of evidence never holds up what people must be told. Writing never
+//! waits, so that a sink that hangs keeps nothing from the others.
 
 use std::{
     collections::VecDeque,
@@ -38,23 +39,40 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Adds `message`. When the outbox is full:
+    /// Adds `message`; never waits. When the outbox is full:
     ///
-    /// - with `block` it waits: a detection until fewer than `max_events` messages are
-    ///   held, an alert for other alerts only;
+    /// - with `block` it is taken all the same: whoever writes is to wait for
+    ///   [`room`](Self::room) before it takes in more of what makes messages;
     /// - with `drop_newest` the newest waiting detection gives way to an alert. A detection,
-    ///   and an alert that finds `max_events` alerts, is dropped and counted.
-    ///
-    /// So no detection ever stands in the way of an alert; while alerts pile up on a box
-    /// full of detections, up to twice `max_events` messages are held.
+    ///   and an alert that finds `max_events` alerts, is dropped and counted. So no detection
+    ///   ever stands in the way of an alert; while alerts pile up on a box full of
+    ///   detections, up to twice `max_events` messages are held.
     ///
     /// A message for an outbox that is closed, or whose reader is gone, is dropped and counted.
-    pub async fn push(&self, message: Message) {
+    pub fn push(&self, message: Message) {
+        self.shared.lock().admit(message, self.shared.config);
+        self.shared.arrived.notify_one();
+    }
+
+    /// Whether more should not come before the sink has delivered some: with `block`, while
+    /// `max_events` messages or more are held.
+    pub fn is_full(&self) -> bool {
+        let BufferConfig {
+            max_events,
+            when_full,
+        } = self.shared.config;
+        let state = self.shared.lock();
+        when_full == WhenFull::Block
+            && !state.closed
+            && state.waiting().total() >= max_events as u64
+    }
+
+    /// Waits while it [is full](Self::is_full). May be cancelled.
+    pub async fn room(&self) {
         loop {
             // Made before the state is looked at: it hears of room that is made meanwhile.
             let room = self.shared.room.notified();
-            if self.shared.lock().admit(&message, self.shared.config) {
-                self.shared.arrived.notify_one();
+            if !self.is_full() {
                 return;
             }
             room.await;
@@ -180,37 +198,25 @@ struct State {
 }
 
 impl State {
-    /// Takes `message` in or drops it; false if its writer has to wait for room.
-    fn admit(&mut self, message: &Message, config: BufferConfig) -> bool {
-        if self.closed {
-            self.dropped.add(message);
-            return true;
-        }
+    /// Takes `message` in, or drops it and counts that.
+    fn admit(&mut self, message: Message, config: BufferConfig) {
         let waiting = self.waiting();
         let most = config.max_events as u64;
-        let no_room = match message {
-            // Detections, even those that a sink has in hand, never stand in an alert's way.
-            Message::Alert(_) => waiting.alerts >= most,
-            Message::Detection(_) => waiting.total() >= most,
-        };
-        if no_room {
-            match config.when_full {
-                WhenFull::Block => return false,
-                WhenFull::DropNewest => self.dropped.add(message),
+        if config.when_full == WhenFull::DropNewest && waiting.total() >= most {
+            match message {
+                // Detections, even those that a sink has in hand, never stand in an alert's way.
+                Message::Alert(_) if waiting.alerts < most => {
+                    let newest = self.detections.pop_back();
+                    newest.iter().for_each(|newest| self.dropped.add(newest));
+                }
+                _ => return self.dropped.add(&message),
             }
-            return true;
-        }
-        if config.when_full == WhenFull::DropNewest
-            && waiting.total() >= most
-            && let Some(newest) = self.detections.pop_back()
-        {
-            self.dropped.add(&newest);
         }
         match message {
-            Message::Alert(_) => self.alerts.push_back(message.clone()),
-            Message::Detection(_) => self.detections.push_back(message.clone()),
+            _ if self.closed => self.dropped.add(&message),
+            Message::Alert(_) => self.alerts.push_back(message),
+            Message::Detection(_) => self.detections.push_back(message),
         }
-        true
     }
 
     fn take(&mut self) -> Option<Message> {
@@ -267,7 +273,7 @@ mod tests {
     async fn alerts_overtake_detections_and_each_kind_stays_in_order() {
         let (writer, mut reader) = with(10, WhenFull::Block);
         for message in [detection(1), alert(1), detection(2), alert(2)] {
-            writer.push(message).await;
+            writer.push(message);
         }
         writer.close();
         for expected in [alert(1), alert(2), detection(1), detection(2)] {
@@ -279,8 +285,8 @@ mod tests {
     #[tokio::test]
     async fn a_message_waits_until_the_sink_is_done_with_it() {
         let (writer, mut reader) = with(10, WhenFull::Block);
-        writer.push(alert(1)).await;
-        writer.push(detection(1)).await;
+        writer.push(alert(1));
+        writer.push(detection(1));
         reader.next().await;
         assert_eq!(
             reader.waiting(),
@@ -300,20 +306,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_box_makes_detections_wait_but_alerts_only_for_alerts() {
-        let (writer, mut reader) = with(1, WhenFull::Block);
-        writer.push(detection(1)).await;
-        assert!(waits(writer.push(detection(2))).await);
-        assert!(!waits(writer.push(alert(1))).await);
-        assert!(waits(writer.push(alert(2))).await);
+    async fn a_full_box_takes_what_comes_and_says_when_there_is_room() {
+        let (writer, mut reader) = with(2, WhenFull::Block);
+        writer.push(detection(1));
+        assert!(!waits(writer.room()).await);
+        writer.push(alert(1));
+        writer.push(alert(2));
+        assert!(waits(writer.room()).await);
 
-        let blocked = writer.clone();
-        let pushing = tokio::spawn(async move { blocked.push(alert(2)).await });
-        assert_eq!(reader.next().await, Some(alert(1)));
-        assert_eq!(reader.waiting().alerts, 1, "in hand is not done");
+        let waiting = writer.clone();
+        let room = tokio::spawn(async move { waiting.room().await });
+        for expected in [alert(1), alert(2)] {
+            assert_eq!(reader.next().await, Some(expected));
+        }
+        assert!(writer.is_full(), "in hand is not done");
         reader.done();
-        pushing.await.unwrap();
-        assert_eq!(reader.next().await, Some(alert(2)));
+        room.await.unwrap();
+        assert_eq!(reader.next().await, Some(detection(1)));
         assert_eq!(writer.dropped(), Tally::default());
     }
 
@@ -321,7 +330,7 @@ mod tests {
     async fn drop_newest_drops_detections_first_and_counts() {
         let (writer, mut reader) = with(2, WhenFull::DropNewest);
         for code in 1..=3 {
-            writer.push(detection(code)).await;
+            writer.push(detection(code));
         }
         assert_eq!(
             writer.dropped(),
@@ -331,7 +340,7 @@ mod tests {
             }
         );
         for sequence in 1..=3 {
-            writer.push(alert(sequence)).await;
+            writer.push(alert(sequence));
         }
         assert_eq!(
             writer.dropped(),
@@ -349,10 +358,10 @@ mod tests {
     #[tokio::test]
     async fn detections_in_hand_cost_no_alert() {
         let (writer, mut reader) = with(1, WhenFull::DropNewest);
-        writer.push(detection(1)).await;
+        writer.push(detection(1));
         reader.next().await;
-        writer.push(alert(1)).await;
-        writer.push(alert(2)).await;
+        writer.push(alert(1));
+        writer.push(alert(2));
         assert_eq!(reader.next().await, Some(alert(1)));
         assert_eq!(
             writer.dropped(),
@@ -366,28 +375,16 @@ mod tests {
     #[tokio::test]
     async fn a_box_that_nobody_reads_holds_nobody_up() {
         let (writer, reader) = with(1, WhenFull::Block);
-        writer.push(detection(1)).await;
-        let blocked = writer.clone();
-        let pushing = tokio::spawn(async move { blocked.push(detection(2)).await });
+        writer.push(detection(1));
+        let waiting = writer.clone();
+        let room = tokio::spawn(async move { waiting.room().await });
         tokio::task::yield_now().await;
         drop(reader);
-        pushing.await.unwrap();
-        writer.push(alert(1)).await;
-        assert_eq!(
-            writer.dropped(),
-            Tally {
-                alerts: 1,
-                detections: 1
-            }
-        );
-        assert_eq!(
-            writer.waiting(),
-            Tally {
-                alerts: 0,
-                detections: 1
-            },
-            "what is left is known"
-        );
+        room.await.unwrap();
+        writer.push(alert(1));
+        let one = |alerts, detections| Tally { alerts, detections };
+        assert_eq!(writer.dropped(), one(1, 0));
+        assert_eq!(writer.waiting(), one(0, 1), "what is left is known");
     }
 
     #[tokio::test]
@@ -395,7 +392,7 @@ mod tests {
         let (writer, mut reader) = with(1, WhenFull::Block);
         let second = writer.clone();
         drop(writer);
-        second.push(alert(1)).await;
+        second.push(alert(1));
         let reading = tokio::spawn(async move { (reader.next().await, reader.next().await) });
         tokio::task::yield_now().await;
         drop(second);

@@ -1,17 +1,23 @@
 //! The one task that owns the incidents: detections in, alerts out to the sinks' outboxes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::clock::Clock;
 use crate::{
     config::{Pipeline, TransformConfig},
     dedupe::{Alert, Dedupe},
     detect::{Class, Detection},
     store::{Message, Tally, Writer},
+    telemetry::Seldom,
 };
+
+/// The engine looks at the clock at least this often while an incident is open, since the
+/// clock may be set, and the machine may sleep.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// What one block gave to one `detect` transform.
 pub struct Batch {
@@ -22,11 +28,18 @@ pub struct Batch {
 
 /// Incidents, and the ways from transforms to sinks.
 pub struct Engine {
-    clock: Clock,
     /// In the order of [`Pipeline::transforms`].
     transforms: Vec<Transform>,
     /// In the order of [`Pipeline::sinks`].
-    sinks: Vec<Writer>,
+    sinks: Vec<Sink>,
+}
+
+struct Sink {
+    id: Arc<str>,
+    outbox: Writer,
+    warning: Seldom,
+    /// Of what was dropped, how much was told.
+    told_dropped: u64,
 }
 
 struct Transform {
@@ -42,7 +55,8 @@ enum Kind {
 }
 
 impl Engine {
-    pub fn new(pipeline: &Pipeline, sinks: Vec<Writer>, clock: Clock) -> Self {
+    /// `outboxes` are in the order of the pipeline's sinks.
+    pub fn new(pipeline: &Pipeline, outboxes: Vec<Writer>) -> Self {
         let transforms = pipeline.transforms.iter().map(|transform| {
             let places = |inputs: Vec<&Vec<Arc<str>>>| -> Vec<usize> {
                 let reads = |(place, inputs): (usize, &Vec<Arc<str>>)| {
@@ -63,32 +77,59 @@ impl Engine {
                 sinks: places(pipeline.sinks.iter().map(|sink| &sink.inputs).collect()),
             }
         });
+        let sinks = pipeline.sinks.iter().zip(outboxes);
         Self {
-            clock,
             transforms: transforms.collect(),
-            sinks,
+            sinks: sinks
+                .map(|(sink, outbox)| Sink {
+                    id: sink.id.clone(),
+                    outbox,
+                    warning: Seldom::default(),
+                    told_dropped: 0,
+                })
+                .collect(),
         }
     }
 
     /// Works until every sender of `inbox` is gone, then closes and tells all incidents.
-    /// Returns what each sink's outbox did not take, in the order of [`Pipeline::sinks`].
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Batch>) -> Vec<Tally> {
+    /// Gives what each outbox had to drop.
+    ///
+    /// While an outbox is full, nothing more is taken in, so that the sources wait, but what
+    /// is due is told. Once `draining` is cancelled it takes in what is left, full or not:
+    /// no more than the batches on their way.
+    pub async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Batch>,
+        draining: CancellationToken,
+    ) -> Vec<Tally> {
         loop {
-            let wake = self.next_tick().map(|time| self.clock.instant(time));
+            self.sinks.iter_mut().for_each(Sink::warn);
+            let sinks = &self.sinks;
+            let wake = self.next_tick().map(until);
+            let next_batch = async {
+                tokio::select! {
+                    () = draining.cancelled() => {}
+                    () = all_have_room(sinks) => {}
+                }
+                inbox.recv().await
+            };
             tokio::select! {
                 biased;
-                () = sleep_until(wake) => self.each_dedupe(Dedupe::tick).await,
-                batch = inbox.recv() => match batch {
-                    Some(batch) => self.take(batch).await,
+                () = sleep(wake) => self.each_dedupe(Dedupe::tick),
+                batch = next_batch => match batch {
+                    Some(batch) => self.take(batch),
                     None => break,
                 },
             }
         }
-        self.each_dedupe(Dedupe::drain).await;
+        self.each_dedupe(Dedupe::drain);
         for sink in &self.sinks {
-            sink.close();
+            sink.outbox.close();
         }
-        self.sinks.iter().map(Writer::dropped).collect()
+        self.sinks
+            .iter()
+            .map(|sink| sink.outbox.dropped())
+            .collect()
     }
 
     fn next_tick(&self) -> Option<Timestamp> {
@@ -102,8 +143,8 @@ impl Engine {
     }
 
     /// Alerts go out before the evidence that gave rise to them.
-    async fn take(&mut self, batch: Batch) {
-        let now = self.clock.now();
+    fn take(&mut self, batch: Batch) {
+        let now = Timestamp::now();
         for place in self.transforms[batch.transform].readers.clone() {
             let mut alerts = Vec::new();
             if let Kind::Dedupe(dedupe) = &mut self.transforms[place].kind {
@@ -111,7 +152,7 @@ impl Engine {
                     dedupe.apply(detection, now, &mut alerts);
                 }
             }
-            self.tell(place, alerts).await;
+            self.tell(place, alerts);
         }
         let transform = &self.transforms[batch.transform];
         let Kind::Detect { emit_expected } = transform.kind else {
@@ -123,38 +164,72 @@ impl Engine {
         for detection in batch.detections {
             if detection.class != Class::Expected || emit_expected {
                 let message = Message::Detection(Arc::new(detection));
-                self.push(batch.transform, message).await;
+                self.push(batch.transform, message);
             }
         }
     }
 
-    async fn each_dedupe(&mut self, step: fn(&mut Dedupe, Timestamp, &mut Vec<Alert>)) {
-        let now = self.clock.now();
+    fn each_dedupe(&mut self, step: fn(&mut Dedupe, Timestamp, &mut Vec<Alert>)) {
+        let now = Timestamp::now();
         for place in 0..self.transforms.len() {
             let mut alerts = Vec::new();
             if let Kind::Dedupe(dedupe) = &mut self.transforms[place].kind {
                 step(dedupe, now, &mut alerts);
             }
-            self.tell(place, alerts).await;
+            self.tell(place, alerts);
         }
     }
 
-    async fn tell(&self, place: usize, alerts: Vec<Alert>) {
+    fn tell(&self, place: usize, alerts: Vec<Alert>) {
         for alert in alerts {
-            self.push(place, Message::Alert(Arc::new(alert))).await;
+            self.push(place, Message::Alert(Arc::new(alert)));
         }
     }
 
-    async fn push(&self, place: usize, message: Message) {
+    fn push(&self, place: usize, message: Message) {
         for sink in &self.transforms[place].sinks {
-            self.sinks[*sink].push(message.clone()).await;
+            self.sinks[*sink].outbox.push(message.clone());
         }
     }
 }
 
-async fn sleep_until(wake: Option<std::time::Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+impl Sink {
+    /// Says, seldom, that the sink is slower than what comes.
+    fn warn(&mut self) {
+        let dropped = self.outbox.dropped();
+        if self.outbox.is_full() && self.warning.is_due() {
+            let waiting = self.outbox.waiting();
+            warn!(
+                sink = &*self.id,
+                "the outbox is full, the sources wait: {waiting} to deliver"
+            );
+        } else if dropped.total() > self.told_dropped && self.warning.is_due() {
+            self.told_dropped = dropped.total();
+            warn!(
+                sink = &*self.id,
+                "the outbox is full or closed: {dropped} dropped so far"
+            );
+        }
+    }
+}
+
+async fn all_have_room(sinks: &[Sink]) {
+    for sink in sinks {
+        sink.outbox.room().await;
+    }
+}
+
+/// How long until the wall clock says `time`, as far as that can be told: it may be set.
+fn until(time: Timestamp) -> Duration {
+    let wait = time.duration_since(Timestamp::now());
+    Duration::try_from(wait)
+        .unwrap_or_default()
+        .min(LONGEST_SLEEP)
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
     }
 }

@@ -5,7 +5,6 @@
 //! to the engine (`engine`), one task that owns the incidents and writes each sink's
 //! outbox. Each sink is a task that delivers at its own pace.
 
-mod clock;
 mod engine;
 mod pump;
 
@@ -22,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::{clock::Clock, engine::Engine, pump::Pump};
+use self::{engine::Engine, pump::Pump};
 use crate::{
     config::{Pipeline, SinkConfig, SourceConfig},
     sink::{self, Counters, Delivery, Ending, Report},
@@ -58,9 +57,8 @@ pub struct Outcome {
 pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outcome, Error> {
     let give_up = CancellationToken::new();
     let (sinks, writers, counters) = spawn_sinks(&pipeline, &give_up);
-    let engine = Engine::new(&pipeline, writers, Clock::start());
+    let engine = Engine::new(&pipeline, writers);
     let (batches, inbox) = mpsc::channel(BATCHES);
-    let sources = spawn_sources(&pipeline, batches)?;
     info!(
         sources = pipeline.sources.len(),
         sinks = pipeline.sinks.len(),
@@ -68,16 +66,28 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         "watching; incidents and undelivered alerts are held in memory and end with the process"
     );
 
-    let engine = tokio::spawn(engine.run(inbox));
+    let sources = spawn_sources(&pipeline, batches)?;
+
+    let draining = CancellationToken::new();
+    let engine_ended = CancellationToken::new();
+    let engine = tokio::spawn({
+        let (draining, ended) = (draining.clone(), engine_ended.clone().drop_guard());
+        async move {
+            let _ended = ended;
+            engine.run(inbox, draining).await
+        }
+    });
     let all_closed = CancellationToken::new();
     let sinks = tokio::spawn(collect_reports(sinks, all_closed.clone()));
     tokio::select! {
         biased;
         () = sources.ended.cancelled() => {}
+        () = engine_ended.cancelled() => {} // It panicked: the sources have not ended.
         () = shutdown.cancelled() => info!("told to stop: draining"),
         () = all_closed.cancelled() => info!("no sink is left to tell: stopping"),
     }
     sources.stop.trigger();
+    draining.cancel();
 
     let timeout = pipeline.shutdown_timeout;
     tokio::spawn(async move {

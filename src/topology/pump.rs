@@ -1,7 +1,7 @@
 //! What happens on a source's thread: its blocks are searched, and what is found is
 //! handed to the engine. A full channel holds the source back.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -12,17 +12,15 @@ use crate::{
     config::{Pipeline, TransformConfig},
     detect::{Counts, Detector},
     source::Block,
+    telemetry::Seldom,
 };
-
-/// At most one log line about undecodable records in this time.
-const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// Searches the blocks of one source for each `detect` transform that reads it.
 pub struct Pump {
     source: Arc<str>,
     detectors: Vec<(usize, Detector)>,
     batches: mpsc::Sender<Batch>,
-    warned: Option<Instant>,
+    warning: Seldom,
     undecodable: u64,
 }
 
@@ -48,7 +46,7 @@ impl Pump {
             source: source.clone(),
             detectors,
             batches,
-            warned: None,
+            warning: Seldom::default(),
             undecodable: 0,
         })
     }
@@ -97,12 +95,8 @@ impl Pump {
 
     fn warn_of_undecodable(&mut self) {
         let undecodable = self.counts().undecodable;
-        let is_due = self
-            .warned
-            .is_none_or(|warned| warned.elapsed() > WARN_EVERY);
-        if undecodable > self.undecodable && is_due {
+        if undecodable > self.undecodable && self.warning.is_due() {
             self.undecodable = undecodable;
-            self.warned = Some(Instant::now());
             warn!(
                 source = &*self.source,
                 undecodable,

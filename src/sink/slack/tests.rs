@@ -49,7 +49,7 @@ async fn deliver(config: Config, messages: Vec<Message>) -> Run {
     let (log, _guard) = Log::capture();
     let (outbox, counters, _, delivery) = delivery();
     for message in messages {
-        outbox.push(message).await;
+        outbox.push(message);
     }
     outbox.close();
     let report = timeout(PATIENCE, run(config, delivery)).await.unwrap();
@@ -258,8 +258,8 @@ async fn a_slack_that_hangs_holds_no_other_sink_up_and_says_what_is_left() {
     };
     let file = tokio::spawn(file::run(beside, for_file));
     for message in [alert("one"), alert("two"), detection()] {
-        to_slack.push(message.clone()).await;
-        to_file.push(message).await;
+        to_slack.push(message.clone());
+        to_file.push(message);
     }
     to_slack.close();
     to_file.close();
