@@ -35,7 +35,7 @@ fn run(bytes: &[u8], decode_all: bool) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
-        position: &String::new,
+        position: &|_| String::new(),
     };
     let mut found = Vec::new();
     if decode_all {

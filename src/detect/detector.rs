@@ -62,6 +62,15 @@ struct Oversized {
     digest: Option<RequestId>,
 }
 
+/// A candidate: the bytes of one record, and where they came from.
+struct Record<'b> {
+    bytes: &'b [u8],
+    /// Its place in the block.
+    start: usize,
+    block: &'b Block<'b>,
+    arrival: Timestamp,
+}
+
 impl Detector {
     /// A detector for what `source` reads.
     ///
@@ -98,16 +107,22 @@ impl Detector {
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         self.counts.bytes += block.bytes.len() as u64;
         let needles = std::mem::replace(&mut self.needles, Needles::none());
+        let record = |start, end| Record {
+            bytes: &block.bytes[start..end],
+            start,
+            block,
+            arrival,
+        };
         match block.shape {
             Shape::Lines => needles.scan(block.bytes, |at| {
                 let start = memrchr(b'\n', &block.bytes[..at]).map_or(0, |newline| newline + 1);
                 let end = memchr(b'\n', &block.bytes[at..])
                     .map_or(block.bytes.len(), |newline| at + newline);
-                self.record(&block.bytes[start..end], block, arrival, out);
+                self.record(&record(start, end), out);
                 end + 1
             }),
             Shape::Value => needles.scan(block.bytes, |_| {
-                self.record(block.bytes, block, arrival, out);
+                self.record(&record(0, block.bytes.len()), out);
                 block.bytes.len()
             }),
             Shape::Oversized { first, last } => {
@@ -123,89 +138,82 @@ impl Detector {
     /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the
     /// needle scan, which must find the same.
     pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
-        for record in block.bytes.split(|byte| *byte == b'\n') {
-            self.record(record, block, arrival, out);
+        let mut start = 0;
+        for bytes in block.bytes.split(|byte| *byte == b'\n') {
+            let record = Record {
+                bytes,
+                start,
+                block,
+                arrival,
+            };
+            self.record(&record, out);
+            start += bytes.len() + 1;
         }
     }
 
-    fn record(
-        &mut self,
-        record: &[u8],
-        block: &Block<'_>,
-        arrival: Timestamp,
-        out: &mut Vec<Detection>,
-    ) {
+    fn record(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) {
         self.counts.candidates += 1;
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
         let mut number = 0;
-        unwrapper.unwrap(record, &mut |finding| match finding {
+        unwrapper.unwrap(record.bytes, &mut |finding| match finding {
             Finding::Event(event) => {
                 number += 1;
-                let place = Place { record, number };
-                self.event(event, place, block, arrival, out);
+                self.event(event, number, record, out);
             }
-            Finding::Broken(bytes) => self.broken(bytes, block, arrival, out),
+            Finding::Broken(bytes) => self.broken(bytes, record, out),
         });
         self.unwrapper = unwrapper;
     }
 
+    /// `number` counts the events of the record.
     fn event(
         &mut self,
         event: &Event<'_>,
-        place: Place<'_>,
-        block: &Block<'_>,
-        arrival: Timestamp,
+        number: u64,
+        record: &Record<'_>,
         out: &mut Vec<Detection>,
     ) {
         self.counts.events += 1;
-        let before = out.len();
-        let context = self.context(block, arrival);
-        let mut expected = 0;
-        for decoy in &self.decoys {
-            if let Some(technique) = technique(event, decoy) {
-                let class = if is_expected(event, technique, decoy) {
-                    expected += 1;
-                    Class::Expected
-                } else {
-                    Class::Detect
-                };
-                out.push(detection(
-                    event,
-                    place,
-                    technique,
-                    class,
-                    Some(decoy),
-                    &context,
-                ));
-            }
+        let touched = |decoy| technique(event, decoy).map(|technique| (technique, decoy));
+        let mut touches = self.decoys.iter().filter_map(touched).peekable();
+        if touches.peek().is_none() && !is_impersonation_unnamed(event) {
+            return;
         }
-        if out.len() == before && is_impersonation_unnamed(event) {
-            let technique = Technique::ImpersonationUnnamed;
+        let context = self.context(record);
+        let place = Place {
+            record: record.bytes,
+            number,
+        };
+        if touches.peek().is_none() {
+            let (technique, class) = (Technique::ImpersonationUnnamed, Class::Record);
+            out.push(detection(event, place, technique, class, None, &context));
+        }
+        let mut expected = 0;
+        for (technique, decoy) in touches {
+            let class = match is_expected(event, technique, decoy) {
+                true => Class::Expected,
+                false => Class::Detect,
+            };
+            expected += u64::from(class == Class::Expected);
             out.push(detection(
                 event,
                 place,
                 technique,
-                Class::Record,
-                None,
+                class,
+                Some(decoy),
                 &context,
             ));
         }
         self.counts.expected += expected;
     }
 
-    fn broken(
-        &mut self,
-        bytes: &[u8],
-        block: &Block<'_>,
-        arrival: Timestamp,
-        out: &mut Vec<Detection>,
-    ) {
+    fn broken(&mut self, bytes: &[u8], record: &Record<'_>, out: &mut Vec<Detection>) {
         self.counts.undecodable += 1;
         let text = BrokenText::new(bytes);
         if !text.bears_mark() {
             return;
         }
-        let context = self.context(block, arrival);
+        let context = self.context(record);
         let named = self
             .decoys
             .iter()
@@ -218,7 +226,7 @@ impl Detector {
             self.counts.oversized += 1;
             self.oversized = Oversized {
                 names: vec![Names::default(); self.decoys.len()],
-                position: Some((block.position)()),
+                position: Some((block.position)(0)),
                 ..Oversized::default()
             };
         }
@@ -269,15 +277,15 @@ impl Detector {
         );
     }
 
-    fn context(&self, block: &Block<'_>, arrival: Timestamp) -> Context<'_> {
+    fn context(&self, record: &Record<'_>) -> Context<'_> {
         Context {
             cluster: self.cluster.as_ref(),
             trusted_proxies: &self.trusted_proxies,
             origin: Origin {
                 source: self.source.clone(),
-                position: Some((block.position)()),
+                position: Some((record.block.position)(record.start)),
             },
-            arrival,
+            arrival: record.arrival,
         }
     }
 }

@@ -16,9 +16,9 @@ pub use stop::Stop;
 pub struct Block<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
-    /// Where the block begins, in the source's own words: `/var/log/audit.log:1048576`, or a byte offset.
-    /// Called only when a record of the block becomes a detection.
-    pub position: &'a dyn Fn() -> String,
+    /// Where the byte at an offset into the block was read, in the source's own words: a path and a byte offset,
+    /// as in `/var/log/audit.log:1048576`. Called only for what becomes a detection.
+    pub position: &'a dyn Fn(usize) -> String,
 }
 
 /// How records lie in a [`Block`].

@@ -51,7 +51,7 @@ pub(crate) fn read(
         outlet(Block {
             bytes: piece.bytes,
             shape: piece.shape,
-            position: &|| format!("stdin:{}", piece.offset),
+            position: &|at| format!("stdin:{}", piece.offset + at as u64),
         });
     };
     let mut fill = |into: &mut [u8]| read_or_stop(input, stop, into);

@@ -23,7 +23,7 @@ fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
-        position: &String::new,
+        position: &|_| String::new(),
     };
     let mut detections = Vec::new();
     scan(

@@ -40,7 +40,7 @@ fn scan(config: &Config, decoys: &[Decoy], shape: Shape, bytes: &[u8]) -> Vec<De
     let block = Block {
         bytes,
         shape,
-        position: &|| "audit.log:0".to_owned(),
+        position: &|at| format!("audit.log:{at}"),
     };
     let mut detections = Vec::new();
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);
@@ -664,7 +664,7 @@ fn an_oversized_record_is_searched_to_its_end() {
         let block = Block {
             bytes: part.as_bytes(),
             shape,
-            position: &String::new,
+            position: &|_| String::new(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
     }
@@ -1031,4 +1031,13 @@ fn events_without_identity_in_one_record_are_requests_of_their_own() {
         list.to_string().as_bytes(),
     );
     assert_eq!(found, again);
+}
+
+#[test]
+fn a_detection_tells_where_its_record_begins() {
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    let line = event(json!({"user": {"username": DECOY}})).to_string();
+    let lines = format!("{{}}\n{line}\n");
+    let found = scan(&Config::default(), &decoys, Shape::Lines, lines.as_bytes());
+    assert_eq!(found[0].origin.position.as_deref(), Some("audit.log:3"));
 }

@@ -214,7 +214,7 @@ fn hand_on(piece: &Piece<'_>, path: &Path, outlet: &mut Outlet<'_>) {
     outlet(Block {
         bytes: piece.bytes,
         shape: piece.shape,
-        position: &|| format!("{}:{}", path.display(), piece.offset),
+        position: &|at| format!("{}:{}", path.display(), piece.offset + at as u64),
     });
 }
 

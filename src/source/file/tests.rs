@@ -52,7 +52,7 @@ impl Running {
             thread::spawn(move || {
                 run(&config, &stop, &mut |block| {
                     let text = String::from_utf8_lossy(block.bytes).into_owned();
-                    sender.send((text, (block.position)())).unwrap();
+                    sender.send((text, (block.position)(0))).unwrap();
                 })
                 .unwrap()
             })

@@ -21,7 +21,7 @@ fn started(stop: &Stop) -> (PipeWriter, Receiver<(String, String)>, Reader) {
         };
         read(&config, input.as_fd(), &stop, &mut |block| {
             let text = String::from_utf8_lossy(block.bytes).into_owned();
-            sender.send((text, (block.position)())).unwrap();
+            sender.send((text, (block.position)(0))).unwrap();
         })
     });
     (writer, receiver, reader)

@@ -125,7 +125,7 @@ pub fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
     let block = Block {
         bytes: input,
         shape: Shape::Lines,
-        position: &String::new,
+        position: &|_| String::new(),
     };
     detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut detections);
     detections
