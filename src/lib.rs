@@ -31,6 +31,9 @@
 //! `audit`, `detect`, `dedupe` and `format` do no IO, read no clock and spawn nothing: time
 //! comes in as an argument. `source` and `sink` know nothing of each other; only `topology`
 //! knows both. Nothing below `cli` prints.
+//!
+//! The interface that is kept stable is the program's: its options, its words on the wire
+//! and its exit codes. This library is there for the program, its tests and its fuzz targets.
 
 #![forbid(unsafe_code)]
 
