@@ -1,6 +1,10 @@
 //! `baitline run`: the live tripwire.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,7 +13,7 @@ use tracing::{error, warn};
 
 use super::{BAD_CONFIGURATION, FAILED, tell};
 use crate::{
-    config::{self, Faults, Format, Loaded, Pipeline, Text},
+    config::{self, Faults, Format, Loaded, Pipeline, Source, SourceConfig, Text},
     topology,
 };
 
@@ -33,9 +37,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             for warning in &loaded.warnings {
                 warn!("{warning}");
             }
+            if reads_terminal(&loaded.pipeline) {
+                warn!("reading from the terminal; pipe a log in: tail -F audit.log | baitline run");
+            }
             watch(loaded.pipeline)
         }
     }
+}
+
+/// Whether somebody forgot the pipe.
+fn reads_terminal(pipeline: &Pipeline) -> bool {
+    let is_stdin = |source: &Source| matches!(source.config, SourceConfig::Stdin(_));
+    pipeline.sources.iter().any(is_stdin) && io::stdin().is_terminal()
 }
 
 fn watch(pipeline: Pipeline) -> ExitCode {
