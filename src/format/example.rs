@@ -202,8 +202,13 @@ pub(crate) fn undecodable() -> Alert {
         pod: None,
         node: None,
         user_agents: vec![],
-        tools: vec![],
-        requests: vec![],
+        tools: vec![Tool::Unknown],
+        requests: vec![RequestCount {
+            verb: None,
+            resource: None,
+            code: None,
+            count: 1,
+        }],
         trail: vec![],
         excerpt: Some(format!(
             "{{\"kind\":\"Event\",\"user\":{{\"username\":\"system:serviceaccount:honeypot:backup-sa\"}},\"userAgent\":\"{HOSTILE}{}",

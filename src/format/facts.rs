@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     dedupe::{Alert, RequestCount, TrailEntry},
-    detect::{Class, Technique},
+    detect::{Class, Technique, Tool},
 };
 
 /// Characters of a name, an address or a user agent that are shown.
@@ -173,8 +173,12 @@ fn taken_from(alert: &Alert) -> Vec<String> {
     }
 }
 
-/// A table of count, what was asked for, and the answer.
+/// A table of count, what was asked for, and the answer; none where that is unknown of all.
 fn requests(requests: &[RequestCount]) -> Vec<String> {
+    let is_known = |request: &RequestCount| request.verb.is_some() || request.resource.is_some();
+    if !requests.iter().any(is_known) {
+        return Vec::new();
+    }
     let what = |request: &RequestCount| {
         let words = [&request.verb, &request.resource].into_iter().flatten();
         let words: Vec<_> = words.map(|word| visible(word, ADDRESS)).collect();
@@ -205,6 +209,9 @@ fn requests(requests: &[RequestCount]) -> Vec<String> {
 }
 
 fn tools(alert: &Alert) -> Vec<String> {
+    if alert.user_agents.is_empty() && alert.tools.iter().all(|tool| *tool == Tool::Unknown) {
+        return Vec::new();
+    }
     let tools: Vec<_> = alert.tools.iter().map(|tool| tool.as_str()).collect();
     let named = (!tools.is_empty()).then(|| tools.join(", "));
     let agents = alert.user_agents.iter().take(NAMES);
