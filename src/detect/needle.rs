@@ -26,6 +26,10 @@ use super::decoy::{Decoy, longest_literal};
 /// Most patterns that one packed searcher is given: Teddy takes no more.
 const MAX_PACKED: usize = 64;
 
+/// Most groups of patterns, each of which is a pass over the bytes. What is beyond the
+/// packed ones, with hundreds of decoys, goes into one automaton, whatever its pace.
+const MAX_GROUPS: usize = 16;
+
 /// Finds candidates.
 #[derive(Debug)]
 pub(super) struct Needles {
@@ -61,14 +65,16 @@ impl Needles {
 
     pub fn new(decoys: &[Decoy]) -> Self {
         let patterns = patterns(decoys);
-        let groups = patterns
-            .chunks(MAX_PACKED)
-            .map(|chunk| Group {
-                patterns: chunk.to_vec(),
-                engine: Engine::new(chunk),
-            })
-            .collect();
-        Self { groups }
+        let packed = patterns.len().min(MAX_PACKED * (MAX_GROUPS - 1));
+        let (packed, rest) = patterns.split_at(packed);
+        let rest = (!rest.is_empty()).then_some(rest);
+        let groups = packed.chunks(MAX_PACKED).chain(rest).map(|chunk| Group {
+            patterns: chunk.to_vec(),
+            engine: Engine::new(chunk),
+        });
+        Self {
+            groups: groups.collect(),
+        }
     }
 
     /// Calls `found` with the position of a needle; it returns where to go on, which must
@@ -84,11 +90,11 @@ impl Needles {
             }
             return;
         }
-        let mut next: Vec<Option<usize>> = self
-            .groups
-            .iter()
-            .map(|group| group.find(bytes, 0))
-            .collect();
+        // On the stack: a block without a needle costs no allocation.
+        let mut next = [None; MAX_GROUPS];
+        for (group, next) in self.groups.iter().zip(&mut next) {
+            *next = group.find(bytes, 0);
+        }
         while let Some(position) = next.iter().flatten().min().copied() {
             let at = found(position);
             for (group, next) in self.groups.iter().zip(&mut next) {
