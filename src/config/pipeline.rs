@@ -6,6 +6,7 @@ use crate::{
     dedupe, detect,
     detect::{Severity, Technique},
     sink, source,
+    store::BufferConfig,
 };
 
 /// A whole, validated configuration. Ids are unique over all components, inputs name
@@ -92,4 +93,15 @@ pub enum SinkConfig {
     Console(sink::console::Config),
     File(sink::file::Config),
     Slack(sink::slack::Config),
+}
+
+impl SinkConfig {
+    /// How much may wait for the sink.
+    pub fn buffer(&self) -> BufferConfig {
+        match self {
+            Self::Console(config) => config.buffer,
+            Self::File(config) => config.buffer,
+            Self::Slack(config) => config.buffer,
+        }
+    }
 }

@@ -57,25 +57,20 @@ enum Kind {
 impl Engine {
     /// `outboxes` are in the order of the pipeline's sinks.
     pub fn new(pipeline: &Pipeline, outboxes: Vec<Writer>) -> Self {
-        let transforms = pipeline.transforms.iter().map(|transform| {
-            let places = |inputs: Vec<&Vec<Arc<str>>>| -> Vec<usize> {
-                let reads = |(place, inputs): (usize, &Vec<Arc<str>>)| {
-                    inputs.contains(&transform.id).then_some(place)
-                };
-                inputs.into_iter().enumerate().filter_map(reads).collect()
-            };
-            Transform {
-                kind: match &transform.config {
-                    TransformConfig::Detect(config) => Kind::Detect {
-                        emit_expected: config.emit_expected,
-                    },
-                    TransformConfig::Dedupe(config) => {
-                        Kind::Dedupe(Box::new(Dedupe::new(config.clone())))
-                    }
+        let transforms = pipeline.transforms.iter().map(|transform| Transform {
+            kind: match &transform.config {
+                TransformConfig::Detect(config) => Kind::Detect {
+                    emit_expected: config.emit_expected,
                 },
-                readers: places(pipeline.transforms.iter().map(|t| &t.inputs).collect()),
-                sinks: places(pipeline.sinks.iter().map(|sink| &sink.inputs).collect()),
-            }
+                TransformConfig::Dedupe(config) => {
+                    Kind::Dedupe(Box::new(Dedupe::new(config.clone())))
+                }
+            },
+            readers: readers(&transform.id, pipeline.transforms.iter().map(|t| &t.inputs)),
+            sinks: readers(
+                &transform.id,
+                pipeline.sinks.iter().map(|sink| &sink.inputs),
+            ),
         });
         let sinks = pipeline.sinks.iter().zip(outboxes);
         Self {
@@ -211,6 +206,15 @@ impl Sink {
             );
         }
     }
+}
+
+/// The places of those among whose inputs `id` is.
+fn readers<'p>(id: &Arc<str>, inputs: impl Iterator<Item = &'p Vec<Arc<str>>>) -> Vec<usize> {
+    inputs
+        .enumerate()
+        .filter(|(_, inputs)| inputs.contains(id))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 async fn all_have_room(sinks: &[Sink]) {

@@ -26,7 +26,7 @@ use crate::{
     config::{Pipeline, SinkConfig, SourceConfig},
     sink::{self, Counters, Delivery, Ending, Report},
     source::{self, Stop},
-    store::{Reader, Tally, Writer, outbox},
+    store::{Tally, Writer, outbox},
 };
 
 /// Batches of detections on their way from the sources to the engine.
@@ -191,24 +191,18 @@ fn spawn_sinks(
     for sink in &pipeline.sinks {
         let counters = Arc::new(Counters::default());
         all_counters.push(counters.clone());
-        let delivery = |outbox: Reader| Delivery {
+        let (writer, reader) = outbox(sink.config.buffer());
+        writers.push(writer);
+        let delivery = Delivery {
             id: sink.id.clone(),
-            outbox,
+            outbox: reader,
             counters,
             give_up: give_up.clone(),
         };
-        let (writer, reader) = match &sink.config {
-            SinkConfig::Console(config) => outbox(config.buffer),
-            SinkConfig::File(config) => outbox(config.buffer),
-            SinkConfig::Slack(config) => outbox(config.buffer),
-        };
-        writers.push(writer);
         match sink.config.clone() {
-            SinkConfig::Console(config) => {
-                tasks.spawn(sink::console::run(config, delivery(reader)))
-            }
-            SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery(reader))),
-            SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery(reader))),
+            SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),
+            SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
+            SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
         };
     }
     (tasks, writers, all_counters)
