@@ -56,6 +56,17 @@ pub fn with_expected(decoy: Value) -> Value {
     configuration
 }
 
+/// Adds a sink of each kind that shows text and is not in [`configuration`]: Slack, fast, at `slack`, and detections as
+/// text in `evidence.txt`.
+pub fn show_everywhere(configuration: &mut Value, slack: &str) {
+    configuration["sinks"]["slack"] = json!({
+        "type": "slack", "inputs": ["detections", "incidents"], "webhook_url": slack,
+        "request": {"rate_limit_num": 100_000},
+    });
+    configuration["sinks"]["evidence_txt"] =
+        json!({"type": "file", "inputs": ["detections"], "path": "evidence.txt"});
+}
+
 /// What `baitline run` makes of `input`, from its beginning to its end.
 pub fn watch(configuration: &Value, input: &[u8]) -> Ran {
     let ran = Setting::with(configuration).watch(&[], input);

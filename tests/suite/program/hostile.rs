@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    harness::{Setting, configuration, decoy},
+    harness::{Setting, configuration, decoy, show_everywhere},
     inputs::{joined, token_use},
     receiver::{Manner, Receiver},
 };
@@ -76,12 +76,7 @@ fn acts(char: char) -> bool {
 fn attackers_text_reaches_no_terminal_no_file_and_no_channel_raw() {
     let receiver = Receiver::start(Manner::Takes);
     let mut configuration = configuration(decoy(true));
-    configuration["sinks"]["slack"] = json!({
-        "type": "slack", "inputs": ["detections", "incidents"], "webhook_url": receiver.url(),
-        "request": {"rate_limit_num": 100_000},
-    });
-    configuration["sinks"]["evidence_txt"] =
-        json!({"type": "file", "inputs": ["detections"], "path": "evidence.txt"});
+    show_everywhere(&mut configuration, &receiver.url());
     // Every incident on its own, so that all titles are told.
     configuration["transforms"]["incidents"]["rate_limit"] = json!({"threshold": 1000});
     let ran = Setting::with(&configuration).watch(&["-vv"], &input());

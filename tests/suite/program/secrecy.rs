@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    harness::{Setting, decoy, with_expected},
+    harness::{Setting, decoy, show_everywhere, with_expected},
     inputs::{BODIES, joined, lines},
     receiver::{Manner, Receiver, SECRET},
 };
@@ -99,12 +99,7 @@ fn cut_events(log: &[u8]) -> Vec<&[u8]> {
 fn no_token_and_no_secret_comes_out() {
     let receiver = Receiver::start(Manner::Takes);
     let mut configuration = with_expected(decoy(true));
-    configuration["sinks"]["slack"] = json!({
-        "type": "slack", "inputs": ["detections", "incidents"], "webhook_url": receiver.url(),
-        "request": {"rate_limit_num": 100_000},
-    });
-    configuration["sinks"]["evidence_txt"] =
-        json!({"type": "file", "inputs": ["detections"], "path": "evidence.txt"});
+    show_everywhere(&mut configuration, &receiver.url());
     let cut = cut_events(&BODIES);
     let mut secrets = secrets(&BODIES);
     assert!(secrets.len() > 20 && cut.len() > 20);

@@ -52,70 +52,56 @@ fn rules_of_the_users_reach_as_far_as_they_say() {
     let read = event(
         json!({"objectRef": object("secrets", None, Some("honeypot"), Some("backup-sa-token"))}),
     );
-    assert_eq!(with_rule(rule("ja*"), &read), Class::Expected);
-    assert_eq!(with_rule(rule("joe"), &read), Class::Detect);
-    assert_eq!(
-        with_rule(
+    let jane = || rule("jane");
+    let one = |text: &str| vec![text.to_owned()];
+    for (rule, class) in [
+        (rule("ja*"), Class::Expected),
+        (rule("joe"), Class::Detect),
+        (
             Expected {
-                verbs: vec!["list".into()],
-                ..rule("jane")
+                verbs: one("list"),
+                ..jane()
             },
-            &read
+            Class::Detect,
         ),
-        Class::Detect
-    );
-    assert_eq!(
-        with_rule(
+        (
             Expected {
-                resources: vec!["secrets".into()],
-                ..rule("jane")
+                resources: one("secrets"),
+                ..jane()
             },
-            &read
+            Class::Expected,
         ),
-        Class::Expected
-    );
-    assert_eq!(
-        with_rule(
+        (
             Expected {
-                resources: vec!["pods/exec".into()],
-                ..rule("jane")
+                resources: one("pods/exec"),
+                ..jane()
             },
-            &read
+            Class::Detect,
         ),
-        Class::Detect
-    );
-    assert_eq!(
-        with_rule(
+        (
             Expected {
                 techniques: vec![Technique::Recon],
-                ..rule("jane")
+                ..jane()
             },
-            &read
+            Class::Detect,
         ),
-        Class::Detect
-    );
+    ] {
+        assert_eq!(with_rule(rule.clone(), &read), class, "{rule:?}");
+    }
+    let naming = |technique| Expected {
+        techniques: vec![technique],
+        ..rule("*")
+    };
     let used = event(json!({"user": {"username": DECOY}}));
     assert_eq!(with_rule(rule("*"), &used), Class::Detect);
     assert_eq!(
-        with_rule(
-            Expected {
-                techniques: vec![Technique::TokenUse],
-                ..rule("*")
-            },
-            &used
-        ),
+        with_rule(naming(Technique::TokenUse), &used),
         Class::Expected
     );
     let acted = event(json!({"impersonatedUser": {"username": DECOY}}));
     assert_eq!(with_rule(rule("*"), &acted), Class::Detect);
     assert_eq!(
-        with_rule(
-            Expected {
-                techniques: vec![Technique::Impersonation],
-                ..rule("*")
-            },
-            &acted
-        ),
+        with_rule(naming(Technique::Impersonation), &acted),
         Class::Expected
     );
     let mut behind = read;
@@ -125,13 +111,7 @@ fn rules_of_the_users_reach_as_far_as_they_say() {
         json!({"verb": "create", "objectRef": object("subjectaccessreviews", None, None, None), "requestObject": {"spec": {"user": DECOY}}}),
     );
     assert_eq!(
-        with_rule(
-            Expected {
-                techniques: vec![Technique::TokenReview],
-                ..rule("*")
-            },
-            &review
-        ),
+        with_rule(naming(Technique::TokenReview), &review),
         Class::Detect
     );
 }
