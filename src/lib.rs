@@ -44,6 +44,7 @@ pub mod dedupe;
 pub mod detect;
 pub mod enrich;
 pub mod format;
+pub mod kafka;
 pub mod record;
 pub mod sink;
 pub mod source;

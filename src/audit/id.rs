@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
+
+use super::Text;
 
 /// Hashes `parts` so that no two different lists of parts give the same input:
 /// each part is preceded by its length.
@@ -33,6 +36,12 @@ macro_rules! identifiers {
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_be_bytes()
             }
+
+            /// The identifier that is shown as `digits`: 32 hex digits.
+            pub fn from_hex(digits: &str) -> Option<Self> {
+                let is_shown = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                is_shown.then(|| u128::from_str_radix(digits, 16).ok().map(Self)).flatten()
+            }
         }
 
         impl fmt::Display for $name {
@@ -44,6 +53,19 @@ macro_rules! identifiers {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{self}")
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let Text(digits) = Deserialize::deserialize(deserializer)?;
+                Self::from_hex(&digits).ok_or_else(|| D::Error::custom("an id is 32 hex digits"))
             }
         }
     )*};

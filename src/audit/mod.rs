@@ -11,5 +11,5 @@ mod words;
 
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
-pub use time::wire_time;
-pub(crate) use words::words;
+pub use time::{to_microsecond, wire_time};
+pub(crate) use words::{Text, words};

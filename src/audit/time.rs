@@ -7,3 +7,9 @@ use jiff::Timestamp;
 pub fn wire_time(time: Timestamp) -> String {
     format!("{time:.6}")
 }
+
+/// `time` as [`wire_time`] can write it.
+pub fn to_microsecond(time: Timestamp) -> Timestamp {
+    // It is only brought nearer to 1970: it stays in range.
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}

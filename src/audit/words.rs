@@ -1,5 +1,13 @@
 //! Enums whose values are words on the wire and in the configuration.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// Text that is looked at and not kept.
+#[derive(Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
 /// Gives an enum its wire names: `as_str`, `Display`, `ALL` and `FromStr`-like `from_name`.
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
@@ -27,6 +35,14 @@ macro_rules! words {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let $crate::audit::Text(word) = serde::Deserialize::deserialize(deserializer)?;
+                Self::from_name(&word)
+                    .ok_or_else(|| serde::de::Error::unknown_variant(&word, &[$($word),*]))
             }
         }
     };

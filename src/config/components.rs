@@ -8,8 +8,8 @@ use super::{
     options::{OptionDoc, Options, Section, options},
 };
 use crate::{
-    dedupe, detect, sink, sink::Codec, sink::console::Target, source, source::file::ReadFrom,
-    store, store::WhenFull,
+    dedupe, detect, sink, sink::Codec, sink::console::Target, source, source::Decoding,
+    source::file::ReadFrom, store, store::WhenFull,
 };
 use std::{fmt, time::Duration};
 
@@ -19,6 +19,9 @@ options! {
     source::stdin::Config {
         /// Longer records are searched for decoys and reported, but not decoded.
         max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// What the records are: audit events in whatever wraps them, or detections that another
+        /// baitline wrote as JSON. It is never guessed.
+        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
     }
 }
 
@@ -33,6 +36,9 @@ options! {
         read_from: "read_from" Word<ReadFrom>, default ReadFrom::Beginning;
         /// Longer records are searched for decoys and reported, but not decoded.
         max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// What the records are: audit events in whatever wraps them, or detections that another
+        /// baitline wrote as JSON. It is never guessed.
+        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
         /// Time between two looks for new files.
         glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
         /// How long a file that was renamed or deleted is read on after its end was reached.
@@ -70,9 +76,11 @@ options! {
 
 options! {
     store::BufferConfig {
-        /// Messages that may wait for the sink.
-        max_events: "max_events" Count<usize>, default 10_000;
-        /// What happens when as many wait: hold up the sources, or drop, detections first.
+        /// Messages that may wait for the sink. Without `data_dir` 10,000, if `max_size` is not set either.
+        max_events: "max_events" Limit<1>, default None;
+        /// Bytes of messages that may wait, as JSON. With `data_dir` 1 GiB, if `max_events` is not set either.
+        max_size: "max_size" Limit<1>, default None;
+        /// What happens when so much waits: hold up the sources, or drop, detections first.
         when_full: "when_full" Word<WhenFull>, default WhenFull::Block;
     }
 }
@@ -82,7 +90,7 @@ options! {
         /// How long one request may take.
         timeout: "timeout_secs" Seconds<false>, default Duration::from_secs(60);
         /// Retries of one message before it is given up.
-        retry_attempts: "retry_attempts" Limit, default None;
+        retry_attempts: "retry_attempts" Limit<0>, default None;
         /// The wait before the first retry. Grows with each.
         retry_initial_backoff: "retry_initial_backoff_secs" Seconds<false>, default Duration::from_secs(1);
         /// The longest wait between two tries.
@@ -177,6 +185,7 @@ pub(super) struct Component {
     /// What it does, in one sentence.
     pub about: &'static str,
     pub takes: &'static [Stream],
+    /// What flows out of it. A source's `decoding.codec` says that, and a sink gives nothing.
     pub gives: Option<Stream>,
     pub read: fn(&mut Options<'_, '_>) -> Option<Config>,
     describe: fn(&str, &mut Vec<OptionDoc>),
@@ -197,7 +206,7 @@ pub(super) const COMPONENTS: &[Component] = &[
         name: "stdin",
         about: "Reads records from standard input until it ends.",
         takes: &[],
-        gives: Some(Stream::Records),
+        gives: None,
         read: |options| {
             Some(Config::Source(SourceConfig::Stdin(Section::read(
                 options, "",
@@ -210,7 +219,7 @@ pub(super) const COMPONENTS: &[Component] = &[
         name: "file",
         about: "Follows files through rotation.",
         takes: &[],
-        gives: Some(Stream::Records),
+        gives: None,
         read: |options| {
             Some(Config::Source(SourceConfig::File(Section::read(
                 options, "",

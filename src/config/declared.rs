@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    components::{COMPONENTS, Component, Config, Role},
+    components::{COMPONENTS, Component, Config, Role, Stream},
     fault::{Fault, Place, quoted},
     loader::GLOBALS,
     nearest::{advice, listed, nearest},
     options::Options,
     tree::{Entry, Node, Str, Value},
 };
+use crate::source::Decoding;
 
 /// A component as it was declared. What is unsound about it has been told.
 pub(super) struct Declared<'a> {
@@ -33,7 +34,30 @@ pub(super) struct Input<'a> {
     pub place: &'a Place,
 }
 
+/// What flows out of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gives {
+    Stream(Stream),
+    Nothing,
+    /// Its type is unknown, or it is a source whose options have faults.
+    Unknown,
+}
+
 impl Declared<'_> {
+    pub fn gives(&self) -> Gives {
+        match (self.role, self.component, &self.config) {
+            (Role::Sink, _, _) => Gives::Nothing,
+            (Role::Source, _, Some(Config::Source(config))) => {
+                Gives::Stream(match config.decoding() {
+                    Decoding::Audit => Stream::Records,
+                    Decoding::Detection => Stream::Detections,
+                })
+            }
+            (_, Some(component), _) => component.gives.map_or(Gives::Unknown, Gives::Stream),
+            (_, None, _) => Gives::Unknown,
+        }
+    }
+
     /// What faults call it: `sink "siem" (kafka)`.
     pub fn subject(&self) -> String {
         subject(self.role, &self.id, self.component)

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     components::{Component, Role, Stream},
-    declared::{Declared, Input},
+    declared::{Declared, Gives, Input},
     fault::{Fault, quoted},
     nearest::{listed, nearest},
 };
@@ -42,6 +42,8 @@ pub(super) fn wire(
     graph.edges.iter().map(ids).collect()
 }
 
+const DETECTIONS: Gives = Gives::Stream(Stream::Detections);
+
 struct Graph<'a, 'f> {
     declared: &'a [Declared<'a>],
     complete: bool,
@@ -61,18 +63,13 @@ struct Edge<'a> {
     settled: bool,
 }
 
-/// Whether `reader` can take what `from` gives; unknown types can be anything.
+/// Whether `reader` can take what `from` gives; what is unknown can be anything.
 fn fits(from: &Declared<'_>, reader: &Declared<'_>) -> bool {
-    if from.role == Role::Sink {
-        return false;
-    }
-    match (
-        from.component.map(|component| component.gives),
-        reader.component,
-    ) {
-        (Some(Some(stream)), Some(reader)) => reader.takes.contains(&stream),
-        (Some(None), _) => false,
-        (None, _) | (_, None) => !(from.role == Role::Source && reader.role == Role::Sink),
+    match (from.gives(), reader.component) {
+        (Gives::Nothing, _) => false,
+        (Gives::Unknown, _) => true,
+        (Gives::Stream(stream), Some(reader)) => reader.takes.contains(&stream),
+        (Gives::Stream(stream), None) => !(stream == Stream::Records && reader.role == Role::Sink),
     }
 }
 
@@ -260,6 +257,11 @@ impl<'a> Graph<'a, '_> {
                 let reads = format!("{} cannot read {}", reader.subject(), from.subject());
                 let message = match (from.role, reader.component) {
                     (Role::Sink, _) => format!("{reads}: a sink gives nothing on; remove it"),
+                    (Role::Source, Some(_)) if from.gives() == DETECTIONS => format!(
+                        "{reads}: it takes audit events, and the decoding.codec of {} is detection; \
+                         let a dedupe transform or a sink read it",
+                        quoted(&from.id)
+                    ),
                     (_, Some(component)) => format!("{reads}: it takes {}", takes(component)),
                     (_, None) => format!("{reads}: a sink takes the output of transforms"),
                 };
@@ -289,6 +291,9 @@ impl<'a> Graph<'a, '_> {
                 .map(|reader| &*reader.id)
                 .collect();
             let whose = match (readers.as_slice(), declared.role) {
+                ([], Role::Source) if declared.gives() == DETECTIONS => {
+                    "a dedupe transform or a sink".to_owned()
+                }
                 ([], Role::Source) => "a detect transform".to_owned(),
                 ([], _) => "a sink".to_owned(),
                 (readers, _) => listed(readers.iter().copied()),
@@ -306,7 +311,9 @@ impl<'a> Graph<'a, '_> {
 fn takes(component: &Component) -> &'static str {
     match component.takes {
         [Stream::Records] => "sources",
-        [Stream::Detections] => "the output of a detect transform",
-        _ => "the output of transforms",
+        [Stream::Detections] => {
+            "the output of a detect transform, or a source with decoding.codec: detection"
+        }
+        _ => "the output of transforms, or a source with decoding.codec: detection",
     }
 }

@@ -8,7 +8,7 @@ use super::{
     options::{OptionDoc, Scope},
     tree::{Node, Value},
 };
-use crate::{dedupe, detect, sink, source, store};
+use crate::{dedupe, detect, kafka, sink, source, store};
 
 /// A kind of value. The types that implement it are names; they are never made.
 pub(crate) trait Kind {
@@ -116,8 +116,10 @@ named!(
     dedupe::Field,
     detect::Severity,
     detect::Technique,
+    kafka::Mechanism,
     sink::Codec,
     sink::console::Target,
+    source::Decoding,
     source::file::ReadFrom,
     store::WhenFull,
 );

@@ -4,15 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
-    components::Config,
-    declared::{self, Declared},
+    components::{Config, Stream},
+    declared::{self, Declared, Gives},
     decoys,
     fault::{Fault, Faults, Place, in_order, quoted},
     graph,
     interpolate::{Environment, interpolate},
     kind::{self, Kind},
     nearest::{advice, listed, nearest},
-    number::Seconds,
+    notation::DataDir,
+    number::{Count, Seconds},
     options::{OptionDoc, Scope},
     tree::{Entry, Node, Value},
 };
@@ -20,10 +21,17 @@ use super::{
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
+const ONE_DAY: Duration = Duration::from_secs(86_400);
+
+/// How long what was told of incidents that are over is kept.
+const DEFAULT_RETENTION_DAYS: u32 = 90;
+
 /// Keys that stand at the top level of a file.
-pub(super) const GLOBALS: [&str; 6] = [
+pub(super) const GLOBALS: [&str; 8] = [
     "cluster",
+    "data_dir",
     "decoys",
+    "retention_days",
     "shutdown_timeout_secs",
     "sinks",
     "sources",
@@ -46,6 +54,19 @@ pub(super) fn describe() -> Vec<OptionDoc> {
             "The cluster's name, where the wrapper of an event does not tell.",
         ),
         option(
+            "data_dir",
+            DataDir::wanted(),
+            "none".to_owned(),
+            "Where incidents, what waits for the sinks, and the positions of sources are kept. \
+             Without one they are held in memory and end with the process.",
+        ),
+        option(
+            "retention_days",
+            Count::<u32>::wanted(),
+            DEFAULT_RETENTION_DAYS.to_string(),
+            "How long incidents that are over are kept in `data_dir`.",
+        ),
+        option(
             "shutdown_timeout_secs",
             Seconds::<true>::wanted(),
             Seconds::<true>::show(&DEFAULT_SHUTDOWN_TIMEOUT),
@@ -66,8 +87,8 @@ pub(super) struct Loader {
 #[derive(Default)]
 struct Sections<'a> {
     decoys: Vec<&'a Node>,
-    cluster: Vec<&'a Node>,
-    shutdown_timeout: Vec<&'a Node>,
+    /// Options of the whole pipeline, by their names.
+    globals: Vec<(&'a str, &'a Node)>,
     components: Vec<(Role, &'a Node)>,
 }
 
@@ -93,9 +114,10 @@ impl Loader {
             }
         }
         let sections = self.sections(&trees);
-        let cluster = self.global::<kind::Text>("cluster", &sections.cluster);
-        let shutdown_timeout =
-            self.global::<Seconds<true>>("shutdown_timeout_secs", &sections.shutdown_timeout);
+        let cluster = self.global::<kind::Text>("cluster", &sections);
+        let data_dir = self.global::<DataDir>("data_dir", &sections);
+        let retention_days = self.global::<Count<u32>>("retention_days", &sections);
+        let shutdown_timeout = self.global::<Seconds<true>>("shutdown_timeout_secs", &sections);
         let decoys = decoys::read(&sections.decoys, &mut self.faults, &mut self.warnings);
         let declared = declared::read(&sections.components, &mut self.faults);
         let inputs = graph::wire(&declared, self.complete, &mut self.faults);
@@ -107,6 +129,8 @@ impl Loader {
         }
         let mut pipeline = Pipeline {
             cluster: cluster.map(Arc::from),
+            data_dir,
+            retention: ONE_DAY * retention_days.unwrap_or(DEFAULT_RETENTION_DAYS),
             shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
             decoys,
             sources: Vec::new(),
@@ -167,8 +191,7 @@ impl Loader {
                 sections.components.push((role, node));
             }
             ("decoys", None) => sections.decoys.push(node),
-            ("cluster", None) => sections.cluster.push(node),
-            ("shutdown_timeout_secs", None) => sections.shutdown_timeout.push(node),
+            (key, None) if GLOBALS.contains(&key) => sections.globals.push((key, node)),
             (key, None) => {
                 let advice = advice(key, GLOBALS);
                 let message = format!("unknown option {} at the top level{advice}", quoted(key));
@@ -180,13 +203,13 @@ impl Loader {
     }
 
     /// The value of an option of the whole pipeline. Two files may give it if they agree.
-    fn global<K: Kind>(&mut self, name: &str, nodes: &[&Node]) -> Option<K::Value>
+    fn global<K: Kind>(&mut self, name: &str, sections: &Sections<'_>) -> Option<K::Value>
     where
         K::Value: PartialEq,
     {
         let mut first: Option<(K::Value, &Place)> = None;
         let option = format!("\"{name}\"");
-        for node in nodes {
+        for (_, node) in sections.globals.iter().filter(|(key, _)| *key == name) {
             let mut scope = Scope {
                 option: &option,
                 faults: &mut self.faults,
@@ -206,7 +229,7 @@ impl Loader {
         first.map(|(value, _)| value)
     }
 
-    /// A pipeline needs a decoy, a source and a sink. What is missing is missing in the first text.
+    /// A pipeline needs a source and a sink, and a decoy where audit events are read. What is missing is missing in the first text.
     fn refuse_missing(
         &mut self,
         texts: &[Text],
@@ -221,7 +244,7 @@ impl Loader {
             Value::List(items) => items.is_empty(),
             value => matches!(value, Value::Null),
         };
-        if sections.decoys.iter().all(is_empty) {
+        if sections.decoys.iter().all(is_empty) && reads_audit_events(declared) {
             missing.push("no decoys; write decoys: [{ service_account: honeypot/backup-sa }]");
         }
         if declared
@@ -285,4 +308,13 @@ impl Loader {
             }
         }
     }
+}
+
+/// Whether a source reads audit events. Unless all is about detections, one is thought to be meant.
+fn reads_audit_events(declared: &[Declared<'_>]) -> bool {
+    let reads = |stream| {
+        let mut sources = declared.iter().filter(|other| other.role == Role::Source);
+        sources.any(|source| source.gives() == Gives::Stream(stream))
+    };
+    reads(Stream::Records) || !reads(Stream::Detections)
 }

@@ -1,6 +1,6 @@
 //! Strings in a notation of their own: patterns, networks, paths with times, URLs.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 
@@ -74,6 +74,69 @@ impl Kind for Network {
 
     fn show(value: &IpNet) -> String {
         value.to_string()
+    }
+}
+
+/// The directory that everything is kept in.
+pub(crate) struct DataDir;
+
+impl Kind for DataDir {
+    type Value = PathBuf;
+
+    fn wanted() -> String {
+        "the path of a directory".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<PathBuf> {
+        Text::read(node, scope).map(Into::into)
+    }
+
+    fn show(value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+}
+
+/// The path of a file.
+pub(crate) struct FilePath;
+
+impl Kind for FilePath {
+    type Value = PathBuf;
+
+    fn wanted() -> String {
+        "the path of a file".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<PathBuf> {
+        Text::read(node, scope).map(Into::into)
+    }
+
+    fn show(value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+}
+
+/// A password: a secret, which no fault shows.
+pub(crate) struct Password;
+
+impl Kind for Password {
+    type Value = Secret;
+
+    fn wanted() -> String {
+        "a string".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Secret> {
+        match node.as_text() {
+            Some(text) if !text.value.is_empty() => Some(Secret::new(text.value.clone())),
+            _ => scope.refuse(
+                node,
+                "must be a string that is not empty (its value is not shown)",
+            ),
+        }
+    }
+
+    fn show(_: &Secret) -> String {
+        "****".to_owned()
     }
 }
 

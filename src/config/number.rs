@@ -29,18 +29,18 @@ impl<T: TryFrom<i64> + ToString> Kind for Count<T> {
 }
 
 /// A whole number, at least 0, that limits something; without one there is no limit.
-pub(crate) struct Limit;
+pub(crate) struct Limit<const LEAST: u64>;
 
-impl Kind for Limit {
+impl<const LEAST: u64> Kind for Limit<LEAST> {
     type Value = Option<u64>;
 
     fn wanted() -> String {
-        "a whole number, at least 0".to_owned()
+        format!("a whole number, at least {LEAST}")
     }
 
     fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Option<u64>> {
         match node.as_integer().map(u64::try_from) {
-            Some(Ok(limit)) => Some(Some(limit)),
+            Some(Ok(limit)) if limit >= LEAST => Some(Some(limit)),
             _ => scope.wrong(node, &Self::wanted()),
         }
     }

@@ -1,11 +1,12 @@
 //! What a configuration means, once it is known to be sound.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     dedupe, detect,
     detect::{Severity, Technique},
     sink, source,
+    source::Decoding,
     store::BufferConfig,
 };
 
@@ -15,9 +16,13 @@ use crate::{
 pub struct Pipeline {
     /// The cluster's name, where the wrapper of an event does not tell.
     pub cluster: Option<Arc<str>>,
+    /// Where everything is kept that must outlive the process. Without one it is held in memory.
+    pub data_dir: Option<PathBuf>,
+    /// How long incidents that are over are kept in `data_dir` (`retention_days`). Default 90 days.
+    pub retention: Duration,
     /// How long sinks may go on delivering after the sources have stopped. Default 60 s.
     pub shutdown_timeout: Duration,
-    /// At least one; no two of one namespace and name.
+    /// No two of one namespace and name. At least one, unless every source reads detections.
     pub decoys: Vec<Decoy>,
     pub sources: Vec<Source>,
     pub transforms: Vec<Transform>,
@@ -66,6 +71,16 @@ pub enum SourceConfig {
     File(source::file::Config),
 }
 
+impl SourceConfig {
+    /// What the records of the source are.
+    pub fn decoding(&self) -> Decoding {
+        match self {
+            Self::Stdin(config) => config.decoding,
+            Self::File(config) => config.decoding,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Transform {
     pub id: Arc<str>,
@@ -96,6 +111,14 @@ pub enum SinkConfig {
 }
 
 impl SinkConfig {
+    /// Whether another baitline's `dedupe` may read what this sink delivers: then an expected
+    /// `token_request` is delivered always, since it explains a later use of that token.
+    pub fn may_feed_dedupe(&self) -> bool {
+        match self {
+            Self::Console(_) | Self::File(_) | Self::Slack(_) => false,
+        }
+    }
+
     /// How much may wait for the sink.
     pub fn buffer(&self) -> BufferConfig {
         match self {

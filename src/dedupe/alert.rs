@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{AlertId, IncidentId, IncidentKey, words},
@@ -12,7 +12,7 @@ use crate::{
 
 /// What a sink is told about an incident. Text in it is not neutralised: that is
 /// done for the place where it is shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Alert {
     pub alert_id: AlertId,
     pub incident_id: IncidentId,
@@ -31,6 +31,7 @@ pub struct Alert {
     pub token: Option<Token>,
     /// `None` in a flood, and where the event told none.
     pub source_ip: Option<String>,
+    #[serde(default)]
     pub claimed_ips: Vec<String>,
     /// In order of precedence.
     pub techniques: Vec<Technique>,
@@ -42,17 +43,23 @@ pub struct Alert {
     pub granted: bool,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    #[serde(default)]
     pub actors: Vec<String>,
     /// Whom requests were carried out as.
+    #[serde(default)]
     pub impersonated: Vec<String>,
     /// The pod the token was taken from, if the token tells.
     pub pod: Option<String>,
     pub node: Option<String>,
+    #[serde(default)]
     pub user_agents: Vec<String>,
+    #[serde(default)]
     pub tools: Vec<Tool>,
     /// The most frequent requests, most frequent first.
+    #[serde(default)]
     pub requests: Vec<RequestCount>,
     /// How it came to this: the touches that explain the incident, oldest first.
+    #[serde(default)]
     pub trail: Vec<TrailEntry>,
     pub flood: Option<Flood>,
     /// Seconds between the last hit and this alert, where that is more than a minute:
@@ -60,6 +67,7 @@ pub struct Alert {
     pub late_secs: Option<u64>,
     /// What is left of a record that could not be decoded.
     pub excerpt: Option<String>,
+    #[serde(default)]
     pub labels: Arc<BTreeMap<String, String>>,
 }
 
@@ -84,7 +92,7 @@ words!(AlertKind {
 });
 
 /// How often one kind of request was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCount {
     pub verb: Option<String>,
     /// `resource` or `resource/subresource`; the path where there is no resource.
@@ -94,7 +102,7 @@ pub struct RequestCount {
 }
 
 /// An earlier touch that explains an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TrailEntry {
     pub time: Timestamp,
     pub technique: Technique,
@@ -106,16 +114,17 @@ pub struct TrailEntry {
 }
 
 /// Many incidents told as one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flood {
     /// Distinct incidents folded in; exact up to a few thousand, estimated above.
     pub incidents: u64,
     /// The heaviest sources, heaviest first; counts are upper bounds.
+    #[serde(default)]
     pub top_sources: Vec<SourceCount>,
 }
 
 /// How many hits came from one address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCount {
     pub source_ip: Option<String>,
     pub count: u64,

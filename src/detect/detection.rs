@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Class, Severity, Technique, Tool};
 use crate::audit::{DetectionId, IncidentKey, RequestId, words};
@@ -12,7 +12,7 @@ use crate::audit::{DetectionId, IncidentKey, RequestId, words};
 ///
 /// Text in it is as the event had it, cut to a bound but not neutralised: that is
 /// done for the place where it is shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Detection {
     pub detection_id: DetectionId,
     pub request_id: RequestId,
@@ -25,7 +25,7 @@ pub struct Detection {
     pub decoy: Option<Arc<str>>,
     pub cluster: Option<Arc<str>>,
     /// When the API server received the request; failing that the time of the
-    /// stage, of the wrapper, of arrival.
+    /// stage, of the wrapper, of arrival. To the microsecond, as all times on the wire.
     pub time: Timestamp,
     pub stage_time: Option<Timestamp>,
     pub actor: Actor,
@@ -34,6 +34,7 @@ pub struct Detection {
     /// The last address that no untrusted party could forge.
     pub source_ip: Option<String>,
     /// Addresses the client merely claims.
+    #[serde(default)]
     pub claimed_ips: Vec<String>,
     pub user_agent: Option<String>,
     pub tool: Tool,
@@ -41,19 +42,22 @@ pub struct Detection {
     pub issued_credential_id: Option<String>,
     pub request: Request,
     /// A `token_use` that succeeded on more than discovery, version, health and self reviews.
+    #[serde(default)]
     pub granted: bool,
     /// What is left of a record that could not be decoded: cut.
     pub excerpt: Option<String>,
     pub origin: Origin,
     /// The decoy's labels.
+    #[serde(default)]
     pub labels: Arc<BTreeMap<String, String>>,
 }
 
 /// Who asked: the authenticated user and the credential it used.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Actor {
     pub username: Option<String>,
     pub uid: Option<String>,
+    #[serde(default)]
     pub groups: Vec<String>,
     /// Whom the request was carried out as.
     pub impersonated: Option<String>,
@@ -64,7 +68,7 @@ pub struct Actor {
 }
 
 /// The identity that hits are grouped by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     pub kind: TokenKind,
     /// credential-id (`JTI=…`), else the legacy token's Secret, else the
@@ -94,7 +98,7 @@ words!(TokenKind {
 });
 
 /// What was asked of the API server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     pub audit_id: Option<String>,
     pub stage: Option<String>,
@@ -111,7 +115,7 @@ pub struct Request {
 }
 
 /// Where the event was read.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// The id of the source.
     pub source: Arc<str>,

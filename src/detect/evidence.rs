@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     audit::{
-        Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed, uri,
+        Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed,
+        to_microsecond, uri,
     },
     enrich::tool,
 };
@@ -71,8 +72,8 @@ pub(super) fn detection(
         severity: severity(technique, decoy),
         decoy: decoy.map(|decoy| decoy.name.clone()),
         cluster: context.cluster.cloned(),
-        time: event.time().unwrap_or(context.arrival),
-        stage_time: event.stage_time(),
+        time: to_microsecond(event.time().unwrap_or(context.arrival)),
+        stage_time: event.stage_time().map(to_microsecond),
         actor: actor(event),
         token: Token {
             kind: token_kind(event),
@@ -115,7 +116,7 @@ pub(super) fn undecodable(
         severity: severity(technique, Some(decoy)),
         decoy: Some(decoy.name.clone()),
         cluster: context.cluster.cloned(),
-        time: context.arrival,
+        time: to_microsecond(context.arrival),
         stage_time: None,
         actor: Actor::default(),
         token: Token {

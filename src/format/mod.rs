@@ -6,6 +6,8 @@
 
 mod amounts;
 #[cfg(test)]
+pub(crate) mod arbitrary;
+#[cfg(test)]
 pub(crate) mod example;
 mod facts;
 pub mod json;

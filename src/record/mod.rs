@@ -2,6 +2,7 @@
 //! wrappers are taken off, what cannot be decoded is named.
 
 pub mod decompress;
+pub mod detections;
 pub mod escape;
 pub mod framing;
 mod pieces;

@@ -15,11 +15,9 @@ use tracing::{debug, error, warn};
 
 use crate::{
     audit::words,
-    format::{
-        json,
-        text::{self, Style},
-    },
-    store::{Message, Reader, Tally},
+    format::text::{self, Style},
+    store::{DeadLetters, Message, Reader, Tally},
+    telemetry::Status,
 };
 
 mod answer;
@@ -49,8 +47,7 @@ impl Codec {
             (Self::Text, Message::Detection(detection)) => {
                 out.extend(text::detection(detection, style).bytes());
             }
-            (Self::Json, Message::Alert(alert)) => json::alert(alert, out),
-            (Self::Json, Message::Detection(detection)) => json::detection(detection, out),
+            (Self::Json, message) => message.write_json(out),
         }
     }
 }
@@ -61,6 +58,10 @@ pub struct Delivery {
     pub id: Arc<str>,
     pub outbox: Reader,
     pub counters: Arc<Counters>,
+    /// What the sink says of its receiver.
+    pub status: Status,
+    /// Where messages go that the receiver refuses for good; `None` where nothing is stored.
+    pub dead_letters: Option<DeadLetters>,
     /// Cancelled when the time to drain is over: the sink stops where it is.
     pub give_up: CancellationToken,
 }
@@ -159,7 +160,8 @@ pub(crate) mod tests {
     pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
     pub(crate) const BUFFER: BufferConfig = BufferConfig {
-        max_events: 100,
+        max_events: Some(100),
+        max_size: None,
         when_full: WhenFull::Block,
     };
 
@@ -172,6 +174,8 @@ pub(crate) mod tests {
             id: "under_test".into(),
             outbox: reader,
             counters: Arc::clone(&counters),
+            status: Status::default(),
+            dead_letters: None,
             give_up: give_up.clone(),
         };
         (writer, counters, give_up, delivery)

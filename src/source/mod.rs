@@ -1,16 +1,50 @@
 //! Bytes in. A source hands on [`Block`]s and knows nothing of what becomes of them.
 //!
-//! A source runs on a thread of its own until its input ends or it is told to [`Stop`]. It calls its [`Outlet`] with
-//! each block and reads on when that returns, so that a block is searched while it is in the cache, and a slow
-//! pipeline slows its source.
+//! A source runs on a thread of its own until its input ends or it is told to [`Stop`]. It gives its [`Outlet`] each
+//! block and reads on when that returns, so that a block is searched while it is in the cache, and a slow pipeline
+//! slows its source. What was found goes on together with the [`Progress`] of the source, so that both are
+//! stored in one step; then the progress is acknowledged.
 
-use crate::record::decompress;
+use std::sync::Arc;
 
+use crate::{audit::words, record::decompress, telemetry::Status};
+
+mod counters;
 pub mod file;
+mod outlet;
 pub mod stdin;
 mod stop;
 
+pub use counters::Counters;
+pub use outlet::{Outlet, Position, Progress};
 pub use stop::Stop;
+
+/// What every source is given to work with.
+pub struct Context {
+    /// The source's id in the configuration.
+    pub id: Arc<str>,
+    /// Thrown when the source is to stop.
+    pub stop: Stop,
+    /// What the source stored before, in no order; empty at the first start, and where nothing is stored.
+    pub positions: Vec<Position>,
+    pub counters: Arc<Counters>,
+    /// What the source says of its peer.
+    pub status: Status,
+}
+
+#[cfg(test)]
+impl Context {
+    /// A first start, until `stop`.
+    pub(crate) fn new(stop: Stop) -> Self {
+        Self {
+            id: "under_test".into(),
+            stop,
+            positions: Vec::new(),
+            counters: Arc::default(),
+            status: Status::default(),
+        }
+    }
+}
 
 /// A run of whole records in one buffer, and where it was read.
 pub struct Block<'a> {
@@ -20,6 +54,18 @@ pub struct Block<'a> {
     /// as in `/var/log/audit.log:1048576`. Called only for what becomes a detection.
     pub position: &'a dyn Fn(usize) -> String,
 }
+
+/// What the records of a source are (`decoding.codec`). It is never guessed from what they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decoding {
+    /// Audit events, in whatever wraps them.
+    #[default]
+    Audit,
+    /// Detections that another baitline found and wrote as JSON.
+    Detection,
+}
+
+words!(Decoding { Audit = "audit", Detection = "detection" });
 
 /// How records lie in a [`Block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +81,6 @@ pub enum Shape {
 
 /// Bytes that two neighbouring parts of an oversized record share.
 pub const OVERLAP: usize = 4096;
-
-/// Takes blocks; returns once they are dealt with, so that a slow pipeline slows its source.
-pub type Outlet<'a> = dyn FnMut(Block<'_>) + 'a;
 
 /// Why a source returned without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Standard input: any shipper's pipe.
 //!
 //! Gzip and zstd are recognised and decoded. A record is handed on when its newline is there; the last needs none.
+//! Nothing can be acknowledged to a pipe: what was read and not committed when the process is killed is gone.
 
 use std::{
     io,
@@ -9,7 +10,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Block, Ended, Error, Outlet, Stop};
+use super::{Block, Context, Decoding, Ended, Error, Outlet, Progress, Stop};
 use crate::record::{
     decompress::Decompressor,
     framing::{Framer, READ_BYTES},
@@ -25,14 +26,16 @@ const PIPE_BYTES: usize = 1 << 20;
 pub struct Config {
     /// Longer records are searched for decoys and reported, but not decoded. Default 16 MiB.
     pub max_line_bytes: usize,
+    /// What the records are. Default audit.
+    pub decoding: Decoding,
 }
 
 /// Reads standard input to its end, or until stopped.
 ///
 /// # Errors
 /// If it cannot be read, or is compressed and damaged. What came before was handed on.
-pub fn run(config: &Config, stop: &Stop, outlet: &mut Outlet<'_>) -> Result<Ended, Error> {
-    read(config, rustix::stdio::stdin(), stop, outlet)
+pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Result<Ended, Error> {
+    read(config, rustix::stdio::stdin(), &context.stop, outlet)
 }
 
 /// Reads `input` as [`run`] reads standard input.
@@ -40,7 +43,7 @@ pub(crate) fn read(
     config: &Config,
     input: BorrowedFd<'_>,
     stop: &Stop,
-    outlet: &mut Outlet<'_>,
+    outlet: &mut dyn Outlet,
 ) -> Result<Ended, Error> {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(input, PIPE_BYTES); // Not a pipe, or not allowed: as it is, then.
@@ -48,11 +51,14 @@ pub(crate) fn read(
     let mut framer = Framer::new(config.max_line_bytes);
     let mut decompressor = Decompressor::new();
     let mut emit = |piece: crate::record::framing::Piece<'_>| {
-        outlet(Block {
+        let found = outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
             position: &|at| format!("stdin:{}", piece.offset + at as u64),
         });
+        if found {
+            outlet.commit(Progress::default());
+        }
     };
     let mut fill = |into: &mut [u8]| read_or_stop(input, stop, into);
     let result = loop {

@@ -1,140 +1,369 @@
-//! The outbox of one sink, held in memory.
+//! The outbox of one sink.
 //!
-//! Alerts and detections lie in two lanes, each in order, and the reader takes alerts
-//! first: a backlog of evidence never holds up what people must be told. Writing never
-//! waits, so that a sink that hangs keeps nothing from the others.
+//! Alerts and detections lie in two lanes, each in order, and the reader takes alerts first: a
+//! backlog of evidence never holds up what people must be told. Of what lies in a database only
+//! a window is held in memory; the rest comes by pages as the sink gets on.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
 use super::{BufferConfig, Message, Tally, WhenFull};
 
-/// An empty outbox: the end that is written, which may be cloned, and the one that is read.
-pub fn outbox(config: BufferConfig) -> (Writer, Reader) {
-    let shared = Arc::new(Shared {
-        config,
-        state: Mutex::new(State {
-            writers: 1,
-            ..State::default()
-        }),
-        arrived: Notify::new(),
-        room: Notify::new(),
-    });
-    (
-        Writer {
-            shared: Arc::clone(&shared),
-        },
-        Reader { shared },
-    )
+/// Messages of one lane that are held in memory, where the rest lies in a database.
+pub(super) const WINDOW: usize = 256;
+
+/// Bytes of messages of one lane that are held in memory, where the rest lies in a database.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// When so few are left in the window, the next page is asked for.
+const LOW: usize = WINDOW / 4;
+
+/// The lanes of an outbox. Their numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    Alerts = 0,
+    Detections = 1,
 }
 
-/// The end of an outbox that takes messages. The outbox is closed by
-/// [`close`](Self::close), or when its last writer is dropped.
-pub struct Writer {
-    shared: Arc<Shared>,
-}
+impl Lane {
+    pub(super) const ALL: [Self; 2] = [Self::Alerts, Self::Detections];
 
-impl Writer {
-    /// Adds `message`; never waits. When the outbox is full:
-    ///
-    /// - with `block` it is taken all the same: whoever writes is to wait for
-    ///   [`room`](Self::room) before it takes in more of what makes messages;
-    /// - with `drop_newest` the newest waiting detection gives way to an alert. A detection,
-    ///   and an alert that finds `max_events` alerts, is dropped and counted. So no detection
-    ///   ever stands in the way of an alert; while alerts pile up on a box full of
-    ///   detections, up to twice `max_events` messages are held.
-    ///
-    /// A message for an outbox that is closed, or whose reader is gone, is dropped and counted.
-    pub fn push(&self, message: Message) {
-        self.shared.lock().admit(message, self.shared.config);
-        self.shared.arrived.notify_one();
-    }
-
-    /// Whether more should not come before the sink has delivered some: with `block`, while
-    /// `max_events` messages or more are held.
-    pub fn is_full(&self) -> bool {
-        let BufferConfig {
-            max_events,
-            when_full,
-        } = self.shared.config;
-        let state = self.shared.lock();
-        when_full == WhenFull::Block
-            && !state.closed
-            && state.waiting().total() >= max_events as u64
-    }
-
-    /// Waits while it [is full](Self::is_full). May be cancelled.
-    pub async fn room(&self) {
-        loop {
-            // Made before the state is looked at: it hears of room that is made meanwhile.
-            let room = self.shared.room.notified();
-            if !self.is_full() {
-                return;
-            }
-            room.await;
-        }
-    }
-
-    /// No more messages will come: the reader's `next` returns `None` once it has read what is there.
-    pub fn close(&self) {
-        self.shared.lock().closed = true;
-        self.shared.arrived.notify_one();
-        self.shared.room.notify_waiters();
-    }
-
-    /// What has been accepted and is not done, whether or not the reader has seen it.
-    pub fn waiting(&self) -> Tally {
-        self.shared.lock().waiting()
-    }
-
-    /// What was dropped because the outbox was full, closed or no longer read.
-    pub fn dropped(&self) -> Tally {
-        self.shared.lock().dropped
-    }
-}
-
-impl Clone for Writer {
-    fn clone(&self) -> Self {
-        self.shared.lock().writers += 1;
-        Self {
-            shared: Arc::clone(&self.shared),
+    pub(super) fn of(message: &Message) -> Self {
+        match message {
+            Message::Alert(_) => Self::Alerts,
+            Message::Detection(_) => Self::Detections,
         }
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.writers -= 1;
-        let last = state.writers == 0;
+/// What an outbox knows of a message in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slip {
+    /// Rises within a lane: the message's id in the database, or the number of its commit.
+    pub id: u64,
+    /// Bytes as JSON.
+    pub size: u64,
+}
+
+/// Whoever keeps what an outbox holds learns from it how its reader gets on.
+pub(super) trait Keeps: Send + Sync {
+    /// The sink is done with `done`: ids, in the order handed out.
+    fn done(&self, done: &[u64]);
+
+    /// The window of `lane` of the outbox at `place` runs out, and more waits.
+    fn refill(&self, place: usize, lane: Lane);
+
+    /// The reader is gone and leaves `left` ids, and whatever comes. `is_wanted` is false where
+    /// the program may go on without the sink.
+    fn gone(&self, left: &[u64], is_wanted: bool);
+}
+
+/// One sink's outbox, as the store sees it.
+pub(super) struct Outbox {
+    place: usize,
+    limits: BufferConfig,
+    /// A std mutex: it is never held across an await.
+    state: Mutex<State>,
+    /// A message has come, or the outbox was closed. Only the one reader waits for it.
+    arrived: Notify,
+    /// Shared by all outboxes: there may be room, or there never will be.
+    room: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: [Queue; 2],
+    /// Handed out and not done.
+    in_hand: VecDeque<(Lane, Slip)>,
+    dropped: Tally,
+    /// No more messages will come.
+    is_closed: bool,
+    /// Nobody reads.
+    is_gone: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Accepted and not done.
+    count: u64,
+    bytes: u64,
+    window: VecDeque<(Slip, Message)>,
+    window_bytes: u64,
+    /// Behind the window, in the database.
+    spilled: u64,
+    /// The highest id that ever stood in the window.
+    last: u64,
+    /// The highest id that is done.
+    done: u64,
+    /// A page is on its way.
+    is_asked: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(place: usize, limits: BufferConfig, room: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self {
+            place,
+            limits,
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            room,
+        })
+    }
+
+    /// Its one reader.
+    pub(super) fn reader(self: &Arc<Self>, keeper: Arc<dyn Keeps>) -> Reader {
+        Reader {
+            outbox: Arc::clone(self),
+            keeper,
+        }
+    }
+
+    pub(super) fn limits(&self) -> BufferConfig {
+        self.limits
+    }
+
+    /// Whether a message is accepted. If so it counts as waiting, and is to be
+    /// [given](Self::give) once it is safe; if not, it counts as dropped. With `block`
+    /// everything is accepted: whoever writes is to wait for room before it takes in more.
+    pub(super) fn admit(&self, lane: Lane, size: u64) -> bool {
+        let mut state = self.lock();
+        let may_drop = self.limits.when_full == WhenFull::DropNewest || state.is_gone;
+        let in_its_way = match lane {
+            // Detections never stand in an alert's way.
+            Lane::Alerts => &state.lanes[..1],
+            Lane::Detections => &state.lanes[..],
+        };
+        if may_drop && self.is_filled_by(in_its_way) {
+            state.count_dropped(lane);
+            return false;
+        }
+        let queue = &mut state.lanes[lane as usize];
+        queue.count += 1;
+        queue.bytes += size;
+        true
+    }
+
+    /// Drops a message of `lane` unseen, because nobody will read it.
+    pub(super) fn refuse(&self, lane: Lane) {
+        self.lock().count_dropped(lane);
+    }
+
+    /// Nobody reads any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.lock().is_gone
+    }
+
+    /// A message that was accepted and is now safe. `may_spill` says that it can be read again from a database.
+    pub(super) fn give(&self, slip: Slip, message: Message, may_spill: bool) {
+        let mut state = self.lock();
+        let queue = &mut state.lanes[Lane::of(&message) as usize];
+        if may_spill && (queue.spilled > 0 || !queue.has_window_for(slip.size)) {
+            queue.spilled += 1;
+        } else {
+            queue.push(slip, message);
+        }
         drop(state);
-        if last {
-            self.close();
+        self.arrived.notify_one();
+    }
+
+    /// Messages of `lane` that lie in the database and that this outbox did not know of.
+    pub(super) fn found(&self, lane: Lane, count: u64, bytes: u64) {
+        let mut state = self.lock();
+        let queue = &mut state.lanes[lane as usize];
+        queue.count += count;
+        queue.spilled += count;
+        queue.bytes += bytes;
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// Where the next page of `lane` begins: behind this id.
+    pub(super) fn page_start(&self, lane: Lane) -> u64 {
+        self.lock().lanes[lane as usize].last
+    }
+
+    /// The page that was asked for. What has no message cannot be read, and is dropped.
+    pub(super) fn turn_page(&self, lane: Lane, page: Vec<(Slip, Option<Message>)>) {
+        let mut state = self.lock();
+        let queue = &mut state.lanes[lane as usize];
+        queue.is_asked = false;
+        // An empty page says that nothing more is there, whatever was counted.
+        let read = if page.is_empty() {
+            queue.spilled
+        } else {
+            page.len() as u64
+        };
+        queue.spilled = queue.spilled.saturating_sub(read);
+        for (slip, message) in page {
+            match message {
+                Some(message) => state.lanes[lane as usize].push(slip, message),
+                None => state.lose(lane, slip),
+            }
         }
+        drop(state);
+        self.arrived.notify_one();
+    }
+
+    /// The page cannot be read now: it is to be asked for again.
+    pub(super) fn page_failed(&self, lane: Lane) {
+        self.lock().lanes[lane as usize].is_asked = false;
+        self.arrived.notify_one();
+    }
+
+    /// The highest id of `lane` that is done; everything below it is.
+    pub(super) fn done_up_to(&self, lane: Lane) -> u64 {
+        self.lock().lanes[lane as usize].done
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.lock();
+        self.limits.when_full == WhenFull::Block
+            && !state.is_gone
+            && self.is_filled_by(&state.lanes)
+    }
+
+    /// No more messages will come.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn waiting(&self) -> Tally {
+        self.lock().waiting()
+    }
+
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.lock().lanes.iter().map(|queue| queue.bytes).sum()
+    }
+
+    pub(super) fn dropped(&self) -> Tally {
+        self.lock().dropped
+    }
+
+    fn is_filled_by(&self, lanes: &[Queue]) -> bool {
+        let count: u64 = lanes.iter().map(|queue| queue.count).sum();
+        let bytes: u64 = lanes.iter().map(|queue| queue.bytes).sum();
+        let most = self.limits.max_events;
+        most.is_some_and(|most| count >= most)
+            || self.limits.max_size.is_some_and(|most| bytes >= most)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, and what it guards is sound after each step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn waiting(&self) -> Tally {
+        Tally {
+            alerts: self.lanes[Lane::Alerts as usize].count,
+            detections: self.lanes[Lane::Detections as usize].count,
+        }
+    }
+
+    fn count_dropped(&mut self, lane: Lane) {
+        match lane {
+            Lane::Alerts => self.dropped.alerts += 1,
+            Lane::Detections => self.dropped.detections += 1,
+        }
+    }
+
+    /// A message that waits in the database cannot be read.
+    fn lose(&mut self, lane: Lane, slip: Slip) {
+        self.count_dropped(lane);
+        let queue = &mut self.lanes[lane as usize];
+        queue.last = slip.id;
+        queue.leave(slip);
+    }
+
+    /// The next message that is in memory; nothing while alerts are on their way.
+    fn take(&mut self) -> Option<Message> {
+        for lane in Lane::ALL {
+            let queue = &mut self.lanes[lane as usize];
+            if let Some((slip, message)) = queue.window.pop_front() {
+                queue.window_bytes -= slip.size;
+                self.in_hand.push_back((lane, slip));
+                return Some(message);
+            }
+            if queue.spilled > 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The lane whose window runs out, if its next page has not been asked for: it now is.
+    fn ask(&mut self) -> Option<Lane> {
+        let low = |lane: &Lane| {
+            let queue = &self.lanes[*lane as usize];
+            queue.spilled > 0 && queue.window.len() <= LOW && !queue.is_asked
+        };
+        let lane = Lane::ALL.into_iter().find(low)?;
+        self.lanes[lane as usize].is_asked = true;
+        Some(lane)
+    }
+
+    /// The first `count` in hand are done: their ids.
+    fn finish(&mut self, count: usize) -> Vec<u64> {
+        let count = count.min(self.in_hand.len());
+        let mut done = Vec::with_capacity(count);
+        for (lane, slip) in self.in_hand.drain(..count) {
+            let queue = &mut self.lanes[lane as usize];
+            queue.leave(slip);
+            queue.done = slip.id;
+            done.push(slip.id);
+        }
+        done
+    }
+
+    fn is_handed_out(&self) -> bool {
+        let is_empty = |queue: &Queue| queue.window.is_empty() && queue.spilled == 0;
+        self.lanes.iter().all(is_empty)
+    }
+}
+
+impl Queue {
+    fn has_window_for(&self, size: u64) -> bool {
+        self.window.len() < WINDOW && self.window_bytes + size <= WINDOW_BYTES
+    }
+
+    fn push(&mut self, slip: Slip, message: Message) {
+        self.last = slip.id;
+        self.window_bytes += slip.size;
+        self.window.push_back((slip, message));
+    }
+
+    /// It waits no longer.
+    fn leave(&mut self, slip: Slip) {
+        self.count = self.count.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(slip.size);
     }
 }
 
 /// The end of an outbox that a sink delivers from.
 pub struct Reader {
-    shared: Arc<Shared>,
+    outbox: Arc<Outbox>,
+    keeper: Arc<dyn Keeps>,
 }
 
 impl Reader {
-    /// The next message, alerts before detections; waits for one. `None` once the outbox
-    /// is closed and everything in it has been handed out. May be cancelled without loss.
+    /// The next message, alerts before detections; waits for one. `None` once the store
+    /// is closed and everything that waits has been handed out. May be cancelled without loss.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
-            let arrived = self.shared.arrived.notified();
+            let outbox = Arc::clone(&self.outbox);
+            let arrived = outbox.arrived.notified();
+            if let Some(message) = self.next_ready() {
+                return Some(message);
+            }
             {
-                let mut state = self.shared.lock();
-                if let Some(message) = state.take() {
-                    return Some(message);
-                }
-                if state.closed {
+                let state = outbox.lock();
+                if state.is_closed && state.is_handed_out() {
                     return None;
                 }
             }
@@ -144,258 +373,67 @@ impl Reader {
 
     /// The next message if one is there already: what makes a batch after [`next`](Self::next).
     pub fn next_ready(&mut self) -> Option<Message> {
-        self.shared.lock().take()
+        let mut state = self.outbox.lock();
+        let message = state.take();
+        let asked = state.ask();
+        drop(state);
+        if let Some(lane) = asked {
+            self.keeper.refill(self.outbox.place, lane);
+        }
+        message
     }
 
     /// The sink is done with everything handed out so far: it was delivered, or refused for good.
     pub fn done(&mut self) {
-        self.shared.lock().in_hand = Tally::default();
-        self.shared.room.notify_waiters();
+        self.done_first(usize::MAX);
+    }
+
+    /// The sink is done with the first `count` of those handed out and not done. For sinks
+    /// that have several messages on their way.
+    pub fn done_first(&mut self, count: usize) {
+        let done = self.outbox.lock().finish(count);
+        if !done.is_empty() {
+            self.keeper.done(&done);
+            self.outbox.room.notify_waiters();
+        }
     }
 
     /// What has been accepted and is not done.
     pub fn waiting(&self) -> Tally {
-        self.shared.lock().waiting()
+        self.outbox.waiting()
+    }
+
+    /// The program goes on without this sink: nothing waits for it any more.
+    pub fn release(self) {
+        self.leave(false);
+    }
+
+    fn leave(&self, is_wanted: bool) {
+        let mut state = self.outbox.lock();
+        if std::mem::replace(&mut state.is_gone, true) {
+            return;
+        }
+        let in_hand = state.in_hand.iter().map(|(_, slip)| slip.id);
+        let windows = state.lanes.iter().flat_map(|queue| &queue.window);
+        let left: Vec<u64> = in_hand.chain(windows.map(|(slip, _)| slip.id)).collect();
+        let is_over = state.is_closed && left.is_empty();
+        for queue in &mut state.lanes {
+            queue.window.clear();
+        }
+        drop(state);
+        if !is_over {
+            self.keeper.gone(&left, is_wanted);
+        }
+        self.outbox.room.notify_waiters();
     }
 }
 
 impl Drop for Reader {
     /// Nobody will read on: whoever waits for room must not wait for ever.
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.room.notify_waiters();
-    }
-}
-
-struct Shared {
-    config: BufferConfig,
-    /// A std mutex: it is never held across an await.
-    state: Mutex<State>,
-    /// A message has come, or the outbox was closed. Only the one reader waits for it.
-    arrived: Notify,
-    /// There may be room again, or there never will be.
-    room: Notify,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code panics while it holds the lock, and what it guards is sound after each step.
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-#[derive(Default)]
-struct State {
-    alerts: VecDeque<Message>,
-    detections: VecDeque<Message>,
-    /// Handed out and not done.
-    in_hand: Tally,
-    dropped: Tally,
-    closed: bool,
-    writers: usize,
-}
-
-impl State {
-    /// Takes `message` in, or drops it and counts that.
-    fn admit(&mut self, message: Message, config: BufferConfig) {
-        let waiting = self.waiting();
-        let most = config.max_events as u64;
-        if config.when_full == WhenFull::DropNewest && waiting.total() >= most {
-            match message {
-                // Detections, even those that a sink has in hand, never stand in an alert's way.
-                Message::Alert(_) if waiting.alerts < most => {
-                    let newest = self.detections.pop_back();
-                    newest.iter().for_each(|newest| self.dropped.add(newest));
-                }
-                _ => return self.dropped.add(&message),
-            }
-        }
-        match message {
-            _ if self.closed => self.dropped.add(&message),
-            Message::Alert(_) => self.alerts.push_back(message),
-            Message::Detection(_) => self.detections.push_back(message),
-        }
-    }
-
-    fn take(&mut self) -> Option<Message> {
-        let message = self
-            .alerts
-            .pop_front()
-            .or_else(|| self.detections.pop_front())?;
-        self.in_hand.add(&message);
-        Some(message)
-    }
-
-    fn waiting(&self) -> Tally {
-        Tally {
-            alerts: self.alerts.len() as u64 + self.in_hand.alerts,
-            detections: self.detections.len() as u64 + self.in_hand.detections,
-        }
+        self.leave(true);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{future::Future, pin::pin, task::Poll};
-
-    use super::*;
-    use crate::format::example;
-
-    fn with(max_events: usize, when_full: WhenFull) -> (Writer, Reader) {
-        outbox(BufferConfig {
-            max_events,
-            when_full,
-        })
-    }
-
-    fn alert(sequence: u32) -> Message {
-        let mut alert = example::opened();
-        alert.sequence = sequence;
-        Message::Alert(Arc::new(alert))
-    }
-
-    fn detection(code: u16) -> Message {
-        let mut detection = example::detection();
-        detection.request.code = Some(code);
-        Message::Detection(Arc::new(detection))
-    }
-
-    /// Polls once, to see whether it would wait.
-    async fn waits(future: impl Future<Output = ()>) -> bool {
-        let mut future = pin!(future);
-        std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending()))
-            .await
-    }
-
-    #[tokio::test]
-    async fn alerts_overtake_detections_and_each_kind_stays_in_order() {
-        let (writer, mut reader) = with(10, WhenFull::Block);
-        for message in [detection(1), alert(1), detection(2), alert(2)] {
-            writer.push(message);
-        }
-        writer.close();
-        for expected in [alert(1), alert(2), detection(1), detection(2)] {
-            assert_eq!(reader.next().await, Some(expected));
-        }
-        assert_eq!(reader.next().await, None);
-    }
-
-    #[tokio::test]
-    async fn a_message_waits_until_the_sink_is_done_with_it() {
-        let (writer, mut reader) = with(10, WhenFull::Block);
-        writer.push(alert(1));
-        writer.push(detection(1));
-        reader.next().await;
-        assert_eq!(
-            reader.waiting(),
-            Tally {
-                alerts: 1,
-                detections: 1
-            }
-        );
-        reader.done();
-        assert_eq!(
-            writer.waiting(),
-            Tally {
-                alerts: 0,
-                detections: 1
-            }
-        );
-    }
-
-    #[tokio::test]
-    async fn a_full_box_takes_what_comes_and_says_when_there_is_room() {
-        let (writer, mut reader) = with(2, WhenFull::Block);
-        writer.push(detection(1));
-        assert!(!waits(writer.room()).await);
-        writer.push(alert(1));
-        writer.push(alert(2));
-        assert!(waits(writer.room()).await);
-
-        let waiting = writer.clone();
-        let room = tokio::spawn(async move { waiting.room().await });
-        for expected in [alert(1), alert(2)] {
-            assert_eq!(reader.next().await, Some(expected));
-        }
-        assert!(writer.is_full(), "in hand is not done");
-        reader.done();
-        room.await.unwrap();
-        assert_eq!(reader.next().await, Some(detection(1)));
-        assert_eq!(writer.dropped(), Tally::default());
-    }
-
-    #[tokio::test]
-    async fn drop_newest_drops_detections_first_and_counts() {
-        let (writer, mut reader) = with(2, WhenFull::DropNewest);
-        for code in 1..=3 {
-            writer.push(detection(code));
-        }
-        assert_eq!(
-            writer.dropped(),
-            Tally {
-                alerts: 0,
-                detections: 1
-            }
-        );
-        for sequence in 1..=3 {
-            writer.push(alert(sequence));
-        }
-        assert_eq!(
-            writer.dropped(),
-            Tally {
-                alerts: 1,
-                detections: 3
-            }
-        );
-        writer.close();
-        assert_eq!(reader.next().await, Some(alert(1)));
-        assert_eq!(reader.next().await, Some(alert(2)));
-        assert_eq!(reader.next().await, None);
-    }
-
-    #[tokio::test]
-    async fn detections_in_hand_cost_no_alert() {
-        let (writer, mut reader) = with(1, WhenFull::DropNewest);
-        writer.push(detection(1));
-        reader.next().await;
-        writer.push(alert(1));
-        writer.push(alert(2));
-        assert_eq!(reader.next().await, Some(alert(1)));
-        assert_eq!(
-            writer.dropped(),
-            Tally {
-                alerts: 1,
-                detections: 0
-            }
-        );
-    }
-
-    #[tokio::test]
-    async fn a_box_that_nobody_reads_holds_nobody_up() {
-        let (writer, reader) = with(1, WhenFull::Block);
-        writer.push(detection(1));
-        let waiting = writer.clone();
-        let room = tokio::spawn(async move { waiting.room().await });
-        tokio::task::yield_now().await;
-        drop(reader);
-        room.await.unwrap();
-        writer.push(alert(1));
-        let one = |alerts, detections| Tally { alerts, detections };
-        assert_eq!(writer.dropped(), one(1, 0));
-        assert_eq!(writer.waiting(), one(0, 1), "what is left is known");
-    }
-
-    #[tokio::test]
-    async fn the_last_writer_closes_it() {
-        let (writer, mut reader) = with(1, WhenFull::Block);
-        let second = writer.clone();
-        drop(writer);
-        second.push(alert(1));
-        let reading = tokio::spawn(async move { (reader.next().await, reader.next().await) });
-        tokio::task::yield_now().await;
-        drop(second);
-        assert_eq!(reading.await.unwrap(), (Some(alert(1)), None));
-    }
-}
+mod tests;

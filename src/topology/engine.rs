@@ -1,4 +1,7 @@
 //! The one task that owns the incidents: detections in, alerts out to the sinks' outboxes.
+//!
+//! Each batch, and each time that something is due, is one step: what it changed of the
+//! incidents, what it gave to tell, and how far the sources have come go to the store together.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,11 +10,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::routes::{Origin, Routes};
 use crate::{
     config::{Pipeline, TransformConfig},
-    dedupe::{Alert, Dedupe},
-    detect::{Class, Detection},
-    store::{Message, Tally, Writer},
+    dedupe::{Alert, Dedupe, RestoreError},
+    detect::{Class, Detection, Technique},
+    source::Progress,
+    store::{Commit, Message, Outgoing, Saved, Store},
     telemetry::Seldom,
 };
 
@@ -19,34 +24,36 @@ use crate::{
 /// clock may be set, and the machine may sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// What one block gave to one `detect` transform.
+/// What came of a source since its batch before.
 pub struct Batch {
-    /// The transform's place in [`Pipeline::transforms`].
-    pub transform: usize,
+    /// The source's place in [`Pipeline::sources`].
+    pub source: usize,
+    pub found: Vec<Found>,
+    pub progress: Progress,
+}
+
+/// What a block gave.
+pub struct Found {
+    pub origin: Origin,
     pub detections: Vec<Detection>,
 }
 
 /// Incidents, and the ways from transforms to sinks.
 pub struct Engine {
+    store: Store,
+    routes: Routes,
+    sources: Vec<Arc<str>>,
     /// In the order of [`Pipeline::transforms`].
     transforms: Vec<Transform>,
     /// In the order of [`Pipeline::sinks`].
     sinks: Vec<Sink>,
-}
-
-struct Sink {
-    id: Arc<str>,
-    outbox: Writer,
-    warning: Seldom,
-    /// Of what was dropped, how much was told.
-    told_dropped: u64,
+    /// What the present step has moved so far.
+    commit: Commit,
 }
 
 struct Transform {
+    id: Arc<str>,
     kind: Kind,
-    /// The transforms and sinks that read this one, by their places.
-    readers: Vec<usize>,
-    sinks: Vec<usize>,
 }
 
 enum Kind {
@@ -54,57 +61,72 @@ enum Kind {
     Dedupe(Box<Dedupe>),
 }
 
+/// What is said of a sink in the log.
+struct Sink {
+    id: Arc<str>,
+    warning: Seldom,
+    /// Of what was dropped, how much was told.
+    told_dropped: u64,
+}
+
 impl Engine {
-    /// `outboxes` are in the order of the pipeline's sinks.
-    pub fn new(pipeline: &Pipeline, outboxes: Vec<Writer>) -> Self {
-        let transforms = pipeline.transforms.iter().map(|transform| Transform {
-            kind: match &transform.config {
+    /// The engine goes on with the incidents that it finds in `saved`.
+    ///
+    /// # Errors
+    /// If these cannot be read.
+    pub fn new(pipeline: &Pipeline, store: Store, saved: &mut Saved) -> Result<Self, RestoreError> {
+        let transforms = pipeline.transforms.iter().map(|transform| {
+            let kind = match &transform.config {
                 TransformConfig::Detect(config) => Kind::Detect {
                     emit_expected: config.emit_expected,
                 },
+                TransformConfig::Dedupe(config) if store.is_durable() => {
+                    let rows = saved.state.remove(&*transform.id).unwrap_or_default();
+                    Kind::Dedupe(Box::new(Dedupe::restore(config.clone(), rows)?))
+                }
                 TransformConfig::Dedupe(config) => {
                     Kind::Dedupe(Box::new(Dedupe::new(config.clone())))
                 }
-            },
-            readers: readers(&transform.id, pipeline.transforms.iter().map(|t| &t.inputs)),
-            sinks: readers(
-                &transform.id,
-                pipeline.sinks.iter().map(|sink| &sink.inputs),
-            ),
+            };
+            Ok(Transform {
+                id: transform.id.clone(),
+                kind,
+            })
         });
-        let sinks = pipeline.sinks.iter().zip(outboxes);
-        Self {
-            transforms: transforms.collect(),
-            sinks: sinks
-                .map(|(sink, outbox)| Sink {
-                    id: sink.id.clone(),
-                    outbox,
-                    warning: Seldom::default(),
-                    told_dropped: 0,
-                })
+        let sinks = pipeline.sinks.iter().map(|sink| Sink {
+            id: sink.id.clone(),
+            warning: Seldom::default(),
+            told_dropped: 0,
+        });
+        Ok(Self {
+            routes: Routes::new(pipeline),
+            sources: pipeline
+                .sources
+                .iter()
+                .map(|source| source.id.clone())
                 .collect(),
-        }
+            transforms: transforms.collect::<Result<_, RestoreError>>()?,
+            sinks: sinks.collect(),
+            commit: Commit::default(),
+            store,
+        })
     }
 
-    /// Works until every sender of `inbox` is gone, then closes and tells all incidents.
-    /// Gives what each outbox had to drop.
+    /// Works until every sender of `inbox` is gone. Then, unless the store remembers them, it
+    /// closes and tells all incidents.
     ///
     /// While an outbox is full, nothing more is taken in, so that the sources wait, but what
     /// is due is told. Once `draining` is cancelled it takes in what is left, full or not:
     /// no more than the batches on their way.
-    pub async fn run(
-        mut self,
-        mut inbox: mpsc::Receiver<Batch>,
-        draining: CancellationToken,
-    ) -> Vec<Tally> {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Batch>, draining: CancellationToken) {
         loop {
-            self.sinks.iter_mut().for_each(Sink::warn);
-            let sinks = &self.sinks;
+            self.warn_of_full_outboxes();
+            let store = self.store.clone();
             let wake = self.next_tick().map(until);
             let next_batch = async {
                 tokio::select! {
                     () = draining.cancelled() => {}
-                    () = all_have_room(sinks) => {}
+                    () = store.room() => {}
                 }
                 inbox.recv().await
             };
@@ -116,15 +138,13 @@ impl Engine {
                     None => break,
                 },
             }
+            self.end_step().await;
         }
-        self.each_dedupe(Dedupe::drain);
-        for sink in &self.sinks {
-            sink.outbox.close();
+        if !self.store.is_durable() {
+            self.each_dedupe(Dedupe::drain);
+            self.end_step().await;
         }
-        self.sinks
-            .iter()
-            .map(|sink| sink.outbox.dropped())
-            .collect()
+        self.store.close().await;
     }
 
     fn next_tick(&self) -> Option<Timestamp> {
@@ -137,30 +157,48 @@ impl Engine {
             .min()
     }
 
-    /// Alerts go out before the evidence that gave rise to them.
     fn take(&mut self, batch: Batch) {
+        for found in batch.found {
+            self.take_found(found);
+        }
+        let source = self.sources[batch.source].clone();
+        self.commit.progress.push((source, batch.progress));
+    }
+
+    /// Alerts go out before the evidence that gave rise to them.
+    fn take_found(&mut self, found: Found) {
         let now = Timestamp::now();
-        for place in self.transforms[batch.transform].readers.clone() {
+        let readers = self.routes.of(found.origin).clone();
+        for place in readers.dedupes {
             let mut alerts = Vec::new();
             if let Kind::Dedupe(dedupe) = &mut self.transforms[place].kind {
-                for detection in &batch.detections {
+                for detection in &found.detections {
                     dedupe.apply(detection, now, &mut alerts);
                 }
             }
             self.tell(place, alerts);
         }
-        let transform = &self.transforms[batch.transform];
-        let Kind::Detect { emit_expected } = transform.kind else {
-            return;
-        };
-        if transform.sinks.is_empty() {
+        if readers.sinks.is_empty() {
             return;
         }
-        for detection in batch.detections {
-            if detection.class != Class::Expected || emit_expected {
-                let message = Message::Detection(Arc::new(detection));
-                self.push(batch.transform, message);
+        let emit_expected = match found.origin {
+            Origin::Transform(place) => self.transforms[place].kind.emits_expected(),
+            // Whoever made the detection has decided.
+            Origin::Source(_) => true,
+        };
+        for detection in found.detections {
+            let sinks = match (detection.class, detection.technique) {
+                (Class::Expected, Technique::TokenRequest) if !emit_expected => &readers.relays,
+                (Class::Expected, _) if !emit_expected => continue,
+                _ => &readers.sinks,
+            };
+            if sinks.is_empty() {
+                continue;
             }
+            self.commit.messages.push(Outgoing {
+                message: Message::Detection(Arc::new(detection)),
+                sinks: sinks.clone(),
+            });
         }
     }
 
@@ -175,51 +213,61 @@ impl Engine {
         }
     }
 
-    fn tell(&self, place: usize, alerts: Vec<Alert>) {
-        for alert in alerts {
-            self.push(place, Message::Alert(Arc::new(alert)));
+    fn tell(&mut self, place: usize, alerts: Vec<Alert>) {
+        let sinks = &self.routes.of(Origin::Transform(place)).sinks;
+        let outgoing = alerts.into_iter().map(|alert| Outgoing {
+            message: Message::Alert(Arc::new(alert)),
+            sinks: sinks.clone(),
+        });
+        self.commit.messages.extend(outgoing);
+    }
+
+    /// Hands the step over to the store; waits while that has too much to do.
+    async fn end_step(&mut self) {
+        for transform in &mut self.transforms {
+            if let Kind::Dedupe(dedupe) = &mut transform.kind {
+                let changes = dedupe.changes();
+                if !changes.is_empty() {
+                    self.commit.state.push((transform.id.clone(), changes));
+                }
+            }
+        }
+        let commit = std::mem::take(&mut self.commit);
+        if !commit.is_empty() {
+            self.store.commit(commit).await;
         }
     }
 
-    fn push(&self, place: usize, message: Message) {
-        for sink in &self.transforms[place].sinks {
-            self.sinks[*sink].outbox.push(message.clone());
+    /// Says, seldom, which sinks are slower than what comes.
+    fn warn_of_full_outboxes(&mut self) {
+        for (place, sink) in self.sinks.iter_mut().enumerate() {
+            let id = &*sink.id;
+            let dropped = self.store.dropped(place);
+            if self.store.is_full(place) && sink.warning.is_due() {
+                let waiting = self.store.waiting(place);
+                warn!(
+                    sink = id,
+                    "the outbox is full, the sources wait: {waiting} to deliver"
+                );
+            } else if dropped.total() > sink.told_dropped && sink.warning.is_due() {
+                sink.told_dropped = dropped.total();
+                warn!(
+                    sink = id,
+                    "the outbox is full or closed: {dropped} dropped so far"
+                );
+            }
         }
     }
 }
 
-impl Sink {
-    /// Says, seldom, that the sink is slower than what comes.
-    fn warn(&mut self) {
-        let dropped = self.outbox.dropped();
-        if self.outbox.is_full() && self.warning.is_due() {
-            let waiting = self.outbox.waiting();
-            warn!(
-                sink = &*self.id,
-                "the outbox is full, the sources wait: {waiting} to deliver"
-            );
-        } else if dropped.total() > self.told_dropped && self.warning.is_due() {
-            self.told_dropped = dropped.total();
-            warn!(
-                sink = &*self.id,
-                "the outbox is full or closed: {dropped} dropped so far"
-            );
-        }
-    }
-}
-
-/// The places of those among whose inputs `id` is.
-fn readers<'p>(id: &Arc<str>, inputs: impl Iterator<Item = &'p Vec<Arc<str>>>) -> Vec<usize> {
-    inputs
-        .enumerate()
-        .filter(|(_, inputs)| inputs.contains(id))
-        .map(|(place, _)| place)
-        .collect()
-}
-
-async fn all_have_room(sinks: &[Sink]) {
-    for sink in sinks {
-        sink.outbox.room().await;
+impl Kind {
+    fn emits_expected(&self) -> bool {
+        matches!(
+            self,
+            Self::Detect {
+                emit_expected: true
+            }
+        )
     }
 }
 

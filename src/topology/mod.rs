@@ -2,35 +2,35 @@
 //!
 //! Each source runs on a thread of its own, and there, while its blocks are hot in the
 //! cache, they are searched (`pump`). What touches a decoy goes over a bounded channel
-//! to the engine (`engine`), one task that owns the incidents and writes each sink's
-//! outbox. Each sink is a task that delivers at its own pace.
+//! to the engine (`engine`), one task that owns the incidents. What a step of the engine
+//! moved goes to the store in one piece, and from there to each sink's outbox and, as an
+//! acknowledgement, back to the sources. Each sink is a task that delivers at its own pace.
 
 mod engine;
 mod pump;
+mod routes;
+mod sinks;
+mod sources;
 
-use std::{
-    io,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    thread,
-};
+use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{
-    sync::mpsc,
-    task::{JoinError, JoinSet},
-};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use self::{engine::Engine, pump::Pump};
+use self::engine::Engine;
 use crate::{
-    config::{Pipeline, SinkConfig, SourceConfig},
-    sink::{self, Counters, Delivery, Ending, Report},
-    source::{self, Stop},
-    store::{Tally, Writer, outbox},
+    config::Pipeline,
+    dedupe,
+    store::{self, Opened, SinkOutbox, Store},
+    telemetry::Status,
 };
 
 /// Batches of detections on their way from the sources to the engine.
 const BATCHES: usize = 4;
+
+/// How long the store may take at the end to note what the sinks did last.
+const LAST_STORE: Duration = Duration::from_secs(5);
 
 /// Why a pipeline cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -39,34 +39,46 @@ pub enum Error {
     Glob(#[from] glob::PatternError),
     #[error("cannot start source {id:?}: {source}")]
     Start { id: Arc<str>, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(
+        "the incidents in {}: {source}; move the directory away to begin anew",
+        data_dir.display()
+    )]
+    Restore {
+        data_dir: PathBuf,
+        source: dedupe::RestoreError,
+    },
 }
 
 /// How a pipeline's run ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// What failed, in words; empty if everything was read and delivered.
+    /// What failed, in words; empty if everything was read and delivered, or is kept for the next start.
     pub failures: Vec<String>,
 }
 
 /// Runs `pipeline` until its sources have ended or `shutdown` is cancelled, then drains:
-/// sources hand on what they have read, incidents are closed and told, and sinks deliver
-/// for at most the pipeline's `shutdown_timeout`.
+/// sources hand on what they have read, incidents are closed and told where nothing remembers
+/// them, and sinks deliver for at most the pipeline's `shutdown_timeout`.
 ///
 /// # Errors
 /// If it cannot be started. What fails later is in the [`Outcome`].
 pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outcome, Error> {
     let give_up = CancellationToken::new();
-    let (sinks, writers, counters) = spawn_sinks(&pipeline, &give_up);
-    let engine = Engine::new(&pipeline, writers);
+    let Opened {
+        store,
+        readers,
+        mut saved,
+    } = open_store(&pipeline).await?;
+    let engine = Engine::new(&pipeline, store.clone(), &mut saved).map_err(|source| {
+        let data_dir = pipeline.data_dir.clone().unwrap_or_default();
+        Error::Restore { data_dir, source }
+    })?;
+    let sinks = sinks::spawn(&pipeline, readers, &give_up);
     let (batches, inbox) = mpsc::channel(BATCHES);
-    info!(
-        sources = pipeline.sources.len(),
-        sinks = pipeline.sinks.len(),
-        decoys = pipeline.decoys.len(),
-        "watching; incidents and undelivered alerts are held in memory and end with the process"
-    );
-
-    let sources = spawn_sources(&pipeline, batches)?;
+    say_what_is_watched(&pipeline);
+    let sources = sources::spawn(&pipeline, &mut saved, batches)?;
 
     let draining = CancellationToken::new();
     let engine_ended = CancellationToken::new();
@@ -74,11 +86,11 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         let (draining, ended) = (draining.clone(), engine_ended.clone().drop_guard());
         async move {
             let _ended = ended;
-            engine.run(inbox, draining).await
+            engine.run(inbox, draining).await;
         }
     });
     let all_closed = CancellationToken::new();
-    let sinks = tokio::spawn(collect_reports(sinks, all_closed.clone()));
+    let sinks = tokio::spawn(sinks.join(all_closed.clone()));
     tokio::select! {
         biased;
         () = sources.ended.cancelled() => {}
@@ -89,176 +101,92 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     sources.stop.trigger();
     draining.cancel();
 
-    let timeout = pipeline.shutdown_timeout;
-    tokio::spawn(async move {
-        tokio::time::sleep(timeout).await;
-        give_up.cancel();
-    });
+    tokio::spawn(cancel_after(pipeline.shutdown_timeout, give_up.clone()));
     let mut failures = sources.join().await;
-    match engine.await {
-        Ok(dropped) => say_dropped(&pipeline, &dropped),
-        Err(panic) => failures.push(format!("incidents: {panic}")),
+    match within(engine, &give_up).await {
+        Some(Ok(())) => say_dropped(&pipeline, &store),
+        Some(Err(panic)) => failures.push(format!("incidents: {panic}")),
+        None => failures.push(
+            "what was read last could not be stored, and was not acknowledged to its source".into(),
+        ),
     }
     match sinks.await {
-        Ok(ends) => failures.extend(ends.iter().filter_map(failure)),
+        Ok(failed) => failures.extend(failed),
         Err(panic) => failures.push(format!("sinks: {panic}")),
     }
-    for (sink, counters) in pipeline.sinks.iter().zip(counters) {
-        match counters.failed.load(Relaxed) {
-            0 => {}
-            failed => failures.push(format!("sink {:?}: {failed} given up", sink.id)),
-        }
+    if tokio::time::timeout(LAST_STORE, store.close())
+        .await
+        .is_err()
+    {
+        warn!("what the sinks did last could not be stored: some of it will be delivered again");
     }
     Ok(Outcome { failures })
 }
 
-type SourceThread = thread::JoinHandle<Result<source::Ended, source::Error>>;
-
-/// The threads of the sources.
-struct Sources {
-    stop: Stop,
-    /// Cancelled when every source has ended.
-    ended: CancellationToken,
-    threads: Vec<(Arc<str>, SourceThread)>,
-}
-
-impl Sources {
-    /// Waits for the threads. What went wrong in them has been said when it did.
-    async fn join(self) -> Vec<String> {
-        let threads = self.threads;
-        tokio::task::spawn_blocking(move || {
-            threads
-                .into_iter()
-                .filter_map(|(id, thread)| match thread.join() {
-                    Ok(Ok(_)) => None,
-                    Ok(Err(error)) => Some(format!("source {id:?}: {error}")),
-                    Err(_) => Some(format!("source {id:?} panicked")),
-                })
-                .collect()
-        })
-        .await
-        .unwrap_or_default()
-    }
-}
-
-fn spawn_sources(
-    pipeline: &Pipeline,
-    batches: mpsc::Sender<engine::Batch>,
-) -> Result<Sources, Error> {
-    let start_error = |id: &Arc<str>| {
-        let id = id.clone();
-        move |source| Error::Start { id, source }
-    };
-    let first = pipeline.sources.first().map(|source| source.id.clone());
-    let stop = Stop::new().map_err(start_error(&first.unwrap_or_default()))?;
-    let ended = CancellationToken::new();
-    let still_running = Arc::new(ended.clone().drop_guard());
-    let mut threads = Vec::new();
-    for source in &pipeline.sources {
-        let mut pump = Pump::new(pipeline, &source.id, batches.clone())?;
-        let (config, stop) = (source.config.clone(), stop.clone());
-        let (id, still_running) = (source.id.clone(), still_running.clone());
-        let thread = thread::Builder::new()
-            .name(source.id.to_string())
-            .spawn(move || {
-                let _still_running = still_running;
-                let mut outlet = |block: source::Block<'_>| pump.take(&block);
-                let ended = match &config {
-                    SourceConfig::Stdin(config) => source::stdin::run(config, &stop, &mut outlet),
-                    SourceConfig::File(config) => source::file::run(config, &stop, &mut outlet),
-                };
-                pump.say_counts();
-                ended.inspect_err(|error| error!("source {id:?}: {error}"))
-            })
-            .map_err(start_error(&source.id))?;
-        threads.push((source.id.clone(), thread));
-    }
-    Ok(Sources {
-        stop,
-        ended,
-        threads,
-    })
-}
-
-/// The sinks' tasks; and in the order of [`Pipeline::sinks`] the ends that are written and the counters.
-fn spawn_sinks(
-    pipeline: &Pipeline,
-    give_up: &CancellationToken,
-) -> (JoinSet<Report>, Vec<Writer>, Vec<Arc<Counters>>) {
-    let mut tasks = JoinSet::new();
-    let mut writers = Vec::new();
-    let mut all_counters = Vec::new();
-    for sink in &pipeline.sinks {
-        let counters = Arc::new(Counters::default());
-        all_counters.push(counters.clone());
-        let (writer, reader) = outbox(sink.config.buffer());
-        writers.push(writer);
-        let delivery = Delivery {
+async fn open_store(pipeline: &Pipeline) -> Result<Opened, Error> {
+    let sinks: Vec<SinkOutbox> = pipeline
+        .sinks
+        .iter()
+        .map(|sink| SinkOutbox {
             id: sink.id.clone(),
-            outbox: reader,
-            counters,
-            give_up: give_up.clone(),
-        };
-        match sink.config.clone() {
-            SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),
-            SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
-            SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
-        };
+            buffer: sink.config.buffer(),
+        })
+        .collect();
+    let Some(data_dir) = pipeline.data_dir.clone() else {
+        return Ok(store::in_memory(&sinks));
+    };
+    let options = store::Options {
+        data_dir,
+        retention: pipeline.retention,
+    };
+    let opened =
+        tokio::task::spawn_blocking(move || store::open(&options, &sinks, Status::default()));
+    match opened.await {
+        Ok(opened) => Ok(opened?),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
-    (tasks, writers, all_counters)
+}
+
+fn say_what_is_watched(pipeline: &Pipeline) {
+    let (sources, sinks) = (pipeline.sources.len(), pipeline.sinks.len());
+    let decoys = pipeline.decoys.len();
+    match &pipeline.data_dir {
+        Some(data_dir) => info!(
+            sources,
+            sinks,
+            decoys,
+            data_dir = %data_dir.display(),
+            "watching"
+        ),
+        None => info!(
+            sources,
+            sinks,
+            decoys,
+            "watching; incidents and undelivered alerts are held in memory and end with the process"
+        ),
+    }
+}
+
+async fn cancel_after(time: Duration, token: CancellationToken) {
+    tokio::time::sleep(time).await;
+    token.cancel();
+}
+
+/// What `future` gives; `None` if the time is over first.
+async fn within<T>(future: impl Future<Output = T>, time_is_over: &CancellationToken) -> Option<T> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = time_is_over.cancelled() => None,
+    }
 }
 
 /// What came for a sink that had ended, or whose outbox was full, is in no sink's report.
-fn say_dropped(pipeline: &Pipeline, dropped: &[Tally]) {
-    for (sink, dropped) in pipeline.sinks.iter().zip(dropped) {
+fn say_dropped(pipeline: &Pipeline, store: &Store) {
+    for (place, sink) in pipeline.sinks.iter().enumerate() {
+        let dropped = store.dropped(place);
         if dropped.total() > 0 {
             warn!(sink = &*sink.id, "dropped {dropped}");
         }
-    }
-}
-
-/// What a sink's task came to: its report, unless it panicked.
-type SinkEnd = Result<Report, JoinError>;
-
-/// How the sinks ended, in that order; cancels `all_closed` when none is left.
-async fn collect_reports(
-    mut sinks: JoinSet<Report>,
-    all_closed: CancellationToken,
-) -> Vec<SinkEnd> {
-    let _all_closed = all_closed.drop_guard();
-    let mut ends = Vec::new();
-    while let Some(end) = sinks.join_next().await {
-        ends.push(end);
-    }
-    ends
-}
-
-fn failure(end: &SinkEnd) -> Option<String> {
-    let report = match end {
-        Ok(report) => report,
-        Err(panic) => return Some(format!("a sink: {panic}")),
-    };
-    match &report.ending {
-        Ending::Drained | Ending::TargetClosed => None,
-        Ending::GaveUp => Some(format!(
-            "sink {:?}: {} not delivered",
-            report.id, report.left
-        )),
-        Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_sink_that_panics_is_a_failure() {
-        let mut sinks = JoinSet::new();
-        sinks.spawn(async { panic!("on purpose") });
-        let all_closed = CancellationToken::new();
-        let ends = collect_reports(sinks, all_closed.clone()).await;
-        assert!(all_closed.is_cancelled());
-        assert!(failure(&ends[0]).unwrap().contains("panicked"));
     }
 }

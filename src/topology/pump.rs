@@ -1,77 +1,93 @@
 //! What happens on a source's thread: its blocks are searched, and what is found is
-//! handed to the engine. A full channel holds the source back.
+//! handed to the engine together with how far the source has come. A full channel holds
+//! the source back.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{info, warn};
 
-use super::engine::Batch;
+use super::{
+    engine::{Batch, Found},
+    routes::Origin,
+};
 use crate::{
     config::{Pipeline, TransformConfig},
-    detect::{Counts, Detector},
-    source::Block,
+    detect::{self, Detection, Detector},
+    record::detections::{self, Decoder},
+    source::{Block, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };
 
-/// Searches the blocks of one source for each `detect` transform that reads it.
+/// Searches the blocks of one source for each `detect` transform that reads it, or decodes
+/// the detections that they hold.
 pub struct Pump {
+    /// Its place in [`Pipeline::sources`].
+    place: usize,
     source: Arc<str>,
-    detectors: Vec<(usize, Detector)>,
+    detectors: Vec<(Origin, Detector)>,
+    /// Where the source's records are detections.
+    decoder: Option<Decoder>,
+    /// What was found since the last commit.
+    found: Vec<Found>,
     batches: mpsc::Sender<Batch>,
     warning: Seldom,
     undecodable: u64,
 }
 
 impl Pump {
+    /// For the source at `place`.
+    ///
     /// # Errors
     /// A glob in a decoy that is none.
     pub fn new(
         pipeline: &Pipeline,
-        source: &Arc<str>,
+        place: usize,
         batches: mpsc::Sender<Batch>,
     ) -> Result<Self, glob::PatternError> {
+        let source = &pipeline.sources[place].id;
         let mut detectors = Vec::new();
-        for (index, transform) in pipeline.transforms.iter().enumerate() {
+        for (place, transform) in pipeline.transforms.iter().enumerate() {
             if let TransformConfig::Detect(config) = &transform.config
                 && transform.inputs.contains(source)
             {
                 let cluster = pipeline.cluster.clone();
                 let detector = Detector::new(config, &pipeline.decoys, cluster, source.clone())?;
-                detectors.push((index, detector));
+                detectors.push((Origin::Transform(place), detector));
             }
         }
+        let decoding = pipeline.sources[place].config.decoding();
         Ok(Self {
+            place,
             source: source.clone(),
             detectors,
+            decoder: (decoding == Decoding::Detection).then(Decoder::default),
+            found: Vec::new(),
             batches,
             warning: Seldom::default(),
             undecodable: 0,
         })
     }
 
-    /// Searches `block`; returns when what was found is on its way.
-    pub fn take(&mut self, block: &Block<'_>) {
-        let arrival = Timestamp::now();
-        for (transform, detector) in &mut self.detectors {
-            let mut detections = Vec::new();
-            detector.scan(block, arrival, &mut detections);
-            if !detections.is_empty() {
-                let batch = Batch {
-                    transform: *transform,
-                    detections,
-                };
-                // The engine ends only after the sources, unless it panicked: then nothing is left to be told.
-                let _ = self.batches.blocking_send(batch);
-            }
-        }
-        self.warn_of_undecodable();
-    }
-
     /// Says at the end what was read.
     pub fn say_counts(&self) {
-        let Counts {
+        let source = &*self.source;
+        if let Some(decoder) = &self.decoder {
+            let detections::Counts {
+                bytes,
+                detections,
+                alerts,
+                faulty,
+                oversized,
+            } = decoder.counts();
+            info!(
+                source,
+                bytes, detections, alerts, faulty, oversized, "source ended"
+            );
+            return;
+        }
+        let detect::Counts {
             bytes,
             candidates,
             events,
@@ -80,12 +96,20 @@ impl Pump {
             oversized,
         } = self.counts();
         info!(
-            source = &*self.source,
+            source,
             bytes, candidates, events, expected, undecodable, oversized, "source ended"
         );
     }
 
-    fn counts(&self) -> Counts {
+    fn batch(&mut self, progress: Progress) -> Batch {
+        Batch {
+            source: self.place,
+            found: std::mem::take(&mut self.found),
+            progress,
+        }
+    }
+
+    fn counts(&self) -> detect::Counts {
         self.detectors
             .iter()
             .map(|(_, detector)| detector.counts())
@@ -94,14 +118,57 @@ impl Pump {
     }
 
     fn warn_of_undecodable(&mut self) {
-        let undecodable = self.counts().undecodable;
+        let (undecodable, what) = match &self.decoder {
+            Some(decoder) => (decoder.counts().faulty, "records are no detections"),
+            None => (
+                self.counts().undecodable,
+                "records with a decoy's name or an odd escape in them could not be decoded",
+            ),
+        };
         if undecodable > self.undecodable && self.warning.is_due() {
             self.undecodable = undecodable;
-            warn!(
-                source = &*self.source,
-                undecodable,
-                "records with a decoy's name or an odd escape in them could not be decoded"
-            );
+            warn!(source = &*self.source, undecodable, "{what}");
         }
+    }
+
+    fn hold(&mut self, origin: Origin, detections: Vec<Detection>) {
+        if !detections.is_empty() {
+            self.found.push(Found { origin, detections });
+        }
+    }
+}
+
+impl Outlet for Pump {
+    fn take(&mut self, block: &Block<'_>) -> bool {
+        let arrival = Timestamp::now();
+        for place in 0..self.detectors.len() {
+            let (origin, detector) = &mut self.detectors[place];
+            let (origin, mut detections) = (*origin, Vec::new());
+            detector.scan(block, arrival, &mut detections);
+            self.hold(origin, detections);
+        }
+        if let Some(decoder) = &mut self.decoder {
+            let mut detections = Vec::new();
+            decoder.read(block, &mut detections);
+            self.hold(Origin::Source(self.place), detections);
+        }
+        self.warn_of_undecodable();
+        !self.found.is_empty()
+    }
+
+    fn commit(&mut self, progress: Progress) {
+        let batch = self.batch(progress);
+        // The engine ends only after the sources, unless it panicked: then nothing is left to be told.
+        let _ = self.batches.blocking_send(batch);
+    }
+
+    fn try_commit(&mut self, progress: Progress) -> Result<(), Progress> {
+        let batches = self.batches.clone();
+        match batches.try_reserve() {
+            Ok(place) => place.send(self.batch(progress)),
+            Err(TrySendError::Full(())) => return Err(progress),
+            Err(TrySendError::Closed(())) => {}
+        }
+        Ok(())
     }
 }

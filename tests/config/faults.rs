@@ -21,7 +21,7 @@ fn syntax_faults_have_a_place() {
     assert_snapshot!(told(&[("x.yaml", "[a]: 1")]), @"x.yaml:1:1: a key must be a word, found a list or a map");
     assert_snapshot!(told(&[("x.yaml", "a: &a [*a]")]), @"x.yaml:1:8: this alias stands inside what it names; write it out");
     assert_snapshot!(told(&[("x.yaml", "a: *nothing")]), @"x.yaml:1:4: not valid YAML: while parsing node, found unknown anchor");
-    assert_snapshot!(told(&[("x.yaml", "- a\n- b")]), @r#"x.yaml:1:1: a configuration is a map with the keys "cluster", "decoys", "shutdown_timeout_secs", "sinks", "sources", "transforms", found a list"#);
+    assert_snapshot!(told(&[("x.yaml", "- a\n- b")]), @r#"x.yaml:1:1: a configuration is a map with the keys "cluster", "data_dir", "decoys", "retention_days", "shutdown_timeout_secs", "sinks", "sources", "transforms", found a list"#);
     assert_snapshot!(told(&[("x.toml", "cluster = prod")]), @"x.toml:1:11: not valid TOML: string values must be quoted, expected literal string");
     assert_snapshot!(told(&[("x.toml", "a = 1\n[b\n")]), @"x.toml:2:3: not valid TOML: unclosed table, expected `]`");
     assert_snapshot!(told(&[("x.json", "{\n  // no\n}")]), @"x.json:2:3: not valid JSON: comments are not allowed; remove it, or write YAML or TOML");
@@ -97,9 +97,11 @@ fn unknown_options_are_told_with_what_was_meant() {
     x.yaml:5:27: unknown option "verb" for an entry of "expected" of decoy "honeypot/backup-sa"; did you mean "verbs"?
     x.yaml:5:40: an entry of "expected" of decoy "honeypot/backup-sa" lacks "user"; write a string, in which *, ? and […] are wildcards
     "#);
-    assert_snapshot!(told(&[("x.yaml", "sinks:\nsource:\ndata_dir: x\n")]), @r#"
+    assert_snapshot!(told(&[("x.yaml", "sinks:\nsource:\ndata_directory: x\nretention_days: 0\ndata_dir: \"\"\n")]), @r#"
     x.yaml:2:1: unknown option "source" at the top level; did you mean "sources"?
-    x.yaml:3:1: unknown option "data_dir" at the top level; known: "cluster", "decoys", "shutdown_timeout_secs", "sinks", "sources", "transforms"
+    x.yaml:3:1: unknown option "data_directory" at the top level; did you mean "data_dir"?
+    x.yaml:4:17: "retention_days" must be a whole number, at least 1, found the number 0
+    x.yaml:5:11: "data_dir" is empty; write a value, or remove it
     "#);
 }
 
@@ -246,7 +248,7 @@ fn inputs_are_checked() {
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incident, b, audit, nothing] }\n  b: { type: console, inputs: incidents }\n  c: { type: console, inputs: [] }\n  d: { type: console }\n  e: { type: console, inputs: [5, detections] }\n"), @r#"
     x.yaml:9:32: unknown input "incident" of sink "a" (console); did you mean "incidents"?
     x.yaml:9:42: sink "a" (console) cannot read sink "b" (console): a sink gives nothing on; remove it
-    x.yaml:9:45: sink "a" (console) cannot read source "audit" (stdin): it takes the output of transforms
+    x.yaml:9:45: sink "a" (console) cannot read source "audit" (stdin): it takes the output of transforms, or a source with decoding.codec: detection
     x.yaml:9:52: unknown input "nothing" of sink "a" (console); it can take "detections", "incidents"
     x.yaml:10:31: the inputs of sink "b" (console) must be a list; write ["incidents"]
     x.yaml:11:31: the inputs of sink "c" (console) are empty; write a list of ids
@@ -273,7 +275,7 @@ sinks:
     x.yaml:4:25: unknown option "inputs" for source "audit" (stdin); a source has no inputs: name it in the inputs of a transform
     x.yaml:6:38: transform "a" (detect) reads its own output: "a" reads "b" reads "a"; remove one of these inputs
     x.yaml:8:31: transform "c" (dedupe) reads itself; remove it from its inputs
-    x.yaml:9:31: transform "d" (dedupe) cannot read source "audit" (stdin): it takes the output of a detect transform
+    x.yaml:9:31: transform "d" (dedupe) cannot read source "audit" (stdin): it takes the output of a detect transform, or a source with decoding.codec: detection
     x.yaml:10:31: transform "e" (detect) cannot read transform "d" (dedupe): it takes sources
     "#);
 }

@@ -22,7 +22,7 @@ fn variables_are_expanded_and_never_shown() {
     };
     assert_eq!(
         (console.buffer.max_events, file.buffer.max_events),
-        (42, 42)
+        (Some(42), Some(42))
     );
     assert_eq!(file.path, "x$");
     assert!(loaded.pipeline.decoys[0].whole_namespace);

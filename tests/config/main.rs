@@ -1,6 +1,11 @@
 //! The configuration language, seen from outside: what loads, and what is said about what does not.
 
-use std::{collections::HashMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use baitline::{
     config::{self, Format, Loaded, SinkConfig, SourceConfig, Text, TransformConfig},
@@ -10,6 +15,7 @@ use baitline::{
 };
 use insta::assert_snapshot;
 
+mod decoding;
 mod faults;
 mod hostile;
 
@@ -116,6 +122,8 @@ decoys:
     labels: { a: b, n: 5, t: true }
     expected: [{ user: "a*", verbs: [get], resources: [pods/log], techniques: [recon] }]
 shutdown_timeout_secs: 2.5
+data_dir: /var/lib/baitline
+retention_days: 7
 sources:
   files: { type: file, include: [/var/*.log], exclude: [/var/x.log], read_from: end, max_line_bytes: 1MiB, glob_minimum_cooldown_ms: 250, rotate_wait_secs: 0.5 }
 transforms:
@@ -140,6 +148,8 @@ sinks:
 
 const EVERY_OPTION_TOML: &str = r#"
 shutdown_timeout_secs = 2.5
+data_dir = "/var/lib/baitline"
+retention_days = 7
 
 [[decoys]]
 service_account = "honeypot/backup-sa"
@@ -202,6 +212,7 @@ rate_limit_duration_secs = 5
 
 const EVERY_OPTION_JSON: &str = r#"{
   "shutdown_timeout_secs": 2.5,
+  "data_dir": "/var/lib/baitline", "retention_days": 7,
   "decoys": [{
     "service_account": "honeypot/backup-sa", "secret": "s", "pod": "backup-*", "whole_namespace": true,
     "severity": "high", "labels": {"a": "b", "n": 5, "t": true},
@@ -234,6 +245,8 @@ fn the_example_loads() {
     assert_eq!(warnings, []);
     assert_eq!(pipeline.cluster.as_deref(), Some("prod-eu"));
     assert_eq!(pipeline.shutdown_timeout, Duration::from_secs(60));
+    assert_eq!(pipeline.data_dir, None);
+    assert_eq!(pipeline.retention, Duration::from_secs(90 * 86_400));
     let [decoy] = &pipeline.decoys[..] else {
         panic!("{pipeline:?}")
     };
@@ -262,7 +275,7 @@ fn the_example_loads() {
     };
     assert_eq!(slack.webhook_url.reveal(), WEBHOOK);
     assert_eq!(slack.request.retry_attempts, None);
-    assert_eq!(slack.buffer.max_events, 10_000);
+    assert_eq!(slack.buffer.max_events, None);
 }
 
 #[test]
@@ -272,11 +285,16 @@ fn yaml_toml_and_json_say_the_same() {
     let json = load(&[("x.json", EVERY_OPTION_JSON)]).unwrap().pipeline;
     assert_eq!(format!("{yaml:#?}"), format!("{toml:#?}"));
     assert_eq!(format!("{yaml:#?}"), format!("{json:#?}"));
-    assert_snapshot!(format!("{:?}", yaml.sources), @r#"[Source { id: "files", config: File(Config { include: ["/var/*.log"], exclude: ["/var/x.log"], read_from: End, max_line_bytes: 1048576, glob_minimum_cooldown: 250ms, rotate_wait: 500ms }) }]"#);
+    assert_snapshot!(format!("{:?}", yaml.sources), @r#"[Source { id: "files", config: File(Config { include: ["/var/*.log"], exclude: ["/var/x.log"], read_from: End, max_line_bytes: 1048576, decoding: Audit, glob_minimum_cooldown: 250ms, rotate_wait: 500ms }) }]"#);
     assert_snapshot!(format!("{:?}", yaml.transforms), @r#"[Transform { id: "detections", inputs: ["files"], config: Detect(Config { trusted_proxies: [10.0.0.0/8, ::1/128], emit_expected: true }) }, Transform { id: "incidents", inputs: ["detections"], config: Dedupe(Config { fields: [Username], idle_secs: 10, digest_secs: 2, digest_max_secs: 4, threshold: 3, window_secs: 6, num_events: 7 }) }]"#);
-    assert_snapshot!(format!("{:?}", yaml.sinks), @r#"[Sink { id: "out", inputs: ["detections", "incidents"], config: Console(Config { codec: Json, target: Stderr, buffer: BufferConfig { max_events: 5, when_full: DropNewest } }) }, Sink { id: "slack", inputs: ["incidents"], config: Slack(Config { webhook_url: "****", request: RequestConfig { timeout: 1.5s, retry_attempts: Some(0), retry_initial_backoff: 2s, retry_max_duration: 3s, rate_limit_num: 4, rate_limit_duration: 5s }, buffer: BufferConfig { max_events: 10000, when_full: Block } }) }]"#);
+    assert_snapshot!(format!("{:?}", yaml.sinks), @r#"[Sink { id: "out", inputs: ["detections", "incidents"], config: Console(Config { codec: Json, target: Stderr, buffer: BufferConfig { max_events: Some(5), max_size: None, when_full: DropNewest } }) }, Sink { id: "slack", inputs: ["incidents"], config: Slack(Config { webhook_url: "****", request: RequestConfig { timeout: 1.5s, retry_attempts: Some(0), retry_initial_backoff: 2s, retry_max_duration: 3s, rate_limit_num: 4, rate_limit_duration: 5s }, buffer: BufferConfig { max_events: None, max_size: None, when_full: Block } }) }]"#);
     assert_eq!(yaml.decoys[0].expected[0].techniques, [Technique::Recon]);
     assert_eq!(yaml.shutdown_timeout, Duration::from_millis(2500));
+    assert_eq!(
+        yaml.data_dir.as_deref(),
+        Some(Path::new("/var/lib/baitline"))
+    );
+    assert_eq!(yaml.retention, Duration::from_secs(7 * 86_400));
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl<'a> Files<'a> {
     }
 
     /// Gives each file a turn. True if any of them had something to read.
-    pub(super) fn turn(&mut self, stop: &Stop, outlet: &mut Outlet<'_>) -> bool {
+    pub(super) fn turn(&mut self, stop: &Stop, outlet: &mut dyn Outlet) -> bool {
         let now = Instant::now();
         let looks_at_all = now >= self.next_look;
         if looks_at_all {
@@ -103,7 +103,7 @@ impl<'a> Files<'a> {
     }
 
     /// Hands on what would be lost if the source ended now: the last records of files that were rotated away.
-    pub(super) fn end(&mut self, outlet: &mut Outlet<'_>) {
+    pub(super) fn end(&mut self, outlet: &mut dyn Outlet) {
         for file in self.tracked.values_mut() {
             file.end(outlet);
         }
@@ -111,7 +111,7 @@ impl<'a> Files<'a> {
     }
 
     /// The other half of a record that a truncation cut in two has not turned up: this half is a record, then.
-    fn finish_past(&mut self, wait: Duration, outlet: &mut Outlet<'_>) {
+    fn finish_past(&mut self, wait: Duration, outlet: &mut dyn Outlet) {
         for (path, mut framer) in self.past.unfinished(wait) {
             finish(&mut framer, path, outlet);
         }

@@ -11,7 +11,7 @@ use crate::{
         decompress::{self, Decompressor},
         framing::{Framer, Piece, READ_BYTES},
     },
-    source::{Block, Outlet},
+    source::{Block, Outlet, Progress},
 };
 
 /// Reads that a file may do before it is the next one's turn: about a megabyte.
@@ -111,7 +111,7 @@ impl Follower {
         stamp: Stamp,
         fingerprint: &mut Fingerprint,
         path: &Path,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut dyn Outlet,
     ) -> Result<Turn, decompress::Error> {
         let turn = match self.packing {
             Packing::Plain => self.turn_plain(stamp, fingerprint, path, outlet)?,
@@ -124,7 +124,7 @@ impl Follower {
     }
 
     /// The file is let go: its last record counts even without a newline.
-    pub(super) fn finish(&mut self, path: &Path, outlet: &mut Outlet<'_>) {
+    pub(super) fn finish(&mut self, path: &Path, outlet: &mut dyn Outlet) {
         finish(&mut self.framer, path, outlet);
     }
 
@@ -133,7 +133,7 @@ impl Follower {
         stamp: Stamp,
         fingerprint: &mut Fingerprint,
         path: &Path,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut dyn Outlet,
     ) -> io::Result<Turn> {
         if stamp.size < self.offset() {
             return Ok(Turn::Truncated);
@@ -171,7 +171,7 @@ impl Follower {
         &mut self,
         stamp: Stamp,
         path: &Path,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut dyn Outlet,
     ) -> Result<Turn, decompress::Error> {
         let Packing::Compressed {
             decompressor,
@@ -206,16 +206,19 @@ impl Follower {
 }
 
 /// Hands on the last record of the file at `path`.
-pub(super) fn finish(framer: &mut Framer, path: &Path, outlet: &mut Outlet<'_>) {
+pub(super) fn finish(framer: &mut Framer, path: &Path, outlet: &mut dyn Outlet) {
     framer.finish(&mut |piece| hand_on(&piece, path, outlet));
 }
 
-fn hand_on(piece: &Piece<'_>, path: &Path, outlet: &mut Outlet<'_>) {
-    outlet(Block {
+fn hand_on(piece: &Piece<'_>, path: &Path, outlet: &mut dyn Outlet) {
+    let found = outlet.take(&Block {
         bytes: piece.bytes,
         shape: piece.shape,
         position: &|at| format!("{}:{}", path.display(), piece.offset + at as u64),
     });
+    if found {
+        outlet.commit(Progress::default());
+    }
 }
 
 /// Where the last line of a file of `size` bytes begins, if it has no newline yet; else `size`.

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::{Ended, Error, Outlet, Stop};
+use super::{Context, Decoding, Ended, Error, Outlet};
 use crate::audit::words;
 
 mod discovery;
@@ -37,6 +37,8 @@ pub struct Config {
     pub read_from: ReadFrom,
     /// Longer records are searched for decoys and reported, but not decoded. Default 16 MiB.
     pub max_line_bytes: usize,
+    /// What the records are. Default audit.
+    pub decoding: Decoding,
     /// Time between two looks for new files (`glob_minimum_cooldown_ms`). Default 1 s.
     pub glob_minimum_cooldown: Duration,
     /// How long a file that was renamed or deleted is read on after its end was reached (`rotate_wait_secs`). Default 5 s.
@@ -60,7 +62,8 @@ words!(ReadFrom { Beginning = "beginning", End = "end" });
 ///
 /// # Errors
 /// If a glob is malformed. A file that cannot be read is logged once, and tried again.
-pub fn run(config: &Config, stop: &Stop, outlet: &mut Outlet<'_>) -> Result<Ended, Error> {
+pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Result<Ended, Error> {
+    let stop = &context.stop;
     let mut files = files::Files::new(config)?;
     while !stop.is_triggered() {
         files.discover_if_due();

@@ -13,6 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::{Block, Stop};
 
 mod rotation;
 
@@ -38,6 +39,7 @@ fn config(folder: &Path, include: &[&str]) -> Config {
         exclude: Vec::new(),
         read_from: ReadFrom::Beginning,
         max_line_bytes: 1 << 20,
+        decoding: Decoding::Audit,
         glob_minimum_cooldown: Duration::from_millis(50),
         rotate_wait: Duration::from_millis(100),
     }
@@ -50,7 +52,7 @@ impl Running {
         let thread = {
             let stop = stop.clone();
             thread::spawn(move || {
-                run(&config, &stop, &mut |block| {
+                run(&config, &Context::new(stop), &mut |block: &Block<'_>| {
                     let text = String::from_utf8_lossy(block.bytes).into_owned();
                     sender.send((text, (block.position)(0))).unwrap();
                 })
@@ -186,7 +188,12 @@ fn leaves_out_what_is_excluded() {
 #[test]
 fn a_malformed_glob_is_an_error() {
     let config = config(Path::new("/"), &["a***"]);
-    let error = run(&config, &Stop::new().unwrap(), &mut |_| {}).unwrap_err();
+    let error = run(
+        &config,
+        &Context::new(Stop::new().unwrap()),
+        &mut |_: &Block<'_>| {},
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("/a***"), "{error}");
 }
 

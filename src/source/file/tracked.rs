@@ -136,7 +136,7 @@ impl Tracked {
         &mut self,
         rotate_wait: Duration,
         max_line_bytes: usize,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut dyn Outlet,
     ) -> Next {
         match &mut self.phase {
             Phase::Parked { .. } => return Next::Rest,
@@ -171,7 +171,7 @@ impl Tracked {
         &mut self,
         rotate_wait: Duration,
         max_line_bytes: usize,
-        outlet: &mut Outlet<'_>,
+        outlet: &mut dyn Outlet,
     ) -> Next {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
@@ -213,7 +213,7 @@ impl Tracked {
     }
 
     /// Closes the file. What is known of it is kept as long as it has a name.
-    fn park(&mut self, outlet: &mut Outlet<'_>) -> Next {
+    fn park(&mut self, outlet: &mut dyn Outlet) -> Next {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
@@ -292,7 +292,7 @@ impl Tracked {
     }
 
     /// All that is left of it is handed on, as the file may be gone when the next run begins.
-    pub(super) fn end(&mut self, outlet: &mut Outlet<'_>) {
+    pub(super) fn end(&mut self, outlet: &mut dyn Outlet) {
         if let Phase::Reading(follower) = &mut self.phase
             && self.is_rotated
         {

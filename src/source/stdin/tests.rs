@@ -18,8 +18,9 @@ fn started(stop: &Stop) -> (PipeWriter, Receiver<(String, String)>, Reader) {
     let reader = thread::spawn(move || {
         let config = Config {
             max_line_bytes: 1 << 20,
+            decoding: Decoding::Audit,
         };
-        read(&config, input.as_fd(), &stop, &mut |block| {
+        read(&config, input.as_fd(), &stop, &mut |block: &Block<'_>| {
             let text = String::from_utf8_lossy(block.bytes).into_owned();
             sender.send((text, (block.position)(0))).unwrap();
         })

@@ -1,5 +1,7 @@
 //! One object a line, for machines: the public schema, version 1.
 //!
+//! [`alert`] and [`detection`] write a line, and [`read()`] is their inverse.
+//!
 //! Names and order are an interface: adding at the end is free, changing is a new version.
 //! What is unknown is null. Characters that could act on a terminal are written as
 //! `\uXXXX`, which means the same value and makes a line safe to look at.
@@ -10,6 +12,13 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use read::{Line, ReadError, read, read_detection};
+
+use self::read::{SCHEMA, Type};
 use super::neutralise::is_hidden;
 use crate::{
     audit::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId, wire_time},
@@ -38,13 +47,10 @@ fn line(value: &impl Serialize, out: &mut Vec<u8>) {
 
 #[derive(Serialize)]
 struct DetectionLine<'a> {
-    r#type: &'static str,
+    r#type: Type,
     schema: u32,
-    #[serde(serialize_with = "as_text")]
     detection_id: DetectionId,
-    #[serde(serialize_with = "as_text")]
     request_id: RequestId,
-    #[serde(serialize_with = "as_text")]
     incident_key: IncidentKey,
     class: Class,
     technique: Technique,
@@ -71,8 +77,8 @@ struct DetectionLine<'a> {
 impl<'a> From<&'a Detection> for DetectionLine<'a> {
     fn from(detection: &'a Detection) -> Self {
         Self {
-            r#type: "detection",
-            schema: 1,
+            r#type: Type::Detection,
+            schema: SCHEMA,
             detection_id: detection.detection_id,
             request_id: detection.request_id,
             incident_key: detection.incident_key,
@@ -102,13 +108,10 @@ impl<'a> From<&'a Detection> for DetectionLine<'a> {
 
 #[derive(Serialize)]
 struct AlertLine<'a> {
-    r#type: &'static str,
+    r#type: Type,
     schema: u32,
-    #[serde(serialize_with = "as_text")]
     alert_id: AlertId,
-    #[serde(serialize_with = "as_text")]
     incident_id: IncidentId,
-    #[serde(serialize_with = "as_text")]
     incident_key: IncidentKey,
     sequence: u32,
     kind: AlertKind,
@@ -142,8 +145,8 @@ struct AlertLine<'a> {
 impl<'a> From<&'a Alert> for AlertLine<'a> {
     fn from(alert: &'a Alert) -> Self {
         Self {
-            r#type: "alert",
-            schema: 1,
+            r#type: Type::Alert,
+            schema: SCHEMA,
             alert_id: alert.alert_id,
             incident_id: alert.incident_id,
             incident_key: alert.incident_key,
@@ -210,10 +213,6 @@ impl Serialize for Time {
     }
 }
 
-fn as_text<S: Serializer>(id: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
-}
-
 /// Writes JSON without white space, and hidden characters as `\uXXXX`. (serde_json
 /// itself escapes C0 alone.)
 struct Shown;
@@ -235,58 +234,5 @@ impl Formatter for Shown {
             plain = index + char.len_utf8();
         }
         writer.write_all(&fragment.as_bytes()[plain..])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-    use crate::format::example;
-
-    fn alert_line(value: &Alert) -> String {
-        let mut out = Vec::new();
-        alert(value, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn detection_line(value: &Detection) -> String {
-        let mut out = Vec::new();
-        detection(value, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn the_words_on_the_wire() {
-        insta::assert_snapshot!("alert", alert_line(&example::opened()));
-        insta::assert_snapshot!("flood", alert_line(&example::flood()));
-        insta::assert_snapshot!("detection", detection_line(&example::detection()));
-    }
-
-    #[test]
-    fn a_line_is_one_line_and_shows_nothing_that_acts() {
-        for line in [
-            alert_line(&example::hostile(example::HOSTILE)),
-            detection_line(&example::hostile_detection(example::HOSTILE)),
-        ] {
-            assert_eq!(line.find('\n'), Some(line.len() - 1));
-            assert!(!line.trim_end().contains(is_hidden), "{line:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_value_is_unchanged(text in any::<String>(), tag in "[\u{7f}-\u{ad}\u{2028}-\u{202e}\u{e0000}-\u{e007f}]{0,9}") {
-            let text = text + &tag;
-            let mut hostile = example::detection();
-            hostile.user_agent = Some(text.clone());
-            let line = detection_line(&hostile);
-            prop_assert!(!line.trim_end().contains(is_hidden));
-            let value: Value = serde_json::from_str(&line).unwrap();
-            prop_assert_eq!(&value["user_agent"], &Value::String(text));
-            prop_assert_eq!(&value["technique"], "token_use");
-        }
     }
 }

@@ -1,0 +1,225 @@
+//! Detections that another baitline found and wrote as JSON: agents run `detect` beside each
+//! API server, and one aggregator runs `dedupe` over what they found.
+
+use serde_json::{Deserializer, value::RawValue};
+
+use crate::{
+    detect::Detection,
+    format::json,
+    source::{Block, Shape},
+};
+
+/// Reads the records of a source whose `decoding.codec` is `detection`. One JSON object is one
+/// detection; they may stand one a line, one a record, or many in an array.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    counts: Counts,
+}
+
+/// What a [`Decoder`] has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub bytes: u64,
+    pub detections: u64,
+    /// Alerts, which are passed over: they tell of detections that have been read, or will be.
+    pub alerts: u64,
+    /// What is neither a detection nor an alert that can be read. Nothing came of it.
+    pub faulty: u64,
+    /// Records longer than `max_line_bytes`, which are faulty too.
+    pub oversized: u64,
+}
+
+impl Decoder {
+    /// What was seen since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Appends the detections in `block` to `out`, in order.
+    pub fn read(&mut self, block: &Block<'_>, out: &mut Vec<Detection>) {
+        self.counts.bytes += block.bytes.len() as u64;
+        match block.shape {
+            Shape::Lines => self.lines(block.bytes, out),
+            Shape::Value => self.values(block.bytes, out),
+            Shape::Oversized { first, .. } => {
+                self.counts.oversized += u64::from(first);
+                self.counts.faulty += u64::from(first);
+            }
+        }
+    }
+
+    fn lines(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+        for line in bytes.split(|&byte| byte == b'\n') {
+            if !line.trim_ascii().is_empty() {
+                self.value(line, out);
+            }
+        }
+    }
+
+    /// One JSON value after the other. From the first damaged one on it is read line by line,
+    /// so that the sound ones behind it are found, in a time that grows with the bytes alone.
+    fn values(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+        let mut values = Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+        loop {
+            match values.next() {
+                Some(Ok(value)) => self.value(value.get().as_bytes(), out),
+                Some(Err(_)) => break,
+                None => return,
+            }
+        }
+        self.lines(&bytes[values.byte_offset()..], out);
+    }
+
+    fn value(&mut self, value: &[u8], out: &mut Vec<Detection>) {
+        match value.trim_ascii_start() {
+            [b'[', ..] => match serde_json::from_slice::<Vec<&RawValue>>(value) {
+                Ok(items) => items
+                    .iter()
+                    .for_each(|item| self.object(item.get().as_bytes(), out)),
+                Err(_) => self.counts.faulty += 1,
+            },
+            _ => self.object(value, out),
+        }
+    }
+
+    fn object(&mut self, object: &[u8], out: &mut Vec<Detection>) {
+        match json::read_detection(object) {
+            Ok(Some(detection)) => {
+                self.counts.detections += 1;
+                out.push(detection);
+            }
+            Ok(None) => self.counts.alerts += 1,
+            Err(_) => self.counts.faulty += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::format::{arbitrary, example};
+
+    fn read(shape: Shape, bytes: &[u8]) -> (Vec<Detection>, Counts) {
+        let mut decoder = Decoder::default();
+        let mut out = Vec::new();
+        let position = &|at: usize| at.to_string();
+        decoder.read(
+            &Block {
+                bytes,
+                shape,
+                position,
+            },
+            &mut out,
+        );
+        let counts = decoder.counts();
+        assert_eq!(counts.bytes, bytes.len() as u64);
+        assert_eq!(counts.detections, out.len() as u64);
+        (out, counts)
+    }
+
+    fn line(detection: &Detection) -> String {
+        let mut line = Vec::new();
+        json::detection(detection, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    fn alert() -> String {
+        let mut line = Vec::new();
+        json::alert(&example::opened(), &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn alerts_are_passed_and_garbage_is_counted() {
+        let detection = example::detection();
+        let good = line(&detection);
+        let lines = format!(
+            "{good}\r\n\n{}{}\ngarbage\n{{\"kind\":\"Event\"}}\n{}\n\u{0}\n{good}",
+            alert(),
+            &good[..40],
+            good.trim_end().replace("token_use", "token_lose"),
+        );
+        let found = vec![detection.clone(), detection];
+        let counts = Counts {
+            bytes: lines.len() as u64,
+            detections: 2,
+            alerts: 1,
+            faulty: 5,
+            oversized: 0,
+        };
+        for shape in [Shape::Lines, Shape::Value] {
+            assert_eq!(read(shape, lines.as_bytes()), (found.clone(), counts));
+        }
+        let not_text = [b"\xff\xfe\n".as_slice(), good.as_bytes()].concat();
+        for shape in [Shape::Lines, Shape::Value] {
+            assert_eq!(read(shape, &not_text).0, found[..1]);
+        }
+    }
+
+    #[test]
+    fn a_value_may_be_spread_over_lines_or_be_an_array() {
+        let detection = example::detection();
+        let value: serde_json::Value = serde_json::from_str(&line(&detection)).unwrap();
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        for (text, count) in [
+            (pretty.clone(), 1),
+            (format!(" [{pretty},\n{}, {pretty}]\n", alert()), 2),
+            (format!("{pretty}\n{pretty}"), 2),
+            (format!("{pretty}{pretty} []"), 2),
+            (format!("{pretty}\n[{pretty},"), 1),
+            (" ".to_owned(), 0),
+        ] {
+            let (out, counts) = read(Shape::Value, text.as_bytes());
+            assert_eq!(out, vec![detection.clone(); count], "{text}");
+            assert_eq!(counts.faulty > 0, text.ends_with(','), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_oversized_record_is_one_fault_however_many_its_parts() {
+        let mut decoder = Decoder::default();
+        let mut out = Vec::new();
+        for (first, last) in [(true, false), (false, false), (false, true)] {
+            let good = line(&example::detection());
+            let block = Block {
+                bytes: good.as_bytes(),
+                shape: Shape::Oversized { first, last },
+                position: &|at| at.to_string(),
+            };
+            decoder.read(&block, &mut out);
+        }
+        assert_eq!(out, []);
+        assert_eq!(
+            (decoder.counts().oversized, decoder.counts().faulty),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn what_nobody_closes_costs_no_more_than_its_length() {
+        for open in ["[\n", "{\"a\":\n", "\"\n", "[{\"a\":[\n"] {
+            let (out, counts) = read(Shape::Value, open.repeat(1 << 18).as_bytes());
+            assert_eq!(out, []);
+            assert_eq!(counts.faulty, 1 << 18);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_that_was_written_is_read(detections in vec(arbitrary::detection(), 0..4)) {
+            let lines: String = detections.iter().map(line).collect();
+            prop_assert_eq!(&read(Shape::Lines, lines.as_bytes()).0, &detections);
+            prop_assert_eq!(&read(Shape::Value, lines.as_bytes()).0, &detections);
+        }
+
+        #[test]
+        fn any_bytes_are_read(bytes in vec(any::<u8>(), 0..99), json in "[\\[\\]{}\",:\n0-9a]{0,40}") {
+            for shape in [Shape::Lines, Shape::Value] {
+                prop_assert_eq!(read(shape, &bytes).0, []);
+                prop_assert_eq!(read(shape, json.as_bytes()).0, []);
+            }
+        }
+    }
+}

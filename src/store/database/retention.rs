@@ -1,0 +1,81 @@
+//! So that the database does not grow for ever.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, params};
+
+use crate::audit::wire_time;
+
+/// How often incidents are looked for that are old enough to go.
+const PERIOD: Duration = Duration::from_secs(3600);
+
+/// Incidents that are forgotten in one step, so that no commit waits long for it.
+const INCIDENTS: i64 = 100;
+
+/// Pages that are given back to the file system in one step.
+const PAGES: i64 = 2000;
+
+/// Forgets old incidents, and gives back the room of what was delivered, in small steps.
+pub(super) struct Retention {
+    keep: SignedDuration,
+    next: Option<Instant>,
+}
+
+impl Retention {
+    pub(super) fn new(keep: Duration) -> Self {
+        Self {
+            keep: SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX),
+            next: None,
+        }
+    }
+
+    /// One step, if anything is to be done.
+    pub(super) fn step(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.next.is_none_or(|next| next <= Instant::now()) {
+            let forgotten = self.forget_incidents(connection)?;
+            if forgotten < INCIDENTS as usize {
+                self.next = Some(Instant::now() + PERIOD);
+            }
+        }
+        give_back_pages(connection)
+    }
+
+    /// An incident goes when nothing was told of it for so long, unless a sink still waits for that.
+    fn forget_incidents(&self, connection: &Connection) -> rusqlite::Result<usize> {
+        let Ok(eldest) = Timestamp::now().checked_sub(self.keep) else {
+            return Ok(0);
+        };
+        let transaction = connection.unchecked_transaction()?;
+        let old: Vec<String> = transaction
+            .prepare_cached("SELECT id FROM incident WHERE told < ?1 ORDER BY told LIMIT ?2")?
+            .query_map(params![wire_time(eldest), INCIDENTS], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for id in &old {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM message WHERE incident_id = ?1 AND NOT EXISTS
+                        (SELECT 1 FROM sink CROSS JOIN delivery ON delivery.sink = sink.number
+                            AND delivery.lane = 0 AND delivery.message = message.id)",
+                )?
+                .execute([id])?;
+            transaction
+                .prepare_cached("DELETE FROM incident WHERE id = ?1")?
+                .execute([id])?;
+        }
+        transaction.commit()?;
+        Ok(old.len())
+    }
+}
+
+/// Shortens the file when a good part of it is empty. A few free pages are used again soon.
+fn give_back_pages(connection: &Connection) -> rusqlite::Result<()> {
+    let free: i64 = connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    if free < PAGES {
+        return Ok(());
+    }
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! The thread that writes the database.
+//!
+//! It takes everything that has gathered while it wrote and stores that in one transaction, so
+//! that a lone commit waits for nothing and many commits share one sync. Then it gives the new
+//! messages to the outboxes and acknowledges the sources. What cannot be stored stays in
+//! its hands and is tried again.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::histogram::Histogram;
+use rusqlite::{Connection, ErrorCode, params};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{error, info};
+
+use super::{
+    super::{
+        Commit, Message,
+        outbox::{Lane, Outbox, Slip, WINDOW},
+    },
+    lock::Lock,
+    retention::Retention,
+    rows,
+    transaction::{Batch, Written},
+};
+use crate::{
+    format::json,
+    telemetry::{Seldom, Status},
+};
+
+/// How often it looks around when nothing is to be written.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The waits between tries of what cannot be stored: doubled from the first up to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// The most bytes that are read into one page.
+const PAGE_BYTES: u64 = 1 << 20;
+
+pub(super) enum Command {
+    Commit {
+        commit: Commit,
+        /// Its place in the queue, given back when it is stored.
+        place: Option<OwnedSemaphorePermit>,
+    },
+    /// A sink is done with something.
+    Done,
+    /// An outbox wants its next page.
+    Page { place: usize, lane: Lane },
+    /// Somebody wants to know when all before it is stored.
+    Flush(oneshot::Sender<()>),
+}
+
+/// The way to the writer.
+pub(super) struct Commands(pub Sender<Command>);
+
+impl Commands {
+    pub(super) fn send(&self, command: Command) {
+        // The writer ends only when nobody can send any more, unless it panicked.
+        let _ = self.0.send(command);
+    }
+}
+
+/// What the writer works with.
+pub(super) struct Parts {
+    pub connection: Connection,
+    /// The number of each sink in the database, in the order of the sinks.
+    pub numbers: Vec<i64>,
+    pub outboxes: Arc<[Arc<Outbox>]>,
+    pub status: Status,
+    pub retention: Duration,
+    pub commit_seconds: Histogram,
+    pub lock: Lock,
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    numbers: Vec<i64>,
+    outboxes: Arc<[Arc<Outbox>]>,
+    status: Status,
+    retention: Retention,
+    commit_seconds: Histogram,
+    _lock: Lock,
+    batch: Batch,
+    /// The highest message that the outboxes know of.
+    last_message: i64,
+    /// Changes whenever another process has written.
+    data_version: i64,
+    retry: Option<Retry>,
+    warning: Seldom,
+    #[cfg(test)]
+    before_write: Option<Box<dyn FnMut(&Connection) + Send>>,
+}
+
+struct Retry {
+    at: Instant,
+    wait: Duration,
+}
+
+impl Writer {
+    pub(super) fn new(parts: Parts) -> rusqlite::Result<Self> {
+        let Parts {
+            connection,
+            numbers,
+            outboxes,
+            status,
+            retention,
+            commit_seconds,
+            lock,
+        } = parts;
+        let mut writer = Self {
+            batch: Batch::new(numbers.len()),
+            retention: Retention::new(retention),
+            last_message: 0,
+            data_version: 0,
+            retry: None,
+            warning: Seldom::default(),
+            #[cfg(test)]
+            before_write: None,
+            connection,
+            numbers,
+            outboxes,
+            status,
+            commit_seconds,
+            _lock: lock,
+        };
+        writer.look_for_messages()?;
+        Ok(writer)
+    }
+
+    /// So that a test can make room on a full disk.
+    #[cfg(test)]
+    pub(super) fn before_write(&mut self, step: impl FnMut(&Connection) + Send + 'static) {
+        self.before_write = Some(Box::new(step));
+    }
+
+    /// Works until nobody can send commands any more.
+    pub(super) fn run(mut self, inbox: &Receiver<Command>) {
+        loop {
+            match inbox.recv_timeout(self.patience()) {
+                Ok(command) => self.take(command),
+                Err(RecvTimeoutError::Timeout) if self.retry.is_none() => self.look_around(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while let Ok(command) = inbox.try_recv() {
+                self.take(command);
+            }
+            if self
+                .retry
+                .as_ref()
+                .is_none_or(|retry| retry.at <= Instant::now())
+            {
+                self.store();
+            }
+        }
+        self.store();
+    }
+
+    fn patience(&self) -> Duration {
+        match &self.retry {
+            Some(retry) => retry.at.saturating_duration_since(Instant::now()),
+            None => IDLE,
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Commit { commit, place } => self.batch.add(commit, place, &self.outboxes),
+            Command::Done => self.batch.mark_done(),
+            Command::Page { place, lane } => self.turn_page(place, lane),
+            Command::Flush(stored) => self.batch.add_flush(stored),
+        }
+    }
+
+    /// Stores what has gathered. If that fails it is kept, and tried again later.
+    fn store(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let start = Instant::now();
+        match self.write() {
+            Ok(written) => {
+                self.commit_seconds.observe(start.elapsed().as_secs_f64());
+                if self.retry.take().is_some() {
+                    self.status.well();
+                    info!("the store can be written again");
+                }
+                self.batch.settle(&written, &self.outboxes);
+                self.last_message = written.last_message.unwrap_or(self.last_message);
+            }
+            Err(error) => self.put_off(&error),
+        }
+    }
+
+    fn write(&mut self) -> rusqlite::Result<Written> {
+        #[cfg(test)]
+        if let Some(before_write) = &mut self.before_write {
+            before_write(&self.connection);
+        }
+        self.look_for_messages()?;
+        self.batch
+            .write(&mut self.connection, &self.numbers, &self.outboxes)
+    }
+
+    fn put_off(&mut self, error: &rusqlite::Error) {
+        let reason = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+            _ => error.to_string(),
+        };
+        if self.warning.is_due() {
+            error!("cannot write to the store, the sources wait: {reason}");
+        }
+        self.status.unwell(reason);
+        let wait = self
+            .retry
+            .as_ref()
+            .map_or(FIRST_RETRY, |retry| retry.wait * 2);
+        let wait = wait.min(LONGEST_RETRY);
+        self.retry = Some(Retry {
+            at: Instant::now() + wait,
+            wait,
+        });
+    }
+
+    /// What is done when there is time.
+    fn look_around(&mut self) {
+        let looked = self
+            .look_for_messages()
+            .and_then(|()| self.retention.step(&self.connection));
+        if let Err(error) = looked
+            && self.warning.is_due()
+        {
+            error!("cannot tidy the store: {error}");
+        }
+    }
+
+    /// Tells the outboxes of messages that another process has put there.
+    fn look_for_messages(&mut self) -> rusqlite::Result<()> {
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")?
+            .query_row([], |row| row.get(0))?;
+        if version == self.data_version {
+            return Ok(());
+        }
+        let last = self
+            .connection
+            .prepare_cached(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'",
+            )?
+            .query_row([], |row| row.get(0))?;
+        for (outbox, number) in self.outboxes.iter().zip(&self.numbers) {
+            let counts = rows::count(&self.connection, *number, self.last_message)?;
+            for (lane, (count, bytes)) in Lane::ALL.into_iter().zip(counts) {
+                if count > 0 {
+                    outbox.found(lane, count, bytes);
+                }
+            }
+        }
+        self.last_message = last;
+        self.data_version = version;
+        Ok(())
+    }
+
+    fn turn_page(&mut self, place: usize, lane: Lane) {
+        let outbox = &self.outboxes[place];
+        match read_page(
+            &self.connection,
+            self.numbers[place],
+            lane,
+            outbox.page_start(lane),
+        ) {
+            Ok(page) => outbox.turn_page(lane, page),
+            Err(error) => {
+                if self.warning.is_due() {
+                    error!("cannot read from the store: {error}");
+                }
+                // The reader asks again at once.
+                std::thread::sleep(FIRST_RETRY);
+                outbox.page_failed(lane);
+            }
+        }
+    }
+}
+
+fn read_page(
+    connection: &Connection,
+    number: i64,
+    lane: Lane,
+    last: u64,
+) -> rusqlite::Result<Vec<(Slip, Option<Message>)>> {
+    let mut select = connection.prepare_cached(
+        "SELECT delivery.message, delivery.size, message.body
+            FROM delivery LEFT JOIN message ON message.id = delivery.message
+            WHERE delivery.sink = ?1 AND delivery.lane = ?2 AND delivery.message > ?3
+            ORDER BY delivery.message LIMIT ?4",
+    )?;
+    let mut rows = select.query(params![number, lane as i64, last as i64, WINDOW as i64])?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let slip = Slip {
+            id: row.get(0)?,
+            size: row.get(1)?,
+        };
+        let body: Option<String> = row.get(2)?;
+        page.push((slip, body.and_then(|body| decode(slip.id, &body))));
+        bytes += slip.size;
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// A stored message. One that cannot be read is said and passed, so that those behind it are told.
+pub(in super::super) fn decode(id: u64, body: &str) -> Option<Message> {
+    match json::read(body.as_bytes()) {
+        Ok(json::Line::Alert(alert)) => Some(Message::Alert(Arc::from(alert))),
+        Ok(json::Line::Detection(detection)) => Some(Message::Detection(Arc::from(detection))),
+        Err(error) => {
+            error!("message {id} in the store cannot be read and is passed: {error}");
+            None
+        }
+    }
+}

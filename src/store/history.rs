@@ -1,0 +1,201 @@
+//! What a `data_dir` knows of incidents, for people. It is read while another process writes it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::{
+    Message,
+    database::{self, Error},
+};
+use crate::{
+    dedupe::{Alert, Part},
+    detect::Severity,
+};
+
+/// The incidents of a `data_dir`.
+pub struct History {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// An incident, as far as it is known without its alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// `namespace/name`.
+    pub decoy: Option<String>,
+    pub cluster: Option<String>,
+    pub severity: Severity,
+    pub is_open: bool,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// Hits since it began, also those that no alert has told yet.
+    pub total: u64,
+    /// Alerts so far.
+    pub alerts: u32,
+    /// When the last of them was made.
+    pub told: Timestamp,
+}
+
+/// Which incidents are wanted: those that fit every part that is given.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Last seen then or later.
+    pub since: Option<Timestamp>,
+    /// First seen then or earlier.
+    pub until: Option<Timestamp>,
+    /// Over `namespace/name`.
+    pub decoy: Option<glob::Pattern>,
+    /// As grave as that, or graver.
+    pub severity: Option<Severity>,
+    pub is_open: Option<bool>,
+}
+
+impl Filter {
+    fn fits(&self, incident: &Incident) -> bool {
+        let decoy = incident.decoy.as_deref().unwrap_or_default();
+        self.since.is_none_or(|since| incident.last_seen >= since)
+            && self.until.is_none_or(|until| incident.first_seen <= until)
+            && self.decoy.as_ref().is_none_or(|glob| glob.matches(decoy))
+            && self.severity.is_none_or(|least| incident.severity >= least)
+            && self
+                .is_open
+                .is_none_or(|is_open| incident.is_open == is_open)
+    }
+}
+
+impl History {
+    /// Opens the database in `data_dir` for reading.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn open(data_dir: &Path) -> Result<Self, Error> {
+        let path = database::file(data_dir);
+        let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Self { connection, path })
+    }
+
+    /// The incidents that fit, the one that began first before the others.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn incidents(&self, filter: &Filter) -> Result<Vec<Incident>, Error> {
+        let fail = |source| Error::of(&self.path, source);
+        let mut incidents = self.read("").map_err(fail)?;
+        incidents.retain(|incident| filter.fits(incident));
+        Ok(incidents)
+    }
+
+    /// The incidents whose id begins with `prefix`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn find(&self, prefix: &str) -> Result<Vec<Incident>, Error> {
+        self.read(prefix)
+            .map_err(|source| Error::of(&self.path, source))
+    }
+
+    /// What was told of an incident, in order.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn alerts(&self, incident: &str) -> Result<Vec<Alert>, Error> {
+        let fail = |source| Error::of(&self.path, source);
+        let bodies: Vec<(u64, String)> = self
+            .connection
+            .prepare_cached("SELECT id, body FROM message WHERE incident_id = ?1 ORDER BY id")
+            .and_then(|mut select| {
+                select
+                    .query_map([incident], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .map_err(fail)?;
+        // What was replayed from the dead letters is there twice.
+        let mut seen = BTreeSet::new();
+        let messages = bodies
+            .iter()
+            .filter_map(|(id, body)| database::decode(*id, body));
+        Ok(messages
+            .filter_map(|message| match message {
+                Message::Alert(alert) if seen.insert(alert.alert_id) => Some((*alert).clone()),
+                _ => None,
+            })
+            .collect())
+    }
+
+    fn read(&self, prefix: &str) -> rusqlite::Result<Vec<Incident>> {
+        // One snapshot: what is open must not close in between.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let fresh = fresher(&snapshot)?;
+        let mut incidents: Vec<Incident> = snapshot
+            .prepare(
+                "SELECT id, decoy, cluster, severity, is_open, first_seen, last_seen, total, sequence, told
+                    FROM incident WHERE substr(id, 1, length(?1)) = ?1 ORDER BY first_seen, id",
+            )?
+            .query_map([prefix], incident)?
+            .collect::<rusqlite::Result<_>>()?;
+        for incident in &mut incidents {
+            if let Some(fresh) = fresh.get(&incident.id)
+                && incident.is_open
+            {
+                incident.total = incident.total.max(fresh.total);
+                incident.last_seen = incident.last_seen.max(fresh.last_seen);
+            }
+        }
+        Ok(incidents)
+    }
+}
+
+/// What an open incident has come to since its last alert.
+struct Fresh {
+    total: u64,
+    last_seen: Timestamp,
+}
+
+fn fresher(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Fresh>> {
+    connection
+        .prepare(
+            "SELECT value ->> 'id', value ->> 'total', value ->> 'last_seen'
+                FROM state WHERE part IN (?1, ?2) AND value ->> 'id' IS NOT NULL",
+        )?
+        .query_map([Part::Incident.as_str(), Part::Flood.as_str()], |row| {
+            let fresh = Fresh {
+                total: row.get(1)?,
+                last_seen: time(row, 2)?,
+            };
+            Ok((row.get(0)?, fresh))
+        })?
+        .collect()
+}
+
+fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    let severity: String = row.get(3)?;
+    Ok(Incident {
+        id: row.get(0)?,
+        decoy: row.get(1)?,
+        cluster: row.get(2)?,
+        severity: Severity::from_name(&severity).ok_or_else(|| unreadable(3, &severity))?,
+        is_open: row.get(4)?,
+        first_seen: time(row, 5)?,
+        last_seen: time(row, 6)?,
+        total: row.get(7)?,
+        alerts: row.get(8)?,
+        told: time(row, 9)?,
+    })
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|_| unreadable(column, &text))
+}
+
+fn unreadable(column: usize, text: &str) -> rusqlite::Error {
+    let what = format!("{text:?} cannot be read").into();
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what)
+}

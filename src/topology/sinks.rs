@@ -1,0 +1,107 @@
+//! The sinks' tasks.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Pipeline, SinkConfig},
+    sink::{self, Counters, Delivery, Ending, Report},
+    store::{DeadLetters, Reader},
+    telemetry::Status,
+};
+
+/// What a sink's task came to: its report, unless it panicked.
+type SinkEnd = Result<Report, JoinError>;
+
+/// The tasks of the sinks.
+pub struct Sinks {
+    tasks: JoinSet<Report>,
+    /// In the order of [`Pipeline::sinks`].
+    counters: Vec<(Arc<str>, Arc<Counters>)>,
+}
+
+/// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
+pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationToken) -> Sinks {
+    let mut tasks = JoinSet::new();
+    let mut all_counters = Vec::new();
+    for (sink, reader) in pipeline.sinks.iter().zip(readers) {
+        let counters = Arc::new(Counters::default());
+        all_counters.push((sink.id.clone(), counters.clone()));
+        let dead_letters = pipeline
+            .data_dir
+            .as_deref()
+            .map(|data_dir| DeadLetters::new(data_dir, sink.id.clone()));
+        let delivery = Delivery {
+            id: sink.id.clone(),
+            outbox: reader,
+            counters,
+            status: Status::default(),
+            dead_letters,
+            give_up: give_up.clone(),
+        };
+        match sink.config.clone() {
+            SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),
+            SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
+            SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
+        };
+    }
+    Sinks {
+        tasks,
+        counters: all_counters,
+    }
+}
+
+impl Sinks {
+    /// Waits until every sink has ended, and gives what failed, in words; cancels
+    /// `all_closed` when none is left.
+    pub async fn join(mut self, all_closed: CancellationToken) -> Vec<String> {
+        let _all_closed = all_closed.drop_guard();
+        let mut failures = Vec::new();
+        while let Some(end) = self.tasks.join_next().await {
+            failures.extend(failure(&end));
+        }
+        for (id, counters) in &self.counters {
+            match counters.failed.load(Relaxed) {
+                0 => {}
+                failed => failures.push(format!("sink {id:?}: {failed} given up")),
+            }
+        }
+        failures
+    }
+}
+
+fn failure(end: &SinkEnd) -> Option<String> {
+    let report = match end {
+        Ok(report) => report,
+        Err(panic) => return Some(format!("a sink: {panic}")),
+    };
+    match &report.ending {
+        Ending::Drained | Ending::TargetClosed => None,
+        Ending::GaveUp => Some(format!(
+            "sink {:?}: {} not delivered",
+            report.id, report.left
+        )),
+        Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sink_that_panics_is_a_failure() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { panic!("on purpose") });
+        let sinks = Sinks {
+            tasks,
+            counters: Vec::new(),
+        };
+        let all_closed = CancellationToken::new();
+        let failures = sinks.join(all_closed.clone()).await;
+        assert!(all_closed.is_cancelled());
+        assert!(failures[0].contains("panicked"));
+    }
+}

@@ -1,0 +1,98 @@
+//! The sources' threads.
+
+use std::{sync::Arc, thread};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{Error, engine::Batch, pump::Pump};
+use crate::{
+    config::{Pipeline, SourceConfig},
+    source::{self, Context, Counters, Ended, Stop},
+    store::Saved,
+    telemetry::Status,
+};
+
+type SourceThread = thread::JoinHandle<Result<Ended, source::Error>>;
+
+/// The threads of the sources.
+pub struct Sources {
+    pub stop: Stop,
+    /// Cancelled when every source has ended.
+    pub ended: CancellationToken,
+    threads: Vec<(Arc<str>, SourceThread)>,
+}
+
+/// Starts every source of `pipeline`, each where it was according to `saved`.
+pub fn spawn(
+    pipeline: &Pipeline,
+    saved: &mut Saved,
+    batches: mpsc::Sender<Batch>,
+) -> Result<Sources, Error> {
+    let start_error = |id: &Arc<str>| {
+        let id = id.clone();
+        move |source| Error::Start { id, source }
+    };
+    let first = pipeline.sources.first().map(|source| source.id.clone());
+    let stop = Stop::new().map_err(start_error(&first.unwrap_or_default()))?;
+    let ended = CancellationToken::new();
+    let still_running = Arc::new(ended.clone().drop_guard());
+    let mut threads = Vec::new();
+    for (place, source) in pipeline.sources.iter().enumerate() {
+        let pump = Pump::new(pipeline, place, batches.clone())?;
+        let config = source.config.clone();
+        let context = Context {
+            id: source.id.clone(),
+            stop: stop.clone(),
+            positions: saved.positions.remove(&*source.id).unwrap_or_default(),
+            counters: Arc::new(Counters::default()),
+            status: Status::default(),
+        };
+        let still_running = still_running.clone();
+        let thread = thread::Builder::new()
+            .name(source.id.to_string())
+            .spawn(move || {
+                let _still_running = still_running;
+                run(&config, &context, pump)
+            })
+            .map_err(start_error(&source.id))?;
+        threads.push((source.id.clone(), thread));
+    }
+    Ok(Sources {
+        stop,
+        ended,
+        threads,
+    })
+}
+
+fn run(config: &SourceConfig, context: &Context, mut pump: Pump) -> Result<Ended, source::Error> {
+    let ended = match config {
+        SourceConfig::Stdin(config) => source::stdin::run(config, context, &mut pump),
+        SourceConfig::File(config) => source::file::run(config, context, &mut pump),
+    };
+    pump.say_counts();
+    ended.inspect_err(|error| {
+        context.status.broken(error.to_string());
+        error!("source {:?}: {error}", context.id);
+    })
+}
+
+impl Sources {
+    /// Waits for the threads. What went wrong in them has been said when it did.
+    pub async fn join(self) -> Vec<String> {
+        let threads = self.threads;
+        tokio::task::spawn_blocking(move || {
+            threads
+                .into_iter()
+                .filter_map(|(id, thread)| match thread.join() {
+                    Ok(Ok(_)) => None,
+                    Ok(Err(error)) => Some(format!("source {id:?}: {error}")),
+                    Err(_) => Some(format!("source {id:?} panicked")),
+                })
+                .collect()
+        })
+        .await
+        .unwrap_or_default()
+    }
+}
