@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
+use tracing::error;
 
 use crate::audit::wire_time;
 
@@ -35,6 +36,8 @@ impl Retention {
         if self.next.is_none_or(|next| next <= Instant::now()) {
             let forgotten = self.forget_incidents(connection)?;
             if forgotten < INCIDENTS as usize {
+                self.forget_sinks(connection)?;
+                forget_orphans(connection)?;
                 self.next = Some(Instant::now() + PERIOD);
             }
         }
@@ -66,6 +69,42 @@ impl Retention {
         transaction.commit()?;
         Ok(old.len())
     }
+
+    /// A sink goes, with what waits for it, when it has not been configured for so long.
+    fn forget_sinks(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let Ok(eldest) = Timestamp::now().checked_sub(self.keep) else {
+            return Ok(());
+        };
+        let transaction = connection.unchecked_transaction()?;
+        let old: Vec<(i64, String)> = transaction
+            .prepare_cached("SELECT number, id FROM sink WHERE gone < ?1")?
+            .query_map([wire_time(eldest)], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (number, id) in old {
+            let waiting = transaction.execute("DELETE FROM delivery WHERE sink = ?1", [number])?;
+            transaction.execute("DELETE FROM sink WHERE number = ?1", [number])?;
+            if waiting > 0 {
+                error!(
+                    sink = id,
+                    "the sink has not been in the configuration for too long: {waiting} messages that waited for it are given up"
+                );
+            }
+        }
+        transaction.commit()
+    }
+}
+
+/// Deletes messages that nobody waits for and that belong to no incident that is kept.
+fn forget_orphans(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM message WHERE (incident_id IS NULL
+                    OR NOT EXISTS (SELECT 1 FROM incident WHERE incident.id = message.incident_id))
+                AND NOT EXISTS (SELECT 1 FROM sink CROSS JOIN delivery ON delivery.sink = sink.number
+                    AND delivery.lane = (message.incident_id IS NULL) AND delivery.message = message.id)",
+        )?
+        .execute([])
+        .map(drop)
 }
 
 /// Shortens the file when a good part of it is empty. A few free pages are used again soon.

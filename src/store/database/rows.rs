@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use tracing::warn;
 
 use super::super::{Saved, SinkOutbox, outbox::Lane};
 use crate::{
+    audit::wire_time,
     dedupe::{Change, Part},
     source::Position,
 };
 
-/// The number of each sink. What waits for a sink that is no longer configured is
-/// given up, since nobody will ever read it.
+/// The number of each sink. What waits for a sink that is not configured stays: its id may have been
+/// misspelt, or it may come back. `retention` gives it up in the end.
 pub(super) fn number_sinks(
     connection: &mut Connection,
     sinks: &[SinkOutbox],
@@ -31,29 +33,22 @@ pub(super) fn number_sinks(
                 transaction.last_insert_rowid()
             }
         };
+        transaction.execute("UPDATE sink SET gone = NULL WHERE number = ?1", [number])?;
         numbers.push(number);
     }
-    let is_any_gone = !known.is_empty();
+    let now = wire_time(Timestamp::now());
     for (id, number) in known {
-        let waiting = count(&transaction, number, 0)?
-            .into_iter()
-            .map(|(count, _)| count);
-        let waiting: u64 = waiting.sum();
+        let counts = count(&transaction, number, 0)?;
+        let waiting: u64 = counts.into_iter().map(|(count, _)| count).sum();
         if waiting > 0 {
             warn!(
                 sink = id,
-                "the sink is no longer configured: {waiting} messages that waited for it are given up"
+                "the sink is not in the configuration, but {waiting} messages wait for it: if it was renamed, give it its name back until they are delivered"
             );
         }
-        transaction.execute("DELETE FROM delivery WHERE sink = ?1", [number])?;
-        transaction.execute("DELETE FROM sink WHERE number = ?1", [number])?;
-    }
-    if is_any_gone {
         transaction.execute(
-            "DELETE FROM message WHERE incident_id IS NULL AND NOT EXISTS
-                (SELECT 1 FROM sink CROSS JOIN delivery ON delivery.sink = sink.number
-                    AND delivery.lane = 1 AND delivery.message = message.id)",
-            [],
+            "UPDATE sink SET gone = ?1 WHERE number = ?2 AND gone IS NULL",
+            params![now, number],
         )?;
     }
     transaction.commit()?;

@@ -12,8 +12,8 @@ pub(super) const APPLICATION_ID: i64 = 0x6261_6974;
 /// Each step makes the next schema of the one before. The number of steps that were taken is
 /// the file's `user_version`.
 const MIGRATIONS: [&str; 1] = ["
-    -- Numbers make the rows of `delivery` short.
-    CREATE TABLE sink (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
+    -- Numbers make the rows of `delivery` short. `gone` is since when the sink is not configured.
+    CREATE TABLE sink (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, gone TEXT) STRICT;
 
     -- A detection stays until no sink waits for it, an alert for as long as its incident is kept.
     CREATE TABLE message (

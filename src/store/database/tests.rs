@@ -413,18 +413,35 @@ fn wait_for_lock(data_dir: &Path) -> String {
 }
 
 #[tokio::test]
-async fn what_waited_for_a_sink_that_is_gone_is_given_up() {
+async fn what_waits_for_a_sink_that_is_gone_is_kept_until_it_is_too_old() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open_with(folder.path(), &[sink("a"), sink("b")]);
     opened.store.commit(messages([detection(1)], 2)).await;
     opened.store.close().await;
     drop(opened);
-    let opened = open_with(folder.path(), &[sink("c"), sink("b")]);
-    assert_eq!(opened.store.waiting(0).total(), 0);
-    assert_eq!(opened.store.waiting(1).total(), 1);
+    drop(open_with(folder.path(), &[sink("renamed"), sink("b")]));
+    let opened = open_with(folder.path(), &[sink("a")]);
+    assert_eq!(opened.store.waiting(0).total(), 1, "it came back");
     drop(opened);
+
     drop(open_with(folder.path(), &[sink("c")]));
+    let tidy = || {
+        let connection = Connection::open(file(folder.path())).unwrap();
+        let hour = Duration::from_secs(3600);
+        retention::Retention::new(hour).step(&connection).unwrap();
+        connection
+    };
+    let connection = tidy();
+    assert_eq!(rows(folder.path(), "message"), 1, "too young");
+    connection
+        .execute(
+            "UPDATE sink SET gone = '2020-01-01T00:00:00.000000Z' WHERE gone IS NOT NULL",
+            [],
+        )
+        .unwrap();
+    tidy();
     assert_eq!(rows(folder.path(), "message"), 0);
+    assert_eq!(rows(folder.path(), "sink"), 1);
 }
 
 #[tokio::test]
@@ -469,6 +486,12 @@ async fn old_incidents_are_forgotten_unless_a_sink_still_waits() {
     assert_eq!(rows(folder.path(), "incident"), 0);
     assert_eq!(rows(folder.path(), "message"), 1);
     assert_eq!(next(&mut reader).await, Some(alert(2)));
+    reader.done();
+    until(|| rows(folder.path(), "delivery") == 0).await;
+    retention::Retention::new(Duration::from_secs(3600))
+        .step(&connection)
+        .unwrap();
+    assert_eq!(rows(folder.path(), "message"), 0);
 }
 
 #[tokio::test]
