@@ -322,13 +322,7 @@ impl<'a> Files<'a> {
     }
 
     /// Tells what the file at `path` is, which began as `head` says when it was last looked at.
-    fn judge(
-        &mut self,
-        id: FileId,
-        path: &Path,
-        stamp: Stamp,
-        head: &Head,
-    ) -> Verdict {
+    fn judge(&mut self, id: FileId, path: &Path, stamp: Stamp, head: &Head) -> Verdict {
         let fingerprint = &head.fingerprint;
         if fingerprint.is_empty() {
             return Verdict::Wait;

@@ -3,8 +3,8 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
-    feed::Feed,
     discovery::Stamp,
+    feed::Feed,
     fingerprint::{Fingerprint, Head, read_at},
 };
 use crate::record::{

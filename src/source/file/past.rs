@@ -78,7 +78,8 @@ impl Generation {
             // A device may have another number after the machine was started anew.
             || (self.key.id.inode == id.inode && self.path == path);
         let is_unchanged = self.seen == Some(stamp);
-        let may_have_grown = self.key.past == 0 && (head.is_compressed || stamp.size >= self.offset);
+        let may_have_grown =
+            self.key.past == 0 && (head.is_compressed || stamp.size >= self.offset);
         same_file && (is_unchanged || may_have_grown) && self.begins(&head.fingerprint)
     }
 
@@ -194,6 +195,8 @@ impl Past {
         let is_free = |key: &Key| self.0.iter().all(|generation| generation.key != *key);
         let keys = (1..).map(|past| Key { id, past });
         // There are more numbers than generations.
-        keys.take(self.0.len() + 1).find(is_free).unwrap_or(Key { id, past: u32::MAX })
+        keys.take(self.0.len() + 1)
+            .find(is_free)
+            .unwrap_or(Key { id, past: u32::MAX })
     }
 }
