@@ -49,8 +49,10 @@ pub struct Framer {
     base: u64,
     max_line_bytes: usize,
     mode: Mode,
-    /// The record at `start` is oversized, and its first part was handed on.
-    in_parts: bool,
+    /// The record at `start` is oversized, and its first part was handed on: where it begins in the stream.
+    in_parts: Option<u64>,
+    /// The line that is being read is too long: where it begins in the stream.
+    long_line: Option<u64>,
 }
 
 enum Mode {
@@ -75,7 +77,8 @@ impl Framer {
             // No real limit is this large; sums of it stay in range.
             max_line_bytes: max_line_bytes.min(usize::MAX / 4),
             mode: Mode::Start,
-            in_parts: false,
+            in_parts: None,
+            long_line: None,
         }
     }
 
@@ -98,9 +101,17 @@ impl Framer {
         self.base + self.end as u64
     }
 
-    /// Up to where the stream was handed on: the beginning of the record that is still being read.
+    /// Up to where the stream was handed on: the beginning of the record that is still being read, or of its next part.
     pub fn handed_on(&self) -> u64 {
         self.base + self.start as u64
+    }
+
+    /// From where the stream may be read again with [`resume`](Self::resume): all before was handed on, in whole records. Never
+    /// within a line of which only parts were handed on.
+    pub fn resumable_at(&self) -> u64 {
+        self.long_line
+            .or(self.in_parts)
+            .unwrap_or_else(|| self.handed_on())
     }
 
     /// Room to read into: `wanted` bytes, or somewhat more or fewer, but never none, and about
@@ -140,6 +151,8 @@ impl Framer {
             Mode::Json(_) => self.start = self.end,
         }
         self.mode = Mode::Lines;
+        self.in_parts = None;
+        self.long_line = None;
         self.scanned = self.end;
         self.give_back();
     }
@@ -241,6 +254,7 @@ impl Framer {
 
     /// The line at `start` is too long.
     fn begin_long_line(&mut self) {
+        self.long_line = Some(self.handed_on());
         let line = &self.bytes[self.start..self.end];
         let first = line.iter().find(|byte| !byte.is_ascii_whitespace());
         self.mode = if matches!(first, Some(b'{' | b'[')) {
@@ -257,6 +271,7 @@ impl Framer {
         self.parts(self.scanned, newline.is_some(), emit);
         if newline.is_some() {
             self.mode = Mode::Lines;
+            self.long_line = None;
         }
         newline.is_some()
     }
@@ -279,6 +294,7 @@ impl Framer {
                     }
                     self.start = self.scanned;
                     self.mode = Mode::Lines;
+                    self.long_line = None;
                     return true;
                 }
                 None if !open => {
@@ -297,7 +313,7 @@ impl Framer {
 
     /// Hands on the JSON value from `start` to `end`.
     fn value(&mut self, end: usize, emit: &mut dyn FnMut(Piece<'_>)) {
-        if self.in_parts || end - self.start > self.max_line_bytes {
+        if self.in_parts.is_some() || end - self.start > self.max_line_bytes {
             self.parts(end, true, emit);
             return;
         }
@@ -316,7 +332,7 @@ impl Framer {
     /// record; `complete` if it ends there.
     fn parts(&mut self, known: usize, complete: bool, emit: &mut dyn FnMut(Piece<'_>)) {
         loop {
-            let first = !self.in_parts;
+            let first = self.in_parts.is_none();
             let limit = if first {
                 self.first_part_bytes()
             } else {
@@ -326,14 +342,14 @@ impl Framer {
                 break;
             }
             let part_end = self.start + limit;
+            self.in_parts.get_or_insert(self.base + self.start as u64);
             self.emit(part_end, Shape::Oversized { first, last: false }, emit);
             self.start = part_end - OVERLAP;
-            self.in_parts = true;
         }
         if complete {
-            let first = !self.in_parts;
+            let first = self.in_parts.is_none();
             self.emit(known, Shape::Oversized { first, last: true }, emit);
-            self.in_parts = false;
+            self.in_parts = None;
         }
     }
 

@@ -9,16 +9,18 @@ use std::{
 };
 
 use glob::Pattern;
+use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, faults::Faults};
 use crate::source::Error;
 
 /// A file whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FileId {
-    device: u64,
-    inode: u64,
+    pub(super) device: u64,
+    pub(super) inode: u64,
 }
 
 impl FileId {
@@ -31,19 +33,19 @@ impl FileId {
 }
 
 /// What shows that a file has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub(super) size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
+    modified: Timestamp,
 }
 
 impl Stamp {
     pub(super) fn of(metadata: &Metadata) -> Self {
-        let modified = (metadata.mtime(), metadata.mtime_nsec());
+        // Nanoseconds are always within a second; a file system may hold years beyond what is a time here.
+        let modified = Timestamp::new(metadata.mtime(), metadata.mtime_nsec() as i32);
         Self {
             size: metadata.size(),
-            modified,
+            modified: modified.unwrap_or_default(),
         }
     }
 }
@@ -55,12 +57,10 @@ pub(super) struct Found {
     pub(super) stamp: Stamp,
 }
 
-/// The globs, and what they were found unable to read.
+/// The globs.
 pub(super) struct Globs {
     include: Vec<String>,
     exclude: Vec<Pattern>,
-    /// Each is logged once, until it can be read.
-    unreadable: HashSet<PathBuf>,
 }
 
 impl Globs {
@@ -82,22 +82,19 @@ impl Globs {
         Ok(Self {
             include: config.include.clone(),
             exclude,
-            unreadable: HashSet::new(),
         })
     }
 
     /// All files that there are now, each once, even if it has several paths. The name of a copy is longer than that of
     /// its original, and comes behind it.
-    pub(super) fn find(&mut self) -> Vec<Found> {
+    pub(super) fn find(&self, faults: &mut Faults) -> Vec<Found> {
         let mut paths = Vec::new();
         for text in &self.include {
             // A directory that is not there yet is no error to `glob`.
             for entry in glob::glob(text).into_iter().flatten() {
                 match entry {
                     Ok(path) => paths.push(path),
-                    Err(error) => {
-                        warn_once(&mut self.unreadable, error.path(), error.error());
-                    }
+                    Err(error) => tell(faults, error.path(), error.error()),
                 }
             }
         }
@@ -118,28 +115,21 @@ impl Globs {
                     }
                 }
                 Ok(_) => {}
-                Err(error) => warn_once(&mut self.unreadable, &path, &error),
+                Err(error) => tell(faults, &path, &error),
             }
         }
         found
     }
-
-    /// Opens a file; logs once if that fails.
-    pub(super) fn open(&mut self, path: &Path) -> Option<(File, Metadata)> {
-        match open(path) {
-            Ok(opened) => {
-                self.unreadable.remove(path);
-                Some(opened)
-            }
-            Err(error) => {
-                warn_once(&mut self.unreadable, path, &error);
-                None
-            }
-        }
-    }
 }
 
-fn open(path: &Path) -> io::Result<(File, Metadata)> {
+/// Opens a file; `None` if that fails.
+pub(super) fn open(path: &Path, faults: &mut Faults) -> Option<(File, Metadata)> {
+    try_open(path)
+        .inspect_err(|error| tell(faults, path, error))
+        .ok()
+}
+
+fn try_open(path: &Path) -> io::Result<(File, Metadata)> {
     // Should it have become a FIFO meanwhile, opening it must not block.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -147,10 +137,10 @@ fn open(path: &Path) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-fn warn_once(unreadable: &mut HashSet<PathBuf>, path: &Path, error: &io::Error) {
+fn tell(faults: &mut Faults, path: &Path, error: &io::Error) {
     // Rotated away between two steps: that is no fault.
-    if error.kind() != io::ErrorKind::NotFound && unreadable.insert(path.to_owned()) {
-        tracing::warn!(path = %path.display(), %error, "cannot read; will try again");
+    if error.kind() != io::ErrorKind::NotFound {
+        faults.cannot_read(path, error);
     }
 }
 
@@ -193,20 +183,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_once_and_tried_again() {
+    fn what_cannot_be_read_is_told_and_tried_again() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("a.log");
         std::os::unix::fs::symlink(&path, &path).unwrap();
-        let mut globs = Globs {
+        let globs = Globs {
             include: vec![folder.path().join("*.log").display().to_string()],
             exclude: Vec::new(),
-            unreadable: HashSet::new(),
         };
-        assert!(globs.find().is_empty() && globs.find().is_empty());
-        assert_eq!(globs.unreadable.len(), 1, "a link to itself");
+        let mut faults = Faults::default();
+        assert!(globs.find(&mut faults).is_empty() && globs.find(&mut faults).is_empty());
+        assert_eq!(faults.paths(), [&path], "a link to itself");
         fs::remove_file(&path).unwrap();
         fs::write(&path, "text").unwrap();
-        assert_eq!(globs.find().len(), 1);
-        assert!(globs.open(&path).is_some() && globs.unreadable.is_empty());
+        faults.next_round();
+        assert_eq!(globs.find(&mut faults).len(), 1);
+        assert!(open(&path, &mut faults).is_some() && faults.paths().is_empty());
     }
 }

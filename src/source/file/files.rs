@@ -2,19 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::Bound,
     path::Path,
     time::{Duration, Instant},
 };
 
 use super::{
-    Config, IDLE, ReadFrom,
-    discovery::{FileId, Found, Globs, Stamp, is_copy_name},
+    COMMIT_INTERVAL, Config, FORGET_AFTER, IDLE, ReadFrom,
+    discovery::{FileId, Found, Globs, Stamp, is_copy_name, open},
+    faults::Faults,
+    feed::Feed,
     fingerprint::{Fingerprint, Head},
-    follow::finish,
     past::{Generation, Past},
+    positions::{self, Changes},
     tracked::{Next, Phase, Tracked},
 };
-use crate::source::{Error, Outlet, Stop};
+use crate::source::{Context, Error, Stop};
 
 /// The files of one source.
 pub(super) struct Files<'a> {
@@ -22,8 +25,12 @@ pub(super) struct Files<'a> {
     globs: Globs,
     tracked: BTreeMap<FileId, Tracked>,
     past: Past,
-    /// No look for new files yet.
-    is_start: bool,
+    faults: Faults,
+    /// What moved since the last commit, beside the files that are tracked.
+    changes: Changes,
+    /// The source was never started before, and has not looked for files yet.
+    is_first_look: bool,
+    next_commit: Instant,
     next_discovery: Instant,
     /// When files that rest are looked at again.
     next_look: Instant,
@@ -35,21 +42,30 @@ enum Verdict {
     New,
     /// The copy of a file that is still being read, or too short to tell.
     Wait,
+    /// The file that was known before.
+    Same(Box<Generation>),
     /// The copy of a file that was read up to here.
     CopyReadTo(u64),
-    /// What a file held before.
-    Past(Box<Generation>),
+    /// The copy of what a file held before.
+    CopyOf(Box<Generation>),
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(config: &'a Config) -> Result<Self, Error> {
+    /// Nothing is read yet, nor looked for.
+    pub(super) fn new(config: &'a Config, context: &Context) -> Result<Self, Error> {
         let now = Instant::now();
+        let globs = Globs::new(config)?;
+        let mut changes = Changes::default();
+        let saved = positions::read(&context.id, &context.positions, &mut changes);
         Ok(Self {
             config,
-            globs: Globs::new(config)?,
+            globs,
             tracked: BTreeMap::new(),
-            past: Past::default(),
-            is_start: true,
+            past: Past::of(saved.places),
+            faults: Faults::new(context),
+            changes,
+            is_first_look: saved.is_first_start,
+            next_commit: now,
             next_discovery: now,
             next_look: now,
         })
@@ -58,67 +74,99 @@ impl<'a> Files<'a> {
     /// Looks for new files if it is time.
     pub(super) fn discover_if_due(&mut self) {
         if Instant::now() >= self.next_discovery {
+            self.faults.next_round();
             self.discover();
         }
     }
 
     /// Gives each file a turn. True if any of them had something to read.
-    pub(super) fn turn(&mut self, stop: &Stop, outlet: &mut dyn Outlet) -> bool {
+    pub(super) fn turn(&mut self, stop: &Stop, feed: &mut Feed<'_>) -> bool {
         let now = Instant::now();
         let looks_at_all = now >= self.next_look;
         if looks_at_all {
             self.next_look = now + IDLE;
         }
         let (mut busy, mut discover) = (false, false);
-        let mut gone = Vec::new();
-        for (id, file) in &mut self.tracked {
+        let mut from = Bound::Unbounded;
+        while let Some((id, file)) = self.tracked.range_mut((from, Bound::Unbounded)).next() {
+            let id = *id;
+            from = Bound::Excluded(id);
             if stop.is_triggered() {
                 break;
             }
             if !looks_at_all && !file.is_busy {
                 continue;
             }
-            match file.turn(self.config.rotate_wait, self.config.max_line_bytes, outlet) {
+            match file.turn(self.config, feed, &mut self.faults) {
                 Next::Rest => {}
                 Next::More => busy = true,
                 Next::Discover => discover = true,
                 Next::Truncated(generation) => {
-                    self.past.remember(generation);
+                    self.past.remember(generation, &mut self.changes);
                     discover = true;
                 }
-                Next::Gone(generation) => gone.push((*id, generation)),
+                Next::Gone(generation) => {
+                    file.leave(&mut self.changes);
+                    self.tracked.remove(&id);
+                    if let Some(generation) = generation {
+                        self.past.remember(generation, &mut self.changes);
+                    }
+                }
+            }
+            if feed.holds() {
+                self.commit(feed);
             }
         }
-        for (id, generation) in gone {
-            self.tracked.remove(&id);
-            if let Some(generation) = generation {
-                self.past.remember(generation);
-            }
+        self.finish_past(self.config.rotate_wait, feed);
+        if feed.holds() {
+            self.commit(feed);
         }
-        self.finish_past(self.config.rotate_wait, outlet);
         if discover {
             self.discover();
         }
         busy || discover
     }
 
-    /// Hands on what would be lost if the source ended now: the last records of files that were rotated away.
-    pub(super) fn end(&mut self, outlet: &mut dyn Outlet) {
-        for file in self.tracked.values_mut() {
-            file.end(outlet);
+    /// Commits what was found and what moved, all that is handed on being before that; waits while the pipeline is full.
+    pub(super) fn commit(&mut self, feed: &mut Feed<'_>) {
+        self.note_moves();
+        feed.commit(&mut self.changes);
+    }
+
+    /// Commits what moved if it is time, unless the pipeline is full.
+    pub(super) fn commit_if_due(&mut self, feed: &mut Feed<'_>) {
+        if Instant::now() >= self.next_commit {
+            self.note_moves();
+            feed.try_commit(&mut self.changes);
         }
-        self.finish_past(Duration::ZERO, outlet);
+    }
+
+    fn note_moves(&mut self) {
+        for file in self.tracked.values_mut() {
+            file.note(&mut self.changes);
+        }
+        self.next_commit = Instant::now() + COMMIT_INTERVAL;
+    }
+
+    /// Hands on what would be lost if the source ended now: the last records of files that are gone. Commits for the last time.
+    pub(super) fn end(&mut self, feed: &mut Feed<'_>) {
+        for file in self.tracked.values_mut() {
+            file.end(feed);
+        }
+        self.finish_past(Duration::ZERO, feed);
+        self.commit(feed);
     }
 
     /// The other half of a record that a truncation cut in two has not turned up: this half is a record, then.
-    fn finish_past(&mut self, wait: Duration, outlet: &mut dyn Outlet) {
+    fn finish_past(&mut self, wait: Duration, feed: &mut Feed<'_>) {
         for (path, mut framer) in self.past.unfinished(wait) {
-            finish(&mut framer, path, outlet);
+            feed.finish(&mut framer, path);
         }
     }
 
-    fn discover(&mut self) {
-        let found = self.globs.find();
+    /// Looks for new files.
+    pub(super) fn discover(&mut self) {
+        let found = self.globs.find(&mut self.faults);
         let here: HashSet<FileId> = found.iter().map(|file| file.id).collect();
         for file in found {
             match self.tracked.get_mut(&file.id) {
@@ -131,21 +179,23 @@ impl<'a> Files<'a> {
                 }
             }
         }
-        let past = &mut self.past;
+        let (past, changes) = (&mut self.past, &mut self.changes);
         self.tracked.retain(|id, file| match file.phase {
             Phase::Parked { offset, seen } if !here.contains(id) => {
-                past.remember(file.generation(offset, Some(seen)));
+                file.leave(changes);
+                past.remember(file.generation(offset, Some(seen)), changes);
                 false
             }
             _ => true,
         });
         self.decide();
-        self.is_start = false;
+        self.past.forget(FORGET_AFTER, &mut self.changes);
+        self.is_first_look = false;
         self.next_discovery = Instant::now() + self.config.glob_minimum_cooldown;
     }
 
     fn admit(&mut self, found: Found) {
-        let Some((file, metadata)) = self.globs.open(&found.path) else {
+        let Some((file, metadata)) = open(&found.path, &mut self.faults) else {
             return;
         };
         // It may have been rotated since it was found.
@@ -155,11 +205,11 @@ impl<'a> Files<'a> {
         }
         let phase = Phase::Waiting(file, 0);
         let mut tracked = Tracked::new(id, found.path, phase);
-        if self.is_start
+        if self.is_first_look
             && self.config.read_from == ReadFrom::End
             && let Err(error) = tracked.skip_to_end(self.config.max_line_bytes)
         {
-            tracing::warn!(path = %tracked.path.display(), %error, "cannot find the end");
+            self.faults.cannot_read(&tracked.path, &error);
             return;
         }
         self.tracked.insert(id, tracked);
@@ -173,7 +223,7 @@ impl<'a> Files<'a> {
         let Phase::Parked { offset, seen } = known.phase else {
             return;
         };
-        let Some((file, metadata)) = self.globs.open(&known.path) else {
+        let Some((file, metadata)) = open(&known.path, &mut self.faults) else {
             self.tracked.insert(id, known);
             return;
         };
@@ -193,7 +243,9 @@ impl<'a> Files<'a> {
                 seen: stamp,
             };
         } else {
-            self.past.remember(known.generation(offset, None));
+            known.leave(&mut self.changes);
+            let generation = known.generation(offset, None);
+            self.past.remember(generation, &mut self.changes);
             known = Tracked::new(FileId::of(&metadata), known.path, Phase::Waiting(file, 0));
         }
         self.tracked.insert(known.id, known);
@@ -230,9 +282,14 @@ impl<'a> Files<'a> {
         *size = stamp.size;
         waiting.fingerprint = head.fingerprint.clone();
         let max = self.config.max_line_bytes;
-        let verdict = self.judge(waiting.id, &waiting.path, stamp, &head.fingerprint);
-        let (offset, generation) = match verdict {
+        let verdict = self.judge(waiting.id, &waiting.path, stamp, &head);
+        if matches!(verdict, Verdict::Wait) {
+            return;
+        }
+        self.past.make_way(waiting.id, &mut self.changes);
+        let (read_to, generation) = match verdict {
             Verdict::Wait => return,
+            Verdict::Same(known) => return waiting.go_on(*known, file, &head, stamp, max),
             Verdict::New => {
                 if !head.is_compressed {
                     // It grows with what is read.
@@ -243,34 +300,36 @@ impl<'a> Files<'a> {
                 return;
             }
             Verdict::CopyReadTo(offset) => (offset, None),
-            Verdict::Past(generation) => (generation.offset, Some(generation)),
+            Verdict::CopyOf(generation) => (generation.read_to(), Some(generation)),
         };
-        tracing::debug!(path = %waiting.path.display(), offset, "found again");
-        if !head.is_compressed && stamp.size < offset {
+        tracing::debug!(path = %waiting.path.display(), read_to, "a copy");
+        if !head.is_compressed && stamp.size < read_to {
             waiting.phase = Phase::Parked {
-                offset,
+                offset: read_to,
                 seen: stamp,
             };
             if let Some(generation) = generation {
-                self.past.remember(*generation);
+                self.past.remember(*generation, &mut self.changes);
             }
             return;
         }
+        let offset = generation
+            .as_ref()
+            .map_or(read_to, |generation| generation.offset);
         let framer = generation.and_then(|generation| generation.framer);
         waiting.read_on(file, &head, offset, framer, max);
         waiting.is_rotated = true;
     }
 
-    /// Tells what the file at `path` is, which began with `fingerprint` when it was last looked at.
-    fn judge(
-        &mut self,
-        id: FileId,
-        path: &Path,
-        stamp: Stamp,
-        fingerprint: &Fingerprint,
-    ) -> Verdict {
+    /// Tells what the file at `path` is, which began as `head` says when it was last looked at.
+    fn judge(&mut self, id: FileId, path: &Path, stamp: Stamp, head: &Head) -> Verdict {
+        let fingerprint = &head.fingerprint;
         if fingerprint.is_empty() {
             return Verdict::Wait;
+        }
+        let changes = &mut self.changes;
+        if let Some(known) = self.past.recall_file(path, (id, stamp), head, changes) {
+            return Verdict::Same(Box::new(known));
         }
         let mut read_to = None;
         // Its possible originals are looked at after it: one that was truncated before that can no longer be read twice.
@@ -285,8 +344,8 @@ impl<'a> Files<'a> {
         if let Some(offset) = read_to {
             return Verdict::CopyReadTo(offset);
         }
-        match self.past.recall(path, (id, stamp), fingerprint) {
-            Some(generation) => Verdict::Past(Box::new(generation)),
+        match self.past.recall_copy(path, fingerprint, changes) {
+            Some(generation) => Verdict::CopyOf(Box::new(generation)),
             None => Verdict::New,
         }
     }

@@ -2,6 +2,9 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
 use crate::record::decompress::{Decompressor, Magic, recognise};
 
 /// How much of a file is its fingerprint. An audit event of this length has its id and its time in it.
@@ -12,6 +15,36 @@ const FINGERPRINT_BYTES: usize = 1024;
 /// They are kept as they are, not hashed, since files of different lengths are compared by what both have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<u8>);
+
+/// A fingerprint as it is stored: the bytes themselves may hold what a Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Digest {
+    /// How many bytes it is made of, 1 to 1,024.
+    bytes: usize,
+    /// In hexadecimal digits.
+    sha256: String,
+}
+
+impl Digest {
+    fn of(bytes: &[u8]) -> Self {
+        let hash = Sha256::digest(bytes);
+        Self {
+            bytes: bytes.len(),
+            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// It is one that can be made: of no bytes it would agree with everything.
+    pub(super) fn is_sound(&self) -> bool {
+        (1..=FINGERPRINT_BYTES).contains(&self.bytes)
+    }
+
+    /// `fingerprint` begins with all the bytes that this was made of.
+    pub(super) fn agrees_with(&self, fingerprint: &Fingerprint) -> bool {
+        let same_bytes = fingerprint.0.get(..self.bytes);
+        same_bytes.is_some_and(|bytes| Self::of(bytes) == *self)
+    }
+}
 
 /// What a file begins with now.
 pub(super) struct Head {
@@ -50,21 +83,30 @@ impl Fingerprint {
     /// As far as it can be decoded.
     fn of_packed(file: &File) -> Self {
         let mut decompressor = Decompressor::new();
-        let mut bytes = [0; FINGERPRINT_BYTES];
+        // The decompressor wants room for the four bytes of a magic number, which are no part of what it makes.
+        let mut bytes = [0; FINGERPRINT_BYTES + 4];
         let (mut count, mut offset) = (0, 0);
         let mut read = |into: &mut [u8]| {
             let read = read_at(file, into, offset)?;
             offset += read as u64;
             Ok(read)
         };
-        // The decompressor wants room for the four bytes of a magic number, which are no part of what it makes.
-        while count + 4 <= FINGERPRINT_BYTES {
+        while count < FINGERPRINT_BYTES {
             match decompressor.read(&mut bytes[count..], &mut read) {
                 Ok(made @ 1..) => count += made,
                 Ok(0) | Err(_) => break,
             }
         }
-        Self(bytes[..count].to_vec())
+        Self(bytes[..count.min(FINGERPRINT_BYTES)].to_vec())
+    }
+
+    /// What of it is stored.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    pub(super) fn length(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,14 +4,12 @@ use std::{fs::File, io, path::Path};
 
 use super::{
     discovery::Stamp,
+    feed::Feed,
     fingerprint::{Fingerprint, Head, read_at},
 };
-use crate::{
-    record::{
-        decompress::{self, Decompressor},
-        framing::{Framer, Piece, READ_BYTES},
-    },
-    source::{Block, Outlet, Progress},
+use crate::record::{
+    decompress::{self, Decompressor},
+    framing::{Framer, READ_BYTES},
 };
 
 /// Reads that a file may do before it is the next one's turn: about a megabyte.
@@ -86,6 +84,11 @@ impl Follower {
         self.framer.offset()
     }
 
+    /// Behind the last whole record that was handed on, in decoded bytes.
+    pub(super) fn resumable_at(&self) -> u64 {
+        self.framer.resumable_at()
+    }
+
     /// The file is not what it was: begins again. Returns the framing of what it had been.
     pub(super) fn restart(&mut self, max_line_bytes: usize) -> Framer {
         if let Packing::Compressed {
@@ -102,7 +105,7 @@ impl Follower {
         std::mem::replace(&mut self.framer, Framer::new(max_line_bytes))
     }
 
-    /// Reads on, a bounded amount. `fingerprint` is that of the file as far as it was read, and grows with it.
+    /// Reads on, a bounded amount, and less if something was found. `fingerprint` is that of the file as far as it was read, and grows with it.
     ///
     /// # Errors
     /// If the file cannot be read, or not be decoded.
@@ -111,11 +114,11 @@ impl Follower {
         stamp: Stamp,
         fingerprint: &mut Fingerprint,
         path: &Path,
-        outlet: &mut dyn Outlet,
+        feed: &mut Feed<'_>,
     ) -> Result<Turn, decompress::Error> {
         let turn = match self.packing {
-            Packing::Plain => self.turn_plain(stamp, fingerprint, path, outlet)?,
-            Packing::Compressed { .. } => self.turn_compressed(stamp, path, outlet)?,
+            Packing::Plain => self.turn_plain(stamp, fingerprint, path, feed)?,
+            Packing::Compressed { .. } => self.turn_compressed(stamp, path, feed)?,
         };
         if turn == Turn::Idle {
             self.framer.give_back();
@@ -124,8 +127,8 @@ impl Follower {
     }
 
     /// The file is let go: its last record counts even without a newline.
-    pub(super) fn finish(&mut self, path: &Path, outlet: &mut dyn Outlet) {
-        finish(&mut self.framer, path, outlet);
+    pub(super) fn finish(&mut self, path: &Path, feed: &mut Feed<'_>) {
+        feed.finish(&mut self.framer, path);
     }
 
     fn turn_plain(
@@ -133,7 +136,7 @@ impl Follower {
         stamp: Stamp,
         fingerprint: &mut Fingerprint,
         path: &Path,
-        outlet: &mut dyn Outlet,
+        feed: &mut Feed<'_>,
     ) -> io::Result<Turn> {
         if stamp.size < self.offset() {
             return Ok(Turn::Truncated);
@@ -161,7 +164,10 @@ impl Follower {
                 break;
             }
             self.framer
-                .commit(count, &mut |piece| hand_on(&piece, path, outlet));
+                .commit(count, &mut |piece| feed.take(&piece, path));
+            if feed.holds() {
+                break;
+            }
         }
         self.seen = None;
         Ok(Turn::Progress)
@@ -171,7 +177,7 @@ impl Follower {
         &mut self,
         stamp: Stamp,
         path: &Path,
-        outlet: &mut dyn Outlet,
+        feed: &mut Feed<'_>,
     ) -> Result<Turn, decompress::Error> {
         let Packing::Compressed {
             decompressor,
@@ -199,25 +205,12 @@ impl Follower {
             *skip -= passed as u64;
             space.copy_within(passed..made, 0);
             self.framer
-                .commit(made - passed, &mut |piece| hand_on(&piece, path, outlet));
+                .commit(made - passed, &mut |piece| feed.take(&piece, path));
+            if feed.holds() {
+                break;
+            }
         }
         Ok(Turn::Progress)
-    }
-}
-
-/// Hands on the last record of the file at `path`.
-pub(super) fn finish(framer: &mut Framer, path: &Path, outlet: &mut dyn Outlet) {
-    framer.finish(&mut |piece| hand_on(&piece, path, outlet));
-}
-
-fn hand_on(piece: &Piece<'_>, path: &Path, outlet: &mut dyn Outlet) {
-    let found = outlet.take(&Block {
-        bytes: piece.bytes,
-        shape: piece.shape,
-        position: &|at| format!("{}:{}", path.display(), piece.offset + at as u64),
-    });
-    if found {
-        outlet.commit(Progress::default());
     }
 }
 

@@ -17,14 +17,23 @@ use super::{Context, Decoding, Ended, Error, Outlet};
 use crate::audit::words;
 
 mod discovery;
+mod faults;
+mod feed;
 mod files;
 mod fingerprint;
 mod follow;
 mod past;
+mod positions;
 mod tracked;
 
 /// Time between two looks at files that rest: 0.2 % of a core for one file, 0.7 % for a hundred.
 const IDLE: Duration = Duration::from_millis(25);
+
+/// Time between two commits of positions while nothing is found.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a file is remembered that is gone: a log that is rotated daily may be compressed with the rotation after.
+const FORGET_AFTER: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// Follows files through rotation.
 #[derive(Clone, Debug)]
@@ -64,15 +73,20 @@ words!(ReadFrom { Beginning = "beginning", End = "end" });
 /// If a glob is malformed. A file that cannot be read is logged once, and tried again.
 pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Result<Ended, Error> {
     let stop = &context.stop;
-    let mut files = files::Files::new(config)?;
+    let feed = &mut feed::Feed::new(outlet);
+    let mut files = files::Files::new(config, context)?;
+    files.discover();
+    // Where the first start begins is stored before anything is read.
+    files.commit(feed);
     while !stop.is_triggered() {
         files.discover_if_due();
-        let busy = files.turn(stop, outlet);
+        let busy = files.turn(stop, feed);
+        files.commit_if_due(feed);
         if !busy {
             stop.sleep(IDLE);
         }
     }
-    files.end(outlet);
+    files.end(feed);
     Ok(Ended::Stopped)
 }
 

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::source::{Block, Stop};
 
+mod kills;
+mod restart;
 mod rotation;
 
 const PATIENCE: Duration = Duration::from_secs(60);

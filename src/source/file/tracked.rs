@@ -8,12 +8,16 @@ use std::{
 };
 
 use super::{
+    Config,
     discovery::{FileId, Stamp},
+    faults::Faults,
+    feed::Feed,
     fingerprint::{Fingerprint, Head},
     follow::{Follower, Turn, start_of_last_line},
-    past::Generation,
+    past::{Beginning, Generation},
+    positions::{Changes, Key, Place},
 };
-use crate::{record::framing::Framer, source::Outlet};
+use crate::record::framing::Framer;
 
 /// A file that is known.
 pub(super) struct Tracked {
@@ -31,8 +35,20 @@ pub(super) struct Tracked {
     pub(super) is_busy: bool,
     /// When it was last seen to grow.
     last_growth: Instant,
-    /// A fault was logged.
-    warned: bool,
+    /// How often it became another file to whoever knows it by name and beginning.
+    changed: u32,
+    /// What stands in its stored position, or is about to; `None` if it has none.
+    noted: Option<Mark>,
+}
+
+/// What of a file shows that its position has to be stored anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    offset: u64,
+    fingerprint: usize,
+    is_rotated: bool,
+    seen: Option<Stamp>,
+    changed: u32,
 }
 
 /// What is being done with a file.
@@ -72,7 +88,8 @@ impl Tracked {
             is_rotated: false,
             is_busy: true,
             last_growth: Instant::now(),
-            warned: false,
+            changed: 0,
+            noted: None,
         }
     }
 
@@ -110,6 +127,30 @@ impl Tracked {
         self.is_busy = true;
     }
 
+    /// It is what was known as `known`: goes on from there.
+    pub(super) fn go_on(
+        &mut self,
+        known: Generation,
+        file: File,
+        head: &Head,
+        stamp: Stamp,
+        max_line_bytes: usize,
+    ) {
+        let offset = known.offset;
+        tracing::debug!(path = %self.path.display(), offset, "found again");
+        // A stored path is text.
+        let is_renamed = known.path.to_string_lossy() != self.path.to_string_lossy();
+        self.is_rotated = known.is_rotated || is_renamed;
+        if known.seen == Some(stamp) {
+            self.phase = Phase::Parked {
+                offset,
+                seen: stamp,
+            };
+        } else {
+            self.read_on(file, head, offset, known.framer, max_line_bytes);
+        }
+    }
+
     /// It begins as `fingerprint` says, as far as it was read, or on the disk right now.
     pub(super) fn agrees_with(&self, fingerprint: &Fingerprint) -> bool {
         let file = match &self.phase {
@@ -127,6 +168,7 @@ impl Tracked {
     pub(super) fn found_at(&mut self, path: PathBuf) {
         if self.path != path {
             let left = std::mem::replace(&mut self.path, path);
+            self.changed += 1;
             self.rotated(left);
         }
     }
@@ -134,9 +176,9 @@ impl Tracked {
     /// Looks at the file and reads on.
     pub(super) fn turn(
         &mut self,
-        rotate_wait: Duration,
-        max_line_bytes: usize,
-        outlet: &mut dyn Outlet,
+        config: &Config,
+        feed: &mut Feed<'_>,
+        faults: &mut Faults,
     ) -> Next {
         match &mut self.phase {
             Phase::Parked { .. } => return Next::Rest,
@@ -147,13 +189,13 @@ impl Tracked {
                 if changed {
                     return Next::Discover;
                 }
-                let let_go = self.is_rotated && self.last_growth.elapsed() >= rotate_wait;
+                let let_go = self.is_rotated && self.rests_for(config.rotate_wait);
                 if let_go && !self.is_at_its_path() {
                     return Next::Gone(None);
                 }
             }
             Phase::Reading(_) => {
-                let next = self.read(rotate_wait, max_line_bytes, outlet);
+                let next = self.read(config, feed, faults);
                 self.is_busy = matches!(next, Next::More | Next::Truncated(_));
                 if !matches!(next, Next::Rest) {
                     return next;
@@ -167,12 +209,7 @@ impl Tracked {
         }
     }
 
-    fn read(
-        &mut self,
-        rotate_wait: Duration,
-        max_line_bytes: usize,
-        outlet: &mut dyn Outlet,
-    ) -> Next {
+    fn read(&mut self, config: &Config, feed: &mut Feed<'_>, faults: &mut Faults) -> Next {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
@@ -185,7 +222,7 @@ impl Tracked {
                     Stamp::of(&metadata),
                     &mut self.fingerprint,
                     &self.path,
-                    outlet,
+                    feed,
                 )
             });
         match turn {
@@ -193,18 +230,16 @@ impl Tracked {
                 self.last_growth = Instant::now();
                 Next::More
             }
-            Ok(Turn::Truncated) => self.truncated(max_line_bytes),
-            Ok(Turn::Complete) => self.park(outlet),
-            Ok(Turn::Idle) if self.is_rotated && self.last_growth.elapsed() >= rotate_wait => {
-                self.park(outlet)
+            Ok(Turn::Truncated) => self.truncated(config.max_line_bytes),
+            Ok(Turn::Complete) => self.park(feed),
+            Ok(Turn::Idle) if self.is_rotated && self.rests_for(config.rotate_wait) => {
+                self.park(feed)
             }
             Ok(Turn::Idle) => Next::Rest,
             Err(error) => {
-                if !std::mem::replace(&mut self.warned, true) {
-                    tracing::warn!(path = %self.path.display(), %error, "cannot read on");
-                }
+                faults.cannot_read(&self.path, &error);
                 if self.is_rotated {
-                    self.park(outlet)
+                    self.park(feed)
                 } else {
                     Next::Rest
                 }
@@ -213,11 +248,11 @@ impl Tracked {
     }
 
     /// Closes the file. What is known of it is kept as long as it has a name.
-    fn park(&mut self, outlet: &mut dyn Outlet) -> Next {
+    fn park(&mut self, feed: &mut Feed<'_>) -> Next {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
-        follower.finish(&self.path, outlet);
+        follower.finish(&self.path, feed);
         let offset = follower.offset();
         let seen = follower
             .file()
@@ -238,8 +273,9 @@ impl Tracked {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
-        let offset = follower.offset();
+        let offset = follower.resumable_at();
         let framer = follower.restart(max_line_bytes);
+        self.changed += 1;
         tracing::debug!(path = %self.path.display(), offset, "truncated");
         let generation = Generation {
             framer: Some(framer),
@@ -252,10 +288,12 @@ impl Tracked {
     pub(super) fn generation(&mut self, offset: u64, seen: Option<Stamp>) -> Generation {
         Generation {
             path: self.path.clone(),
-            identity: seen.map(|seen| (self.id, seen)),
-            fingerprint: std::mem::take(&mut self.fingerprint),
+            key: self.key(),
+            seen,
+            beginning: Beginning::Known(std::mem::take(&mut self.fingerprint)),
             offset,
             framer: None,
+            is_rotated: self.is_rotated,
             since: Instant::now(),
         }
     }
@@ -291,12 +329,65 @@ impl Tracked {
         self.last_growth = Instant::now();
     }
 
-    /// All that is left of it is handed on, as the file may be gone when the next run begins.
-    pub(super) fn end(&mut self, outlet: &mut dyn Outlet) {
+    fn rests_for(&self, time: Duration) -> bool {
+        self.last_growth.elapsed() >= time
+    }
+
+    /// All that is left of it is handed on if the next run will not find the file.
+    pub(super) fn end(&mut self, feed: &mut Feed<'_>) {
+        let is_lost = self.is_rotated && !self.is_at_its_path();
         if let Phase::Reading(follower) = &mut self.phase
-            && self.is_rotated
+            && is_lost
         {
-            follower.finish(&self.path, outlet);
+            follower.finish(&self.path, feed);
+        }
+    }
+
+    /// Adds its position to `changes` if it has moved.
+    pub(super) fn note(&mut self, changes: &mut Changes) {
+        let mark = self.mark();
+        if mark != self.noted {
+            self.noted = mark;
+            changes.set(self.key(), mark.map(|mark| self.place(mark)).as_ref());
+        }
+    }
+
+    /// It is let go, and has no position any more.
+    pub(super) fn leave(&mut self, changes: &mut Changes) {
+        if self.noted.take().is_some() {
+            changes.set(self.key(), None);
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key {
+            id: self.id,
+            past: 0,
+        }
+    }
+
+    /// `None` while it is to be read from its beginning anyway.
+    fn mark(&self) -> Option<Mark> {
+        let (offset, seen) = match &self.phase {
+            Phase::Waiting(..) => return None,
+            Phase::Reading(follower) => (follower.resumable_at(), None),
+            Phase::Parked { offset, seen } => (*offset, Some(*seen)),
+        };
+        let is_known = offset > 0 && !self.fingerprint.is_empty();
+        is_known.then(|| Mark {
+            offset,
+            fingerprint: self.fingerprint.length(),
+            is_rotated: self.is_rotated,
+            seen,
+            changed: self.changed,
+        })
+    }
+
+    fn place(&self, mark: Mark) -> Place {
+        Place {
+            rotated: mark.is_rotated,
+            seen: mark.seen,
+            ..Place::new(&self.path, mark.offset, self.fingerprint.digest())
         }
     }
 }
