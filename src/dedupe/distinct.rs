@@ -1,13 +1,18 @@
 //! The first few distinct strings of many.
 
-use super::text::{KEPT_CHARS, cut};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    encoding::at_most,
+    text::{KEPT_CHARS, cut},
+};
 
 /// Most strings that one list of an incident holds.
 pub(super) const LISTED: usize = 10;
 
 /// The first [`LISTED`] distinct strings, in order of first appearance, each cut.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Distinct(Vec<String>);
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Distinct(#[serde(deserialize_with = "at_most::<LISTED, _, _>")] Vec<String>);
 
 impl Distinct {
     pub(super) fn insert(&mut self, text: &str) {

@@ -1,4 +1,4 @@
-//! How numbers and times stand in the stored state.
+//! Bounds on the numbers and lists that are read of the stored state.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -15,46 +15,21 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     Ok(number)
 }
 
-/// RFC 3339 in UTC, exact to the nanosecond.
-pub(super) mod time {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(in crate::dedupe) fn serialize<S: Serializer>(
-        time: &Timestamp,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(time)
-    }
-
-    pub(in crate::dedupe) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+/// The same, of what would not be there if there were none.
+pub(super) fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match count(deserializer)? {
+        0 => Err(D::Error::custom("a count is zero")),
+        number => Ok(number),
     }
 }
 
-/// The same, or null.
-pub(super) mod optional_time {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(in crate::dedupe) fn serialize<S: Serializer>(
-        time: &Option<Timestamp>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => serializer.collect_str(time),
-            None => serializer.serialize_none(),
-        }
+/// A list of at most `N`.
+pub(super) fn at_most<'de, const N: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let list = Vec::deserialize(deserializer)?;
+    if list.len() > N {
+        return Err(D::Error::custom(format_args!("a list is longer than {N}")));
     }
-
-    pub(in crate::dedupe) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Timestamp>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(D::Error::custom))
-            .transpose()
-    }
+    Ok(list)
 }

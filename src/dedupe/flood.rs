@@ -1,5 +1,7 @@
 //! What is kept of a flood: many incidents told as one.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Flood,
     sketch::{DistinctCount, HeavySources},
@@ -10,9 +12,11 @@ use crate::audit::IncidentKey;
 const SHOWN: usize = 10;
 
 /// Counts of what was folded into a flood.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct FloodTally {
-    keys: DistinctCount,
+    /// Stored in parts of its own: it is large, and each hit changes little of it.
+    #[serde(skip)]
+    pub(super) keys: DistinctCount,
     sources: HeavySources,
 }
 

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Config,
     distinct::Distinct,
+    encoding::{at_most, count},
     flood::FloodTally,
     key::{flood_key, incident_id, incident_key},
     requests::{Counted, Known},
@@ -16,20 +18,27 @@ use super::{
     techniques::Techniques,
     text::{KEPT_CHARS, cut, kept},
     touch::Touch,
+    trail::TRAIL,
 };
 use crate::{
     audit::{IncidentId, IncidentKey, RequestId},
     detect::{Detection, Severity, Token, Tool},
 };
 
+/// Each tool once.
+const TOOLS: usize = Tool::ALL.len();
+
 /// What is known of an incident, and what of it has been told.
 ///
 /// A closed incident lives on as long as there is room: a hit that belongs to it by its
 /// event time revives it, so that the wall clock neither splits nor renames an incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Incident {
     /// Counts the incidents of this state machine.
     pub(super) serial: u64,
+    /// Counts the arrivals of hits: the incident with the smallest is forgotten first. Zero in a flood.
+    #[serde(deserialize_with = "count")]
+    pub(super) arrival: u64,
     pub(super) scope: Scope,
     pub(super) id: IncidentId,
     pub(super) key: IncidentKey,
@@ -45,6 +54,7 @@ pub(super) struct Incident {
     pub(super) first_seen: Timestamp,
     pub(super) last_seen: Timestamp,
     /// Hits.
+    #[serde(deserialize_with = "count")]
     pub(super) total: u64,
     /// Hits that alerts have told of.
     pub(super) told: u64,
@@ -56,11 +66,13 @@ pub(super) struct Incident {
     pub(super) impersonated: Distinct,
     pub(super) claimed_ips: Distinct,
     pub(super) user_agents: Distinct,
+    #[serde(deserialize_with = "at_most::<TOOLS, _, _>")]
     pub(super) tools: Vec<Tool>,
     pub(super) pod: Option<String>,
     pub(super) node: Option<String>,
     pub(super) excerpt: Option<String>,
     /// Kept while it is open.
+    #[serde(deserialize_with = "at_most::<TRAIL, _, _>")]
     pub(super) trail: Vec<Touch>,
     /// Seconds by which the event that arrived last was late.
     pub(super) lag_secs: u64,
@@ -69,7 +81,8 @@ pub(super) struct Incident {
     pub(super) flood: Option<Box<FloodTally>>,
     /// `None` once it is closed.
     pub(super) schedule: Option<Schedule>,
-    /// Where it stands in the agenda.
+    /// Where it stands in the agenda: follows from the rest.
+    #[serde(skip)]
     pub(super) agenda: Option<Timestamp>,
 }
 
@@ -85,6 +98,7 @@ impl Incident {
     ) -> Self {
         Self {
             serial,
+            arrival: 0,
             scope,
             id: incident_id(key, detection.time),
             key,

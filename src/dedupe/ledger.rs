@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::{incident::Incident, scope::Scope};
+use super::{incident::Incident, noted::Noted, scope::Scope};
 use crate::audit::IncidentKey;
+
+mod saved;
 
 /// Where an incident is kept. Of those due at one time floods come first, since they speak for many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +29,11 @@ pub(super) struct Ledger {
     floods: HashMap<Scope, Incident>,
     /// When each open incident is due: exactly one entry each.
     agenda: BTreeSet<(Timestamp, Place)>,
-    next_serial: u64,
+    last_serial: u64,
+    last_arrival: u64,
+    noted: Noted<Place>,
+    /// Whether `last_serial` changed.
+    noted_serial: Noted<()>,
 }
 
 impl Default for Ledger {
@@ -37,7 +43,10 @@ impl Default for Ledger {
             by_key: HashMap::new(),
             floods: HashMap::new(),
             agenda: BTreeSet::new(),
-            next_serial: 0,
+            last_serial: 0,
+            last_arrival: 0,
+            noted: Noted::default(),
+            noted_serial: Noted::default(),
         }
     }
 }
@@ -45,12 +54,25 @@ impl Default for Ledger {
 impl Ledger {
     /// A serial number for a new incident.
     pub(super) fn serial(&mut self) -> u64 {
-        self.next_serial += 1;
-        self.next_serial
+        self.last_serial += 1;
+        self.noted_serial.note(|| ());
+        self.last_serial
+    }
+
+    fn arrival(&mut self) -> u64 {
+        self.last_arrival += 1;
+        self.last_arrival
     }
 
     /// Adds an incident of its own.
-    pub(super) fn insert(&mut self, incident: Incident) -> Place {
+    pub(super) fn insert(&mut self, mut incident: Incident) -> Place {
+        incident.arrival = self.arrival();
+        let place = self.put(incident);
+        self.noted.note(|| place);
+        place
+    }
+
+    fn put(&mut self, incident: Incident) -> Place {
         let serial = incident.serial;
         self.by_key.entry(incident.key).or_default().push(serial);
         self.own.put(serial, incident);
@@ -58,9 +80,14 @@ impl Ledger {
     }
 
     /// Makes `incident` the flood of its decoy; the one before it is forgotten.
-    pub(super) fn insert_flood(&mut self, incident: Incident) -> Place {
+    pub(super) fn insert_flood(&mut self, mut incident: Incident) -> Place {
         let scope = incident.scope;
+        let before = self.floods.remove(&scope).and_then(|before| before.flood);
+        if let (Some(before), Some(new)) = (before, &mut incident.flood) {
+            new.keys.replace(&before.keys);
+        }
         self.floods.insert(scope, incident);
+        self.noted.note(|| Place::Flood(scope));
         Place::Flood(scope)
     }
 
@@ -70,6 +97,7 @@ impl Ledger {
             return None;
         }
         let (serial, incident) = self.own.pop_lru()?;
+        self.noted.note(|| Place::Own(serial));
         if let Some(due) = incident.agenda {
             self.agenda.remove(&(due, Place::Own(serial)));
         }
@@ -82,7 +110,20 @@ impl Ledger {
         Some(incident)
     }
 
+    pub(super) fn get(&self, place: Place) -> Option<&Incident> {
+        match place {
+            Place::Own(serial) => self.own.peek(&serial),
+            Place::Flood(scope) => self.floods.get(&scope),
+        }
+    }
+
+    /// To be changed: it is noted that it was.
     pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Incident> {
+        self.noted.note(|| place);
+        self.peek_mut(place)
+    }
+
+    fn peek_mut(&mut self, place: Place) -> Option<&mut Incident> {
         match place {
             Place::Own(serial) => self.own.peek_mut(&serial),
             Place::Flood(scope) => self.floods.get_mut(&scope),
@@ -131,14 +172,17 @@ impl Ledger {
 
     /// A hit arrived: it is the last to be forgotten.
     pub(super) fn refresh(&mut self, place: Place) {
-        if let Place::Own(serial) = place {
-            self.own.promote(&serial);
+        let Place::Own(serial) = place else { return };
+        let arrival = self.arrival();
+        if let Some(incident) = self.own.get_mut(&serial) {
+            incident.arrival = arrival;
+            self.noted.note(|| place);
         }
     }
 
     /// Brings the agenda up to date with the incident.
     pub(super) fn reschedule(&mut self, place: Place) {
-        let Some(incident) = self.get_mut(place) else {
+        let Some(incident) = self.peek_mut(place) else {
             return;
         };
         let (old, new) = (incident.agenda, incident.due());
@@ -176,6 +220,11 @@ impl Ledger {
         let mut open: Vec<_> = self.agenda.iter().map(|(_, place)| *place).collect();
         open.sort_unstable();
         open
+    }
+
+    /// The last serial number that was given out.
+    pub(super) fn last_serial(&self) -> u64 {
+        self.last_serial
     }
 
     /// How many are open, floods included.

@@ -22,10 +22,10 @@ use crate::detect::{Class, Detection};
 /// what is due, and the refill of the budgets, come late by the step, and nothing is lost.
 pub struct Dedupe {
     config: Config,
-    scopes: Scopes,
-    requests: Requests,
-    ledger: Ledger,
-    trails: Trails,
+    pub(super) scopes: Scopes,
+    pub(super) requests: Requests,
+    pub(super) ledger: Ledger,
+    pub(super) trails: Trails,
     /// Not to be stored: a restart starts with full budgets.
     budgets: Budgets,
     folded_hits: u64,
@@ -41,9 +41,9 @@ pub struct Counts {
     pub remembered_incidents: usize,
     /// Requests that are remembered.
     pub remembered_requests: usize,
-    /// Hits that were counted in a flood for want of budget.
+    /// Hits that were counted in a flood for want of budget, since this machine was made or restored.
     pub folded_hits: u64,
-    /// Open incidents that were closed early for want of room.
+    /// Open incidents that were closed early for want of room, since then.
     pub evicted_incidents: u64,
 }
 
@@ -64,6 +64,7 @@ impl Dedupe {
     /// Takes in one detection.
     pub fn apply(&mut self, detection: &Detection, now: Timestamp, out: &mut Vec<Alert>) {
         self.budgets.advance(now);
+        self.evict(out);
         let decoy = match &detection.decoy {
             Some(decoy) if detection.class != Class::Record => decoy,
             _ => return self.trails.record(detection),
@@ -95,6 +96,7 @@ impl Dedupe {
     /// Tells what is due at `now`: digests and endings, as far as there is budget for them.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.budgets.advance(now);
+        self.evict(out);
         for place in self.ledger.due(now) {
             self.visit(place, now, out);
         }
@@ -121,6 +123,12 @@ impl Dedupe {
             folded_hits: self.folded_hits,
             evicted_incidents: self.evicted_incidents,
         }
+    }
+
+    /// As if it had spent what `other` has spent.
+    #[cfg(test)]
+    pub(super) fn take_budgets_of(&mut self, other: Self) {
+        self.budgets = other.budgets;
     }
 
     /// How much is held of everything that can grow.

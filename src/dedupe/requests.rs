@@ -4,13 +4,17 @@
 //! outlives incidents, so that a late stage neither counts again nor reopens anything. It
 //! is bounded: of a request that has been pushed out a late stage counts anew.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
-use super::{rows::Row, scope::Scope};
+use serde::{Deserialize, Serialize};
+
+use super::{noted::Noted, rows::Row, scope::Scope};
 use crate::{
     audit::RequestId,
     detect::{Class, Detection, Severity, Technique},
 };
+
+mod saved;
 
 /// Requests remembered at least, whatever `num_events`.
 const LEAST: usize = 65_536;
@@ -20,7 +24,7 @@ pub(super) type RequestKey = (RequestId, Scope);
 
 /// What is known of a request from the stages so far. Each part is a maximum or a minimum,
 /// so that neither order nor repetition of stages changes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
     /// The strongest so far.
     pub(super) class: Class,
@@ -28,15 +32,18 @@ pub(super) struct Known {
     pub(super) technique: Technique,
     /// The gravest so far.
     pub(super) severity: Severity,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) granted: bool,
     /// The highest so far: a panic's 500 stands over the 200 that came before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<u16>,
     /// `None` until it is a hit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) counted: Option<Counted>,
 }
 
 /// Where a hit was counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counted {
     /// The serial number of its incident.
     pub(super) incident: u64,
@@ -79,9 +86,12 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Requests {
     bound: usize,
-    known: HashMap<RequestKey, Known>,
-    /// Keys in order of arrival.
-    order: VecDeque<RequestKey>,
+    /// With its number in order of arrival.
+    known: HashMap<RequestKey, (u64, Known)>,
+    /// Numbers and keys in order of arrival.
+    order: VecDeque<(u64, RequestKey)>,
+    last_number: u64,
+    noted: Noted<u64>,
 }
 
 impl Requests {
@@ -91,22 +101,38 @@ impl Requests {
             bound: LEAST.max(num_events.saturating_mul(4)),
             known: HashMap::new(),
             order: VecDeque::new(),
+            last_number: 0,
+            noted: Noted::default(),
         }
     }
 
     pub(super) fn get(&self, key: &RequestKey) -> Option<Known> {
-        self.known.get(key).copied()
+        self.known.get(key).map(|(_, known)| *known)
     }
 
     pub(super) fn put(&mut self, key: RequestKey, known: Known) {
-        if self.known.insert(key, known).is_some() {
-            return;
+        match self.known.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let (number, before) = entry.get_mut();
+                if *before != known {
+                    *before = known;
+                    self.noted.note(|| *number);
+                }
+                return;
+            }
+            Entry::Vacant(entry) => {
+                self.last_number += 1;
+                entry.insert((self.last_number, known));
+            }
         }
-        self.order.push_back(key);
-        if self.order.len() > self.bound
-            && let Some(eldest) = self.order.pop_front()
+        self.order.push_back((self.last_number, key));
+        self.noted.note(|| self.last_number);
+        // More than one goes where what was stored was more than the bound is now.
+        while self.order.len() > self.bound
+            && let Some((number, eldest)) = self.order.pop_front()
         {
             self.known.remove(&eldest);
+            self.noted.note(|| number);
         }
     }
 

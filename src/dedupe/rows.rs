@@ -2,14 +2,21 @@
 
 use std::cmp::Reverse;
 
-use super::{RequestCount, act::resource, text::kept};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    RequestCount,
+    act::resource,
+    encoding::{at_most, count},
+    text::kept,
+};
 use crate::detect::Request;
 
 /// Most kinds that are told apart; the rest is counted together.
 pub(super) const ROWS: usize = 16;
 
-/// Where a hit stands in [`Rows`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a hit stands in [`Rows`]: the row's place, or 255 for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row(u8);
 
 /// The row of everything beyond the bound.
@@ -17,9 +24,11 @@ const REST: Row = Row(u8::MAX);
 
 /// Counts by (verb, resource, code). A row keeps its place while anything is counted in it;
 /// the place of an empty row is taken by the next kind.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rows {
+    #[serde(deserialize_with = "at_most::<ROWS, _, _>")]
     rows: Vec<RequestCount>,
+    #[serde(deserialize_with = "count")]
     rest: u64,
 }
 
@@ -67,6 +76,22 @@ impl Rows {
             Some(row) => &mut row.count,
             None => &mut self.rest,
         }
+    }
+
+    /// Undoes an [`add`](Self::add) that gave `row`; `None` if there was none.
+    pub(super) fn take_out(&mut self, row: Row) -> Option<()> {
+        if row != REST && usize::from(row.0) >= self.rows.len() {
+            return None;
+        }
+        let count = self.count(row);
+        *count = count.checked_sub(1)?;
+        Some(())
+    }
+
+    /// Requests in all rows.
+    pub(super) fn total(&self) -> u64 {
+        let counts = self.rows.iter().map(|row| row.count);
+        counts.fold(self.rest, u64::saturating_add)
     }
 
     /// The rows, most frequent first, of equals the earlier first; at the end a nameless

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use super::encoding::{MOST, count};
 use crate::audit::words;
 
 /// One piece of the state as it is stored: replaces what was stored under the same part and
@@ -83,9 +84,9 @@ impl Change {
     }
 }
 
-/// What was stored, by part.
+/// What was stored, by part and key.
 #[derive(Debug, Default)]
-pub(super) struct Stored(BTreeMap<Part, Vec<Piece>>);
+pub(super) struct Stored(BTreeMap<Part, BTreeMap<String, String>>);
 
 /// One piece that was stored.
 #[derive(Debug)]
@@ -96,20 +97,32 @@ pub(super) struct Piece {
 }
 
 impl Stored {
-    pub(super) fn new(rows: impl IntoIterator<Item = Change>) -> Self {
+    /// What is left of `changes`, of which later ones replace earlier.
+    pub(super) fn new(changes: impl IntoIterator<Item = Change>) -> Self {
         let mut stored = Self::default();
-        for Change { part, key, value } in rows {
-            if let Some(value) = value {
-                let piece = Piece { part, key, value };
-                stored.0.entry(part).or_default().push(piece);
-            }
+        for Change { part, key, value } in changes {
+            let pieces = stored.0.entry(part).or_default();
+            match value {
+                Some(value) => pieces.insert(key, value),
+                None => pieces.remove(&key),
+            };
         }
         stored
     }
 
     /// The pieces of `part`, in no order.
-    pub(super) fn take(&mut self, part: Part) -> Vec<Piece> {
-        self.0.remove(&part).unwrap_or_default()
+    pub(super) fn take(&mut self, part: Part) -> impl Iterator<Item = Piece> + use<> {
+        let pieces = self.0.remove(&part).unwrap_or_default();
+        let piece = move |(key, value)| Piece { part, key, value };
+        pieces.into_iter().map(piece)
+    }
+
+    /// The pieces of `part`, whose keys are numbers, in order of these.
+    pub(super) fn take_numbered(&mut self, part: Part) -> Result<Vec<(u64, Piece)>, RestoreError> {
+        let numbered = |piece: Piece| Ok((piece.number()?, piece));
+        let mut pieces: Vec<_> = self.take(part).map(numbered).collect::<Result<_, _>>()?;
+        pieces.sort_unstable_by_key(|(number, _)| *number);
+        Ok(pieces)
     }
 }
 
@@ -117,6 +130,13 @@ impl Piece {
     /// The value.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, RestoreError> {
         serde_json::from_str(&self.value).map_err(|error| self.wrong(error))
+    }
+
+    /// The value, which is a number that will be counted on from.
+    pub(super) fn read_count(&self) -> Result<u64, RestoreError> {
+        let mut json = serde_json::Deserializer::from_str(&self.value);
+        let number = count(&mut json).and_then(|number| json.end().map(|()| number));
+        number.map_err(|error| self.wrong(error))
     }
 
     /// The key, which is a number.
@@ -133,11 +153,21 @@ impl Piece {
         Ok((self.numbered(number)?, rest))
     }
 
+    /// The key, which is two numbers with a slash between them.
+    pub(super) fn number_and_number(&self) -> Result<(u64, u64), RestoreError> {
+        let (number, rest) = self.number_and_rest()?;
+        Ok((number, self.numbered(rest)?))
+    }
+
     fn numbered(&self, digits: &str) -> Result<u64, RestoreError> {
-        let number = digits
+        let number: u64 = digits
             .parse()
             .map_err(|_| self.wrong("its key is no number"))?;
-        if number > super::encoding::MOST {
+        if number.to_string() != digits {
+            // `07` would be a second 7.
+            return Err(self.wrong("the number in its key is not written as it should be"));
+        }
+        if number > MOST {
             return Err(self.wrong("the number in its key is too large"));
         }
         Ok(number)
@@ -145,9 +175,15 @@ impl Piece {
 
     /// It is not what it should be.
     pub(super) fn wrong(&self, reason: impl Display) -> RestoreError {
-        RestoreError {
-            part: self.part,
-            key: self.key.clone(),
+        RestoreError::new(self.part, &self.key, reason)
+    }
+}
+
+impl RestoreError {
+    pub(super) fn new(part: Part, key: impl Display, reason: impl Display) -> Self {
+        Self {
+            part,
+            key: key.to_string(),
             reason: reason.to_string(),
         }
     }

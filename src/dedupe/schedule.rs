@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{AlertKind, Config};
 
@@ -14,7 +15,7 @@ pub(super) fn after(time: Timestamp, secs: u64) -> Timestamp {
 }
 
 /// The plans of an open incident.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Schedule {
     /// Closed once this is reached: `idle_secs` after the last hit arrived.
     close_at: Timestamp,

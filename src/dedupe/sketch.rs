@@ -1,8 +1,17 @@
 //! Summaries of very many things in little memory.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use super::{SourceCount, text::kept};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SourceCount,
+    encoding::{at_most, count, positive},
+    text::kept,
+};
 
 /// Hashes that are kept: below this many a count of distinct things is exact, above it
 /// the standard error is 1/√4096, less than two per cent.
@@ -11,51 +20,141 @@ const HASHES: usize = 4096;
 /// Counters that are kept.
 const COUNTERS: usize = 64;
 
+/// Parts that the hashes are stored in, so that few of them are written again for each that is
+/// new: as many as a `u64` has bits.
+const PARTS: u64 = 64;
+
 /// How many distinct things were seen, by the k smallest of their hashes (KMV).
 #[derive(Clone, Debug, Default)]
-pub(super) struct DistinctCount(BTreeSet<u64>);
+pub(super) struct DistinctCount {
+    hashes: BTreeSet<u64>,
+    changed: Parts,
+}
+
+/// Some of the [`PARTS`]: a bit for each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts(u64);
+
+impl Parts {
+    /// By the last bits of `hash`: the first are alike in the smallest hashes.
+    fn number(hash: u64) -> u64 {
+        hash % PARTS
+    }
+
+    fn insert(&mut self, hash: u64) {
+        self.0 |= 1 << Self::number(hash);
+    }
+
+    fn contains(self, number: u64) -> bool {
+        self.0 >> number & 1 == 1
+    }
+}
 
 impl DistinctCount {
     /// Notes a thing by a hash that is spread evenly over all values.
     pub(super) fn insert(&mut self, hash: u64) {
-        if self.0.len() >= HASHES {
-            if self.0.last().is_some_and(|&largest| hash >= largest) || !self.0.insert(hash) {
-                return;
-            }
-            self.0.pop_last();
-        } else {
-            self.0.insert(hash);
+        let is_full = self.hashes.len() >= HASHES;
+        if is_full && self.hashes.last().is_some_and(|&largest| hash >= largest) {
+            return;
+        }
+        if !self.hashes.insert(hash) {
+            return;
+        }
+        self.changed.insert(hash);
+        if is_full && let Some(largest) = self.hashes.pop_last() {
+            self.changed.insert(largest);
         }
     }
 
     /// How many distinct things: exact while fewer than 4,096, estimated from there.
     pub(super) fn estimate(&self) -> u64 {
-        match self.0.last() {
-            Some(&largest) if self.0.len() >= HASHES => {
+        match self.hashes.last() {
+            Some(&largest) if self.hashes.len() >= HASHES => {
                 let share = (largest as f64 + 1.0) / (u64::MAX as f64 + 1.0);
                 ((HASHES - 1) as f64 / share) as u64
             }
-            _ => self.0.len() as u64,
+            _ => self.hashes.len() as u64,
         }
+    }
+
+    /// It is stored in the place of `before`.
+    pub(super) fn replace(&mut self, before: &Self) {
+        self.changed.0 |= before.changed.0;
+        before
+            .hashes
+            .iter()
+            .for_each(|&hash| self.changed.insert(hash));
+    }
+
+    /// All parts count as unchanged.
+    pub(super) fn unchanged(&mut self) {
+        self.changed = Parts::default();
+    }
+
+    /// All parts count as changed.
+    #[cfg(test)]
+    pub(super) fn note_all(&mut self) {
+        self.changed = Parts(u64::MAX);
+    }
+
+    /// The parts that changed, by number: their hashes in hexadecimal digits. They count as
+    /// unchanged from now on.
+    pub(super) fn take_changed(&mut self) -> BTreeMap<u64, Vec<String>> {
+        let changed = std::mem::take(&mut self.changed);
+        let numbers = (0..PARTS).filter(|&number| changed.contains(number));
+        let mut parts: BTreeMap<_, _> = numbers.map(|number| (number, Vec::new())).collect();
+        for &hash in &self.hashes {
+            if let Some(part) = parts.get_mut(&Parts::number(hash)) {
+                part.push(format!("{hash:016x}"));
+            }
+        }
+        parts
+    }
+
+    /// Takes in part `number` as it was stored.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such part: says why.
+    pub(super) fn restore(&mut self, number: u64, part: &[String]) -> Result<(), &'static str> {
+        for digits in part {
+            let is_hash = digits.len() == 16 && digits.bytes().all(|it| it.is_ascii_hexdigit());
+            let hash = is_hash.then(|| u64::from_str_radix(digits, 16).ok());
+            let hash = hash.flatten().ok_or("a hash is no 16 hexadecimal digits")?;
+            if Parts::number(hash) != number {
+                return Err("a hash belongs to another part");
+            }
+            if !self.hashes.insert(hash) {
+                return Err("a hash is there twice");
+            }
+            if self.hashes.len() > HASHES {
+                return Err("there are too many hashes");
+            }
+        }
+        Ok(())
     }
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        self.0.len()
+        self.hashes.len()
     }
 }
 
 /// The heaviest sources of many, by the SpaceSaving sketch: a source that made more than
 /// one in 64 of all hits is certainly among the counters.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HeavySources(Vec<Counter>);
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct HeavySources(
+    #[serde(deserialize_with = "at_most::<COUNTERS, _, _>")] Vec<Counter>,
+);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Counter {
     source_ip: Option<String>,
     /// At least as many as the source made.
+    #[serde(deserialize_with = "positive")]
     count: u64,
     /// How many of them may have been others', whose counter it took over.
+    #[serde(deserialize_with = "count")]
     inherited: u64,
 }
 

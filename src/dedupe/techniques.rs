@@ -1,39 +1,56 @@
 //! How many hits of an incident were of which technique.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
 use crate::detect::Technique;
 
 /// Hits per technique.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Techniques {
-    /// By the technique's place in the order of precedence.
-    counts: [u64; Technique::ALL.len()],
+    counts: BTreeMap<Technique, u64>,
     /// Techniques of requests that were counted elsewhere (see [`Techniques::mark`]).
-    marked: [bool; Technique::ALL.len()],
+    marked: BTreeSet<Technique>,
 }
 
 impl Techniques {
     /// One more hit.
     pub(super) fn add(&mut self, technique: Technique) {
-        self.counts[technique as usize] += 1;
+        *self.counts.entry(technique).or_default() += 1;
     }
 
     /// A hit that was counted under `from` turned out to be a `to`.
     pub(super) fn shift(&mut self, from: Technique, to: Technique) {
-        if from != to {
-            self.counts[from as usize] -= 1;
-            self.counts[to as usize] += 1;
+        if from != to && self.take_out(from).is_some() {
+            self.add(to);
         }
+    }
+
+    /// Undoes an [`add`](Self::add); `None` if there was none.
+    pub(super) fn take_out(&mut self, technique: Technique) -> Option<()> {
+        let count = self.counts.get_mut(&technique)?;
+        *count = count.checked_sub(1)?;
+        if *count == 0 {
+            self.counts.remove(&technique);
+        }
+        Some(())
     }
 
     /// Names a technique without counting: its request was counted in an incident that is forgotten.
     pub(super) fn mark(&mut self, technique: Technique) {
-        self.marked[technique as usize] = true;
+        self.marked.insert(technique);
+    }
+
+    /// Hits of all techniques.
+    pub(super) fn total(&self) -> u64 {
+        self.counts.values().copied().fold(0, u64::saturating_add)
     }
 
     /// Those that occurred, in order of precedence.
     pub(super) fn list(&self) -> Vec<Technique> {
         let occurred = |technique: &Technique| {
-            self.counts[*technique as usize] > 0 || self.marked[*technique as usize]
+            self.counts.contains_key(technique) || self.marked.contains(technique)
         };
         Technique::ALL.iter().copied().filter(occurred).collect()
     }

@@ -1,15 +1,16 @@
 //! One touch of a decoy that may explain an incident.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::{TrailEntry, act::act, text::kept};
+use super::{TrailEntry, act::act, encoding::positive, text::kept};
 use crate::{
     audit::RequestId,
     detect::{Class, Detection, Technique},
 };
 
 /// A touch, and its repetitions by the same actor from the same address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Touch {
     /// The first.
     pub(super) time: Timestamp,
@@ -22,6 +23,7 @@ pub(super) struct Touch {
     /// Of the latest whose code is known.
     code: Option<u16>,
     /// Requests.
+    #[serde(deserialize_with = "positive")]
     count: u64,
     /// The latest.
     request: RequestId,

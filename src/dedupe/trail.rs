@@ -3,26 +3,31 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, VecDeque},
-    num::NonZeroUsize,
     sync::Arc,
 };
 
 use jiff::Timestamp;
 use lru::LruCache;
+use serde::{Deserialize, Serialize};
 
-use super::{requests::Known, schedule::after, scope::Scope, text::kept, touch::Touch};
+use super::{
+    encoding::count, noted::Noted, requests::Known, schedule::after, scope::Scope, text::kept,
+    touch::Touch,
+};
 use crate::{
     audit::RequestId,
     detect::{Class, Detection, Technique},
 };
 
+mod saved;
+
 /// Touches of one technique that are remembered of a decoy. One ring for each technique: a
 /// flood of reads pushes no exec out.
 const RING: usize = 8;
-/// Minted credentials that are remembered of a decoy. (A zero would not compile.)
-const MINTED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Pairs of actor and address whose `record`s are remembered. (A zero would not compile.)
-const RECORDERS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Minted credentials that are remembered of a decoy.
+const MINTED: usize = 1024;
+/// Pairs of actor and address whose `record`s are remembered.
+const RECORDERS: usize = 1024;
 /// `record`s that are remembered of one of them.
 const RECORDS: usize = 4;
 /// Touches that the trail of an incident holds.
@@ -39,7 +44,20 @@ type Recorder = (Option<Arc<str>>, Option<String>, Option<String>);
 #[derive(Debug)]
 pub(super) struct Trails {
     decoys: HashMap<Scope, DecoyTrail>,
-    records: LruCache<Recorder, VecDeque<Touch>>,
+    records: LruCache<Recorder, Aged<VecDeque<Touch>>>,
+    last_arrival: u64,
+    noted_rings: Noted<(Scope, Technique)>,
+    noted_minted: Noted<(Scope, String)>,
+    noted_records: Noted<Recorder>,
+}
+
+/// What is forgotten in order of age.
+#[derive(Debug, Serialize, Deserialize)]
+struct Aged<T> {
+    /// Counts the changes of all such things: the one with the smallest is forgotten first.
+    #[serde(deserialize_with = "count")]
+    arrival: u64,
+    value: T,
 }
 
 /// The touches of one decoy.
@@ -48,7 +66,7 @@ struct DecoyTrail {
     /// By the technique's place in the order of precedence, eldest first.
     rings: [VecDeque<Touch>; Technique::ALL.len()],
     /// Who minted which credential, by its id.
-    minted: LruCache<String, Touch>,
+    minted: LruCache<String, Aged<Touch>>,
 }
 
 /// What is looked for in the trails: the incident that is to be explained.
@@ -67,6 +85,10 @@ impl Default for Trails {
         Self {
             decoys: HashMap::new(),
             records: LruCache::unbounded(),
+            last_arrival: 0,
+            noted_rings: Noted::default(),
+            noted_minted: Noted::default(),
+            noted_records: Noted::default(),
         }
     }
 }
@@ -80,12 +102,27 @@ impl Trails {
             detection.source_ip.as_deref().map(kept),
         );
         let touch = Touch::new(detection, detection.technique, Class::Record, None);
-        let known = self.records.get_or_insert_mut(recorder, VecDeque::new);
-        let again = !known.iter().any(|known| known.is_of(detection.request_id));
-        note(known, touch, again, RECORDS);
-        if self.records.len() > RECORDERS.get() {
-            self.records.pop_lru();
+        self.noted_records.note(|| recorder.clone());
+        let arrival = self.arrival();
+        let new = || Aged {
+            arrival,
+            value: VecDeque::new(),
+        };
+        let known = self.records.get_or_insert_mut(recorder, new);
+        known.arrival = arrival;
+        let mut touches = known.value.iter();
+        let again = !touches.any(|known| known.is_of(detection.request_id));
+        note(&mut known.value, touch, again, RECORDS);
+        while self.records.len() > RECORDERS
+            && let Some((eldest, _)) = self.records.pop_lru()
+        {
+            self.noted_records.note(|| eldest);
         }
+    }
+
+    fn arrival(&mut self) -> u64 {
+        self.last_arrival += 1;
+        self.last_arrival
     }
 
     /// Notes an event of a request on a decoy. `before` and `request`: what was known of the
@@ -102,13 +139,11 @@ impl Trails {
         }
         let incident = request.counted.map(|counted| counted.incident);
         let touch = Touch::new(detection, request.technique, request.class, incident);
-        let trail = self.decoys.entry(scope).or_default();
-        if request.technique == Technique::TokenRequest
-            && let Some(issued) = &touch.issued
-        {
-            trail.minted.put(issued.clone(), touch.clone());
+        if request.technique == Technique::TokenRequest {
+            self.note_minted(scope, &touch);
         }
         let Some(incident) = incident else { return };
+        let trail = self.decoys.entry(scope).or_default();
         let known = before.filter(|before| {
             before
                 .counted
@@ -116,18 +151,37 @@ impl Trails {
         });
         let moved = known.filter(|before| before.technique != request.technique);
         if let Some(before) = moved {
+            self.noted_rings.note(|| (scope, before.technique));
             forget(
                 &mut trail.rings[before.technique as usize],
                 detection.request_id,
             );
         }
         let again = known.is_none() || moved.is_some();
+        self.noted_rings.note(|| (scope, request.technique));
         note(
             &mut trail.rings[request.technique as usize],
             touch,
             again,
             RING,
         );
+    }
+
+    /// Notes who minted a credential, if `touch` tells which.
+    fn note_minted(&mut self, scope: Scope, touch: &Touch) {
+        let Some(issued) = &touch.issued else { return };
+        let minting = Aged {
+            arrival: self.arrival(),
+            value: touch.clone(),
+        };
+        let minted = &mut self.decoys.entry(scope).or_default().minted;
+        minted.put(issued.clone(), minting);
+        self.noted_minted.note(|| (scope, issued.clone()));
+        while minted.len() > MINTED
+            && let Some((eldest, _)) = minted.pop_lru()
+        {
+            self.noted_minted.note(|| (scope, eldest));
+        }
     }
 
     /// Adds to `trail` what now explains the incident; the result is in order of time.
@@ -160,7 +214,8 @@ impl Trails {
     /// The minting of the incident's own token.
     fn minting(&self, incident: &Unexplained<'_>) -> Option<&Touch> {
         let decoy = self.decoys.get(&incident.scope)?;
-        decoy.minted.peek(incident.token_id?)
+        let minting = decoy.minted.peek(incident.token_id?)?;
+        Some(&minting.value)
     }
 
     /// The touches of the decoy before the incident, its own left out.
@@ -180,7 +235,8 @@ impl Trails {
         );
         incident.actors.iter().flat_map(move |actor| {
             let recorder = (cluster.clone(), Some(actor.clone()), source_ip.clone());
-            self.records.peek(&recorder).into_iter().flatten()
+            let records = self.records.peek(&recorder);
+            records.into_iter().flat_map(|records| &records.value)
         })
     }
 
@@ -194,7 +250,7 @@ impl Trails {
             + self
                 .records
                 .iter()
-                .map(|(_, records)| records.len())
+                .map(|(_, records)| records.value.len())
                 .sum::<usize>()
     }
 }
@@ -203,7 +259,7 @@ impl Default for DecoyTrail {
     fn default() -> Self {
         Self {
             rings: Default::default(),
-            minted: LruCache::new(MINTED),
+            minted: LruCache::unbounded(),
         }
     }
 }
