@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use super::{
     Message,
@@ -77,7 +78,10 @@ impl History {
     /// If there is none, or it cannot be read.
     pub fn open(data_dir: &Path) -> Result<Self, Error> {
         let path = database::file(data_dir);
-        let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = match database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(Error::Sqlite { source, .. }) if cannot_open(&source) => without_index(&path)?,
+            opened => opened?,
+        };
         Ok(Self { connection, path })
     }
 
@@ -149,6 +153,23 @@ impl History {
             }
         }
         Ok(incidents)
+    }
+}
+
+/// Whether SQLite has no index of the log and cannot make one: the file system is read only.
+fn cannot_open(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+}
+
+/// Opens a database that has no log. Whoever wrote it would have one.
+fn without_index(path: &Path) -> Result<Connection, Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match fs::metadata(log) {
+        Ok(log) if log.len() > 0 => Err(Error::NotClosed {
+            path: path.to_owned(),
+        }),
+        _ => database::open_immutable(path),
     }
 }
 

@@ -118,8 +118,15 @@ mod tests {
             ..incident("07fe", None)
         };
         let rows = [incident("3f21", Some("prod-eu")), quiet];
-        insta::assert_snapshot!(short(&rows, Style::Plain), @"");
-        insta::assert_snapshot!(whole(&rows[1..], Style::Plain), @"");
+        insta::assert_snapshot!(short(&rows, Style::Plain), @"
+        ID        SEVERITY  STATE   DECOY               CLUSTER  FIRST SEEN (UTC)     LAST SEEN (UTC)         HITS  ALERTS
+        3f213f21  critical  open    honeypot/backup-sa  prod-eu  2026-11-23 17:21:08  2026-11-24 00:00:00  104,211       7
+        07fe07fe  low       closed  -                   -        2026-11-23 17:21:08  2026-11-24 00:00:00        1       7
+        ");
+        insta::assert_snapshot!(whole(&rows[1..], Style::Plain), @"
+        ID                                SEVERITY  STATE   DECOY  FIRST SEEN (UTC)     LAST SEEN (UTC)      HITS  ALERTS
+        07fe07fe07fe07fe07fe07fe07fe07fe  low       closed  -      2026-11-23 17:21:08  2026-11-24 00:00:00     1       7
+        ");
     }
 
     #[test]
