@@ -21,12 +21,12 @@ pub(super) fn seen(first: Timestamp, last: Timestamp) -> String {
 }
 
 /// `2026-11-23`, in UTC.
-pub(super) fn date(time: Timestamp) -> String {
+pub(crate) fn date(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d").to_string()
 }
 
 /// `17:21:08`, in UTC.
-pub(super) fn clock(time: Timestamp) -> String {
+pub(crate) fn clock(time: Timestamp) -> String {
     time.strftime("%H:%M:%S").to_string()
 }
 
@@ -54,7 +54,7 @@ pub(super) fn span(secs: u64) -> String {
 }
 
 /// A number with its thousands set off: `104,211`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

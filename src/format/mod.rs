@@ -15,4 +15,5 @@ mod neutralise;
 pub mod slack;
 pub mod text;
 
+pub(crate) use amounts::{clock, date, grouped};
 pub use neutralise::visible;

@@ -1,7 +1,7 @@
 //! Alerts and detections for a person at three in the morning: one line that says what
 //! happened, then the facts. Hostile text never starts a line, so that it can forge none.
 
-use std::fmt::Write as _;
+use std::{ffi::OsStr, fmt::Write as _};
 
 use super::{
     amounts::{clock, date},
@@ -21,8 +21,19 @@ pub enum Style {
 }
 
 impl Style {
+    /// Colour for a terminal, unless its user does not want it (`NO_COLOR`) or it cannot
+    /// show it (`TERM`).
+    pub fn of(is_terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> Self {
+        let unwanted = no_color.is_some_and(|value| !value.is_empty());
+        if is_terminal && !unwanted && term != Some(OsStr::new("dumb")) {
+            Self::Colour
+        } else {
+            Self::Plain
+        }
+    }
+
     /// `text` between the escape for `attributes` (SGR parameters) and its end.
-    fn paint(self, attributes: &str, text: &str) -> String {
+    pub(crate) fn paint(self, attributes: &str, text: &str) -> String {
         match self {
             Self::Plain => text.into(),
             Self::Colour => format!("\x1b[{attributes}m{text}\x1b[0m"),
@@ -30,13 +41,18 @@ impl Style {
     }
 
     fn severity(self, severity: Severity) -> String {
+        self.by_severity(severity, &severity.as_str().to_uppercase())
+    }
+
+    /// `text` in the colour of `severity`.
+    pub(crate) fn by_severity(self, severity: Severity, text: &str) -> String {
         let attributes = match severity {
             Severity::Critical => "1;97;41",
             Severity::High => "1;91",
             Severity::Medium => "1;93",
             Severity::Low => "1;96",
         };
-        self.paint(attributes, &severity.as_str().to_uppercase())
+        self.paint(attributes, text)
     }
 }
 
@@ -123,6 +139,16 @@ mod tests {
         example::{self, HOSTILE},
         neutralise::is_hidden,
     };
+
+    #[test]
+    fn colour_is_for_terminals_whose_users_want_it() {
+        let on = |value| Some(OsStr::new(value));
+        assert_eq!(Style::of(true, None, on("xterm")), Style::Colour);
+        assert_eq!(Style::of(true, on(""), None), Style::Colour);
+        assert_eq!(Style::of(true, on("1"), on("xterm")), Style::Plain);
+        assert_eq!(Style::of(true, None, on("dumb")), Style::Plain);
+        assert_eq!(Style::of(false, None, on("xterm")), Style::Plain);
+    }
 
     #[test]
     fn an_incident_from_its_first_hit_to_its_end() {

@@ -5,7 +5,6 @@
 
 use std::{
     env,
-    ffi::OsStr,
     fs::File,
     io::{self, ErrorKind, IsTerminal, Write},
 };
@@ -53,22 +52,12 @@ pub async fn run(config: Config, delivery: Delivery) -> Report {
 }
 
 async fn write_to(console: File, codec: Codec, delivery: Delivery) -> Report {
-    let style = style(
+    let style = Style::of(
         console.is_terminal(),
         env::var_os("NO_COLOR").as_deref(),
         env::var_os("TERM").as_deref(),
     );
     lines::run(delivery, codec, style, Console(console)).await
-}
-
-/// Colour for a terminal, unless its user does not want it or it cannot show it.
-fn style(is_terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -> Style {
-    let unwanted = no_color.is_some_and(|value| !value.is_empty());
-    if is_terminal && !unwanted && term != Some(OsStr::new("dumb")) {
-        Style::Colour
-    } else {
-        Style::Plain
-    }
 }
 
 struct Console(File);
@@ -119,16 +108,6 @@ mod tests {
     fn console() -> (PipeReader, File) {
         let (reader, writer) = pipe().unwrap();
         (reader, File::from(OwnedFd::from(writer)))
-    }
-
-    #[test]
-    fn colour_is_for_terminals_whose_users_want_it() {
-        let on = |value| Some(OsStr::new(value));
-        assert_eq!(style(true, None, on("xterm")), Style::Colour);
-        assert_eq!(style(true, on(""), None), Style::Colour);
-        assert_eq!(style(true, on("1"), on("xterm")), Style::Plain);
-        assert_eq!(style(true, None, on("dumb")), Style::Plain);
-        assert_eq!(style(false, None, on("xterm")), Style::Plain);
     }
 
     #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use super::{
     Message,
@@ -77,7 +78,10 @@ impl History {
     /// If there is none, or it cannot be read.
     pub fn open(data_dir: &Path) -> Result<Self, Error> {
         let path = database::file(data_dir);
-        let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = match database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(Error::Sqlite { source, .. }) if cannot_open(&source) => without_index(&path)?,
+            opened => opened?,
+        };
         Ok(Self { connection, path })
     }
 
@@ -152,6 +156,23 @@ impl History {
     }
 }
 
+/// Whether SQLite has no index of the log and cannot make one: the file system is read only.
+fn cannot_open(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+}
+
+/// Opens a database that has no log. Whoever wrote it would have one.
+fn without_index(path: &Path) -> Result<Connection, Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match fs::metadata(log) {
+        Ok(log) if log.len() > 0 => Err(Error::NotClosed {
+            path: path.to_owned(),
+        }),
+        _ => database::open_immutable(path),
+    }
+}
+
 /// What an open incident has come to since its last alert.
 struct Fresh {
     total: u64,
@@ -198,4 +219,107 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
 fn unreadable(column: usize, text: &str) -> rusqlite::Error {
     let what = format!("{text:?} cannot be read").into();
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use rusqlite::params;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        dedupe::{AlertKind, Change},
+        format::example,
+        store::{Commit, Options, Outgoing},
+        telemetry::Status,
+    };
+
+    /// Stores what the example's incident was told, and that `total` hits were counted at last.
+    async fn store(data_dir: &Path, kind: AlertKind, total: u64) -> Alert {
+        let options = Options {
+            data_dir: data_dir.to_owned(),
+            retention: Duration::from_secs(86_400),
+        };
+        let store = crate::store::open(&options, &[], Status::default())
+            .unwrap()
+            .store;
+        let alert = Alert {
+            kind,
+            ..example::opened()
+        };
+        let value = serde_json::json!({
+            "id": alert.incident_id.to_string(), "total": total, "last_seen": "2026-12-01T00:00:00Z",
+        });
+        let change = Change {
+            part: Part::Incident,
+            key: "1".into(),
+            value: Some(value.to_string()),
+        };
+        let message = Message::Alert(Arc::new(alert.clone()));
+        let commit = Commit {
+            state: vec![("incidents".into(), vec![change])],
+            messages: vec![Outgoing {
+                message,
+                sinks: Arc::new([]),
+            }],
+            ..Commit::default()
+        };
+        store.commit(commit).await;
+        store.close().await;
+        alert
+    }
+
+    #[tokio::test]
+    async fn what_was_not_told_yet_counts_as_long_as_an_incident_is_open() {
+        for (kind, total) in [(AlertKind::Opened, 9), (AlertKind::Closed, 1)] {
+            let folder = TempDir::new().unwrap();
+            let alert = store(folder.path(), kind, 9).await;
+            let history = History::open(folder.path()).unwrap();
+            let incident = &history.incidents(&Filter::default()).unwrap()[0];
+            assert_eq!((alert.total, incident.total), (1, total));
+            assert_eq!(incident.last_seen > alert.last_seen, incident.is_open);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_incident_without_a_decoy_is_one_too() {
+        let folder = TempDir::new().unwrap();
+        store(folder.path(), AlertKind::Opened, 1).await;
+        let connection = Connection::open(database::file(folder.path())).unwrap();
+        connection
+            .execute("UPDATE incident SET decoy = ?1", params![None::<String>])
+            .unwrap();
+        let history = History::open(folder.path()).unwrap();
+        assert_eq!(
+            history.incidents(&Filter::default()).unwrap()[0].decoy,
+            None
+        );
+        let of_a_decoy = Filter {
+            decoy: glob::Pattern::new("*/*").ok(),
+            ..Filter::default()
+        };
+        assert_eq!(history.incidents(&of_a_decoy).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_closed_database_is_read_where_nothing_can_be_written() {
+        let folder = TempDir::new().unwrap();
+        let data_dir = folder.path().join("50%?#");
+        store(&data_dir, AlertKind::Opened, 1).await;
+        let path = database::file(&data_dir);
+        assert!(matches!(
+            without_index(&path),
+            Err(Error::NotClosed { path: named }) if named == path
+        ));
+        let connection = Connection::open(&path).unwrap();
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        connection.query_row(checkpoint, [], |_| Ok(())).unwrap();
+        let history = History {
+            connection: without_index(&path).unwrap(),
+            path,
+        };
+        assert_eq!(history.find("").unwrap().len(), 1);
+    }
 }

@@ -36,7 +36,8 @@ pub fn detection(detection: &Detection, out: &mut Vec<u8>) {
     line(&DetectionLine::from(detection), out);
 }
 
-fn line(value: &impl Serialize, out: &mut Vec<u8>) {
+/// Appends `value` and a newline to `out`: plain data, in which all keys are strings.
+pub(crate) fn line(value: &impl Serialize, out: &mut Vec<u8>) {
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Shown);
     // A Vec takes every write, and no map here has a key that is not a string.
     value

@@ -34,7 +34,7 @@ mod transaction;
 mod writer;
 
 pub use replay::replay;
-pub(super) use schema::open_existing;
+pub(super) use schema::{open_existing, open_immutable};
 pub(super) use writer::decode;
 
 /// Bytes that may wait for one sink, unless its `buffer.*` says otherwise.
@@ -97,6 +97,11 @@ pub enum Error {
     },
     #[error("there is no baitline database at {}: is this the data_dir?", path.display())]
     Missing { path: PathBuf },
+    #[error(
+        "{} was not closed, and nothing can be written where it lies: look into a copy of the data_dir",
+        path.display()
+    )]
+    NotClosed { path: PathBuf },
     #[error("no sink {sink:?} is known in {}: is it in the configuration that ran?", path.display())]
     NoSink { path: PathBuf, sink: String },
     #[error("{}: {source}", path.display())]

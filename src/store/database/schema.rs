@@ -1,6 +1,13 @@
 //! The tables, and how older ones become the present ones.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs::{File, OpenOptions},
+    io::ErrorKind,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::Path,
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -85,12 +92,35 @@ pub(super) fn open(path: &Path) -> Result<Connection, Error> {
 /// # Errors
 /// Also if it is none, or of another schema.
 pub(in super::super) fn open_existing(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
-    if !path.exists() {
-        return Err(Error::Missing {
-            path: path.to_owned(),
+    // SQLite does not say why a file cannot be opened.
+    if let Err(source) = File::open(path) {
+        let path = path.to_owned();
+        return Err(match source.kind() {
+            ErrorKind::NotFound => Error::Missing { path },
+            _ => Error::Directory { path, source },
         });
     }
-    let connection = connect(path, flags)?;
+    known(connect(path, flags)?, path)
+}
+
+/// As [`open_existing`], for reading, of a database that nobody writes and that was closed: nothing
+/// is locked, and nothing beside it is looked at or made.
+pub(in super::super) fn open_immutable(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let mut uri = b"file:".to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'%' | b'?' | b'#' => uri.extend(format!("%{byte:02x}").bytes()),
+            _ => uri.push(*byte),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    let opened = Connection::open_with_flags(OsStr::from_bytes(&uri), flags);
+    known(opened.map_err(|source| Error::of(path, source))?, path)
+}
+
+/// `connection`, if its database is ours and has our tables.
+fn known(connection: Connection, path: &Path) -> Result<Connection, Error> {
     match version(&connection, path)? {
         0 => Err(Error::Missing {
             path: path.to_owned(),

@@ -11,6 +11,7 @@ mod files;
 mod floods;
 mod garbage;
 mod hostile;
+mod incidents;
 mod life_cycle;
 mod pipelines;
 mod recordings;
