@@ -16,7 +16,7 @@ use crate::{
     config::{Pipeline, TransformConfig},
     detect::{self, Detection, Detector},
     record::detections::{self, Decoder},
-    source::{Block, Decoding, Outlet, Progress},
+    source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };
 
@@ -26,6 +26,7 @@ pub struct Pump {
     /// Its place in [`Pipeline::sources`].
     place: usize,
     source: Arc<str>,
+    counters: Arc<Counters>,
     detectors: Vec<(Origin, Detector)>,
     /// Where the source's records are detections.
     decoder: Option<Decoder>,
@@ -37,13 +38,14 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// For the source at `place`.
+    /// For the source at `place`, which is seen in `counters`.
     ///
     /// # Errors
     /// A glob in a decoy that is none.
     pub fn new(
         pipeline: &Pipeline,
         place: usize,
+        counters: Arc<Counters>,
         batches: mpsc::Sender<Batch>,
     ) -> Result<Self, glob::PatternError> {
         let source = &pipeline.sources[place].id;
@@ -61,6 +63,7 @@ impl Pump {
         Ok(Self {
             place,
             source: source.clone(),
+            counters,
             detectors,
             decoder: (decoding == Decoding::Detection).then(Decoder::default),
             found: Vec::new(),
@@ -141,6 +144,7 @@ impl Pump {
 impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
+        self.counters.received(block, arrival);
         for place in 0..self.detectors.len() {
             let (origin, detector) = &mut self.detectors[place];
             let (origin, mut detections) = (*origin, Vec::new());

@@ -40,13 +40,14 @@ pub fn spawn(
     let still_running = Arc::new(ended.clone().drop_guard());
     let mut threads = Vec::new();
     for (place, source) in pipeline.sources.iter().enumerate() {
-        let pump = Pump::new(pipeline, place, batches.clone())?;
+        let counters = Arc::new(Counters::default());
+        let pump = Pump::new(pipeline, place, counters.clone(), batches.clone())?;
         let config = source.config.clone();
         let context = Context {
             id: source.id.clone(),
             stop: stop.clone(),
             positions: saved.positions.remove(&*source.id).unwrap_or_default(),
-            counters: Arc::new(Counters::default()),
+            counters,
             status: Status::default(),
         };
         let still_running = still_running.clone();
