@@ -16,6 +16,8 @@ pub struct Counters {
     pub errors: AtomicU64,
     /// Records that were passed because nothing can be in them, such as a tombstone.
     pub discarded: AtomicU64,
+    /// What might concern a decoy and could not be decoded, or is no detection where one is expected.
+    pub undecodable: AtomicU64,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,
     /// Records that were handed on.
@@ -31,6 +33,7 @@ impl Default for Counters {
         Self {
             errors: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -50,12 +53,13 @@ impl Counters {
         self.lag.load(Relaxed).checked_sub(1)
     }
 
-    /// A block was handed on at `now`.
-    pub fn received(&self, block: &Block<'_>, now: Timestamp) {
+    /// A block was handed on at `now`. Gives the number of its records.
+    pub fn received(&self, block: &Block<'_>, now: Timestamp) -> u64 {
         let (records, bytes) = size(block);
         self.records.fetch_add(records, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
         self.last_event.store(now.as_millisecond(), Relaxed);
+        records
     }
 
     /// Records that were handed on.
