@@ -1,9 +1,10 @@
 //! From texts to a pipeline: the sections of all texts, brought together and checked.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
     Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
+    api::{self, Api},
     components::{Config, Stream},
     declared::{self, Declared, Gives},
     decoys,
@@ -27,7 +28,8 @@ const ONE_DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_RETENTION_DAYS: u32 = 90;
 
 /// Keys that stand at the top level of a file.
-pub(super) const GLOBALS: [&str; 8] = [
+pub(super) const GLOBALS: [&str; 9] = [
+    "api",
     "cluster",
     "data_dir",
     "decoys",
@@ -46,7 +48,9 @@ pub(super) fn describe() -> Vec<OptionDoc> {
         default: Some(default),
         doc: doc.to_owned(),
     };
-    vec![
+    let mut docs = Vec::new();
+    Api::describe("api".to_owned(), None, "", &mut docs);
+    docs.extend([
         option(
             "cluster",
             kind::Text::wanted(),
@@ -72,7 +76,8 @@ pub(super) fn describe() -> Vec<OptionDoc> {
             Seconds::<true>::show(&DEFAULT_SHUTDOWN_TIMEOUT),
             "How long sinks may go on delivering after the sources have stopped.",
         ),
-    ]
+    ]);
+    docs
 }
 
 /// Gathers faults on the way from texts to a pipeline.
@@ -114,6 +119,7 @@ impl Loader {
             }
         }
         let sections = self.sections(&trees);
+        let api = self.global::<Api>("api", &sections).flatten();
         let cluster = self.global::<kind::Text>("cluster", &sections);
         let data_dir = self.global::<DataDir>("data_dir", &sections);
         let retention_days = self.global::<Count<u32>>("retention_days", &sections);
@@ -124,10 +130,12 @@ impl Loader {
         self.refuse_missing(texts, &sections, &declared);
         self.refuse_second_stdin(&declared);
         self.warn_of_equal_files(&declared);
+        self.warn_of_public_api(api, &sections);
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
         }
         let mut pipeline = Pipeline {
+            api,
             cluster: cluster.map(Arc::from),
             data_dir,
             retention: ONE_DAY * retention_days.unwrap_or(DEFAULT_RETENTION_DAYS),
@@ -284,6 +292,19 @@ impl Loader {
                 first.place
             );
             self.faults.push(Fault::at(second.place, message));
+        }
+    }
+
+    /// Whoever reaches the API is shown everything that it tells.
+    fn warn_of_public_api(&mut self, address: Option<SocketAddr>, sections: &Sections<'_>) {
+        if !address.is_some_and(api::is_public) {
+            return;
+        }
+        if let Some((_, node)) = sections.globals.iter().find(|(key, _)| *key == "api") {
+            let message = "\"api\" is served on an address that other machines may reach, and asks \
+                 for no password; let only those reach it that scrape and probe, or write \
+                 address: 127.0.0.1:8686";
+            self.warnings.push(Fault::at(&node.place, message));
         }
     }
 

@@ -1,6 +1,9 @@
 //! Strings in a notation of their own: patterns, networks, paths with times, URLs.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use ipnet::IpNet;
 
@@ -73,6 +76,26 @@ impl Kind for Network {
     }
 
     fn show(value: &IpNet) -> String {
+        value.to_string()
+    }
+}
+
+/// An address of this machine, and a port.
+pub(crate) struct SocketAddress;
+
+impl Kind for SocketAddress {
+    type Value = SocketAddr;
+
+    fn wanted() -> String {
+        "an IP address and a port, such as 127.0.0.1:8686".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<SocketAddr> {
+        let address = node.as_text().and_then(|text| text.value.parse().ok());
+        address.or_else(|| scope.wrong(node, &Self::wanted()))
+    }
+
+    fn show(value: &SocketAddr) -> String {
         value.to_string()
     }
 }

@@ -1,6 +1,6 @@
 //! What a configuration means, once it is known to be sound.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     dedupe, detect,
@@ -14,6 +14,8 @@ use crate::{
 /// components that exist, and there is no cycle.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
+    /// Where `/health` and `/metrics` are served; `None` unless `api.enabled`.
+    pub api: Option<SocketAddr>,
     /// The cluster's name, where the wrapper of an event does not tell.
     pub cluster: Option<Arc<str>>,
     /// Where everything is kept that must outlive the process. Without one it is held in memory.
@@ -72,6 +74,14 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// What stands under `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stdin(_) => "stdin",
+            Self::File(_) => "file",
+        }
+    }
+
     /// What the records of the source are.
     pub fn decoding(&self) -> Decoding {
         match self {
@@ -95,6 +105,16 @@ pub enum TransformConfig {
     Dedupe(dedupe::Config),
 }
 
+impl TransformConfig {
+    /// What stands under `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Detect(_) => "detect",
+            Self::Dedupe(_) => "dedupe",
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Sink {
     pub id: Arc<str>,
@@ -111,6 +131,15 @@ pub enum SinkConfig {
 }
 
 impl SinkConfig {
+    /// What stands under `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Console(_) => "console",
+            Self::File(_) => "file",
+            Self::Slack(_) => "slack",
+        }
+    }
+
     /// Whether another baitline's `dedupe` may read what this sink delivers: then an expected
     /// `token_request` is delivered always, since it explains a later use of that token.
     pub fn may_feed_dedupe(&self) -> bool {

@@ -146,6 +146,7 @@ async fn write(delivery: &Delivery, writer: &mut Writer, batch: Batch) -> Result
         match outcome {
             Ok(()) => {
                 if !trouble.is_empty() {
+                    delivery.status.well();
                     info!(sink = %id, "writes again");
                 }
                 return Ok(batch);
@@ -155,6 +156,7 @@ async fn write(delivery: &Delivery, writer: &mut Writer, batch: Batch) -> Result
             Err(Fault::Passing(reason)) if reason == trouble => {}
             Err(Fault::Passing(reason)) => {
                 warn!(sink = %id, "cannot write, and tries on: {reason}");
+                delivery.status.unwell(reason.clone());
                 trouble = reason;
             }
         }

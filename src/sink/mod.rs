@@ -109,6 +109,7 @@ impl Delivery {
             id,
             outbox,
             counters,
+            status,
             ..
         } = self;
         let left = outbox.waiting();
@@ -130,9 +131,11 @@ impl Delivery {
                 error!(sink = %id, "the time to deliver is over: {left} left undelivered")
             }
             Ending::TargetClosed => {
+                status.broken("the other end was closed");
                 warn!(sink = %id, "the other end was closed: {left} left undelivered, and what follows is dropped");
             }
             Ending::Failed(reason) => {
+                status.broken(reason.clone());
                 error!(sink = %id, "cannot work: {reason}; {left} left undelivered, and what follows is dropped");
             }
         }

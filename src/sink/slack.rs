@@ -23,6 +23,7 @@ use crate::{
     config::Secret,
     format::slack,
     store::{BufferConfig, Message},
+    telemetry::Status,
 };
 
 /// Sends to a Slack incoming webhook.
@@ -60,6 +61,7 @@ pub async fn run(config: Config, mut delivery: Delivery) -> Report {
     let mut sender = Sender {
         id: Arc::clone(&delivery.id),
         counters: Arc::clone(&delivery.counters),
+        status: delivery.status.clone(),
         webhook,
         pace: Pace::new(
             config.request.rate_limit_num,
@@ -80,6 +82,7 @@ pub async fn run(config: Config, mut delivery: Delivery) -> Report {
 struct Sender {
     id: Arc<str>,
     counters: Arc<Counters>,
+    status: Status,
     webhook: Webhook,
     pace: Pace,
     request: RequestConfig,
@@ -163,6 +166,11 @@ impl Sender {
     }
 
     fn in_trouble(&mut self, verdict: Verdict, reason: &str) {
+        if verdict == Verdict::ReceiverRefused {
+            self.status.broken(reason);
+        } else {
+            self.status.unwell(reason);
+        }
         if self.trouble.as_deref() == Some(reason) {
             return;
         }
@@ -176,6 +184,7 @@ impl Sender {
 
     fn mended(&mut self) {
         if self.trouble.take().is_some() {
+            self.status.well();
             info!(sink = %self.id, "Slack takes messages again");
         }
     }

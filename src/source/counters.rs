@@ -1,16 +1,45 @@
 //! What a source counts of itself.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-/// What a source has done so far, beyond what is counted where its blocks are searched. Read it at any time.
-#[derive(Debug, Default)]
+use jiff::Timestamp;
+
+use super::{Block, OVERLAP, Shape};
+
+/// Stands for a time that never was.
+const NEVER: i64 = i64::MIN;
+
+/// What a source has done so far. Read it at any time.
+#[derive(Debug)]
 pub struct Counters {
     /// Faults on the way in: connections lost, files that cannot be read.
     pub errors: AtomicU64,
     /// Records that were passed because nothing can be in them, such as a tombstone.
     pub discarded: AtomicU64,
+    /// What might concern a decoy and could not be decoded, or is no detection where one is expected.
+    pub undecodable: AtomicU64,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,
+    /// Records that were handed on.
+    records: AtomicU64,
+    /// Their bytes, delimiters included.
+    bytes: AtomicU64,
+    /// When the last of them came, in milliseconds of Unix time.
+    last_event: AtomicI64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            errors: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            last_event: AtomicI64::new(NEVER),
+        }
+    }
 }
 
 impl Counters {
@@ -22,5 +51,100 @@ impl Counters {
     /// Records that wait upstream, if the source can tell.
     pub fn lag(&self) -> Option<u64> {
         self.lag.load(Relaxed).checked_sub(1)
+    }
+
+    /// A block was handed on at `now`. Gives the number of its records.
+    pub fn received(&self, block: &Block<'_>, now: Timestamp) -> u64 {
+        let (records, bytes) = size(block);
+        self.records.fetch_add(records, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.last_event.store(now.as_millisecond(), Relaxed);
+        records
+    }
+
+    /// Records that were handed on.
+    pub fn records(&self) -> u64 {
+        self.records.load(Relaxed)
+    }
+
+    /// The bytes of these, delimiters included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    /// When the last record came, to the millisecond; `None` before the first.
+    pub fn last_event(&self) -> Option<Timestamp> {
+        match self.last_event.load(Relaxed) {
+            NEVER => None,
+            milliseconds => Timestamp::from_millisecond(milliseconds).ok(),
+        }
+    }
+}
+
+/// The records and bytes of a block. An oversized record counts with its last part, and
+/// what its parts repeat counts once.
+fn size(block: &Block<'_>) -> (u64, u64) {
+    let bytes = block.bytes;
+    match block.shape {
+        Shape::Lines => {
+            let delimiters = memchr::memchr_iter(b'\n', bytes).count();
+            let lacks_its_own = bytes.last().is_some_and(|last| *last != b'\n');
+            let records = delimiters + usize::from(lacks_its_own);
+            (records as u64, bytes.len() as u64)
+        }
+        Shape::Value => (1, bytes.len() as u64),
+        Shape::Oversized { first, last } => {
+            let repeated = if first { 0 } else { OVERLAP };
+            (u64::from(last), bytes.len().saturating_sub(repeated) as u64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(bytes: &[u8], shape: Shape) -> (u64, u64) {
+        let counters = Counters::default();
+        let block = Block {
+            bytes,
+            shape,
+            position: &|_| String::new(),
+        };
+        counters.received(&block, Timestamp::UNIX_EPOCH);
+        assert_eq!(counters.last_event(), Some(Timestamp::UNIX_EPOCH));
+        (counters.records(), counters.bytes())
+    }
+
+    #[test]
+    fn a_line_is_a_record_with_or_without_its_newline() {
+        assert_eq!(received(b"a\nbc\n", Shape::Lines), (2, 5));
+        assert_eq!(received(b"a\nbc", Shape::Lines), (2, 4));
+        assert_eq!(received(b"", Shape::Lines), (0, 0));
+        assert_eq!(received(b"{\n\n}", Shape::Value), (1, 4));
+    }
+
+    #[test]
+    fn an_oversized_record_counts_once_whatever_its_parts() {
+        let part = vec![b'x'; 3 * OVERLAP];
+        let counters = Counters::default();
+        for (first, last) in [(true, false), (false, false), (false, true)] {
+            let block = Block {
+                bytes: &part,
+                shape: Shape::Oversized { first, last },
+                position: &|_| String::new(),
+            };
+            counters.received(&block, Timestamp::now());
+        }
+        assert_eq!(counters.records(), 1);
+        assert_eq!(counters.bytes(), 7 * OVERLAP as u64);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_told() {
+        let counters = Counters::default();
+        assert_eq!((counters.lag(), counters.last_event()), (None, None));
+        counters.set_lag(0);
+        assert_eq!(counters.lag(), Some(0));
     }
 }

@@ -201,6 +201,11 @@ impl Store {
         self.outboxes[sink].is_full()
     }
 
+    /// How much may wait for `sink`.
+    pub fn buffer(&self, sink: usize) -> BufferConfig {
+        self.outboxes[sink].limits()
+    }
+
     /// What was accepted for `sink` and is not done, whether or not it has seen it.
     pub fn waiting(&self, sink: usize) -> Tally {
         self.outboxes[sink].waiting()

@@ -3,14 +3,20 @@
 //! Each batch, and each time that something is due, is one step: what it changed of the
 //! incidents, what it gave to tell, and how far the sources have come go to the store together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::routes::{Origin, Routes};
+use super::{
+    overview::Overview,
+    routes::{Origin, Routes},
+};
 use crate::{
     config::{Pipeline, TransformConfig},
     dedupe::{Alert, Dedupe, RestoreError},
@@ -41,6 +47,7 @@ pub struct Found {
 /// Incidents, and the ways from transforms to sinks.
 pub struct Engine {
     store: Store,
+    overview: Arc<Overview>,
     routes: Routes,
     sources: Vec<Arc<str>>,
     /// In the order of [`Pipeline::transforms`].
@@ -74,7 +81,12 @@ impl Engine {
     ///
     /// # Errors
     /// If these cannot be read.
-    pub fn new(pipeline: &Pipeline, store: Store, saved: &mut Saved) -> Result<Self, RestoreError> {
+    pub fn new(
+        pipeline: &Pipeline,
+        store: Store,
+        saved: &mut Saved,
+        overview: Arc<Overview>,
+    ) -> Result<Self, RestoreError> {
         let transforms = pipeline.transforms.iter().map(|transform| {
             let kind = match &transform.config {
                 TransformConfig::Detect(config) => Kind::Detect {
@@ -109,6 +121,7 @@ impl Engine {
             sinks: sinks.collect(),
             commit: Commit::default(),
             store,
+            overview,
         })
     }
 
@@ -168,10 +181,15 @@ impl Engine {
     /// Alerts go out before the evidence that gave rise to them.
     fn take_found(&mut self, found: Found) {
         let now = Timestamp::now();
+        self.overview.told.found(&found.detections);
         let readers = self.routes.of(found.origin).clone();
         for place in readers.dedupes {
             let mut alerts = Vec::new();
             if let Kind::Dedupe(dedupe) = &mut self.transforms[place].kind {
+                let counters = &self.overview.transforms[place].counters;
+                counters
+                    .received
+                    .fetch_add(found.detections.len() as u64, Relaxed);
                 for detection in &found.detections {
                     dedupe.apply(detection, now, &mut alerts);
                 }
@@ -214,6 +232,9 @@ impl Engine {
     }
 
     fn tell(&mut self, place: usize, alerts: Vec<Alert>) {
+        let counters = &self.overview.transforms[place].counters;
+        counters.sent.fetch_add(alerts.len() as u64, Relaxed);
+        self.overview.told.told(&alerts);
         let sinks = &self.routes.of(Origin::Transform(place)).sinks;
         let outgoing = alerts.into_iter().map(|alert| Outgoing {
             message: Message::Alert(Arc::new(alert)),
@@ -224,8 +245,9 @@ impl Engine {
 
     /// Hands the step over to the store; waits while that has too much to do.
     async fn end_step(&mut self) {
-        for transform in &mut self.transforms {
+        for (transform, seen) in self.transforms.iter_mut().zip(&self.overview.transforms) {
             if let Kind::Dedupe(dedupe) = &mut transform.kind {
+                seen.counters.note(&dedupe.counts());
                 let changes = dedupe.changes();
                 if !changes.is_empty() {
                     self.commit.state.push((transform.id.clone(), changes));

@@ -7,23 +7,26 @@
 //! acknowledgement, back to the sources. Each sink is a task that delivers at its own pace.
 
 mod engine;
+mod overview;
 mod pump;
 mod routes;
 mod sinks;
 mod sources;
+mod told;
+mod transforms;
 
-use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::engine::Engine;
+use self::{engine::Engine, overview::Overview};
 use crate::{
     config::Pipeline,
     dedupe,
     store::{self, Opened, SinkOutbox, Store},
-    telemetry::Status,
+    telemetry::{self, Api},
 };
 
 /// Batches of detections on their way from the sources to the engine.
@@ -39,6 +42,13 @@ pub enum Error {
     Glob(#[from] glob::PatternError),
     #[error("cannot start source {id:?}: {source}")]
     Start { id: Arc<str>, source: io::Error },
+    #[error(
+        "cannot serve the api at {address}: {source}; write another api.address, or stop who listens there"
+    )]
+    Api {
+        address: SocketAddr,
+        source: io::Error,
+    },
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(
@@ -65,20 +75,23 @@ pub struct Outcome {
 /// # Errors
 /// If it cannot be started. What fails later is in the [`Outcome`].
 pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outcome, Error> {
+    let overview = Arc::new(Overview::new(&pipeline));
+    let _api = serve(&pipeline, &overview).await?;
     let give_up = CancellationToken::new();
     let Opened {
         store,
         readers,
         mut saved,
-    } = open_store(&pipeline).await?;
-    let engine = Engine::new(&pipeline, store.clone(), &mut saved).map_err(|source| {
-        let data_dir = pipeline.data_dir.clone().unwrap_or_default();
-        Error::Restore { data_dir, source }
-    })?;
-    let sinks = sinks::spawn(&pipeline, readers, &give_up);
+    } = open_store(&pipeline, &overview).await?;
+    let engine =
+        Engine::new(&pipeline, store.clone(), &mut saved, overview.clone()).map_err(|source| {
+            let data_dir = pipeline.data_dir.clone().unwrap_or_default();
+            Error::Restore { data_dir, source }
+        })?;
+    let sinks = sinks::spawn(&pipeline, readers, &overview, &give_up);
     let (batches, inbox) = mpsc::channel(BATCHES);
     say_what_is_watched(&pipeline);
-    let sources = sources::spawn(&pipeline, &mut saved, batches)?;
+    let sources = sources::spawn(&pipeline, &mut saved, &overview, batches)?;
 
     let draining = CancellationToken::new();
     let engine_ended = CancellationToken::new();
@@ -89,6 +102,7 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             engine.run(inbox, draining).await;
         }
     });
+    overview.status.well();
     let all_closed = CancellationToken::new();
     let sinks = tokio::spawn(sinks.join(all_closed.clone()));
     tokio::select! {
@@ -98,6 +112,7 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         () = shutdown.cancelled() => info!("told to stop: draining"),
         () = all_closed.cancelled() => info!("no sink is left to tell: stopping"),
     }
+    overview.status.unwell("the pipeline stops");
     sources.stop.trigger();
     draining.cancel();
 
@@ -123,7 +138,18 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     Ok(Outcome { failures })
 }
 
-async fn open_store(pipeline: &Pipeline) -> Result<Opened, Error> {
+/// The API, if it is wanted; it is there while the rest comes up.
+async fn serve(pipeline: &Pipeline, overview: &Arc<Overview>) -> Result<Option<Api>, Error> {
+    let Some(address) = pipeline.api else {
+        return Ok(None);
+    };
+    let overview = overview.clone();
+    let api = telemetry::serve(address, move || overview.snapshot()).await;
+    api.map(Some)
+        .map_err(|source| Error::Api { address, source })
+}
+
+async fn open_store(pipeline: &Pipeline, overview: &Overview) -> Result<Opened, Error> {
     let sinks: Vec<SinkOutbox> = pipeline
         .sinks
         .iter()
@@ -132,19 +158,23 @@ async fn open_store(pipeline: &Pipeline) -> Result<Opened, Error> {
             buffer: sink.config.buffer(),
         })
         .collect();
-    let Some(data_dir) = pipeline.data_dir.clone() else {
-        return Ok(store::in_memory(&sinks));
+    let opened = match pipeline.data_dir.clone() {
+        None => store::in_memory(&sinks),
+        Some(data_dir) => {
+            let options = store::Options {
+                data_dir,
+                retention: pipeline.retention,
+            };
+            let status = overview.store_status.clone();
+            let opened = tokio::task::spawn_blocking(move || store::open(&options, &sinks, status));
+            match opened.await {
+                Ok(opened) => opened?,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        }
     };
-    let options = store::Options {
-        data_dir,
-        retention: pipeline.retention,
-    };
-    let opened =
-        tokio::task::spawn_blocking(move || store::open(&options, &sinks, Status::default()));
-    match opened.await {
-        Ok(opened) => Ok(opened?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
+    overview.set_store(opened.store.clone());
+    Ok(opened)
 }
 
 fn say_what_is_watched(pipeline: &Pipeline) {

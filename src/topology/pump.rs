@@ -2,7 +2,7 @@
 //! handed to the engine together with how far the source has come. A full channel holds
 //! the source back.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -10,13 +10,15 @@ use tracing::{info, warn};
 
 use super::{
     engine::{Batch, Found},
+    overview::Overview,
     routes::Origin,
+    transforms,
 };
 use crate::{
     config::{Pipeline, TransformConfig},
     detect::{self, Detection, Detector},
     record::detections::{self, Decoder},
-    source::{Block, Decoding, Outlet, Progress},
+    source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };
 
@@ -26,7 +28,8 @@ pub struct Pump {
     /// Its place in [`Pipeline::sources`].
     place: usize,
     source: Arc<str>,
-    detectors: Vec<(Origin, Detector)>,
+    counters: Arc<Counters>,
+    detectors: Vec<Detecting>,
     /// Where the source's records are detections.
     decoder: Option<Decoder>,
     /// What was found since the last commit.
@@ -34,6 +37,13 @@ pub struct Pump {
     batches: mpsc::Sender<Batch>,
     warning: Seldom,
     undecodable: u64,
+}
+
+/// One `detect` transform at work on the source.
+struct Detecting {
+    origin: Origin,
+    detector: Detector,
+    counters: Arc<transforms::Counters>,
 }
 
 impl Pump {
@@ -44,9 +54,11 @@ impl Pump {
     pub fn new(
         pipeline: &Pipeline,
         place: usize,
+        overview: &Overview,
         batches: mpsc::Sender<Batch>,
     ) -> Result<Self, glob::PatternError> {
         let source = &pipeline.sources[place].id;
+        let counters = overview.sources[place].counters.clone();
         let mut detectors = Vec::new();
         for (place, transform) in pipeline.transforms.iter().enumerate() {
             if let TransformConfig::Detect(config) = &transform.config
@@ -54,13 +66,18 @@ impl Pump {
             {
                 let cluster = pipeline.cluster.clone();
                 let detector = Detector::new(config, &pipeline.decoys, cluster, source.clone())?;
-                detectors.push((Origin::Transform(place), detector));
+                detectors.push(Detecting {
+                    origin: Origin::Transform(place),
+                    detector,
+                    counters: overview.transforms[place].counters.clone(),
+                });
             }
         }
         let decoding = pipeline.sources[place].config.decoding();
         Ok(Self {
             place,
             source: source.clone(),
+            counters,
             detectors,
             decoder: (decoding == Decoding::Detection).then(Decoder::default),
             found: Vec::new(),
@@ -112,12 +129,12 @@ impl Pump {
     fn counts(&self) -> detect::Counts {
         self.detectors
             .iter()
-            .map(|(_, detector)| detector.counts())
+            .map(|detecting| detecting.detector.counts())
             .max_by_key(|counts| counts.bytes)
             .unwrap_or_default()
     }
 
-    fn warn_of_undecodable(&mut self) {
+    fn tell_of_undecodable(&mut self) {
         let (undecodable, what) = match &self.decoder {
             Some(decoder) => (decoder.counts().faulty, "records are no detections"),
             None => (
@@ -125,6 +142,7 @@ impl Pump {
                 "records with a decoy's name or an odd escape in them could not be decoded",
             ),
         };
+        self.counters.undecodable.store(undecodable, Relaxed);
         if undecodable > self.undecodable && self.warning.is_due() {
             self.undecodable = undecodable;
             warn!(source = &*self.source, undecodable, "{what}");
@@ -141,10 +159,17 @@ impl Pump {
 impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
+        let records = self.counters.received(block, arrival);
         for place in 0..self.detectors.len() {
-            let (origin, detector) = &mut self.detectors[place];
+            let Detecting {
+                origin,
+                detector,
+                counters,
+            } = &mut self.detectors[place];
             let (origin, mut detections) = (*origin, Vec::new());
             detector.scan(block, arrival, &mut detections);
+            counters.received.fetch_add(records, Relaxed);
+            counters.sent.fetch_add(detections.len() as u64, Relaxed);
             self.hold(origin, detections);
         }
         if let Some(decoder) = &mut self.decoder {
@@ -152,7 +177,7 @@ impl Outlet for Pump {
             decoder.read(block, &mut detections);
             self.hold(Origin::Source(self.place), detections);
         }
-        self.warn_of_undecodable();
+        self.tell_of_undecodable();
         !self.found.is_empty()
     }
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::overview::{Component, Overview};
 use crate::{
     config::{Pipeline, SinkConfig},
     sink::{self, Counters, Delivery, Ending, Report},
     store::{DeadLetters, Reader},
-    telemetry::Status,
 };
 
 /// What a sink's task came to: its report, unless it panicked.
@@ -23,11 +23,25 @@ pub struct Sinks {
 }
 
 /// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
-pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationToken) -> Sinks {
+pub fn spawn(
+    pipeline: &Pipeline,
+    readers: Vec<Reader>,
+    overview: &Overview,
+    give_up: &CancellationToken,
+) -> Sinks {
     let mut tasks = JoinSet::new();
     let mut all_counters = Vec::new();
-    for (sink, reader) in pipeline.sinks.iter().zip(readers) {
-        let counters = Arc::new(Counters::default());
+    let seen = pipeline.sinks.iter().zip(&overview.sinks);
+    for (
+        (
+            sink,
+            Component {
+                status, counters, ..
+            },
+        ),
+        reader,
+    ) in seen.zip(readers)
+    {
         all_counters.push((sink.id.clone(), counters.clone()));
         let dead_letters = pipeline
             .data_dir
@@ -36,8 +50,8 @@ pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationTo
         let delivery = Delivery {
             id: sink.id.clone(),
             outbox: reader,
-            counters,
-            status: Status::default(),
+            counters: counters.clone(),
+            status: status.clone(),
             dead_letters,
             give_up: give_up.clone(),
         };

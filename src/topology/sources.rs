@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::{Error, engine::Batch, pump::Pump};
+use super::{Error, engine::Batch, overview::Overview, pump::Pump};
 use crate::{
     config::{Pipeline, SourceConfig},
-    source::{self, Context, Counters, Ended, Stop},
+    source::{self, Context, Ended, Stop},
     store::Saved,
     telemetry::Status,
 };
@@ -28,6 +28,7 @@ pub struct Sources {
 pub fn spawn(
     pipeline: &Pipeline,
     saved: &mut Saved,
+    overview: &Overview,
     batches: mpsc::Sender<Batch>,
 ) -> Result<Sources, Error> {
     let start_error = |id: &Arc<str>| {
@@ -40,20 +41,22 @@ pub fn spawn(
     let still_running = Arc::new(ended.clone().drop_guard());
     let mut threads = Vec::new();
     for (place, source) in pipeline.sources.iter().enumerate() {
-        let pump = Pump::new(pipeline, place, batches.clone())?;
+        let seen = &overview.sources[place];
+        let pump = Pump::new(pipeline, place, overview, batches.clone())?;
         let config = source.config.clone();
         let context = Context {
             id: source.id.clone(),
             stop: stop.clone(),
             positions: saved.positions.remove(&*source.id).unwrap_or_default(),
-            counters: Arc::new(Counters::default()),
-            status: Status::default(),
+            counters: seen.counters.clone(),
+            status: seen.status.clone(),
         };
         let still_running = still_running.clone();
         let thread = thread::Builder::new()
             .name(source.id.to_string())
             .spawn(move || {
                 let _still_running = still_running;
+                let _alarm = Alarm(context.status.clone());
                 run(&config, &context, pump)
             })
             .map_err(start_error(&source.id))?;
@@ -64,6 +67,17 @@ pub fn spawn(
         ended,
         threads,
     })
+}
+
+/// Says of a source whose thread panics that it has ended.
+struct Alarm(Status);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.broken("it panicked");
+        }
+    }
 }
 
 fn run(config: &SourceConfig, context: &Context, mut pump: Pump) -> Result<Ended, source::Error> {

@@ -21,7 +21,7 @@ fn syntax_faults_have_a_place() {
     assert_snapshot!(told(&[("x.yaml", "[a]: 1")]), @"x.yaml:1:1: a key must be a word, found a list or a map");
     assert_snapshot!(told(&[("x.yaml", "a: &a [*a]")]), @"x.yaml:1:8: this alias stands inside what it names; write it out");
     assert_snapshot!(told(&[("x.yaml", "a: *nothing")]), @"x.yaml:1:4: not valid YAML: while parsing node, found unknown anchor");
-    assert_snapshot!(told(&[("x.yaml", "- a\n- b")]), @r#"x.yaml:1:1: a configuration is a map with the keys "cluster", "data_dir", "decoys", "retention_days", "shutdown_timeout_secs", "sinks", "sources", "transforms", found a list"#);
+    assert_snapshot!(told(&[("x.yaml", "- a\n- b")]), @r#"x.yaml:1:1: a configuration is a map with the keys "api", "cluster", "data_dir", "decoys", "retention_days", "shutdown_timeout_secs", "sinks", "sources", "transforms", found a list"#);
     assert_snapshot!(told(&[("x.toml", "cluster = prod")]), @"x.toml:1:11: not valid TOML: string values must be quoted, expected literal string");
     assert_snapshot!(told(&[("x.toml", "a = 1\n[b\n")]), @"x.toml:2:3: not valid TOML: unclosed table, expected `]`");
     assert_snapshot!(told(&[("x.json", "{\n  // no\n}")]), @"x.json:2:3: not valid JSON: comments are not allowed; remove it, or write YAML or TOML");

@@ -15,6 +15,7 @@ use baitline::{
 };
 use insta::assert_snapshot;
 
+mod api;
 mod decoding;
 mod faults;
 mod hostile;

@@ -5,6 +5,7 @@ mod inputs;
 mod receiver;
 mod told;
 
+mod api;
 mod command_line;
 mod feedback;
 mod files;

@@ -25,7 +25,11 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::start_at(([127, 0, 0, 1], 0).into(), manner)
+    }
+
+    pub fn start_at(address: SocketAddr, manner: Manner) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&bodies);
