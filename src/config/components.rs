@@ -9,8 +9,17 @@ use super::{
     template::{KeyTemplate, TopicTemplate},
 };
 use crate::{
-    dedupe, detect, kafka::Connection, sink, sink::Codec, sink::console::Target, sink::kafka::{Compression, Field}, source, source::Decoding,
-    source::file::ReadFrom, store, store::WhenFull,
+    dedupe, detect,
+    kafka::Connection,
+    sink,
+    sink::Codec,
+    sink::console::Target,
+    sink::kafka::{Compression, Field},
+    source,
+    source::Decoding,
+    source::file::ReadFrom,
+    store,
+    store::WhenFull,
 };
 use std::{fmt, time::Duration};
 

@@ -132,7 +132,10 @@ const OURS: [(&str, &str); 20] = [
     ("message.timeout.ms", "write message_timeout_ms"),
     ("delivery.timeout.ms", "write message_timeout_ms"),
     ("retries", "baitline tries until it succeeds"),
-    ("message.send.max.retries", "baitline tries until it succeeds"),
+    (
+        "message.send.max.retries",
+        "baitline tries until it succeeds",
+    ),
     (
         "enable.gapless.guarantee",
         "baitline keeps messages of one key in order",

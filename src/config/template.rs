@@ -66,7 +66,9 @@ impl Kind for TopicTemplate {
         let is_sound = text.len() <= TOPIC_CHARACTERS
             && text != "."
             && text != ".."
-            && template.literals().all(|literal| literal.chars().all(is_legal));
+            && template
+                .literals()
+                .all(|literal| literal.chars().all(is_legal));
         if !is_sound {
             return scope.wrong(node, &Self::wanted());
         }

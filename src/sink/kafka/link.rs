@@ -20,11 +20,7 @@ use tokio::{
 };
 use tracing::info;
 
-use super::{
-    Config,
-    record::Record,
-    verdict::{Failure, in_words},
-};
+use super::{Config, record::Record, verdict::Failure};
 use crate::{
     format::visible,
     kafka::{Events, is_lasting},
@@ -70,7 +66,10 @@ pub(super) fn settings(config: &Config, batch_bytes: usize) -> ClientConfig {
         }
     }
     let largest = client.get("batch.size").and_then(|size| size.parse().ok());
-    client.set("batch.size", batch_bytes.min(largest.unwrap_or(batch_bytes)).to_string());
+    client.set(
+        "batch.size",
+        batch_bytes.min(largest.unwrap_or(batch_bytes)).to_string(),
+    );
     for (name, value) in PROMISES {
         client.set(name, value);
     }
@@ -218,8 +217,12 @@ impl ClientContext for Context {
 
     /// With nothing to send, only this tells that the cluster is there again.
     fn stats(&self, statistics: Statistics) {
-        let is_known = |eos: &rdkafka::statistics::ExactlyOnceSemantics| eos.idemp_state == "Assigned";
-        let is_up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        let is_known =
+            |eos: &rdkafka::statistics::ExactlyOnceSemantics| eos.idemp_state == "Assigned";
+        let is_up = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP");
         if statistics.msg_cnt == 0 && is_up && statistics.eos.as_ref().is_some_and(is_known) {
             self.is_well();
         }

@@ -44,8 +44,8 @@ mod template;
 mod verdict;
 mod window;
 
-pub use template::{Field, Template};
 pub(crate) use template::TemplateError;
+pub use template::{Field, Template};
 
 /// Writes to a Kafka topic.
 #[derive(Clone, Debug)]
@@ -363,8 +363,13 @@ impl Sender {
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => panic.to_string(),
             };
-            let trouble = format!("a message that Kafka refuses cannot be kept as a dead letter: {trouble}");
-            if self.status().trouble().is_none_or(|known| known.reason != trouble) {
+            let trouble =
+                format!("a message that Kafka refuses cannot be kept as a dead letter: {trouble}");
+            if self
+                .status()
+                .trouble()
+                .is_none_or(|known| known.reason != trouble)
+            {
                 error!(sink = %self.id(), "{name} {id}: {trouble}");
             }
             self.status().unwell(trouble);

@@ -18,13 +18,11 @@ pub(super) struct Record<'a> {
     pub headers: OwnedHeaders,
 }
 
-/// The message in the words of `config`, without the newline at its end: a record is one message.
+/// The message in the words of `config`, without the newlines at its end: a record is one message.
 pub(super) fn payload(config: &Config, message: &Message) -> Vec<u8> {
     let mut payload = Vec::new();
     config.codec.encode(message, Style::Plain, &mut payload);
-    if payload.last() == Some(&b'\n') {
-        payload.pop();
-    }
+    payload.truncate(payload.trim_ascii_end().len());
     payload
 }
 

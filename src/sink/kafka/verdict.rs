@@ -50,7 +50,10 @@ impl Failure {
                             | PolicyViolation
                     )
                 ),
-            is_consequence: matches!(code, Some(PurgeQueue | PurgeInflight | Fatal | InvalidDifferentRecord)),
+            is_consequence: matches!(
+                code,
+                Some(PurgeQueue | PurgeInflight | Fatal | InvalidDifferentRecord)
+            ),
         }
     }
 
@@ -84,7 +87,13 @@ pub(super) fn is_refusal(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::*;
     matches!(
         error.rdkafka_error_code(),
-        Some(MessageSizeTooLarge | InvalidRecord | InvalidTimestamp | MessageBatchTooLarge | InvalidMessageSize)
+        Some(
+            MessageSizeTooLarge
+                | InvalidRecord
+                | InvalidTimestamp
+                | MessageBatchTooLarge
+                | InvalidMessageSize
+        )
     )
 }
 

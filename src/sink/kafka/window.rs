@@ -164,16 +164,16 @@ impl Window {
     /// The one message that is refused, its number and why; `None` if there is none or if there are several, of which
     /// each may be to blame.
     pub fn culprit(&self) -> Option<(usize, Message, String)> {
-        let mut refused =
-            self.entries
-                .iter()
-                .enumerate()
-                .filter_map(|(index, entry)| match &entry.state {
-                    State::Refused(reason) => {
-                        Some((self.first + index, entry.message.clone(), reason.clone()))
-                    }
-                    _ => None,
-                });
+        let mut refused = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| match &entry.state {
+                State::Refused(reason) => {
+                    Some((self.first + index, entry.message.clone(), reason.clone()))
+                }
+                _ => None,
+            });
         let culprit = refused.next()?;
         refused.next().is_none().then_some(culprit)
     }
