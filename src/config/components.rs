@@ -1,15 +1,25 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig,
+    SinkConfig, SourceConfig, TransformConfig, kafka,
     kind::{Flag, List, NonEmptyList, Word},
     notation::{Glob, Network, PathTemplate, WebhookUrl},
     number::{Bytes, Count, Limit, Milliseconds, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
+    template::{KeyTemplate, TopicTemplate},
 };
 use crate::{
-    dedupe, detect, sink, sink::Codec, sink::console::Target, source, source::Decoding,
-    source::file::ReadFrom, store, store::WhenFull,
+    dedupe, detect,
+    kafka::Connection,
+    sink,
+    sink::Codec,
+    sink::console::Target,
+    sink::kafka::{Compression, Field},
+    source,
+    source::Decoding,
+    source::file::ReadFrom,
+    store,
+    store::WhenFull,
 };
 use std::{fmt, time::Duration};
 
@@ -127,6 +137,26 @@ options! {
         /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`.
         webhook_url: "webhook_url" WebhookUrl, required;
         request: "request." sink::slack::RequestConfig, group;
+        buffer: "buffer." store::BufferConfig, group;
+    }
+}
+
+options! {
+    sink::kafka::Config {
+        connection: "" Connection, group;
+        /// The topic. May have the fields `{{ type }}` (`alert` or `detection`) and `{{ severity }}` in it.
+        topic: "topic" TopicTemplate, required;
+        /// What messages are keyed by: what has the same key stays in order. A field, or a text
+        /// with fields in it: `{{ incident_key }}`, `{{ cluster }}`, `{{ decoy }}`,
+        /// `{{ source_ip }}`, `{{ severity }}`, `{{ type }}`.
+        key: "key_field" KeyTemplate, default Field::IncidentKey.into();
+        /// How requests are compressed.
+        compression: "compression" Word<Compression>, default Compression::None;
+        /// How a message is written: one JSON object, or for a person.
+        codec: "encoding.codec" Word<Codec>, default Codec::Json;
+        /// How long nothing may be confirmed until all that is not is sent again over new
+        /// connections. Nothing is given up.
+        message_timeout: "message_timeout_ms" Milliseconds, default Duration::from_secs(300);
         buffer: "buffer." store::BufferConfig, group;
     }
 }
@@ -279,6 +309,19 @@ pub(super) const COMPONENTS: &[Component] = &[
         gives: None,
         read: |options| Some(Config::Sink(SinkConfig::Slack(Section::read(options, "")?))),
         describe: sink::slack::Config::describe,
+    },
+    Component {
+        role: Role::Sink,
+        name: "kafka",
+        about: "Writes to a Kafka topic.",
+        takes: &[Stream::Detections, Stream::Alerts],
+        gives: None,
+        read: |options| {
+            let config = sink::kafka::Config::read(options, "")?;
+            kafka::check(&config.connection, options)?;
+            Some(Config::Sink(SinkConfig::Kafka(Box::new(config))))
+        },
+        describe: sink::kafka::Config::describe,
     },
 ];
 

@@ -10,7 +10,7 @@ use super::{
     kind::{Flag, Kind, Text, Word},
     notation::{FilePath, Password},
     number::Milliseconds,
-    options::{Scope, options},
+    options::{Options, Scope, options},
     tree::Node,
 };
 use crate::kafka::{CONNECTION_SETTINGS, Connection, Mechanism, Sasl, Tls};
@@ -101,7 +101,7 @@ impl Kind for BootstrapServers {
 pub(crate) struct LibrdkafkaOptions;
 
 /// Settings that baitline's promises rest on, and why it sets them itself.
-const OURS: [(&str, &str); 12] = [
+const OURS: [(&str, &str); 20] = [
     ("group.id", "write group_id"),
     (
         "group.instance.id",
@@ -129,6 +129,26 @@ const OURS: [(&str, &str); 12] = [
     ),
     ("compression.codec", "write compression"),
     ("compression.type", "write compression"),
+    ("message.timeout.ms", "write message_timeout_ms"),
+    ("delivery.timeout.ms", "write message_timeout_ms"),
+    ("retries", "baitline tries until it succeeds"),
+    (
+        "message.send.max.retries",
+        "baitline tries until it succeeds",
+    ),
+    (
+        "enable.gapless.guarantee",
+        "baitline keeps messages of one key in order",
+    ),
+    (
+        "queuing.strategy",
+        "baitline keeps messages of one key in order",
+    ),
+    (
+        "delivery.report.only.error",
+        "baitline needs to know what has arrived",
+    ),
+    ("transactional.id", "baitline writes without transactions"),
 ];
 
 impl Kind for LibrdkafkaOptions {
@@ -193,4 +213,20 @@ options! {
         /// Anything else that librdkafka can be told, in its own words.
         librdkafka_options: "librdkafka_options" LibrdkafkaOptions, default BTreeMap::new();
     }
+}
+
+/// Options that only make sense together.
+pub(super) fn check(connection: &Connection, options: &mut Options<'_, '_>) -> Option<()> {
+    let Connection { sasl, tls, .. } = connection;
+    if sasl.enabled && (sasl.username.is_none() || sasl.password.is_none()) {
+        let message = "sasl.enabled needs sasl.username and sasl.password";
+        options.refuse(&["sasl.enabled"], message);
+        return None;
+    }
+    if tls.crt_file.is_some() != tls.key_file.is_some() {
+        let message = "tls.crt_file and tls.key_file go together";
+        options.refuse(&["tls.crt_file", "tls.key_file"], message);
+        return None;
+    }
+    Some(())
 }

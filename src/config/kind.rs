@@ -119,6 +119,7 @@ named!(
     kafka::Mechanism,
     sink::Codec,
     sink::console::Target,
+    sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
     store::WhenFull,

@@ -34,6 +34,7 @@ mod options;
 mod pipeline;
 mod read;
 mod secret;
+mod template;
 mod toml;
 mod tree;
 mod yaml;

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use crate::{
     dedupe, detect,
     detect::{Severity, Technique},
-    sink, source,
+    sink,
+    sink::Codec,
+    source,
     source::Decoding,
     store::BufferConfig,
 };
@@ -128,6 +130,7 @@ pub enum SinkConfig {
     Console(sink::console::Config),
     File(sink::file::Config),
     Slack(sink::slack::Config),
+    Kafka(Box<sink::kafka::Config>),
 }
 
 impl SinkConfig {
@@ -145,6 +148,7 @@ impl SinkConfig {
     pub fn may_feed_dedupe(&self) -> bool {
         match self {
             Self::Console(_) | Self::File(_) | Self::Slack(_) => false,
+            Self::Kafka(config) => config.codec == Codec::Json,
         }
     }
 
@@ -154,6 +158,7 @@ impl SinkConfig {
             Self::Console(config) => config.buffer,
             Self::File(config) => config.buffer,
             Self::Slack(config) => config.buffer,
+            Self::Kafka(config) => config.buffer,
         }
     }
 }

@@ -24,6 +24,7 @@ mod answer;
 mod backoff;
 pub mod console;
 pub mod file;
+pub mod kafka;
 mod lines;
 pub mod slack;
 mod webhook;

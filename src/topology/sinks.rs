@@ -59,6 +59,7 @@ pub fn spawn(
             SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),
             SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
             SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
+            SinkConfig::Kafka(config) => tasks.spawn(sink::kafka::run(*config, delivery)),
         };
     }
     Sinks {

@@ -18,7 +18,8 @@ mod tests;
 
 pub use read::{Line, ReadError, read, read_detection};
 
-use self::read::{SCHEMA, Type};
+pub(crate) use self::read::SCHEMA;
+use self::read::Type;
 use super::neutralise::is_hidden;
 use crate::{
     audit::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId, wire_time},

@@ -26,7 +26,7 @@ pub enum ReadError {
 }
 
 /// The version of the format.
-pub(super) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// What can stand under `type`.
 #[derive(Clone, Copy, PartialEq, Eq)]
