@@ -140,6 +140,7 @@ impl SinkConfig {
             Self::Console(_) => "console",
             Self::File(_) => "file",
             Self::Slack(_) => "slack",
+            Self::Kafka(_) => "kafka",
         }
     }
 

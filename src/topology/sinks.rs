@@ -32,16 +32,10 @@ pub fn spawn(
     let mut tasks = JoinSet::new();
     let mut all_counters = Vec::new();
     let seen = pipeline.sinks.iter().zip(&overview.sinks);
-    for (
-        (
-            sink,
-            Component {
-                status, counters, ..
-            },
-        ),
-        reader,
-    ) in seen.zip(readers)
-    {
+    for ((sink, component), reader) in seen.zip(readers) {
+        let Component {
+            status, counters, ..
+        } = component;
         all_counters.push((sink.id.clone(), counters.clone()));
         let dead_letters = pipeline
             .data_dir
