@@ -1,5 +1,6 @@
 //! The command line: one file a verb, each of which parses, calls the library and prints.
 
+mod data_dir;
 mod run;
 mod validate;
 
