@@ -1,6 +1,7 @@
 //! The command line: one file a verb, each of which parses, calls the library and prints.
 
 mod data_dir;
+mod dead_letters;
 mod run;
 mod validate;
 
@@ -45,6 +46,8 @@ enum Verb {
     Run(run::Arguments),
     /// Check a configuration and tell all its faults
     Validate(validate::Arguments),
+    /// Look at what receivers refused for good, and send it again
+    DeadLetters(dead_letters::Arguments),
 }
 
 /// Does what the command line says. Exit codes: 0 fine, 1 ran and failed, 78 configuration.
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
     match arguments.verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Validate(arguments) => validate::run(&arguments),
+        Verb::DeadLetters(arguments) => dead_letters::run(&arguments),
     }
 }
 

@@ -6,6 +6,8 @@ mod receiver;
 mod told;
 
 mod command_line;
+mod dead_letters;
+mod delivery;
 mod feedback;
 mod files;
 mod floods;
