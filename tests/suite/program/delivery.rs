@@ -26,6 +26,12 @@ fn hits() -> Vec<u8> {
 
 /// A log file read with a `data_dir`, and a Slack that takes evidence and never answers.
 fn with_slow_slack(receiver: &Receiver, buffer: Value) -> Setting {
+    let setting = Setting::with(&slow_slack(receiver, buffer));
+    setting.write("audit.log", hits());
+    setting
+}
+
+fn slow_slack(receiver: &Receiver, buffer: Value) -> Value {
     let mut configuration = configuration(decoy(true));
     configuration["data_dir"] = "data".into();
     configuration["shutdown_timeout_secs"] = 1.into();
@@ -35,9 +41,7 @@ fn with_slow_slack(receiver: &Receiver, buffer: Value) -> Setting {
         "type": "slack", "inputs": ["detections", "incidents"], "webhook_url": receiver.url(),
         "request": {"rate_limit_num": 1_000_000}, "buffer": buffer,
     });
-    let setting = Setting::with(&configuration);
-    setting.write("audit.log", hits());
-    setting
+    configuration
 }
 
 fn detections(setting: &Setting) -> usize {
@@ -77,7 +81,8 @@ fn a_full_buffer_that_blocks_holds_the_source_up_and_loses_nothing() {
     running.signal("KILL");
     running.wait();
 
-    receiver.change(Manner::Takes);
+    let mended = slow_slack(&receiver, json!({}));
+    setting.write("baitline.json", mended.to_string());
     let running = setting.start_watch(&[]);
     let all = || detections(&setting) >= HITS as usize;
     let deadline = Instant::now() + PATIENCE;
