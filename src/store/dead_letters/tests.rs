@@ -1,7 +1,10 @@
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, sync::Mutex, thread};
+use std::{
+    collections::BTreeSet, os::unix::fs::PermissionsExt, sync::Mutex, thread, time::Duration,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::*;
 use crate::{
@@ -46,7 +49,7 @@ fn append(letters: &DeadLetters, text: &str) {
 fn open_store(folder: &TempDir) -> Opened {
     let options = Options {
         data_dir: folder.path().into(),
-        retention: std::time::Duration::from_secs(86_400),
+        retention: Duration::from_secs(86_400),
     };
     let sink = SinkOutbox {
         id: "slack".into(),
@@ -197,7 +200,8 @@ async fn what_is_buried_while_others_are_replayed_is_not_lost() {
     letters.replay(|_| true).unwrap();
     let mut seen = BTreeSet::new();
     for _ in 0..LETTERS {
-        seen.insert(opened.readers[0].next().await.unwrap().id());
+        let next = timeout(Duration::from_secs(10), opened.readers[0].next());
+        seen.insert(next.await.expect("it is not lost").unwrap().id());
     }
     assert_eq!(seen.len(), LETTERS);
 }
