@@ -1,6 +1,7 @@
 //! The command line: one file a verb, each of which parses, calls the library and prints.
 
 mod data_dir;
+mod dead_letters;
 mod incidents;
 mod run;
 mod validate;
@@ -48,6 +49,8 @@ enum Verb {
     Validate(validate::Arguments),
     /// Look at what was told of incidents, also while a baitline runs
     Incidents(incidents::Arguments),
+    /// Look at what receivers refused for good, and send it again
+    DeadLetters(dead_letters::Arguments),
 }
 
 /// Does what the command line says. Exit codes: 0 fine, 1 ran and failed, 78 configuration.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Validate(arguments) => validate::run(&arguments),
         Verb::Incidents(arguments) => incidents::run(&arguments),
+        Verb::DeadLetters(arguments) => dead_letters::run(&arguments),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     kafka::Connection,
     sink,
     sink::Codec,
+    sink::Jitter,
     sink::console::Target,
     sink::kafka::{Compression, Field},
     source,
@@ -99,13 +100,15 @@ options! {
     sink::slack::RequestConfig {
         /// How long one request may take.
         timeout: "timeout_secs" Seconds<false>, default Duration::from_secs(60);
-        /// Retries of one message before it is given up.
+        /// Retries of one message before it is given up. A rate limit and a webhook that does not work cost none.
         retry_attempts: "retry_attempts" Limit<0>, default None;
         /// The wait before the first retry. Grows with each.
         retry_initial_backoff: "retry_initial_backoff_secs" Seconds<false>, default Duration::from_secs(1);
         /// The longest wait between two tries.
         retry_max_duration: "retry_max_duration_secs" Seconds<false>, default Duration::from_secs(30);
-        /// Requests in one `rate_limit_duration_secs`. The default is what Slack allows a channel.
+        /// How much of a wait is left to chance: all of it, or nothing.
+        retry_jitter: "retry_jitter_mode" Word<Jitter>, default Jitter::Full;
+        /// Requests in one `rate_limit_duration_secs`, one at a time. The default is what Slack allows a channel.
         rate_limit_num: "rate_limit_num" Count<u64>, default 1;
         /// The time that `rate_limit_num` is counted in.
         rate_limit_duration: "rate_limit_duration_secs" Seconds<false>, default Duration::from_secs(1);

@@ -118,6 +118,7 @@ named!(
     detect::Technique,
     kafka::Mechanism,
     sink::Codec,
+    sink::Jitter,
     sink::console::Target,
     sink::kafka::Compression,
     source::Decoding,

@@ -23,6 +23,8 @@ const PAYLOAD: usize = 13_000;
 const RESERVE: usize = 2_000;
 /// Characters of the header: Slack takes 150 and may count an emoji as two.
 const HEADER: usize = 148;
+/// Characters of any other text: Slack takes so many in a section, and says nothing of rich text.
+const TEXT: usize = 3_000;
 /// Characters of the notification line.
 const FALLBACK: usize = 700;
 
@@ -132,7 +134,18 @@ fn mark(severity: Severity) -> char {
 
 /// A text object in which Slack parses nothing.
 fn plain(text: &str) -> Value {
-    json!({ "type": "plain_text", "text": text, "emoji": false })
+    json!({ "type": "plain_text", "text": fit(text), "emoji": false })
+}
+
+/// `text` as Slack takes it: not empty, and not too long.
+fn fit(text: &str) -> String {
+    if text.is_empty() {
+        return "-".into();
+    }
+    if text.chars().count() <= TEXT {
+        return text.into();
+    }
+    text.chars().take(TEXT - 1).chain(['…']).collect()
 }
 
 fn field(fact: &Fact) -> Value {
@@ -147,7 +160,7 @@ fn rich(fact: &Fact) -> Value {
         let text = format!("{}{end}", capital(&fact.label));
         json!({ "type": "text", "text": text, "style": { "bold": true } })
     };
-    let text = |text: &str| json!({ "type": "text", "text": text });
+    let text = |text: &str| json!({ "type": "text", "text": fit(text) });
     let section = |elements: &[Value]| json!({ "type": "rich_text_section", "elements": elements });
     let elements = match fact.lines.as_slice() {
         [url] if fact.shape == Shape::Link => {
@@ -182,12 +195,14 @@ fn size_of(value: &impl serde::Serialize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
         dedupe::AlertKind,
-        format::{example, neutralise::is_hidden},
+        format::{arbitrary, example, neutralise::is_hidden},
     };
 
     fn parsed(body: &str) -> Value {
@@ -213,10 +228,18 @@ mod tests {
             body.chars().count()
         );
         let body = parsed(body);
+        assert!(!body["text"].as_str().unwrap().is_empty());
         let Some(blocks) = body["blocks"].as_array() else {
             return;
         };
-        assert!(blocks.len() <= 50);
+        assert!((1..=50).contains(&blocks.len()));
+        // Whatever holds text holds some, and never more than a section may.
+        walk(&body["blocks"], &mut |object| {
+            if let Some(text) = object.get("text").and_then(Value::as_str) {
+                let length = text.chars().count();
+                assert!((1..=3_000).contains(&length), "{length} characters");
+            }
+        });
         for block in blocks {
             let length =
                 |text: &Value| text["text"].as_str().map_or(0, |text| text.chars().count());
@@ -236,6 +259,33 @@ mod tests {
                 _ => assert_eq!(block["type"], "rich_text"),
             }
         }
+    }
+
+    /// `alert` with `times` as much in each list, and `text` in it.
+    fn swollen(mut alert: Alert, text: &str, times: usize) -> Alert {
+        let texts = vec![text.to_owned(); times];
+        alert.title += text;
+        alert.decoy = format!("{}{text}", alert.decoy).into();
+        for list in [
+            &mut alert.claimed_ips,
+            &mut alert.actors,
+            &mut alert.impersonated,
+            &mut alert.user_agents,
+        ] {
+            list.extend(texts.clone());
+        }
+        alert.requests = vec![alert.requests; times].concat();
+        for entry in &mut alert.trail {
+            entry.summary += text;
+        }
+        alert.trail = vec![alert.trail; times].concat();
+        if let Some(flood) = &mut alert.flood {
+            let sources = std::mem::take(&mut flood.top_sources);
+            flood.top_sources = vec![sources; times].concat();
+        }
+        let label = |number: usize| (format!("{number}{text}"), text.to_owned());
+        alert.labels = Arc::new((0..times).map(label).collect());
+        alert
     }
 
     #[test]
@@ -283,7 +333,7 @@ mod tests {
         let links = |value: &str| {
             let labels = [("runbook".to_string(), value.to_string())].into();
             let told = Alert {
-                labels: std::sync::Arc::new(labels),
+                labels: Arc::new(labels),
                 ..example::opened()
             };
             let mut links = 0;
@@ -300,6 +350,23 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn slacks_limits_hold_for_any_message(
+            alert in arbitrary::alert(),
+            told in arbitrary::detection(),
+            text in any::<String>(),
+            repeat in 0..300_usize,
+            times in 0..60_usize,
+        ) {
+            let swollen = swollen(alert.clone(), &text.repeat(repeat), times);
+            for alert in [alert, swollen] {
+                assert_within_limits(&super::alert(&alert));
+                assert_within_limits(&plain_alert(&alert));
+            }
+            assert_within_limits(&detection(&told));
+            assert_within_limits(&plain_detection(&told));
+        }
+
         #[test]
         fn slacks_limits_hold(text in any::<String>(), repeat in 1..2_000_usize, kind in 0..4_usize) {
             let text = text.repeat(repeat);

@@ -24,12 +24,31 @@ pub(super) enum Verdict {
     ReceiverRefused,
 }
 
+/// What Slack says of a webhook or its channel, whatever the status: `user_not_found`, for one,
+/// comes as a 400.
+const ABOUT_THE_WEBHOOK: [&str; 12] = [
+    "action_prohibited",
+    "channel_is_archived",
+    "channel_not_found",
+    "invalid_token",
+    "no_active_hooks",
+    "no_service",
+    "no_service_id",
+    "no_team",
+    "posting_to_general_channel_denied",
+    "team_disabled",
+    "token_revoked",
+    "user_not_found",
+];
+
 impl Verdict {
-    pub fn of(status: StatusCode) -> Self {
+    /// `answer` is the body of the response, or its beginning.
+    pub fn of(status: StatusCode, answer: &str) -> Self {
         match status.as_u16() {
             200..=299 => Self::Delivered,
             429 => Self::Throttled,
             408 | 425 | 500..=599 => Self::Unavailable,
+            400..=499 if ABOUT_THE_WEBHOOK.contains(&answer.trim()) => Self::ReceiverRefused,
             400 | 413 | 415 | 422 => Self::MessageRefused,
             // Whatever else it is, another message would fare no better.
             _ => Self::ReceiverRefused,
@@ -72,6 +91,19 @@ mod tests {
     }
 
     #[test]
+    fn what_slack_says_of_the_webhook_is_not_about_the_message() {
+        let of = |answer| Verdict::of(StatusCode::BAD_REQUEST, answer);
+        for answer in ["user_not_found", " no_active_hooks\n", "no_service"] {
+            assert_eq!(of(answer), Verdict::ReceiverRefused, "{answer}");
+        }
+        for answer in ["", "invalid_payload", "invalid_blocks", "no_text"] {
+            assert_eq!(of(answer), Verdict::MessageRefused, "{answer}");
+        }
+        let failed = Verdict::of(StatusCode::INTERNAL_SERVER_ERROR, "rollup_error");
+        assert_eq!(failed, Verdict::Unavailable);
+    }
+
+    #[test]
     fn each_status_says_what_is_wrong() {
         use Verdict::*;
         for (status, verdict) in [
@@ -90,7 +122,7 @@ mod tests {
             (503, Unavailable),
         ] {
             assert_eq!(
-                Verdict::of(StatusCode::from_u16(status).unwrap()),
+                Verdict::of(StatusCode::from_u16(status).unwrap(), ""),
                 verdict,
                 "{status}"
             );

@@ -1,23 +1,29 @@
 //! A file that is appended to.
 //!
-//! Lines are written whole, a batch in one write. A file that was renamed or deleted
-//! under the sink is opened anew, and a write that fails is tried again until it
-//! succeeds: nothing is lost to a full disk.
+//! Lines are written whole, a batch in one write, and the outbox moves on when they are on the
+//! disk. A file that was renamed or deleted under the sink is opened anew, and a write that fails
+//! is tried again until it succeeds: nothing is lost to a full disk. What a crash left half
+//! written is cut off at the start, since it is delivered again as a whole.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::{Timestamp, fmt::strtime};
+use tracing::warn;
 
+use self::torn::Torn;
 use super::{
     Codec, Delivery, Ending, Report,
     lines::{self, Batch, Fault, Target},
 };
 use crate::{format::text::Style, store::BufferConfig};
+
+mod torn;
 
 /// Appends to a file.
 #[derive(Clone, Debug)]
@@ -35,7 +41,10 @@ pub async fn run(config: Config, delivery: Delivery) -> Report {
         return delivery.end(Ending::Failed(format!("path {:?}: {error}", config.path)));
     }
     let appender = Appender {
+        id: Arc::clone(&delivery.id),
         path: config.path,
+        // What is not done comes again from the store, and only from there.
+        may_cut: delivery.dead_letters.is_some().then_some(config.codec),
         file: None,
     };
     lines::run(delivery, config.codec, Style::Plain, appender).await
@@ -50,8 +59,11 @@ pub fn path_at(template: &str, time: Timestamp) -> Result<PathBuf, jiff::Error> 
 
 /// Appends to whatever file its path stands for at the moment.
 struct Appender {
+    id: Arc<str>,
     /// With strftime specifiers.
     path: String,
+    /// How messages are written, if a half of one may be cut off.
+    may_cut: Option<Codec>,
     file: Option<Opened>,
 }
 
@@ -66,22 +78,32 @@ impl Target for Appender {
 
 impl Appender {
     fn append(&mut self, path: &Path, batch: &mut Batch) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) if file.is_still_at(path)? => file,
-            file => {
-                batch.restart_message();
-                file.insert(Opened::at(path)?)
+        if let Some(file) = &mut self.file
+            && !file.is_still_at(path)?
+        {
+            match file.sync(batch) {
+                Ok(()) => batch.restart_message(),
+                // All of the batch goes to the next one.
+                Err(error) => warn!(sink = &*self.id, "{}: {error}", file.path.display()),
             }
+            self.file = None;
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(Opened::at(path, self.may_cut, &self.id)?),
         };
         while !batch.rest().is_empty() {
             match file.file.write(batch.rest()) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => batch.advance(count),
+                Ok(count) => {
+                    batch.advance(count);
+                    file.is_dirty = true;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        file.sync(batch)
     }
 }
 
@@ -91,31 +113,96 @@ struct Opened {
     file: File,
     device: u64,
     inode: u64,
+    /// It is kept on a disk: no pipe and no device.
+    is_regular: bool,
+    /// Something was written that may not be on the disk.
+    is_dirty: bool,
 }
 
 impl Opened {
     /// Opens `path` to append to, with its folders, readable by its owner alone if it is
-    /// new. A last line that was left without its end is ended.
-    fn at(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
+    /// new. A last line that was left without its end is mended.
+    fn at(path: &Path, may_cut: Option<Codec>, sink: &str) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        let file = match options.open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                create_folders(path)?;
+                options.open(path)?
+            }
+            opened => opened?,
+        };
         let metadata = file.metadata()?;
-        if metadata.is_file() && ends_torn(path, metadata.len()) {
-            file.write_all(b"\n")?;
-        }
-        let (device, inode) = (metadata.dev(), metadata.ino());
-        Ok(Self {
+        let mut opened = Self {
             path: path.into(),
             file,
-            device,
-            inode,
-        })
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            is_regular: metadata.is_file(),
+            is_dirty: false,
+        };
+        if opened.is_regular {
+            opened.mend(&metadata, may_cut, sink)?;
+            if metadata.len() == 0 {
+                sync_directory(path.parent())?;
+            }
+        }
+        Ok(opened)
+    }
+
+    /// A file that may be written but not read is taken as it is.
+    fn mend(&mut self, metadata: &Metadata, may_cut: Option<Codec>, sink: &str) -> io::Result<()> {
+        let Ok(readable) = File::open(&self.path) else {
+            return Ok(());
+        };
+        let length = metadata.len();
+        let path = self.path.display();
+        match torn::look(&readable, length, may_cut)? {
+            Torn::Nothing => Ok(()),
+            Torn::Message { start } => {
+                self.file.set_len(start)?;
+                self.is_dirty = true;
+                let cut = length - start;
+                warn!(
+                    sink,
+                    "cut {cut} bytes off {path}: a message that was half written, and is written again"
+                );
+                Ok(())
+            }
+            Torn::LineEnd => {
+                warn!(sink, "the last line of {path} had no end, and is ended");
+                self.file.write_all(b"\n")?;
+                self.is_dirty = true;
+                Ok(())
+            }
+            Torn::Foreign => {
+                warn!(
+                    sink,
+                    "the last line of {path} had no end, and is ended; it is not baitline's: does another program write there?"
+                );
+                self.file.write_all(b"\n")?;
+                self.is_dirty = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns when everything that was written is on the disk. If that fails, what the disk has
+    /// of `batch` cannot be known, and it is to be written anew.
+    fn sync(&mut self, batch: &mut Batch) -> io::Result<()> {
+        if !self.is_regular || !self.is_dirty {
+            return Ok(());
+        }
+        match self.file.sync_data() {
+            Err(error) if !is_unsupported(&error) => {
+                batch.restart();
+                Err(error)
+            }
+            _ => {
+                self.is_dirty = false;
+                Ok(())
+            }
+        }
     }
 
     /// False if the file was renamed or deleted, or another one is meant by now.
@@ -131,192 +218,42 @@ impl Opened {
     }
 }
 
-/// True if the last of `length` bytes at `path` is known to be no newline. A file that
-/// may be written but not read is taken as it is.
-fn ends_torn(path: &Path, length: u64) -> bool {
-    let Some(last) = length.checked_sub(1) else {
-        return false;
+/// Makes the folders that `path` lacks, and returns when they are on the disk.
+fn create_folders(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
     };
-    let mut byte = [0];
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut byte, last));
-    read.is_ok() && byte != *b"\n"
+    let missing = folder
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::create_dir_all(folder)?;
+    for made in missing {
+        sync_directory(made.parent())?;
+    }
+    Ok(())
+}
+
+/// Makes what was created in a folder outlive the machine. One that may not be read cannot be
+/// synced; an empty path is the working directory.
+fn sync_directory(folder: Option<&Path>) -> io::Result<()> {
+    let folder = match folder {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match File::open(folder).map(|folder| folder.sync_all()) {
+        Ok(Err(error)) if !is_unsupported(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Some file systems know no sync: there nothing more can be done.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput | ErrorKind::Unsupported
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, atomic::Ordering::Relaxed};
-
-    use tempfile::TempDir;
-    use tokio::{task::JoinHandle, time::timeout};
-
-    use super::*;
-    use crate::{
-        sink::{
-            Counters,
-            tests::{BUFFER, Log, PATIENCE, alert, delivery, detection},
-        },
-        store::Writer,
-    };
-
-    fn config(path: &Path) -> Config {
-        Config {
-            path: path.to_str().unwrap().into(),
-            codec: Codec::Text,
-            buffer: BUFFER,
-        }
-    }
-
-    fn start(path: &Path) -> (Writer, Arc<Counters>, JoinHandle<Report>) {
-        let (outbox, counters, _, delivery) = delivery();
-        (outbox, counters, tokio::spawn(run(config(path), delivery)))
-    }
-
-    /// Delivers `title` and waits until it is written.
-    async fn deliver(outbox: &Writer, title: &str) {
-        outbox.push(alert(title));
-        let written = async {
-            while outbox.waiting().total() > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, written).await.unwrap();
-    }
-
-    fn titles(path: &Path) -> Vec<String> {
-        let text = fs::read_to_string(path).unwrap();
-        let lines = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("CRITICAL opened: "));
-        lines
-            .map(|line| line.split(' ').next().unwrap().into())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn it_appends_to_a_private_file_in_new_folders() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("a/b/alert.txt");
-        let (outbox, _, sink) = start(&path);
-        deliver(&outbox, "one").await;
-        deliver(&outbox, "two").await;
-        outbox.close();
-        assert_eq!(
-            timeout(PATIENCE, sink).await.unwrap().unwrap().ending,
-            Ending::Drained
-        );
-        assert_eq!(titles(&path), ["one", "two"]);
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.ends_with("\n\n") && !text.contains('\x1b'));
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_rotated_away_or_deleted_is_opened_anew() {
-        let folder = TempDir::new().unwrap();
-        let (path, rotated) = (
-            folder.path().join("alert.txt"),
-            folder.path().join("alert.txt.1"),
-        );
-        let (outbox, _, _sink) = start(&path);
-        deliver(&outbox, "one").await;
-        fs::rename(&path, &rotated).unwrap();
-        deliver(&outbox, "two").await;
-        assert_eq!(
-            (titles(&rotated), titles(&path)),
-            (vec!["one".into()], vec!["two".into()])
-        );
-        fs::remove_file(&path).unwrap();
-        deliver(&outbox, "three").await;
-        assert_eq!(titles(&path), ["three"]);
-        // As logrotate's `create` does it: the new file is there before the sink looks.
-        fs::rename(&path, &rotated).unwrap();
-        fs::write(&path, "").unwrap();
-        deliver(&outbox, "four").await;
-        assert_eq!(
-            (titles(&rotated), titles(&path)),
-            (vec!["three".into()], vec!["four".into()])
-        );
-    }
-
-    #[tokio::test]
-    async fn a_torn_last_line_is_ended_first() {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("alert.txt");
-        fs::write(&path, "torn").unwrap();
-        let (outbox, _, _sink) = start(&path);
-        deliver(&outbox, "whole").await;
-        assert!(
-            fs::read_to_string(&path)
-                .unwrap()
-                .starts_with("torn\nCRITICAL opened: whole ")
-        );
-    }
-
-    #[tokio::test]
-    async fn json_goes_to_the_file_of_the_day() {
-        let folder = TempDir::new().unwrap();
-        let template = folder.path().join("alerts-%Y-%m-%d.json");
-        let (outbox, _, _, delivery) = delivery();
-        outbox.push(detection());
-        outbox.close();
-        let before = Timestamp::now();
-        run(
-            Config {
-                codec: Codec::Json,
-                ..config(&template)
-            },
-            delivery,
-        )
-        .await;
-        let days = [before, Timestamp::now()].map(|time| time.strftime("%Y-%m-%d").to_string());
-        let written = days.iter().find_map(|day| {
-            fs::read_to_string(folder.path().join(format!("alerts-{day}.json"))).ok()
-        });
-        assert!(
-            written
-                .unwrap()
-                .starts_with("{\"type\":\"detection\",\"schema\":1,")
-        );
-    }
-
-    #[test]
-    fn what_is_no_strftime_is_an_error() {
-        let time = "2026-11-23T17:21:08Z".parse().unwrap();
-        assert_eq!(
-            path_at("a-%Y%m%d-%H.txt", time).unwrap(),
-            Path::new("a-20261123-17.txt")
-        );
-        assert!(path_at("100%!.txt", time).is_err());
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_is_said_once_and_loses_nothing() {
-        let (log, _guard) = Log::capture();
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("alert.txt");
-        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-        let (outbox, counters, sink) = start(&path);
-        outbox.push(alert("kept"));
-        let tried = async {
-            while counters.retried.load(Relaxed) < 3 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, tried).await.unwrap();
-        assert_eq!(outbox.waiting().alerts, 1);
-        fs::remove_file(&path).unwrap();
-        outbox.close();
-        assert_eq!(
-            timeout(PATIENCE, sink).await.unwrap().unwrap().left.total(),
-            0
-        );
-        assert_eq!(titles(&path), ["kept"]);
-        assert_eq!(
-            log.text().matches("cannot write").count(),
-            1,
-            "{}",
-            log.text()
-        );
-        assert!(log.text().contains("alert.txt") && log.text().contains("writes again"));
-    }
-}
+mod tests;

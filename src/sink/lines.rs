@@ -14,8 +14,9 @@ use tracing::{info, warn};
 use super::{Codec, Delivery, Ending, Report, backoff::Backoff};
 use crate::format::text::Style;
 
-/// A batch is written once it has this many bytes, or when no more is waiting.
-const BATCH_BYTES: usize = 256 * (1 << 10); // 256 KiB
+/// A batch is written once it has this many bytes, or when no more is waiting. Each costs a
+/// sync where it is written to a disk.
+const BATCH_BYTES: usize = 1 << 20; // 1 MiB
 /// The ceilings of the first and the longest wait after a failed write.
 const RETRY_INITIAL: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(10);
@@ -65,6 +66,11 @@ impl Batch {
                 .checked_sub(1)
                 .map_or(0, |message| self.starts[message]);
         }
+    }
+
+    /// Goes back to the beginning, since it is not known what of it was kept.
+    pub fn restart(&mut self) {
+        self.written = 0;
     }
 
     /// One message of these bytes.
@@ -156,7 +162,7 @@ async fn write(delivery: &Delivery, writer: &mut Writer, batch: Batch) -> Result
             Err(Fault::Passing(reason)) if reason == trouble => {}
             Err(Fault::Passing(reason)) => {
                 warn!(sink = %id, "cannot write, and tries on: {reason}");
-                delivery.status.unwell(reason.clone());
+                delivery.status.unwell(&*reason);
                 trouble = reason;
             }
         }

@@ -24,10 +24,13 @@ mod answer;
 mod backoff;
 pub mod console;
 pub mod file;
+mod given_up;
 pub mod kafka;
 mod lines;
 pub mod slack;
 mod webhook;
+
+pub use backoff::Jitter;
 
 /// How a message is written (`encoding.codec`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +75,7 @@ pub struct Delivery {
 pub struct Counters {
     /// Messages that the receiver has taken.
     pub delivered: AtomicU64,
-    /// Messages given up: refused for good, or out of retries.
+    /// Messages given up: refused for good, or out of retries. With a `data_dir` they are dead letters.
     pub failed: AtomicU64,
     /// Tries that were repeated.
     pub retried: AtomicU64,

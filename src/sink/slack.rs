@@ -1,9 +1,11 @@
 //! Slack, by incoming webhook.
 //!
-//! One message, one request, in order and no faster than Slack allows. A message waits
+//! One message, one request, in order and no faster than Slack allows: a channel takes one a
+//! second, so several at a time would gain nothing and lose the order. A message waits
 //! until Slack has it: through rate limits, outages and a webhook that somebody has to
 //! mend. Only what Slack refuses for its content, twice, and what runs out of the
-//! retries that the configuration allows, is given up, and that is counted and logged.
+//! retries that the configuration allows, is given up; with a `data_dir` it is kept as a
+//! dead letter.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -14,9 +16,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use super::{
-    Counters, Delivery, Ending, Report,
+    Counters, Delivery, Ending, Jitter, Report,
     answer::Verdict,
     backoff::Backoff,
+    given_up::{GivenUp, name},
     webhook::{Outcome, Webhook},
 };
 use crate::{
@@ -40,12 +43,15 @@ pub struct Config {
 pub struct RequestConfig {
     /// `timeout_secs`: default 60 s.
     pub timeout: Duration,
-    /// Retries of one message before it is given up. Default without end.
+    /// Retries of one message before it is given up. Default without end. Neither a receiver that
+    /// asks for patience nor a webhook that somebody has to mend costs one.
     pub retry_attempts: Option<u64>,
     /// `retry_initial_backoff_secs`: default 1 s.
     pub retry_initial_backoff: Duration,
     /// `retry_max_duration_secs`: the longest wait between two tries. Default 30 s.
     pub retry_max_duration: Duration,
+    /// `retry_jitter_mode`: default full.
+    pub retry_jitter: Jitter,
     /// Requests in one `rate_limit_duration`. Default 1, which is what Slack allows a channel.
     pub rate_limit_num: u64,
     /// `rate_limit_duration_secs`: default 1 s.
@@ -62,6 +68,7 @@ pub async fn run(config: Config, mut delivery: Delivery) -> Report {
         id: Arc::clone(&delivery.id),
         counters: Arc::clone(&delivery.counters),
         status: delivery.status.clone(),
+        given_up: GivenUp::of(&delivery),
         webhook,
         pace: Pace::new(
             config.request.rate_limit_num,
@@ -83,6 +90,7 @@ struct Sender {
     id: Arc<str>,
     counters: Arc<Counters>,
     status: Status,
+    given_up: GivenUp,
     webhook: Webhook,
     pace: Pace,
     request: RequestConfig,
@@ -93,25 +101,25 @@ struct Sender {
 impl Sender {
     async fn drain(&mut self, delivery: &mut Delivery) {
         while let Some(message) = delivery.outbox.next().await {
-            let delivered = self.deliver(&message).await;
-            let counter = if delivered {
-                &self.counters.delivered
-            } else {
-                &self.counters.failed
-            };
-            counter.fetch_add(1, Relaxed);
+            match self.deliver(&message).await {
+                Ok(()) => {
+                    self.counters.delivered.fetch_add(1, Relaxed);
+                }
+                Err(Refused(reason)) => self.given_up.take(&message, &reason).await,
+            }
             delivery.outbox.done();
         }
     }
 
-    /// Sends `message` until Slack has it or it must be given up; true if Slack has it.
-    async fn deliver(&mut self, message: &Message) -> bool {
+    /// Sends `message` until Slack has it or it must be given up.
+    async fn deliver(&mut self, message: &Message) -> Result<(), Refused> {
         let RequestConfig {
             retry_initial_backoff,
             retry_max_duration,
+            retry_jitter,
             ..
         } = self.request;
-        let mut backoff = Backoff::new(retry_initial_backoff, retry_max_duration);
+        let mut backoff = Backoff::with(retry_initial_backoff, retry_max_duration, retry_jitter);
         let mut body = blocks(message);
         let mut is_plain = false;
         let mut retries = 0;
@@ -125,11 +133,11 @@ impl Sender {
             let wait = match verdict {
                 Verdict::Delivered => {
                     self.mended();
-                    return true;
+                    return Ok(());
                 }
                 Verdict::MessageRefused if is_plain => {
-                    self.given_up(message, "Slack refuses it", &reason);
-                    return false;
+                    self.mended();
+                    return Err(Refused(format!("Slack refuses it: {reason}")));
                 }
                 Verdict::MessageRefused => {
                     warn!(sink = %self.id, message = %name(message), "Slack refuses the blocks, sent again as plain text: {reason}");
@@ -143,6 +151,14 @@ impl Sender {
                 }
                 Verdict::Unavailable => {
                     self.in_trouble(verdict, &reason);
+                    retries += 1;
+                    if self
+                        .request
+                        .retry_attempts
+                        .is_some_and(|most| retries > most)
+                    {
+                        return Err(Refused(format!("no retries are left: {reason}")));
+                    }
                     backoff.next_wait().max(retry_after.unwrap_or_default())
                 }
                 Verdict::ReceiverRefused => {
@@ -150,23 +166,14 @@ impl Sender {
                     retry_max_duration
                 }
             };
-            // A receiver that asks for patience has not failed: that costs no retry.
-            retries += u64::from(verdict != Verdict::Throttled);
-            if self
-                .request
-                .retry_attempts
-                .is_some_and(|most| retries > most)
-            {
-                self.given_up(message, "no retries are left", &reason);
-                return false;
-            }
             self.counters.retried.fetch_add(1, Relaxed);
             sleep(wait).await;
         }
     }
 
     fn in_trouble(&mut self, verdict: Verdict, reason: &str) {
-        if verdict == Verdict::ReceiverRefused {
+        let is_lasting = verdict == Verdict::ReceiverRefused;
+        if is_lasting {
             self.status.broken(reason);
         } else {
             self.status.unwell(reason);
@@ -175,7 +182,7 @@ impl Sender {
             return;
         }
         self.trouble = Some(reason.into());
-        if verdict == Verdict::ReceiverRefused {
+        if is_lasting {
             error!(sink = %self.id, "Slack does not take messages by this webhook, check webhook_url; messages are kept: {reason}");
         } else {
             warn!(sink = %self.id, "Slack cannot be reached, messages are kept: {reason}");
@@ -183,24 +190,15 @@ impl Sender {
     }
 
     fn mended(&mut self) {
+        self.status.well();
         if self.trouble.take().is_some() {
-            self.status.well();
             info!(sink = %self.id, "Slack takes messages again");
         }
     }
-
-    fn given_up(&self, message: &Message, why: &str, reason: &str) {
-        error!(sink = %self.id, message = %name(message), "a message is given up, {why}: {reason}");
-    }
 }
 
-/// How the log calls a message: by what a receiver of JSON knows it by.
-fn name(message: &Message) -> String {
-    match message {
-        Message::Alert(alert) => format!("alert_id {}", alert.alert_id),
-        Message::Detection(detection) => format!("detection_id {}", detection.detection_id),
-    }
-}
+/// Why a message is given up.
+struct Refused(String);
 
 fn blocks(message: &Message) -> String {
     match message {

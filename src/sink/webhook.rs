@@ -62,6 +62,8 @@ impl Webhook {
 
     /// Posts a JSON body.
     pub async fn post(&self, body: String) -> Outcome {
+        #[cfg(test)]
+        let _clock = tests::stand_still();
         let request = self.client.post(self.url.clone());
         match request
             .header(CONTENT_TYPE, "application/json")
@@ -91,7 +93,7 @@ impl Webhook {
             answer => format!("{status}: {}", self.shown(answer)),
         };
         Outcome {
-            verdict: Verdict::of(status),
+            verdict: Verdict::of(status, &answer),
             reason,
             retry_after,
         }
@@ -154,6 +156,14 @@ fn chain(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A paused clock, which else would leap to the end of the timeout, stands still until this
+    /// is dropped: a blocking task runs.
+    pub(super) fn stand_still() -> std::sync::mpsc::Sender<()> {
+        let (until, dropped) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || dropped.recv());
+        until
+    }
 
     #[test]
     fn only_an_http_url_will_do_and_no_error_repeats_it() {

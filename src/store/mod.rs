@@ -24,13 +24,15 @@ use crate::{
 mod database;
 mod dead_letters;
 pub mod history;
+mod last_line;
 mod memory;
 mod outbox;
 #[cfg(test)]
 mod testing;
 
 pub use database::{Error, Options, open, replay};
-pub use dead_letters::DeadLetters;
+pub use dead_letters::{DeadLetters, Entry, Letter, ReplayError, Replayed};
+pub(crate) use last_line::{read_between, start_of_last_line};
 pub use memory::in_memory;
 pub use outbox::Reader;
 #[cfg(test)]
@@ -51,6 +53,22 @@ impl Message {
         match self {
             Self::Alert(alert) => json::alert(alert, out),
             Self::Detection(detection) => json::detection(detection, out),
+        }
+    }
+
+    /// Reads what [`write_json`](Self::write_json) wrote.
+    pub(crate) fn read_json(line: &[u8]) -> Result<Self, json::ReadError> {
+        Ok(match json::read(line)? {
+            json::Line::Alert(alert) => Self::Alert(Arc::from(alert)),
+            json::Line::Detection(detection) => Self::Detection(Arc::from(detection)),
+        })
+    }
+
+    /// What a receiver knows it by: its `alert_id` or `detection_id`, 32 hexadecimal digits.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Alert(alert) => alert.alert_id.to_string(),
+            Self::Detection(detection) => detection.detection_id.to_string(),
         }
     }
 }

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 
 use super::{BufferConfig, Message, Tally, WhenFull};
 
-/// Messages of one lane that are held in memory, where the rest lies in a database.
-pub(super) const WINDOW: usize = 256;
+/// Messages of one lane that are held in memory, where the rest lies in a database: a sink that
+/// syncs what it writes does so once for as many.
+pub(super) const WINDOW: usize = 1024;
 
 /// Bytes of messages of one lane that are held in memory, where the rest lies in a database.
 const WINDOW_BYTES: u64 = 1 << 20;

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -31,9 +34,12 @@ pub(super) enum Reply {
 
 pub(super) const OK: Reply = Reply::Answer("200 OK", "", "ok");
 
-/// Does as it is told request by request, then answers 200.
+const DOWN: Reply = Reply::Answer("503 Service Unavailable", "", "");
+
+/// Does as it is told request by request, then answers 200, or 503 while it is down.
 pub(super) struct Receiver {
     address: SocketAddr,
+    pub is_down: Arc<AtomicBool>,
     received: Arc<Mutex<Vec<Request>>>,
 }
 
@@ -46,26 +52,37 @@ pub(super) struct Request {
 
 impl Receiver {
     pub fn start(replies: Vec<Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap(), replies)
+    }
+
+    pub fn start_at(address: SocketAddr, replies: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
+        let is_down = Arc::new(AtomicBool::new(false));
+        let down = Arc::clone(&is_down);
         let received = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&received);
         thread::spawn(move || {
             let mut replies = replies.into_iter();
             let mut hanging = Vec::new();
             for stream in listener.incoming() {
-                let reply = replies.next().unwrap_or(OK);
+                let usual = if down.load(Relaxed) { DOWN } else { OK };
+                let reply = replies.next().unwrap_or(usual);
                 if let Some(open) = serve(stream.unwrap(), &reply, &list) {
                     hanging.push(open);
                 }
             }
         });
-        Self { address, received }
+        Self {
+            address,
+            is_down,
+            received,
+        }
     }
 
     /// The webhook's URL.
     pub fn url(&self) -> String {
-        format!("http://{}/services/T012345/{SECRET}", self.address)
+        url_at(self.address)
     }
 
     pub fn received(&self) -> Vec<Request> {
@@ -80,6 +97,11 @@ impl Receiver {
         };
         self.received().into_iter().map(title).collect()
     }
+}
+
+/// The URL of a webhook at `address`.
+pub(super) fn url_at(address: SocketAddr) -> String {
+    format!("http://{address}/services/T012345/{SECRET}")
 }
 
 /// Serves one request; gives the connection back if it is to stay open.

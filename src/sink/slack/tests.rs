@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::{
-    receiver::{OK, Receiver, Reply, SECRET},
+    receiver::{OK, Receiver, Reply, SECRET, url_at},
     *,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         Codec, file,
         tests::{BUFFER, Log, PATIENCE, alert, delivery, detection},
     },
-    store::Tally,
+    store::{DeadLetters, Entry, Tally},
 };
 
 const FAILED: Reply = Reply::Answer("500 Internal Server Error", "", "rollup_error");
@@ -29,6 +29,7 @@ fn config(receiver: &Receiver) -> Config {
             retry_attempts: None,
             retry_initial_backoff: Duration::from_millis(1),
             retry_max_duration: Duration::from_millis(5),
+            retry_jitter: Jitter::Full,
             rate_limit_num: 1_000,
             rate_limit_duration: Duration::from_secs(1),
         },
@@ -296,4 +297,201 @@ async fn a_url_that_is_none_fails_the_sink_without_naming_it() {
     let run = deliver(config, vec![alert("one")]).await;
     assert!(matches!(run.report.ending, Ending::Failed(_)));
     assert_eq!(run.report.left.alerts, 1);
+}
+
+/// What lies in the file of dead letters of the sink under test.
+fn dead_letters(folder: &TempDir) -> (DeadLetters, impl Fn() -> Vec<(Message, String)>) {
+    let letters = DeadLetters::new(folder.path(), "under_test".into());
+    let read = letters.clone();
+    let list = move || {
+        let mut list = Vec::new();
+        let see = |entry, _: &[u8]| match entry {
+            Entry::Letter(letter) => list.push((letter.message, letter.reason)),
+            Entry::Damaged { .. } => panic!("it is whole"),
+        };
+        read.read(see).unwrap();
+        list
+    };
+    (letters, list)
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_slack_refuses_twice_is_a_dead_letter_and_slack_is_well() {
+    let receiver = Receiver::start(vec![FAILED, REFUSED, REFUSED]);
+    let folder = TempDir::new().unwrap();
+    let (letters, list) = dead_letters(&folder);
+    let (outbox, counters, _, mut delivery) = delivery();
+    delivery.dead_letters = Some(letters);
+    let status = delivery.status.clone();
+    let sink = tokio::spawn(run(config(&receiver), delivery));
+    outbox.push(alert("one"));
+    until(|| outbox.waiting().total() == 0).await;
+    assert_eq!(status.trouble(), None);
+    outbox.push(alert("two"));
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+    assert_eq!(receiver.titles(), ["one", "one", "one", "two"]);
+    let reason = "Slack refuses it: 400 Bad Request: invalid_blocks".to_owned();
+    assert_eq!(list(), [(alert("one"), reason)]);
+    assert_eq!(counters.failed.load(Relaxed), 1);
+    assert_eq!(counters.delivered.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_runs_out_of_retries_is_a_dead_letter() {
+    let receiver = Receiver::start(vec![FAILED, FAILED]);
+    let mut config = config(&receiver);
+    config.request.retry_attempts = Some(1);
+    let folder = TempDir::new().unwrap();
+    let (letters, list) = dead_letters(&folder);
+    let (outbox, _, _, mut delivery) = delivery();
+    delivery.dead_letters = Some(letters);
+    outbox.push(alert("one"));
+    outbox.push(alert("two"));
+    outbox.close();
+    timeout(PATIENCE, run(config, delivery)).await.unwrap();
+    assert_eq!(receiver.titles(), ["one", "one", "two"]);
+    let reason = "no retries are left: 500 Internal Server Error: rollup_error".to_owned();
+    assert_eq!(list(), [(alert("one"), reason)]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_written_stays_in_the_outbox() {
+    let receiver = Receiver::start(vec![REFUSED, REFUSED]);
+    let folder = TempDir::new().unwrap();
+    let in_the_way = folder.path().join("dead-letters");
+    fs::write(&in_the_way, "").unwrap();
+    let (letters, list) = dead_letters(&folder);
+    let (outbox, counters, _, mut delivery) = delivery();
+    delivery.dead_letters = Some(letters);
+    let status = delivery.status.clone();
+    outbox.push(alert("one"));
+    let sink = tokio::spawn(run(config(&receiver), delivery));
+    until(|| status.trouble().is_some()).await;
+    let trouble = status.trouble().unwrap();
+    assert!(
+        trouble.reason.starts_with("cannot write a dead letter"),
+        "{trouble:?}"
+    );
+    assert_eq!(
+        (outbox.waiting().alerts, counters.failed.load(Relaxed)),
+        (1, 0)
+    );
+    fs::remove_file(&in_the_way).unwrap();
+    until(|| outbox.waiting().alerts == 0).await;
+    assert_eq!((list().len(), counters.failed.load(Relaxed)), (1, 1));
+    assert_eq!(status.trouble(), None);
+    outbox.close();
+    sink.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_webhook_is_lasting_and_costs_no_retry() {
+    let restricted = Reply::Answer("403 Forbidden", "", "action_prohibited");
+    let nobody = Reply::Answer("400 Bad Request", "", "user_not_found");
+    let receiver = Receiver::start(vec![restricted, nobody.clone(), nobody]);
+    let mut quick = config(&receiver);
+    quick.request.retry_attempts = Some(0);
+    let run_quick = deliver(quick, vec![alert("one")]).await;
+    assert_eq!(receiver.titles(), ["one", "one", "one", "one"]);
+    assert!(
+        receiver.received()[3].body.get("blocks").is_some(),
+        "it is sent whole"
+    );
+    assert_eq!(run_quick.counters.failed.load(Relaxed), 0);
+
+    for (reply, is_lasting) in [
+        (Reply::NotFoundPage, true),
+        (FAILED, false),
+        (Reply::Close, false),
+    ] {
+        let receiver = Receiver::start(vec![reply]);
+        let mut slow = config(&receiver);
+        slow.request.retry_initial_backoff = Duration::from_secs(3600);
+        slow.request.retry_max_duration = Duration::from_secs(3600);
+        slow.request.retry_jitter = Jitter::None;
+        let (outbox, _, give_up, delivery) = delivery();
+        let status = delivery.status.clone();
+        outbox.push(alert("one"));
+        let sink = tokio::spawn(run(slow, delivery));
+        until(|| status.trouble().is_some()).await;
+        assert_eq!(status.trouble().unwrap().is_lasting, is_lasting);
+        assert!(!status.trouble().unwrap().reason.contains(SECRET));
+        give_up.cancel();
+        assert_eq!(sink.await.unwrap().left.alerts, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_without_slack_lose_nothing_and_are_told_within_the_rate_limit() {
+    const ALERTS: usize = 60;
+    let second = Duration::from_secs(1);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let config = Config {
+        webhook_url: Secret::new(url_at(address)),
+        request: RequestConfig {
+            timeout: 60 * second,
+            retry_attempts: None,
+            retry_initial_backoff: second,
+            retry_max_duration: 30 * second,
+            retry_jitter: Jitter::Full,
+            rate_limit_num: 1,
+            rate_limit_duration: second,
+        },
+        buffer: BUFFER,
+    };
+    let (outbox, counters, _, delivery) = delivery();
+    let status = delivery.status.clone();
+    let sink = tokio::spawn(run(config, delivery));
+    // Five minutes nobody listens, and five more Slack is in trouble.
+    let titles: Vec<String> = (0..ALERTS)
+        .map(|number| format!("number{number}"))
+        .collect();
+    let mut receiver = None;
+    for (number, title) in titles.iter().enumerate() {
+        if number == ALERTS / 2 {
+            receiver = Some(Receiver::start_at(address, vec![]));
+            receiver.as_ref().unwrap().is_down.store(true, Relaxed);
+        }
+        outbox.push(alert(title));
+        sleep(10 * second).await;
+    }
+    let receiver = receiver.unwrap();
+    assert_eq!(counters.delivered.load(Relaxed), 0);
+    assert!(counters.retried.load(Relaxed) > 20, "it kept trying");
+    assert_eq!(outbox.waiting().alerts, ALERTS as u64);
+    assert!(status.trouble().is_some_and(|trouble| !trouble.is_lasting));
+
+    let refused = receiver.received().len();
+    receiver.is_down.store(false, Relaxed);
+    let back = Instant::now();
+    let mut most = 0;
+    while outbox.waiting().total() > 0 {
+        let before = counters.delivered.load(Relaxed);
+        sleep(second).await;
+        most = most.max(counters.delivered.load(Relaxed) - before);
+    }
+    let took = back.elapsed();
+    outbox.close();
+    sink.await.unwrap();
+    // A window of a second may end within one of ours.
+    assert!(most <= 2, "{most} in a second");
+    let least = (ALERTS as u32 - 1) * second;
+    assert!(took >= least && took <= least + 35 * second, "{took:?}");
+    assert_eq!(receiver.titles()[refused..], titles);
+    let mut all = receiver.titles();
+    all.dedup();
+    assert_eq!(all, titles, "in order, and none was passed");
+    assert_eq!(status.trouble(), None);
 }

@@ -63,6 +63,18 @@ pub(super) fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("baitline.db")
 }
 
+/// Whether `data_dir` is one.
+///
+/// # Errors
+/// If there is no database in it.
+pub(super) fn expect(data_dir: &Path) -> Result<(), Error> {
+    let path = file(data_dir);
+    match path.exists() {
+        true => Ok(()),
+        false => Err(Error::Missing { path }),
+    }
+}
+
 /// Why a database cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

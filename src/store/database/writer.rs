@@ -28,10 +28,7 @@ use super::{
     rows,
     transaction::{Batch, Written},
 };
-use crate::{
-    format::json,
-    telemetry::{Seldom, Status},
-};
+use crate::telemetry::{Seldom, Status};
 
 /// How often it looks around when nothing is to be written.
 const IDLE: Duration = Duration::from_secs(1);
@@ -321,9 +318,8 @@ fn read_page(
 
 /// A stored message. One that cannot be read is said and passed, so that those behind it are told.
 pub(in super::super) fn decode(id: u64, body: &str) -> Option<Message> {
-    match json::read(body.as_bytes()) {
-        Ok(json::Line::Alert(alert)) => Some(Message::Alert(Arc::from(alert))),
-        Ok(json::Line::Detection(detection)) => Some(Message::Detection(Arc::from(detection))),
+    match Message::read_json(body.as_bytes()) {
+        Ok(message) => Some(message),
         Err(error) => {
             error!("message {id} in the store cannot be read and is passed: {error}");
             None

@@ -7,6 +7,8 @@ mod told;
 
 mod api;
 mod command_line;
+mod dead_letters;
+mod delivery;
 mod feedback;
 mod files;
 mod floods;

@@ -16,10 +16,13 @@ pub enum Manner {
     Takes,
     /// Reads, and never answers.
     Hangs,
+    /// Answers with this status line and body.
+    Answers(&'static str, &'static str),
 }
 
 pub struct Receiver {
     address: SocketAddr,
+    manner: Arc<Mutex<Manner>>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
@@ -33,6 +36,8 @@ impl Receiver {
         let address = listener.local_addr().expect("it is bound");
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&bodies);
+        let manner = Arc::new(Mutex::new(manner));
+        let present = Arc::clone(&manner);
         thread::spawn(move || {
             let mut open = Vec::new();
             for stream in listener.incoming().flatten() {
@@ -40,13 +45,23 @@ impl Receiver {
                     continue;
                 };
                 list.lock().expect("no reader panicked").push(body);
-                match manner {
-                    Manner::Takes => answer(stream),
+                match *present.lock().expect("no test panicked") {
+                    Manner::Takes => answer(stream, "200 OK", "ok"),
                     Manner::Hangs => open.push(stream),
+                    Manner::Answers(status, body) => answer(stream, status, body),
                 }
             }
         });
-        Self { address, bodies }
+        Self {
+            address,
+            manner,
+            bodies,
+        }
+    }
+
+    /// From now on it does otherwise.
+    pub fn change(&self, manner: Manner) {
+        *self.manner.lock().expect("no receiver panicked") = manner;
     }
 
     pub fn url(&self) -> String {
@@ -80,7 +95,10 @@ fn read_body(stream: &TcpStream) -> Option<String> {
     String::from_utf8(body).ok()
 }
 
-fn answer(mut stream: TcpStream) {
-    let _ =
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+fn answer(mut stream: TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
 }
