@@ -26,7 +26,7 @@
 //! | [`store`] | each sink's outbox |
 //! | [`sink`] | deliver from the outbox: console, file, Slack |
 //! | [`mod@format`] | alert to text, JSON, Slack blocks; pure |
-//! | [`telemetry`] | the log |
+//! | [`telemetry`] | the log; health and metrics by HTTP |
 //!
 //! `audit`, `detect`, `dedupe` and `format` do no IO, read no clock and spawn nothing: time
 //! comes in as an argument. `source` and `sink` know nothing of each other; only `topology`

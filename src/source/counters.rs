@@ -20,6 +20,9 @@ pub struct Counters {
     pub undecodable: AtomicU64,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,
+    /// Whether records are counted. Where nobody can see them they are not: of what a clean log costs, to count
+    /// its newlines is 7 %.
+    counts_records: bool,
     /// Records that were handed on.
     records: AtomicU64,
     /// Their bytes, delimiters included.
@@ -30,7 +33,15 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
+        Self::new(true)
+    }
+}
+
+impl Counters {
+    /// Counters that count records only if somebody may see that.
+    pub fn new(counts_records: bool) -> Self {
         Self {
+            counts_records,
             errors: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
@@ -40,9 +51,7 @@ impl Default for Counters {
             last_event: AtomicI64::new(NEVER),
         }
     }
-}
 
-impl Counters {
     /// `records` wait upstream.
     pub fn set_lag(&self, records: u64) {
         self.lag.store(records.saturating_add(1), Relaxed);
@@ -53,11 +62,15 @@ impl Counters {
         self.lag.load(Relaxed).checked_sub(1)
     }
 
-    /// A block was handed on at `now`. Gives the number of its records.
+    /// A block was handed on at `now`. Gives the number of its records, 0 where they are not counted.
     pub fn received(&self, block: &Block<'_>, now: Timestamp) -> u64 {
-        let (records, bytes) = size(block);
+        let records = if self.counts_records {
+            records(block)
+        } else {
+            0
+        };
         self.records.fetch_add(records, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
+        self.bytes.fetch_add(own_bytes(block), Relaxed);
         self.last_event.store(now.as_millisecond(), Relaxed);
         records
     }
@@ -81,23 +94,26 @@ impl Counters {
     }
 }
 
-/// The records and bytes of a block. An oversized record counts with its last part, and
-/// what its parts repeat counts once.
-fn size(block: &Block<'_>) -> (u64, u64) {
-    let bytes = block.bytes;
+/// The records of a block. An oversized one counts with its last part.
+fn records(block: &Block<'_>) -> u64 {
     match block.shape {
         Shape::Lines => {
-            let delimiters = memchr::memchr_iter(b'\n', bytes).count();
-            let lacks_its_own = bytes.last().is_some_and(|last| *last != b'\n');
-            let records = delimiters + usize::from(lacks_its_own);
-            (records as u64, bytes.len() as u64)
+            let delimiters = memchr::memchr_iter(b'\n', block.bytes).count();
+            let lacks_its_own = block.bytes.last().is_some_and(|last| *last != b'\n');
+            (delimiters + usize::from(lacks_its_own)) as u64
         }
-        Shape::Value => (1, bytes.len() as u64),
-        Shape::Oversized { first, last } => {
-            let repeated = if first { 0 } else { OVERLAP };
-            (u64::from(last), bytes.len().saturating_sub(repeated) as u64)
-        }
+        Shape::Value => 1,
+        Shape::Oversized { last, .. } => u64::from(last),
     }
+}
+
+/// The bytes of a block; what an oversized record's parts repeat counts once.
+fn own_bytes(block: &Block<'_>) -> u64 {
+    let repeated = match block.shape {
+        Shape::Oversized { first: false, .. } => OVERLAP,
+        _ => 0,
+    };
+    block.bytes.len().saturating_sub(repeated) as u64
 }
 
 #[cfg(test)]
@@ -105,7 +121,7 @@ mod tests {
     use super::*;
 
     fn received(bytes: &[u8], shape: Shape) -> (u64, u64) {
-        let counters = Counters::default();
+        let counters = Counters::new(true);
         let block = Block {
             bytes,
             shape,
@@ -127,7 +143,7 @@ mod tests {
     #[test]
     fn an_oversized_record_counts_once_whatever_its_parts() {
         let part = vec![b'x'; 3 * OVERLAP];
-        let counters = Counters::default();
+        let counters = Counters::new(true);
         for (first, last) in [(true, false), (false, false), (false, true)] {
             let block = Block {
                 bytes: &part,
@@ -141,8 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn records_that_nobody_sees_are_not_counted() {
+        let counters = Counters::new(false);
+        let block = Block {
+            bytes: b"a\n",
+            shape: Shape::Lines,
+            position: &|_| String::new(),
+        };
+        assert_eq!(counters.received(&block, Timestamp::UNIX_EPOCH), 0);
+        assert_eq!((counters.records(), counters.bytes()), (0, 2));
+        assert!(counters.last_event().is_some());
+    }
+
+    #[test]
     fn what_is_not_known_is_not_told() {
-        let counters = Counters::default();
+        let counters = Counters::new(true);
         assert_eq!((counters.lag(), counters.last_event()), (None, None));
         counters.set_lag(0);
         assert_eq!(counters.lag(), Some(0));

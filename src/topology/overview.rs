@@ -57,13 +57,22 @@ impl Overview {
             started: (Instant::now(), Timestamp::now()),
             status,
             sources: sources
-                .map(|source| component(&source.id, source.config.name()))
+                .map(|source| {
+                    let counters = source::Counters::new(pipeline.api.is_some());
+                    component(&source.id, source.config.name(), counters)
+                })
                 .collect(),
             transforms: transforms
-                .map(|transform| component(&transform.id, transform.config.name()))
+                .map(|transform| {
+                    let counters = transforms::Counters::default();
+                    component(&transform.id, transform.config.name(), counters)
+                })
                 .collect(),
             sinks: sinks
-                .map(|sink| component(&sink.id, sink.config.name()))
+                .map(|sink| {
+                    let counters = sink::Counters::default();
+                    component(&sink.id, sink.config.name(), counters)
+                })
                 .collect(),
             store_status: Status::default(),
             store: OnceLock::new(),
@@ -133,12 +142,12 @@ impl Overview {
     }
 }
 
-fn component<C: Default>(id: &Arc<str>, component_type: &'static str) -> Component<C> {
+fn component<C>(id: &Arc<str>, component_type: &'static str, counters: C) -> Component<C> {
     Component {
         id: id.clone(),
         component_type,
         status: Status::default(),
-        counters: Arc::default(),
+        counters: Arc::new(counters),
     }
 }
 
