@@ -97,6 +97,9 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 /// When nothing is confirmed for so long, something is wrong, even if no broker says so.
 const STALLED: Duration = Duration::from_secs(10);
 
+/// A patience that is longer grows no more.
+const PATIENCE_MOST: Duration = Duration::from_secs(60);
+
 /// Delivers to Kafka until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
     let mut sender = Sender::new(config, &delivery);
@@ -125,11 +128,14 @@ struct Sender {
     failure: Option<Failure>,
     /// When something was last confirmed, or the first message of several was sent.
     progress: Instant,
+    /// How long nothing may be confirmed. Grows while producers come to nothing, so that no setting is too short.
+    patience: Duration,
 }
 
 impl Sender {
     fn new(config: Config, delivery: &Delivery) -> Self {
         Self {
+            patience: config.message_timeout,
             config,
             counters: Arc::clone(&delivery.counters),
             dead_letters: delivery.dead_letters.clone(),
@@ -165,6 +171,9 @@ impl Sender {
             let is_complete = self.end_link().await;
             if self.counters.delivered.load(Relaxed) > confirmed {
                 backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
+                self.patience = self.config.message_timeout;
+            } else if self.patience < PATIENCE_MOST {
+                self.patience *= 2;
             }
             let is_sorted_out = self.sort_out(is_complete).await;
             self.settle(outbox);
@@ -202,7 +211,13 @@ impl Sender {
             };
             let may_take = !self.is_closed && self.window.has_room();
             let is_waited_for = self.window.in_flight() > 0;
-            let alarm = self.progress + STALLED.min(self.config.message_timeout);
+            let is_late = self.progress.elapsed() >= STALLED;
+            let alarm = self.progress
+                + if is_late {
+                    self.patience
+                } else {
+                    STALLED.min(self.patience)
+                };
             tokio::select! {
                 biased;
                 event = link.events.recv() => {
@@ -217,7 +232,7 @@ impl Sender {
                     }
                     None => self.is_closed = true,
                 },
-                () = sleep_until(alarm), if is_waited_for => self.stalled().await,
+                () = sleep_until(alarm), if is_waited_for => self.stalled(),
             }
         }
     }
@@ -297,19 +312,16 @@ impl Sender {
     }
 
     /// Nothing was confirmed for a while.
-    async fn stalled(&mut self) {
+    fn stalled(&mut self) {
         let waited = self.progress.elapsed();
         let broker = self.link.as_ref().and_then(Link::last_error);
         let broker = broker.map_or_else(String::new, |error| format!(": {error}"));
         let reason = format!("nothing was confirmed for {} s{broker}", waited.as_secs());
         let failure = Failure::passing(reason);
-        if waited >= self.config.message_timeout {
+        if waited >= self.patience {
             self.fails(failure);
-        } else {
-            if self.status().trouble().is_none() {
-                self.in_trouble(&failure);
-            }
-            sleep(Duration::from_millis(100)).await;
+        } else if self.status().trouble().is_none() {
+            self.in_trouble(&failure);
         }
     }
 

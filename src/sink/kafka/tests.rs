@@ -382,24 +382,24 @@ async fn a_broker_that_goes_away_in_the_middle_costs_nothing() {
     let cluster = cluster(1);
     let sink = start(
         Config {
-            message_timeout: Duration::from_millis(300),
+            message_timeout: Duration::from_millis(500),
             ..config(&cluster)
         },
         None,
     );
-    for round in 0..3 {
+    for round in 0..2 {
         sink.push((round * 100..round * 100 + 50).map(|number| alert(0, number)));
         cluster.broker_down(-1).unwrap();
         sink.push((round * 100 + 50..round * 100 + 100).map(|number| alert(0, number)));
         sink.trouble().await;
-        sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(1500)).await;
         cluster.broker_up(-1).unwrap();
         sink.well().await;
     }
     let counters = sink.drained().await;
     assert!(counters.retried.load(Relaxed) > 0, "by new producers");
-    assert_eq!(counters.delivered.load(Relaxed), 300);
-    assert_eq!(titles(&cluster), Vec::from_iter(0..300));
+    assert_eq!(counters.delivered.load(Relaxed), 200);
+    assert_eq!(titles(&cluster), Vec::from_iter(0..200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -562,7 +562,7 @@ async fn settings_that_make_no_producer_are_lasting_trouble() {
     let sink = start(config, None);
     sink.push(alerts(1));
     let (reason, is_lasting) = sink.trouble().await;
-    assert!(is_lasting && reason.contains("/nowhere/ca.pem"), "{reason}");
+    assert!(is_lasting && reason.contains("ssl.ca.location"), "{reason}");
     assert_eq!(sink.waiting(), 1);
     sink.give_up.cancel();
     timeout(PATIENCE, sink.task).await.unwrap().unwrap();
