@@ -21,6 +21,8 @@ use crate::{
     store::{Tally, Writer},
 };
 
+mod real;
+
 const TOPIC: &str = "alerts";
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -32,9 +34,13 @@ fn cluster(partitions: i32) -> Cluster {
 }
 
 fn config(cluster: &Cluster) -> Config {
+    config_for(cluster.bootstrap_servers())
+}
+
+fn config_for(bootstrap_servers: String) -> Config {
     Config {
         connection: Connection {
-            bootstrap_servers: cluster.bootstrap_servers(),
+            bootstrap_servers,
             sasl: crate::kafka::Sasl {
                 enabled: false,
                 mechanism: crate::kafka::Mechanism::Plain,
@@ -166,10 +172,14 @@ impl Got {
     }
 }
 
-/// Everything in `topic`, partition by partition, each in order.
 fn read(cluster: &Cluster, topic: &str, partitions: i32) -> Vec<Got> {
+    read_from(&cluster.bootstrap_servers(), topic, partitions)
+}
+
+/// Everything in `topic`, partition by partition, each in order.
+fn read_from(bootstrap_servers: &str, topic: &str, partitions: i32) -> Vec<Got> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "reader")
         .set("enable.partition.eof", "true")
         .create()
