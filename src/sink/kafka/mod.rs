@@ -87,6 +87,9 @@ words!(Compression {
 /// librdkafka's of 1 MB cost less to sort out, and they are large enough for any rate.
 const BATCH_BYTES: usize = 128 << 10;
 
+/// Requests become no smaller than this, however many are refused.
+const BATCH_BYTES_LEAST: usize = 8 << 10;
+
 /// Messages that are taken from the outbox in a row.
 const RUN: usize = 64;
 
@@ -163,6 +166,7 @@ impl Sender {
     /// One producer after another, until everything is delivered.
     async fn drain(&mut self, outbox: &mut Reader) {
         let mut backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
+        let mut in_vain = 0;
         loop {
             let confirmed = self.counters.delivered.load(Relaxed);
             if self.use_link(outbox).await {
@@ -172,8 +176,12 @@ impl Sender {
             if self.counters.delivered.load(Relaxed) > confirmed {
                 backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
                 self.patience = self.config.message_timeout;
-            } else if self.patience < PATIENCE_MOST {
-                self.patience *= 2;
+                in_vain = 0;
+            } else {
+                in_vain += 1;
+                if self.patience < PATIENCE_MOST {
+                    self.patience *= 2;
+                }
             }
             let is_sorted_out = self.sort_out(is_complete).await;
             self.settle(outbox);
@@ -181,7 +189,8 @@ impl Sender {
             self.counters.retried.fetch_add(again as u64, Relaxed);
             let failure = self.failure.take();
             if !is_sorted_out {
-                if let Some(failure) = failure {
+                if let Some(mut failure) = failure {
+                    failure.is_lasting |= failure.lasts_if_repeated && in_vain > 1;
                     self.in_trouble(&failure);
                 }
                 sleep(backoff.next_wait()).await;
@@ -351,7 +360,7 @@ impl Sender {
             self.give_up(message, &reason).await;
             self.window.give_up(number);
         } else if refused > 0 {
-            self.batch_bytes = (self.batch_bytes / 2).max(1);
+            self.batch_bytes = (self.batch_bytes / 2).max(BATCH_BYTES_LEAST);
             debug!(sink = %self.id(), refused, "Kafka refuses a request, its messages are sent one by one");
         }
         refused > 0
