@@ -24,7 +24,7 @@
 //! | [`enrich`] | what can be said beyond the event: tool fingerprints |
 //! | [`dedupe`] | incidents: the state machine from detections to alerts; pure, takes `now` |
 //! | [`store`] | each sink's outbox |
-//! | [`sink`] | deliver from the outbox: console, file, Slack |
+//! | [`sink`] | deliver from the outbox: console, file, Slack, Kafka |
 //! | [`mod@format`] | alert to text, JSON, Slack blocks; pure |
 //! | [`telemetry`] | the log; health and metrics by HTTP |
 //!

@@ -351,3 +351,44 @@ fn what_is_unwise_is_a_warning() {
     let text = text.replace(files, twice);
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);
 }
+
+/// What is told about a kafka sink with these options, which stand in line 9.
+fn told_of_kafka(options: &str) -> String {
+    told_of_sink(&format!(
+        "  siem: {{ type: kafka, inputs: [incidents], {options} }}\n"
+    ))
+}
+
+#[test]
+fn kafka_sinks_are_checked() {
+    let sound = "bootstrap_servers: 'a:9092, b', topic: alerts";
+    assert_snapshot!(told_of_kafka(sound), @"loads");
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: cluster, compression: zstd, message_timeout_ms: 5, encoding: {{ codec: text }}")), @"loads");
+    assert_snapshot!(told_of_kafka("topics: x"), @r#"
+    x.yaml:9:3: sink "siem" (kafka) lacks "bootstrap_servers"; write host:port, or several with commas between them
+    x.yaml:9:45: unknown option "topics" for sink "siem" (kafka); did you mean "topic"?
+    "#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: clutser")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) has no field "clutser"; did you mean "cluster"?"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: '{{{{ clutser }}}}/{{{{ decoy }}}}'")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) has no field "clutser"; did you mean "cluster"?"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: '{{{{ cluster'")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) must be a text with fields in it: a "{{" has no "}}" behind it"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: 'a }}}} b'")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) must be a text with fields in it: a "}}" has no "{{" before it"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: '${{SECRET}}'")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) must be a text with fields in it: there is no such field"#);
+    assert_snapshot!(told_of_kafka("bootstrap_servers: a, topic: '{{ cluster }}'"), @r#"x.yaml:9:74: "topic" of sink "siem" (kafka) has no field "cluster"; known: "severity", "type""#);
+    assert_snapshot!(told_of_kafka("bootstrap_servers: a, topic: 'audit alerts'"), @r#"x.yaml:9:74: "topic" of sink "siem" (kafka) must be a topic's name: letters, digits, ".", "_" and "-", found the string "audit alerts""#);
+    assert_snapshot!(told_of_kafka("bootstrap_servers: a, topic: '..'"), @r#"x.yaml:9:74: "topic" of sink "siem" (kafka) must be a topic's name: letters, digits, ".", "_" and "-", found the string "..""#);
+    assert_snapshot!(told_of_kafka("bootstrap_servers: 'kafka://a', topic: 'alerts-{{ severity }}'"), @r#"x.yaml:9:64: "bootstrap_servers" of sink "siem" (kafka) must be host:port, or several with commas between them, found the string "kafka://…""#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, compression: gz, acks: 1")), @r#"
+    x.yaml:9:105: "compression" of sink "siem" (kafka) must be "none", "gzip", "snappy", "lz4" or "zstd", found the string "gz"
+    x.yaml:9:109: unknown option "acks" for sink "siem" (kafka); known: "bootstrap_servers", "buffer", "compression", "encoding", "inputs", "key_field", "librdkafka_options", "message_timeout_ms", "sasl", "socket_timeout_ms", "tls", "topic", "type"
+    "#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, sasl: {{ enabled: true, username: x }}")), @r#"x.yaml:9:109: sink "siem" (kafka): sasl.enabled needs sasl.username and sasl.password"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, tls: {{ enabled: true, crt_file: x.pem }}")), @r#"x.yaml:9:124: sink "siem" (kafka): tls.crt_file and tls.key_file go together"#);
+    assert_snapshot!(told_of_kafka(&format!("{sound}, librdkafka_options: {{ acks: '1', message.timeout.ms: '5', delivery.report.only.error: 'true', retries: '3', linger.ms: '${{SECRET}}', no.such: 'x' }}")), @r#"
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) cannot have "linger.ms": Client config error: Invalid value for configuration property "queue.buffering.max.ms" linger.ms ****
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) cannot have "no.such": Client config error: No such configuration property: "no.such" no.such ****
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "acks": baitline always waits for all replicas
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "delivery.report.only.error": baitline needs to know what has arrived
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "message.timeout.ms": write message_timeout_ms
+    x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "retries": baitline tries until it succeeds
+    "#);
+}

@@ -87,6 +87,9 @@ words!(Compression {
 /// librdkafka's of 1 MB cost less to sort out, and they are large enough for any rate.
 const BATCH_BYTES: usize = 128 << 10;
 
+/// Requests become no smaller than this, however many are refused.
+const BATCH_BYTES_LEAST: usize = 8 << 10;
+
 /// Messages that are taken from the outbox in a row.
 const RUN: usize = 64;
 
@@ -96,6 +99,9 @@ const RETRY_MOST: Duration = Duration::from_secs(30);
 
 /// When nothing is confirmed for so long, something is wrong, even if no broker says so.
 const STALLED: Duration = Duration::from_secs(10);
+
+/// A patience that is longer grows no more.
+const PATIENCE_MOST: Duration = Duration::from_secs(60);
 
 /// Delivers to Kafka until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
@@ -125,11 +131,14 @@ struct Sender {
     failure: Option<Failure>,
     /// When something was last confirmed, or the first message of several was sent.
     progress: Instant,
+    /// How long nothing may be confirmed. Grows while producers come to nothing, so that no setting is too short.
+    patience: Duration,
 }
 
 impl Sender {
     fn new(config: Config, delivery: &Delivery) -> Self {
         Self {
+            patience: config.message_timeout,
             config,
             counters: Arc::clone(&delivery.counters),
             dead_letters: delivery.dead_letters.clone(),
@@ -157,6 +166,7 @@ impl Sender {
     /// One producer after another, until everything is delivered.
     async fn drain(&mut self, outbox: &mut Reader) {
         let mut backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
+        let mut in_vain = 0;
         loop {
             let confirmed = self.counters.delivered.load(Relaxed);
             if self.use_link(outbox).await {
@@ -165,6 +175,13 @@ impl Sender {
             let is_complete = self.end_link().await;
             if self.counters.delivered.load(Relaxed) > confirmed {
                 backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
+                self.patience = self.config.message_timeout;
+                in_vain = 0;
+            } else {
+                in_vain += 1;
+                if self.patience < PATIENCE_MOST {
+                    self.patience *= 2;
+                }
             }
             let is_sorted_out = self.sort_out(is_complete).await;
             self.settle(outbox);
@@ -172,7 +189,8 @@ impl Sender {
             self.counters.retried.fetch_add(again as u64, Relaxed);
             let failure = self.failure.take();
             if !is_sorted_out {
-                if let Some(failure) = failure {
+                if let Some(mut failure) = failure {
+                    failure.is_lasting |= failure.lasts_if_repeated && in_vain > 1;
                     self.in_trouble(&failure);
                 }
                 sleep(backoff.next_wait()).await;
@@ -202,7 +220,13 @@ impl Sender {
             };
             let may_take = !self.is_closed && self.window.has_room();
             let is_waited_for = self.window.in_flight() > 0;
-            let alarm = self.progress + STALLED.min(self.config.message_timeout);
+            let is_late = self.progress.elapsed() >= STALLED;
+            let alarm = self.progress
+                + if is_late {
+                    self.patience
+                } else {
+                    STALLED.min(self.patience)
+                };
             tokio::select! {
                 biased;
                 event = link.events.recv() => {
@@ -217,7 +241,7 @@ impl Sender {
                     }
                     None => self.is_closed = true,
                 },
-                () = sleep_until(alarm), if is_waited_for => self.stalled().await,
+                () = sleep_until(alarm), if is_waited_for => self.stalled(),
             }
         }
     }
@@ -297,19 +321,16 @@ impl Sender {
     }
 
     /// Nothing was confirmed for a while.
-    async fn stalled(&mut self) {
+    fn stalled(&mut self) {
         let waited = self.progress.elapsed();
         let broker = self.link.as_ref().and_then(Link::last_error);
         let broker = broker.map_or_else(String::new, |error| format!(": {error}"));
         let reason = format!("nothing was confirmed for {} s{broker}", waited.as_secs());
         let failure = Failure::passing(reason);
-        if waited >= self.config.message_timeout {
+        if waited >= self.patience {
             self.fails(failure);
-        } else {
-            if self.status().trouble().is_none() {
-                self.in_trouble(&failure);
-            }
-            sleep(Duration::from_millis(100)).await;
+        } else if self.status().trouble().is_none() {
+            self.in_trouble(&failure);
         }
     }
 
@@ -339,7 +360,7 @@ impl Sender {
             self.give_up(message, &reason).await;
             self.window.give_up(number);
         } else if refused > 0 {
-            self.batch_bytes = (self.batch_bytes / 2).max(1);
+            self.batch_bytes = (self.batch_bytes / 2).max(BATCH_BYTES_LEAST);
             debug!(sink = %self.id(), refused, "Kafka refuses a request, its messages are sent one by one");
         }
         refused > 0

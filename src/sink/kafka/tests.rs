@@ -21,6 +21,8 @@ use crate::{
     store::{Tally, Writer},
 };
 
+mod real;
+
 const TOPIC: &str = "alerts";
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -32,9 +34,13 @@ fn cluster(partitions: i32) -> Cluster {
 }
 
 fn config(cluster: &Cluster) -> Config {
+    config_for(cluster.bootstrap_servers())
+}
+
+fn config_for(bootstrap_servers: String) -> Config {
     Config {
         connection: Connection {
-            bootstrap_servers: cluster.bootstrap_servers(),
+            bootstrap_servers,
             sasl: crate::kafka::Sasl {
                 enabled: false,
                 mechanism: crate::kafka::Mechanism::Plain,
@@ -166,10 +172,14 @@ impl Got {
     }
 }
 
-/// Everything in `topic`, partition by partition, each in order.
 fn read(cluster: &Cluster, topic: &str, partitions: i32) -> Vec<Got> {
+    read_from(&cluster.bootstrap_servers(), topic, partitions)
+}
+
+/// Everything in `topic`, partition by partition, each in order.
+fn read_from(bootstrap_servers: &str, topic: &str, partitions: i32) -> Vec<Got> {
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("bootstrap.servers", bootstrap_servers)
         .set("group.id", "reader")
         .set("enable.partition.eof", "true")
         .create()
@@ -382,24 +392,24 @@ async fn a_broker_that_goes_away_in_the_middle_costs_nothing() {
     let cluster = cluster(1);
     let sink = start(
         Config {
-            message_timeout: Duration::from_millis(300),
+            message_timeout: Duration::from_millis(500),
             ..config(&cluster)
         },
         None,
     );
-    for round in 0..3 {
+    for round in 0..2 {
         sink.push((round * 100..round * 100 + 50).map(|number| alert(0, number)));
         cluster.broker_down(-1).unwrap();
         sink.push((round * 100 + 50..round * 100 + 100).map(|number| alert(0, number)));
         sink.trouble().await;
-        sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(1500)).await;
         cluster.broker_up(-1).unwrap();
         sink.well().await;
     }
     let counters = sink.drained().await;
     assert!(counters.retried.load(Relaxed) > 0, "by new producers");
-    assert_eq!(counters.delivered.load(Relaxed), 300);
-    assert_eq!(titles(&cluster), Vec::from_iter(0..300));
+    assert_eq!(counters.delivered.load(Relaxed), 200);
+    assert_eq!(titles(&cluster), Vec::from_iter(0..200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -543,10 +553,14 @@ async fn a_topic_that_nobody_has_made_is_waited_for() {
     let sink = start(config(&cluster), None);
     sink.push(alerts(10));
     let (reason, is_lasting) = sink.trouble().await;
-    assert!(
-        is_lasting && reason.to_lowercase().contains("unknown topic"),
-        "{reason}"
-    );
+    assert!(!is_lasting, "it may be a broker that has just started");
+    assert!(reason.to_lowercase().contains("unknown topic"), "{reason}");
+    let lasting = async {
+        while !sink.trouble().await.1 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, lasting).await.unwrap();
     assert_eq!(sink.waiting(), 10);
     cluster.topic_error(TOPIC, FINE).unwrap();
     sink.drained().await;
@@ -562,7 +576,7 @@ async fn settings_that_make_no_producer_are_lasting_trouble() {
     let sink = start(config, None);
     sink.push(alerts(1));
     let (reason, is_lasting) = sink.trouble().await;
-    assert!(is_lasting && reason.contains("/nowhere/ca.pem"), "{reason}");
+    assert!(is_lasting && reason.contains("ssl.ca.location"), "{reason}");
     assert_eq!(sink.waiting(), 1);
     sink.give_up.cancel();
     timeout(PATIENCE, sink.task).await.unwrap().unwrap();

@@ -14,6 +14,8 @@ pub(super) struct Failure {
     pub reason: String,
     /// Somebody has to mend something.
     pub is_lasting: bool,
+    /// Somebody has to mend something if it comes again: brokers that have just started know no topics yet.
+    pub lasts_if_repeated: bool,
     /// It only follows from something else that failed, which says more.
     pub is_consequence: bool,
 }
@@ -24,6 +26,7 @@ impl Failure {
         Self {
             reason,
             is_lasting: false,
+            lasts_if_repeated: false,
             is_consequence: false,
         }
     }
@@ -37,12 +40,8 @@ impl Failure {
             is_lasting: is_lasting(error)
                 || matches!(
                     code,
-                    // Nobody makes a topic by the way where brokers do not.
                     Some(
-                        UnknownTopic
-                            | UnknownTopicOrPartition
-                            | UnknownPartition
-                            | InvalidTopic
+                        InvalidTopic
                             | TransactionalIdAuthorizationFailed
                             | UnsupportedForMessageFormat
                             | UnsupportedCompressionType
@@ -50,6 +49,10 @@ impl Failure {
                             | PolicyViolation
                     )
                 ),
+            lasts_if_repeated: matches!(
+                code,
+                Some(UnknownTopic | UnknownTopicOrPartition | UnknownPartition)
+            ),
             is_consequence: matches!(
                 code,
                 Some(PurgeQueue | PurgeInflight | Fatal | InvalidDifferentRecord)
@@ -62,6 +65,7 @@ impl Failure {
         Self {
             reason: visible(reason, SHOWN).into_owned(),
             is_lasting: reason.contains("uthorization") || reason.contains("nsupported"),
+            lasts_if_repeated: false,
             // A message failed, which has a report of its own.
             is_consequence: reason.contains("gap-less"),
         }
@@ -77,6 +81,7 @@ impl Failure {
         Self {
             reason: visible(&reason, SHOWN).into_owned(),
             is_lasting: true,
+            lasts_if_repeated: false,
             is_consequence: false,
         }
     }
@@ -97,7 +102,7 @@ pub(super) fn is_refusal(error: &KafkaError) -> bool {
     )
 }
 
-/// The error without how librdkafka calls it: `Broker: Message size too large`.
+/// The error without what was tried: `MessageSizeTooLarge (Broker: Message size too large)`.
 pub(super) fn in_words(error: &KafkaError) -> String {
     let words = error
         .rdkafka_error_code()
