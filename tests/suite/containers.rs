@@ -119,7 +119,7 @@ fn topics_and_addresses_are_the_same_on_both_sides() {
     assert!(compose.contains("command: [run, --config, /etc/baitline/baitline.yaml]"));
 
     let read = the_one(&pipeline, "topics: [", "]");
-    let written = the_one(&pipeline, "topic: ", "\n");
+    let written = the_one(&pipeline, "\n    topic: ", "\n");
     assert!(compose.contains(&format!("for topic in {read} {written}; do")));
     assert_eq!(the_one(&compose, "--topic audit", "\n"), "", "it is fed");
     assert_eq!(read, "audit");
