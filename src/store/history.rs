@@ -284,6 +284,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_incident_fits_a_time_that_it_touches() {
+        let folder = TempDir::new().unwrap();
+        store(folder.path(), AlertKind::Opened, 1).await;
+        let history = History::open(folder.path()).unwrap();
+        let incident = &history.incidents(&Filter::default()).unwrap()[0];
+        let (first, last) = (incident.first_seen, incident.last_seen);
+        assert!(first < last);
+        let second = jiff::SignedDuration::from_secs(1);
+        for (since, until, fits) in [
+            (Some(last), None, true),
+            (Some(last + second), None, false),
+            (None, Some(first), true),
+            (None, Some(first - second), false),
+            (Some(first + second), Some(last - second), true),
+        ] {
+            let filter = Filter {
+                since,
+                until,
+                ..Filter::default()
+            };
+            assert_eq!(filter.fits(incident), fits, "{filter:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_incident_without_a_decoy_is_one_too() {
         let folder = TempDir::new().unwrap();
         store(folder.path(), AlertKind::Opened, 1).await;

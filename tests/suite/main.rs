@@ -1,5 +1,6 @@
 //! What baitline promises, tested from outside.
 
+mod containers;
 mod failures;
 mod program;
 mod readme;

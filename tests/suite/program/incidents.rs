@@ -192,6 +192,36 @@ fn the_table_has_a_line_for_each_incident_and_the_latest_last() {
 }
 
 #[test]
+fn an_incident_moves_to_the_end_with_each_hit() {
+    let setting = Setting::with(&durable());
+    let hits = [
+        ("10.0.3.7", "17:21"),
+        ("10.0.3.8", "17:22"),
+        ("10.0.3.7", "17:23"),
+    ];
+    let hits = (1..).zip(hits).map(|(number, (address, minute))| {
+        let time = format!("2026-11-23T{minute}:00.000000Z");
+        let times = json!({"requestReceivedTimestamp": time, "stageTimestamp": time});
+        token_use(number, address, times).to_string()
+    });
+    let mut running = setting.start_watch(&[]);
+    running.write(&joined(hits));
+    let began = Instant::now();
+    loop {
+        let ran = incidents(&setting, &["list", "--json"]);
+        let totals: Vec<u64> = lines(&ran.stdout)
+            .iter()
+            .map(|incident| incident["total"].as_u64().expect("a number"))
+            .collect();
+        if totals == [1, 2] {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{}", ran.stdout);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn filters_take_what_fits_and_say_if_nothing_does() {
     let mut configuration = durable();
     let till = json!({"service_account": "shop/till", "severity": "low"});

@@ -39,7 +39,11 @@ fn all_are_sound() {
             "https://hooks.slack.example/services/x",
         );
         let ran = setting.start(&mut program).end();
-        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{path}");
+        assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
+        // One that reads everything by itself, and is seen from outside of its container only.
+        let may_warn = path.ends_with("/demo-kafka.yaml");
+        let is_warning = |line: &str| may_warn && line.starts_with("warning: ");
+        assert!(ran.stderr.lines().all(is_warning), "{path}: {}", ran.stderr);
         count += 1;
     }
     assert!(count >= 3);
