@@ -121,6 +121,7 @@ named!(
     sink::console::Target,
     source::Decoding,
     source::file::ReadFrom,
+    source::kafka::AutoOffsetReset,
     store::WhenFull,
 );
 

@@ -42,6 +42,7 @@ pub fn spawn(
     for (place, source) in pipeline.sources.iter().enumerate() {
         let pump = Pump::new(pipeline, place, batches.clone())?;
         let config = source.config.clone();
+        let shares_partitions = !pipeline.detects_for_dedupe(&source.id);
         let context = Context {
             id: source.id.clone(),
             stop: stop.clone(),
@@ -54,7 +55,7 @@ pub fn spawn(
             .name(source.id.to_string())
             .spawn(move || {
                 let _still_running = still_running;
-                run(&config, &context, pump)
+                run(&config, shares_partitions, &context, pump)
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));
@@ -66,10 +67,19 @@ pub fn spawn(
     })
 }
 
-fn run(config: &SourceConfig, context: &Context, mut pump: Pump) -> Result<Ended, source::Error> {
+/// `shares_partitions` says whether other instances may read some of the topics' partitions.
+fn run(
+    config: &SourceConfig,
+    shares_partitions: bool,
+    context: &Context,
+    mut pump: Pump,
+) -> Result<Ended, source::Error> {
     let ended = match config {
         SourceConfig::Stdin(config) => source::stdin::run(config, context, &mut pump),
         SourceConfig::File(config) => source::file::run(config, context, &mut pump),
+        SourceConfig::Kafka(config) => {
+            source::kafka::run(config, shares_partitions, context, &mut pump)
+        }
     };
     pump.say_counts();
     ended.inspect_err(|error| {

@@ -214,7 +214,7 @@ fn hand_on(piece: &Piece<'_>, path: &Path, outlet: &mut dyn Outlet) {
     let found = outlet.take(&Block {
         bytes: piece.bytes,
         shape: piece.shape,
-        position: &|at| format!("{}:{}", path.display(), piece.offset + at as u64),
+        provenance: &|at| format!("{}:{}", path.display(), piece.offset + at as u64).into(),
     });
     if found {
         outlet.commit(Progress::default());
