@@ -18,6 +18,7 @@ use insta::assert_snapshot;
 mod decoding;
 mod faults;
 mod hostile;
+mod kafka_source;
 
 const WEBHOOK: &str = "https://hooks.slack.com/services/T0SECRET/B0SECRET/XSECRET";
 

@@ -78,7 +78,9 @@ impl Payloads {
                 Kind::Lines if payload.len() <= COPIED_BYTES => {
                     self.starts.push((self.lines.len(), place));
                     self.lines.extend_from_slice(payload);
-                    self.lines.push(b'\n');
+                    if !payload.ends_with(b"\n") {
+                        self.lines.push(b'\n');
+                    }
                     continue;
                 }
                 Kind::Lines => {

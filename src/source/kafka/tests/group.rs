@@ -110,6 +110,6 @@ fn who_must_be_alone_stops_when_another_holds_partitions() {
         other.attend(Duration::from_millis(100));
     }
     let error = lone.join().unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @r#"a dedupe behind this source must see every partition of its topics, but other members of the group "baitline" hold some (this one has 1 of the 2 partitions of audit); let the instances detect only and write what they find to a topic, with key_field "{{ cluster }}", and put the dedupe behind a kafka source of that topic, with decoding.codec: detection"#);
     other.stop();
 }
