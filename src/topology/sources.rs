@@ -84,6 +84,10 @@ fn run(
     pump.say_counts();
     ended.inspect_err(|error| {
         context.status.broken(error.to_string());
+        if matches!(error, source::Error::SharedPartitions { .. }) {
+            // What the incidents make of half a cluster is wrong, whatever the other sources read.
+            context.stop.trigger();
+        }
         error!("source {:?}: {error}", context.id);
     })
 }

@@ -15,7 +15,7 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::{Config, statistics::Statistics};
 use crate::{
@@ -138,13 +138,20 @@ impl Listener {
     /// Partitions were assigned, or messages came.
     pub(super) fn is_fed(&self) {
         if self.complained.swap(false, Relaxed) {
-            self.status.well();
+            self.is_well();
         }
     }
 
     /// A broker can be reached.
     pub(super) fn is_connected(&self) {
         if !self.complained.load(Relaxed) {
+            self.is_well();
+        }
+    }
+
+    fn is_well(&self) {
+        if self.status.trouble().is_some() {
+            info!(component = &*self.events.id, "Kafka: works again");
             self.status.well();
         }
     }
