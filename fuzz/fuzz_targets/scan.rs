@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use baitline::{
     config::Decoy,
     detect::{Config, Detection, Detector, Severity},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
@@ -35,7 +35,7 @@ fn run(bytes: &[u8], decode_all: bool) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
-        position: &|_| String::new(),
+        provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();
     if decode_all {

@@ -2,11 +2,12 @@
 
 use super::{
     SinkConfig, SourceConfig, TransformConfig, kafka,
-    kind::{Flag, List, NonEmptyList, Word},
+    kind::{Flag, List, NonEmptyList, Text, Word},
     notation::{Glob, Network, PathTemplate, WebhookUrl},
     number::{Bytes, Count, Limit, Milliseconds, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
     template::{KeyTemplate, TopicTemplate},
+    topics::{Reset, Topic},
 };
 use crate::{
     dedupe, detect,
@@ -19,6 +20,7 @@ use crate::{
     source,
     source::Decoding,
     source::file::ReadFrom,
+    source::kafka::AutoOffsetReset,
     store,
     store::WhenFull,
 };
@@ -54,6 +56,31 @@ options! {
         glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
         /// How long a file that was renamed or deleted is read on after its end was reached.
         rotate_wait: "rotate_wait_secs" Seconds<true>, default Duration::from_secs(5);
+    }
+}
+
+options! {
+    source::kafka::Config {
+        connection: "" Connection, group;
+        /// The consumer group. Instances of one group share the partitions.
+        group_id: "group_id" Text, required;
+        /// The topics to read. What begins with `^` is a regular expression over their names.
+        topics: "topics" NonEmptyList<Topic>, required;
+        /// Where to begin in a partition of which the group has read nothing: at what waits there, or at what comes.
+        /// librdkafka's other words for these are taken too. Vector begins at the latest: a tripwire that passes
+        /// over what waits would miss it.
+        auto_offset_reset: "auto_offset_reset" Reset, default AutoOffsetReset::Earliest;
+        /// How long the group waits for an instance that is silent before it gives its partitions to others.
+        session_timeout: "session_timeout_ms" Milliseconds, default Duration::from_secs(10);
+        /// How long a broker may wait for more before it answers.
+        fetch_wait_max: "fetch_wait_max_ms" Milliseconds, default Duration::from_millis(100);
+        /// Time between two commits of offsets to Kafka. Only what is safe is committed.
+        commit_interval: "commit_interval_ms" Milliseconds, default Duration::from_secs(5);
+        /// Longer records are searched for decoys and reported, but not decoded.
+        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// What the records are: audit events in whatever wraps them, or detections that another
+        /// baitline wrote as JSON. It is never guessed.
+        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
     }
 }
 
@@ -259,6 +286,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             )?)))
         },
         describe: source::file::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "kafka",
+        about: "Reads topics of Kafka as one of a consumer group.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            Some(Config::Source(SourceConfig::Kafka(Box::new(
+                Section::read(options, "")?,
+            ))))
+        },
+        describe: source::kafka::Config::describe,
     },
     Component {
         role: Role::Transform,

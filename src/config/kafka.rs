@@ -101,7 +101,7 @@ impl Kind for BootstrapServers {
 pub(crate) struct LibrdkafkaOptions;
 
 /// Settings that baitline's promises rest on, and why it sets them itself.
-const OURS: [(&str, &str); 20] = [
+const OURS: [(&str, &str); 25] = [
     ("group.id", "write group_id"),
     (
         "group.instance.id",
@@ -109,6 +109,20 @@ const OURS: [(&str, &str); 20] = [
     ),
     ("auto.offset.reset", "write auto_offset_reset"),
     ("session.timeout.ms", "write session_timeout_ms"),
+    ("fetch.wait.max.ms", "write fetch_wait_max_ms"),
+    ("auto.commit.interval.ms", "write commit_interval_ms"),
+    (
+        "group.protocol",
+        "baitline's members must all use cooperative-sticky",
+    ),
+    (
+        "statistics.interval.ms",
+        "baitline reads its lag and its health from the statistics",
+    ),
+    (
+        "enable.partition.eof",
+        "baitline never takes a partition for ended",
+    ),
     (
         "partition.assignment.strategy",
         "baitline's members must all use cooperative-sticky",

@@ -123,6 +123,7 @@ named!(
     sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
+    source::kafka::AutoOffsetReset,
     store::WhenFull,
 );
 

@@ -18,6 +18,7 @@ use super::{
     options::{OptionDoc, Scope},
     tree::{Entry, Node, Value},
 };
+use crate::source::Decoding;
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -134,6 +135,7 @@ impl Loader {
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
         }
+        let audit_topics = audit_topics(&declared);
         let mut pipeline = Pipeline {
             api,
             cluster: cluster.map(Arc::from),
@@ -154,6 +156,12 @@ impl Loader {
                 Some(Config::Sink(config)) => pipeline.sinks.push(Sink { id, inputs, config }),
                 // Without a fault every component has its options.
                 None => {}
+            }
+        }
+        for (id, subject, place) in audit_topics {
+            if pipeline.detects_for_dedupe(&id) {
+                self.warnings
+                    .push(Fault::at(place, lone_instance(&subject)));
             }
         }
         Ok(Loaded {
@@ -329,6 +337,28 @@ impl Loader {
             }
         }
     }
+}
+
+/// Kafka sources of audit events: their ids, what faults call them, and where they stand.
+fn audit_topics<'a>(declared: &[Declared<'a>]) -> Vec<(Arc<str>, String, &'a Place)> {
+    let is_one = |declared: &&Declared<'_>| {
+        matches!(
+            &declared.config,
+            Some(Config::Source(SourceConfig::Kafka(config)))
+                if config.decoding == Decoding::Audit
+        )
+    };
+    let told = |declared: &Declared<'a>| (declared.id.clone(), declared.subject(), declared.place);
+    declared.iter().filter(is_one).map(told).collect()
+}
+
+fn lone_instance(subject: &str) -> String {
+    format!(
+        "a dedupe in this process stands behind {subject}, so that it must be the only instance that reads these \
+         topics in its group: it stops when it is not. For several, let each detect only and write to a topic by a \
+         kafka sink with key_field: \"{{{{ cluster }}}}\", and put the dedupe behind a kafka source of that topic with \
+         decoding.codec: detection"
+    )
 }
 
 /// Whether a source reads audit events. Unless all is about detections, one is thought to be meant.

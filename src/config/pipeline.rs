@@ -33,6 +33,24 @@ pub struct Pipeline {
     pub sinks: Vec<Sink>,
 }
 
+impl Pipeline {
+    /// Whether `source` is searched for detections that a `dedupe` of this process groups: then it must read all
+    /// that happens in a cluster.
+    pub fn detects_for_dedupe(&self, source: &str) -> bool {
+        let reads =
+            |transform: &Transform, id: &str| transform.inputs.iter().any(|input| **input == *id);
+        let mut detects = self.transforms.iter().filter(|transform| {
+            matches!(transform.config, TransformConfig::Detect(_)) && reads(transform, source)
+        });
+        detects.any(|detect| {
+            self.transforms.iter().any(|transform| {
+                matches!(transform.config, TransformConfig::Dedupe(_))
+                    && reads(transform, &detect.id)
+            })
+        })
+    }
+}
+
 /// A planted identity and what belongs to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoy {
@@ -73,6 +91,7 @@ pub struct Source {
 pub enum SourceConfig {
     Stdin(source::stdin::Config),
     File(source::file::Config),
+    Kafka(Box<source::kafka::Config>),
 }
 
 impl SourceConfig {
@@ -81,6 +100,7 @@ impl SourceConfig {
         match self {
             Self::Stdin(_) => "stdin",
             Self::File(_) => "file",
+            Self::Kafka(_) => "kafka",
         }
     }
 
@@ -89,6 +109,7 @@ impl SourceConfig {
         match self {
             Self::Stdin(config) => config.decoding,
             Self::File(config) => config.decoding,
+            Self::Kafka(config) => config.decoding,
         }
     }
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Severity, Technique, Tool};
-use crate::audit::{DetectionId, IncidentKey, RequestId, words};
+use crate::{
+    audit::{DetectionId, IncidentKey, RequestId, words},
+    source::Provenance,
+};
 
 /// One audit event that touches one decoy: who, from where, what, and how grave.
 ///
@@ -121,4 +124,21 @@ pub struct Origin {
     pub source: Arc<str>,
     /// Where in the source, in the source's own words (a file and a byte offset).
     pub position: Option<String>,
+    /// The key that a message bus had the record under.
+    pub key: Option<String>,
+    /// What a message bus said beside the record.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// What `source` read at `provenance`.
+    pub(super) fn new(source: &Arc<str>, provenance: Provenance) -> Self {
+        Self {
+            source: source.clone(),
+            position: Some(provenance.position),
+            key: provenance.key,
+            headers: provenance.headers,
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     audit::{Event, RequestId},
     config,
     record::{Finding, Unwrapper},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
@@ -57,7 +57,7 @@ struct Oversized {
     names: Vec<Names>,
     bears_mark: bool,
     excerpt: Option<String>,
-    position: Option<String>,
+    provenance: Provenance,
     /// A hash over all parts.
     digest: Option<RequestId>,
 }
@@ -226,7 +226,7 @@ impl Detector {
             self.counts.oversized += 1;
             self.oversized = Oversized {
                 names: vec![Names::default(); self.decoys.len()],
-                position: Some((block.position)(0)),
+                provenance: (block.provenance)(0),
                 ..Oversized::default()
             };
         }
@@ -248,12 +248,12 @@ impl Detector {
             names,
             bears_mark,
             excerpt,
-            position,
+            provenance,
             digest,
         } = std::mem::take(&mut self.oversized);
         tracing::warn!(
             source = &*self.source,
-            position = position.as_deref(),
+            position = provenance.position,
             "a record is longer than max_line_bytes; it was searched for decoys, but not decoded"
         );
         if !bears_mark {
@@ -263,10 +263,7 @@ impl Detector {
         let context = Context {
             cluster: self.cluster.as_ref(),
             trusted_proxies: &self.trusted_proxies,
-            origin: Origin {
-                source: self.source.clone(),
-                position,
-            },
+            origin: Origin::new(&self.source, provenance),
             arrival,
         };
         let named = self.decoys.iter().zip(&names);
@@ -281,10 +278,7 @@ impl Detector {
         Context {
             cluster: self.cluster.as_ref(),
             trusted_proxies: &self.trusted_proxies,
-            origin: Origin {
-                source: self.source.clone(),
-                position: Some((record.block.position)(record.start)),
-            },
+            origin: Origin::new(&self.source, (record.block.provenance)(record.start)),
             arrival: record.arrival,
         }
     }

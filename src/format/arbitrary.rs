@@ -130,7 +130,8 @@ prop_compose! {
         (user_agent, tool) in (maybe(), word(Tool::ALL)),
         (issued_credential_id, excerpt) in (maybe(), maybe()),
         granted in any::<bool>(),
-        (source, position) in (name(), maybe()),
+        (source, position, key) in (name(), maybe(), maybe()),
+        headers in labels(),
         labels in labels(),
     ) -> Detection {
         Detection {
@@ -140,7 +141,7 @@ prop_compose! {
             class, technique, severity, decoy, cluster, time, stage_time, actor, token,
             source_ip, claimed_ips, user_agent, tool, issued_credential_id, request, granted,
             excerpt,
-            origin: Origin { source, position },
+            origin: Origin { source, position, key, headers: (*headers).clone() },
             labels,
         }
     }

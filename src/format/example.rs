@@ -316,6 +316,7 @@ pub(crate) fn detection() -> Detection {
         origin: Origin {
             source: "audit".into(),
             position: Some("/var/log/audit.log:1048576".into()),
+            ..Origin::default()
         },
         labels: labels(),
     }
@@ -360,6 +361,8 @@ pub(crate) fn hostile_detection(text: &str) -> Detection {
         origin: Origin {
             source: "audit".into(),
             position: some(),
+            key: some(),
+            headers: [(text.to_string(), text.to_string())].into(),
         },
         ..before
     }

@@ -104,12 +104,12 @@ mod tests {
     fn read(shape: Shape, bytes: &[u8]) -> (Vec<Detection>, Counts) {
         let mut decoder = Decoder::default();
         let mut out = Vec::new();
-        let position = &|at: usize| at.to_string();
+        let provenance = &|at: usize| at.to_string().into();
         decoder.read(
             &Block {
                 bytes,
                 shape,
-                position,
+                provenance,
             },
             &mut out,
         );
@@ -186,7 +186,7 @@ mod tests {
             let block = Block {
                 bytes: good.as_bytes(),
                 shape: Shape::Oversized { first, last },
-                position: &|at| at.to_string(),
+                provenance: &|at| at.to_string().into(),
             };
             decoder.read(&block, &mut out);
         }

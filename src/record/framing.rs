@@ -82,6 +82,14 @@ impl Framer {
         }
     }
 
+    /// A stream of JSON values that may spread over lines.
+    pub fn of_values(max_line_bytes: usize) -> Self {
+        Self {
+            mode: Mode::Json(Cutter::stream()),
+            ..Self::new(max_line_bytes)
+        }
+    }
+
     /// A stream from `offset` on, where a record begins; `head` is how the stream began.
     pub fn resume(max_line_bytes: usize, offset: u64, head: &[u8]) -> Self {
         let mut framer = Self::new(max_line_bytes);
@@ -394,6 +402,23 @@ fn opening(text: &[u8]) -> Opening {
         Some(b'\n') => Opening::Json(first),
         Some(_) => Opening::Lines,
     }
+}
+
+/// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line. If not,
+/// each line is a record of its own.
+pub fn is_spread_over_lines(record: &[u8]) -> bool {
+    let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+    let text = record.trim_ascii_start();
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        return false;
+    }
+    let mut line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+    let mut cutter = Cutter::stream();
+    while !line.is_empty() {
+        let (looked_at, _) = cutter.next(line);
+        line = &line[looked_at..];
+    }
+    cutter.is_nested()
 }
 
 /// How many bytes of `text` are lines of nothing but white space.

@@ -96,6 +96,11 @@ impl Cutter {
         self.open
     }
 
+    /// A bracket is open.
+    pub(super) fn is_nested(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Looks at `bytes` up to the next cut. Returns how many it looked at, and the cut, if there was one.
     pub(super) fn next(&mut self, bytes: &[u8]) -> (usize, Option<Cut>) {
         let mut at = 0;

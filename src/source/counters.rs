@@ -125,7 +125,7 @@ mod tests {
         let block = Block {
             bytes,
             shape,
-            position: &|_| String::new(),
+            provenance: &|_| String::new().into(),
         };
         counters.received(&block, Timestamp::UNIX_EPOCH);
         assert_eq!(counters.last_event(), Some(Timestamp::UNIX_EPOCH));
@@ -148,7 +148,7 @@ mod tests {
             let block = Block {
                 bytes: &part,
                 shape: Shape::Oversized { first, last },
-                position: &|_| String::new(),
+                provenance: &|_| String::new().into(),
             };
             counters.received(&block, Timestamp::now());
         }
@@ -162,7 +162,7 @@ mod tests {
         let block = Block {
             bytes: b"a\n",
             shape: Shape::Lines,
-            position: &|_| String::new(),
+            provenance: &|_| String::new().into(),
         };
         assert_eq!(counters.received(&block, Timestamp::UNIX_EPOCH), 0);
         assert_eq!((counters.records(), counters.bytes()), (0, 2));

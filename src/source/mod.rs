@@ -5,12 +5,13 @@
 //! slows its source. What was found goes on together with the [`Progress`] of the source, so that both are
 //! stored in one step; then the progress is acknowledged.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{audit::words, record::decompress, telemetry::Status};
 
 mod counters;
 pub mod file;
+pub mod kafka;
 mod outlet;
 pub mod stdin;
 mod stop;
@@ -50,9 +51,29 @@ impl Context {
 pub struct Block<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
-    /// Where the byte at an offset into the block was read, in the source's own words: a path and a byte offset,
-    /// as in `/var/log/audit.log:1048576`. Called only for what becomes a detection.
-    pub position: &'a dyn Fn(usize) -> String,
+    /// Where the byte at an offset into the block came from. Called only for what becomes a detection.
+    pub provenance: &'a dyn Fn(usize) -> Provenance,
+}
+
+/// Where a record came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// In the source's own words: a path and a byte offset, as in `/var/log/audit.log:1048576`.
+    pub position: String,
+    /// The key that a message bus had it under.
+    pub key: Option<String>,
+    /// What a message bus said beside it. Bounded by the source.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl From<String> for Provenance {
+    /// A position, and nothing else.
+    fn from(position: String) -> Self {
+        Self {
+            position,
+            ..Self::default()
+        }
+    }
 }
 
 /// What the records of a source are (`decoding.codec`). It is never guessed from what they hold.
@@ -100,5 +121,17 @@ pub enum Error {
     Glob {
         glob: String,
         source: glob::PatternError,
+    },
+    #[error("Kafka: {0}")]
+    Kafka(#[source] rdkafka::error::KafkaError),
+    #[error(
+        "a dedupe behind this source must see every partition of its topics, but other members of the group {group:?} hold \
+         some ({held}); let the instances detect only and write what they find to a topic, with key_field \
+         \"{{{{ cluster }}}}\", and put the dedupe behind a kafka source of that topic, with decoding.codec: detection"
+    )]
+    SharedPartitions {
+        group: String,
+        /// Which partitions this one holds, in words.
+        held: String,
     },
 }

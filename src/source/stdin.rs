@@ -54,7 +54,7 @@ pub(crate) fn read(
         let found = outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
-            position: &|at| format!("stdin:{}", piece.offset + at as u64),
+            provenance: &|at| format!("stdin:{}", piece.offset + at as u64).into(),
         });
         if found {
             outlet.commit(Progress::default());

@@ -44,6 +44,7 @@ pub fn spawn(
         let seen = &overview.sources[place];
         let pump = Pump::new(pipeline, place, overview, batches.clone())?;
         let config = source.config.clone();
+        let shares_partitions = !pipeline.detects_for_dedupe(&source.id);
         let context = Context {
             id: source.id.clone(),
             stop: stop.clone(),
@@ -57,7 +58,7 @@ pub fn spawn(
             .spawn(move || {
                 let _still_running = still_running;
                 let _alarm = Alarm(context.status.clone());
-                run(&config, &context, pump)
+                run(&config, shares_partitions, &context, pump)
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));
@@ -80,14 +81,27 @@ impl Drop for Alarm {
     }
 }
 
-fn run(config: &SourceConfig, context: &Context, mut pump: Pump) -> Result<Ended, source::Error> {
+/// `shares_partitions` says whether other instances may read some of the topics' partitions.
+fn run(
+    config: &SourceConfig,
+    shares_partitions: bool,
+    context: &Context,
+    mut pump: Pump,
+) -> Result<Ended, source::Error> {
     let ended = match config {
         SourceConfig::Stdin(config) => source::stdin::run(config, context, &mut pump),
         SourceConfig::File(config) => source::file::run(config, context, &mut pump),
+        SourceConfig::Kafka(config) => {
+            source::kafka::run(config, shares_partitions, context, &mut pump)
+        }
     };
     pump.say_counts();
     ended.inspect_err(|error| {
         context.status.broken(error.to_string());
+        if matches!(error, source::Error::SharedPartitions { .. }) {
+            // What the incidents make of half a cluster is wrong, whatever the other sources read.
+            context.stop.trigger();
+        }
         error!("source {:?}: {error}", context.id);
     })
 }

@@ -11,7 +11,7 @@ use std::{
 use baitline::{
     config::Decoy,
     detect::{Config, Detector, Severity},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 use jiff::Timestamp;
 
@@ -57,11 +57,11 @@ fn a_block_without_a_needle_allocates_nothing() {
         let mut detector = Detector::new(&Config::default(), &decoys(count), None, "test".into())
             .expect("the globs are globs");
         let mut scan = |bytes: &[u8]| {
-            let position = |_| String::new();
+            let provenance = |_| Provenance::default();
             let block = Block {
                 bytes,
                 shape: Shape::Lines,
-                position: &position,
+                provenance: &provenance,
             };
             let mut found = Vec::new();
             let before = ALLOCATIONS.load(Relaxed);

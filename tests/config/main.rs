@@ -19,6 +19,7 @@ mod api;
 mod decoding;
 mod faults;
 mod hostile;
+mod kafka_source;
 
 const WEBHOOK: &str = "https://hooks.slack.com/services/T0SECRET/B0SECRET/XSECRET";
 

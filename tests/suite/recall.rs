@@ -19,7 +19,7 @@ fn detect(bytes: &[u8], whole_namespace: bool) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
-        position: &|_| "0".to_owned(),
+        provenance: &|_| "0".to_owned().into(),
     };
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);
     detections

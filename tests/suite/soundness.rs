@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::recordings::{decoy, recording};
 use baitline::{
     detect::{Config, Detection, Detector, Technique},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -23,7 +23,7 @@ fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
-        position: &|_| String::new(),
+        provenance: &|_| Provenance::default(),
     };
     let mut detections = Vec::new();
     scan(

@@ -32,7 +32,7 @@ impl<'a> Feed<'a> {
         self.holds |= self.outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
-            position: &|at| format!("{}:{}", path.display(), piece.offset + at as u64),
+            provenance: &|at| format!("{}:{}", path.display(), piece.offset + at as u64).into(),
         });
     }
 

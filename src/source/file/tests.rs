@@ -56,7 +56,7 @@ impl Running {
             thread::spawn(move || {
                 run(&config, &Context::new(stop), &mut |block: &Block<'_>| {
                     let text = String::from_utf8_lossy(block.bytes).into_owned();
-                    sender.send((text, (block.position)(0))).unwrap();
+                    sender.send((text, (block.provenance)(0).position)).unwrap();
                 })
                 .unwrap()
             })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use baitline::{
     detect::{Class, Config, Detector},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ pub fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
     let block = Block {
         bytes: input,
         shape: Shape::Lines,
-        position: &|_| String::new(),
+        provenance: &|_| Provenance::default(),
     };
     detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut detections);
     detections

@@ -2,7 +2,7 @@
 
 use baitline::{
     detect::{Config, Detector, Technique},
-    source::{Block, Shape},
+    source::{Block, Provenance, Shape},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -69,7 +69,7 @@ fn an_oversized_record_is_searched_to_its_end() {
         let block = Block {
             bytes: part.as_bytes(),
             shape,
-            position: &|_| String::new(),
+            provenance: &|_| Provenance::default(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
     }

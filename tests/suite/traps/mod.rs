@@ -46,7 +46,7 @@ fn scan(config: &Config, decoys: &[Decoy], shape: Shape, bytes: &[u8]) -> Vec<De
     let block = Block {
         bytes,
         shape,
-        position: &|at| format!("audit.log:{at}"),
+        provenance: &|at| format!("audit.log:{at}").into(),
     };
     let mut detections = Vec::new();
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);

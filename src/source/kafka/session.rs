@@ -1,0 +1,395 @@
+//! The life of one member of the group: poll, search, hand on, and give up what is taken away.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList, consumer::Consumer, error::KafkaError,
+    message::BorrowedMessage,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Config,
+    client::{Change, Client},
+    lone::Lone,
+    partitions::Partitions,
+    payload::Payloads,
+    start::{self, Start},
+};
+use crate::{
+    source::{Context, Error, Outlet, Progress},
+    telemetry::Seldom,
+};
+
+/// How long a poll waits for a message, and a source for being told to stop.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Payload that is searched at once: what fits into a core's own cache.
+const BURST_BYTES: usize = 256 << 10;
+
+/// Messages that are searched at once.
+const BURST_MESSAGES: usize = 4096;
+
+/// Time between two notes of how far the source has come, if nothing is found.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Such notes that may be unacknowledged: more come when something is found, or when one is.
+const UNACKNOWLEDGED: usize = 64;
+
+/// How long a full pipeline is waited for before the partitions are paused, which makes librdkafka throw
+/// away what it has fetched ahead. The time between two looks is short.
+const FULL: Duration = Duration::from_secs(1);
+const FULL_LOOK: Duration = Duration::from_millis(1);
+
+/// How long partitions that are taken away, and those of a source that ends, may take to be finished.
+const GIVE_UP: Duration = Duration::from_secs(5);
+
+/// Time between two tries to learn where to begin.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How long the brokers may take to say what became of a gap.
+const GAP: Duration = Duration::from_secs(1);
+
+pub(super) struct Session<'a> {
+    config: &'a Config,
+    context: &'a Context,
+    client: &'a Client,
+    partitions: Partitions,
+    /// How far partitions were read that are not held now: as stored before, or by this process.
+    kept: HashMap<(String, i32), i64>,
+    /// A step of a rebalance that waits for the brokers.
+    assigning: Option<TopicPartitionList>,
+    next_try: Instant,
+    payloads: Payloads,
+    /// What the last polls brought; empty between two steps.
+    burst: Vec<BorrowedMessage<'a>>,
+    /// Something was found that the pipeline has not taken yet.
+    found: bool,
+    /// Since when the pipeline has been full.
+    full: Option<Instant>,
+    paused: bool,
+    next_tick: Instant,
+    lone: Option<Lone<'a>>,
+    gap_look: Seldom,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        context: &'a Context,
+        client: &'a Client,
+        lone: Option<Lone<'a>>,
+    ) -> Self {
+        let now = Instant::now();
+        let kept = context.positions.iter().filter_map(|position| {
+            let (topic, number) = position.key.rsplit_once('/')?;
+            let offset = position.value.as_ref()?.parse().ok()?;
+            Some(((topic.to_owned(), number.parse().ok()?), offset))
+        });
+        Self {
+            config,
+            context,
+            client,
+            partitions: Partitions::default(),
+            kept: kept.collect(),
+            assigning: None,
+            next_try: now,
+            payloads: Payloads::new(config.max_line_bytes),
+            burst: Vec::new(),
+            found: false,
+            full: None,
+            paused: false,
+            next_tick: now + TICK,
+            lone,
+            gap_look: Seldom::default(),
+        }
+    }
+
+    /// Reads a burst of messages, if there is room for what may be found, and does whatever else is due.
+    ///
+    /// # Errors
+    /// If librdkafka gives up, or this member must be the only one and is not.
+    pub(super) fn step(&mut self, outlet: &mut dyn Outlet) -> Result<(), Error> {
+        if self.full.is_some() && !self.paused {
+            self.context.stop.sleep(FULL_LOOK);
+        } else {
+            self.poll()?;
+            self.search(outlet);
+            self.look_into_gap();
+        }
+        self.rebalance(outlet);
+        self.store_what_is_safe();
+        self.hand_on_if_due(outlet);
+        self.read_statistics();
+        self.must_be_alone()
+    }
+
+    /// Ends as well as it can be done: what was found is handed on, and what becomes safe in a few seconds is
+    /// committed when the client is dropped.
+    pub(super) fn end(&mut self, outlet: &mut dyn Outlet) {
+        let progress = self.partitions.progress();
+        if self.found || progress.is_some() {
+            outlet.commit(progress.unwrap_or_default());
+            self.partitions.told();
+        }
+        let all = self.partitions.list();
+        self.wait_until_safe(&all, Instant::now() + GIVE_UP);
+        self.client.context().close();
+        // What librdkafka waits to be answered.
+        if let Some(assigned) = self.assigning.take() {
+            let _ = self.client.incremental_assign(&assigned);
+        }
+        while let Some(change) = self.client.context().next_change() {
+            let _ = match change {
+                Change::Assigned(partitions) => self.client.incremental_assign(&partitions),
+                Change::Revoked(partitions) => self.client.incremental_unassign(&partitions),
+            };
+        }
+    }
+
+    /// Waits for a message, and takes those that have come with it.
+    fn poll(&mut self) -> Result<(), Error> {
+        let (mut wait, mut bytes) = (POLL, 0);
+        while bytes < BURST_BYTES && self.burst.len() < BURST_MESSAGES {
+            match self.client.poll(wait) {
+                Some(Ok(message)) => {
+                    bytes += message.payload_len();
+                    self.burst.push(message);
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                    return Err(Error::Kafka(error));
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
+                // The listener has told it.
+                Some(Err(_)) => {
+                    let errors = &self.context.counters.errors;
+                    errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    fn search(&mut self, outlet: &mut dyn Outlet) {
+        if self.burst.is_empty() {
+            return;
+        }
+        self.client.context().is_fed();
+        self.found |= self.payloads.search(&self.burst, self.context, outlet);
+        for message in self.burst.drain(..) {
+            let (topic, number) = (message.topic(), message.partition());
+            self.partitions.pass(topic, number, message.offset());
+        }
+    }
+
+    /// Offsets that are missing were never messages, or were deleted before they were read.
+    fn look_into_gap(&mut self) {
+        let Some(gap) = self.partitions.gap() else {
+            return;
+        };
+        if !self.gap_look.is_due() {
+            return;
+        }
+        let watermarks = self.client.fetch_watermarks(&gap.topic, gap.number, GAP);
+        if let Ok((low, _)) = watermarks
+            && low > gap.from
+        {
+            self.lost(&gap.topic, gap.number, (low - gap.from).unsigned_abs());
+        }
+    }
+
+    fn lost(&self, topic: &str, partition: i32, lost: u64) {
+        let errors = &self.context.counters.errors;
+        errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        warn!(
+            source = &*self.context.id,
+            topic, partition, lost, "messages were deleted from Kafka before they were read"
+        );
+    }
+
+    /// Answers each step of a rebalance, in order.
+    fn rebalance(&mut self, outlet: &mut dyn Outlet) {
+        loop {
+            if let Some(partitions) = self.assigning.take()
+                && !self.assign(&partitions)
+            {
+                self.assigning = Some(partitions);
+                return;
+            }
+            match self.client.context().next_change() {
+                Some(Change::Assigned(partitions)) => self.assigning = Some(partitions),
+                Some(Change::Revoked(partitions)) => self.give_up(&partitions, outlet),
+                None => return,
+            }
+        }
+    }
+
+    /// False if the brokers do not say where to begin.
+    fn assign(&mut self, partitions: &TopicPartitionList) -> bool {
+        if Instant::now() < self.next_try {
+            return false;
+        }
+        let reset = self.config.auto_offset_reset;
+        let assigned = match start::find(self.client, partitions, &self.kept, reset) {
+            Ok(assigned) => assigned,
+            Err(error) => {
+                self.client.context().failed(error, "asking where to begin");
+                self.next_try = Instant::now() + RETRY;
+                return false;
+            }
+        };
+        let mut list = TopicPartitionList::with_capacity(assigned.len());
+        for partition in assigned {
+            let (topic, number) = (&partition.topic, partition.number);
+            let Start { offset, lost } = partition.start;
+            debug!(
+                source = &*self.context.id,
+                topic, number, offset, "assigned"
+            );
+            if lost > 0 {
+                self.lost(topic, number, lost);
+            }
+            // It fails for an offset that is out of range, which none of a partition is.
+            let _ = list.add_partition_offset(topic, number, Offset::Offset(offset));
+            self.partitions.add(partition);
+        }
+        if let Err(error) = self.client.incremental_assign(&list) {
+            self.client.context().failed(error, "taking partitions");
+        }
+        if self.paused {
+            self.pause(&list);
+        }
+        if list.count() > 0 {
+            self.client.context().is_fed();
+            let (new, held) = (list.count(), self.partitions.count());
+            info!(source = &*self.context.id, new, held, "partitions assigned");
+        }
+        true
+    }
+
+    /// Finishes what was read of `partitions`, as far as that can be done at once, and lets go of them. What is not finished is
+    /// not acknowledged: whoever has them next reads it again.
+    fn give_up(&mut self, partitions: &TopicPartitionList, outlet: &mut dyn Outlet) {
+        if !self.client.assignment_lost() {
+            let deadline = Instant::now() + GIVE_UP;
+            while !self.hand_on(outlet) && Instant::now() < deadline {
+                if self.context.stop.sleep(FULL_LOOK) {
+                    break;
+                }
+            }
+            self.wait_until_safe(partitions, deadline);
+        }
+        for partition in partitions.elements() {
+            let (topic, number) = (partition.topic(), partition.partition());
+            if let Some(told) = self.partitions.remove(topic, number) {
+                self.kept.insert((topic.to_owned(), number), told);
+            }
+        }
+        if let Err(error) = self.client.incremental_unassign(partitions) {
+            self.client.context().failed(error, "giving up partitions");
+        }
+        let (gone, held) = (partitions.count(), self.partitions.count());
+        info!(source = &*self.context.id, gone, held, "partitions revoked");
+    }
+
+    fn wait_until_safe(&mut self, partitions: &TopicPartitionList, deadline: Instant) {
+        loop {
+            self.store_what_is_safe();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.partitions.are_safe(partitions) {
+                return;
+            }
+            self.partitions.wait(left);
+        }
+    }
+
+    fn store_what_is_safe(&mut self) {
+        let Some(safe) = self.partitions.newly_safe() else {
+            return;
+        };
+        if safe.count() > 0
+            && let Err(error) = self.client.store_offsets(&safe)
+        {
+            debug!(source = &*self.context.id, "offsets not stored: {error}");
+        }
+    }
+
+    fn hand_on_if_due(&mut self, outlet: &mut dyn Outlet) {
+        let is_due =
+            Instant::now() >= self.next_tick && self.partitions.unacknowledged() < UNACKNOWLEDGED;
+        if self.found || is_due {
+            self.hand_on(outlet);
+        }
+    }
+
+    /// Hands on what was found, and how far the source has come. False if the pipeline is full.
+    fn hand_on(&mut self, outlet: &mut dyn Outlet) -> bool {
+        let now = Instant::now();
+        self.next_tick = now + TICK;
+        let progress = self.partitions.progress();
+        if progress.is_none() && !self.found {
+            return true;
+        }
+        if outlet
+            .try_commit(progress.unwrap_or_else(Progress::default))
+            .is_err()
+        {
+            // What holds nothing holds nobody up.
+            if self.found {
+                let since = *self.full.get_or_insert(now);
+                if !self.paused && now - since >= FULL {
+                    debug!(source = &*self.context.id, "the pipeline is full: paused");
+                    self.paused = true;
+                    self.pause(&self.partitions.list());
+                }
+            }
+            return false;
+        }
+        self.partitions.told();
+        self.found = false;
+        self.full = None;
+        if self.paused {
+            debug!(source = &*self.context.id, "resumed");
+            self.paused = false;
+            if let Err(error) = self.client.resume(&self.partitions.list()) {
+                self.client.context().failed(error, "resuming");
+            }
+        }
+        true
+    }
+
+    fn pause(&self, partitions: &TopicPartitionList) {
+        if let Err(error) = self.client.pause(partitions) {
+            self.client.context().failed(error, "pausing");
+        }
+    }
+
+    fn read_statistics(&mut self) {
+        let Some(statistics) = self.client.context().statistics() else {
+            return;
+        };
+        if statistics.is_connected() && self.assigning.is_none() {
+            self.client.context().is_connected();
+        }
+        let end = |topic: &str, number| statistics.end(topic, number);
+        if let Some(lag) = self.partitions.lag(end) {
+            self.context.counters.set_lag(lag);
+        }
+    }
+
+    fn must_be_alone(&mut self) -> Result<(), Error> {
+        let lone = self.lone.as_mut();
+        match lone.and_then(|lone| lone.look(self.client, &self.partitions)) {
+            None => Ok(()),
+            Some(held) => Err(Error::SharedPartitions {
+                group: self.config.group_id.clone(),
+                held,
+            }),
+        }
+    }
+}

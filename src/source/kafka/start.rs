@@ -1,0 +1,141 @@
+//! Where to begin in a partition that was assigned.
+
+use std::{collections::HashMap, time::Duration};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::Consumer,
+    error::{KafkaError, KafkaResult},
+};
+
+use super::{AutoOffsetReset, client::Client};
+
+/// How long one question to the brokers may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub offset: i64,
+    /// Messages that were deleted before they were read.
+    pub lost: u64,
+}
+
+/// A partition, and where to begin in it.
+pub(super) struct Assigned {
+    pub topic: String,
+    pub number: i32,
+    pub start: Start,
+}
+
+/// Finds for each of `partitions` where to begin; `kept` says how far this process, or those before it, have come.
+///
+/// # Errors
+/// If the brokers do not say what they have.
+pub(super) fn find(
+    client: &Client,
+    partitions: &TopicPartitionList,
+    kept: &HashMap<(String, i32), i64>,
+    reset: AutoOffsetReset,
+) -> KafkaResult<Vec<Assigned>> {
+    if partitions.count() == 0 {
+        return Ok(Vec::new());
+    }
+    let committed = client.committed_offsets(partitions.clone(), PATIENCE)?;
+    let elements = committed.elements();
+    let find = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        element.error()?;
+        let (topic, number) = (element.topic().to_owned(), element.partition());
+        let committed = match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        let (low, high) = client.fetch_watermarks(&topic, number, PATIENCE)?;
+        let key = (topic, number);
+        let start = start(kept.get(&key).copied(), committed, low..=high, reset);
+        Ok::<_, KafkaError>(Assigned {
+            topic: key.0,
+            number,
+            start,
+        })
+    };
+    elements.iter().map(find).collect()
+}
+
+/// The later of what is `kept` and what the group has `committed` is how far the partition was read. What lies
+/// beyond the end of what is `there` is of a topic that was made anew.
+fn start(
+    kept: Option<i64>,
+    committed: Option<i64>,
+    there: std::ops::RangeInclusive<i64>,
+    reset: AutoOffsetReset,
+) -> Start {
+    let (low, high) = there.into_inner();
+    let is_possible = |offset: &i64| *offset <= high;
+    let known = kept.filter(is_possible).max(committed.filter(is_possible));
+    let is_new = kept.is_none() && committed.is_none();
+    let offset = match known {
+        Some(offset) => offset.max(low),
+        None if is_new && reset == AutoOffsetReset::Latest => high,
+        None => low,
+    };
+    Start {
+        offset,
+        lost: known.map_or(0, |known| u64::try_from(low - known).unwrap_or(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{option, prelude::*};
+
+    use super::*;
+
+    fn earliest(kept: Option<i64>, committed: Option<i64>) -> (i64, u64) {
+        let Start { offset, lost } = start(kept, committed, 10..=20, AutoOffsetReset::Earliest);
+        (offset, lost)
+    }
+
+    #[test]
+    fn the_later_of_both_counts_unless_it_cannot_be() {
+        assert_eq!(earliest(Some(15), Some(12)), (15, 0));
+        assert_eq!(earliest(Some(12), Some(15)), (15, 0));
+        assert_eq!(earliest(Some(20), None), (20, 0));
+        assert_eq!(earliest(None, Some(10)), (10, 0));
+        // The store is of a topic before this one.
+        assert_eq!(earliest(Some(21), Some(12)), (12, 0));
+        assert_eq!(earliest(Some(99), None), (10, 0));
+        assert_eq!(earliest(Some(99), Some(98)), (10, 0));
+    }
+
+    #[test]
+    fn what_was_deleted_unread_is_counted() {
+        assert_eq!(earliest(Some(3), Some(7)), (10, 3));
+        assert_eq!(earliest(Some(0), None), (10, 10));
+        assert_eq!(earliest(Some(99), Some(7)), (10, 3));
+    }
+
+    #[test]
+    fn the_reset_is_for_what_nobody_has_read() {
+        let latest =
+            |kept, committed| start(kept, committed, 10..=20, AutoOffsetReset::Latest).offset;
+        assert_eq!(latest(None, None), 20);
+        assert_eq!(latest(Some(3), None), 10);
+        assert_eq!(latest(None, Some(99)), 10);
+        assert_eq!(earliest(None, None), (10, 0));
+    }
+
+    proptest! {
+        /// Nothing that is there and was not read is passed over.
+        #[test]
+        fn nothing_is_skipped(
+            kept in option::of(0..40_i64), committed in option::of(0..40_i64), low in 0..20_i64, length in 0..20_i64,
+        ) {
+            let high = low + length;
+            let start = start(kept, committed, low..=high, AutoOffsetReset::Earliest);
+            prop_assert!((low..=high).contains(&start.offset));
+            prop_assert!(start.offset == low || Some(start.offset) == kept || Some(start.offset) == committed);
+            prop_assert!(start.lost == 0 || start.offset == low);
+        }
+    }
+}
