@@ -248,7 +248,7 @@ impl Sender {
 
     /// Gives the producer what may be sent now.
     async fn send_waiting(&mut self) {
-        while let (Some(link), Some((number, message))) = (&self.link, self.window.to_send()) {
+        while let (Some(link), Some((number, message))) = (&self.link, self.window.next_to_send()) {
             let topic = self.config.topic.render(message);
             let key = self.config.key.render(message);
             let payload = record::payload(&self.config, message);

@@ -72,7 +72,7 @@ impl Window {
     }
 
     /// The next message that may be sent now, and its number.
-    pub fn to_send(&mut self) -> Option<(usize, &Message)> {
+    pub fn next_to_send(&mut self) -> Option<(usize, &Message)> {
         while self.entry(self.next)?.state == State::Done {
             self.next += 1;
         }
@@ -84,7 +84,7 @@ impl Window {
         Some((next, &self.entry(next)?.message))
     }
 
-    /// The one that [`to_send`](Self::to_send) gave is on its way.
+    /// The one that [`next_to_send`](Self::next_to_send) gave is on its way.
     pub fn sent(&mut self, payload_bytes: usize) {
         let Some(entry) = self.entries.get_mut(self.next - self.first) else {
             return;
@@ -201,7 +201,7 @@ mod tests {
     /// Sends whatever may be sent: the numbers.
     fn send(window: &mut Window) -> Vec<usize> {
         let mut numbers = Vec::new();
-        while let Some((number, _)) = window.to_send() {
+        while let Some((number, _)) = window.next_to_send() {
             window.sent(100);
             numbers.push(number);
         }
@@ -257,11 +257,11 @@ mod tests {
         assert!(messages.has_room());
 
         let mut bytes = window(1);
-        bytes.to_send().unwrap();
+        bytes.next_to_send().unwrap();
         bytes.sent(MOST_BYTES);
         assert!(!bytes.has_room());
         bytes.restart();
-        bytes.to_send().unwrap();
+        bytes.next_to_send().unwrap();
         bytes.sent(MOST_BYTES);
         bytes.confirm(0);
         bytes.settle();
