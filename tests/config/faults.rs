@@ -366,7 +366,8 @@ fn kafka_sinks_are_checked() {
     assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: cluster, compression: zstd, message_timeout_ms: 5, encoding: {{ codec: text }}")), @"loads");
     assert_snapshot!(told_of_kafka("topics: x"), @r#"
     x.yaml:9:3: sink "siem" (kafka) lacks "bootstrap_servers"; write host:port, or several with commas between them
-    x.yaml:9:45: unknown option "topics" for sink "siem" (kafka); did you mean "topic"?
+    x.yaml:9:3: sink "siem" (kafka) lacks "topic"; write a topic's name: letters, digits, ".", "_" and "-"
+    x.yaml:9:45: unknown option "topics" for sink "siem" (kafka); it is an option of the kafka source
     "#);
     assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: clutser")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) has no field "clutser"; did you mean "cluster"?"#);
     assert_snapshot!(told_of_kafka(&format!("{sound}, key_field: '{{{{ clutser }}}}/{{{{ decoy }}}}'")), @r#"x.yaml:9:103: "key_field" of sink "siem" (kafka) has no field "clutser"; did you mean "cluster"?"#);

@@ -257,8 +257,10 @@ mod tests {
         partitions
     }
 
+    type Acknowledge = Box<dyn FnOnce() + Send>;
+
     /// Tells the pipeline, and gives the acknowledgement.
-    fn tell(partitions: &mut Partitions) -> (Vec<(String, String)>, Box<dyn FnOnce() + Send>) {
+    fn tell(partitions: &mut Partitions) -> (Vec<(String, String)>, Acknowledge) {
         let progress = partitions.progress().expect("there is news");
         partitions.told();
         let positions = progress.positions.into_iter();

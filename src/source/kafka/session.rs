@@ -20,7 +20,7 @@ use super::{
     start::{self, Start},
 };
 use crate::{
-    source::{Context, Error, Outlet, Progress},
+    source::{Context, Error, Outlet},
     telemetry::Seldom,
 };
 
@@ -335,10 +335,7 @@ impl<'a> Session<'a> {
         if progress.is_none() && !self.found {
             return true;
         }
-        if outlet
-            .try_commit(progress.unwrap_or_else(Progress::default))
-            .is_err()
-        {
+        if outlet.try_commit(progress.unwrap_or_default()).is_err() {
             // What holds nothing holds nobody up.
             if self.found {
                 let since = *self.full.get_or_insert(now);

@@ -92,8 +92,11 @@ pub(super) struct Writer {
     retry: Option<Retry>,
     warning: Seldom,
     #[cfg(test)]
-    before_write: Option<Box<dyn FnMut(&Connection) + Send>>,
+    before_write: Option<BeforeWrite>,
 }
+
+#[cfg(test)]
+type BeforeWrite = Box<dyn FnMut(&Connection) + Send>;
 
 struct Retry {
     at: Instant,
