@@ -20,12 +20,15 @@ use tempfile::TempDir;
 
 use program::{Program, transforms, watched};
 
+/// Measures and prints, in a directory of its own.
+type Measure = fn(&Path);
+
 fn main() {
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let measures: [(&str, fn(&Path)); 4] = [
+    let measures: [(&str, Measure); 4] = [
         ("hits", hits),
         ("latency", latency),
         ("memory", memory),
