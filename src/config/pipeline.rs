@@ -62,6 +62,8 @@ pub struct Expected {
 #[derive(Clone, Debug)]
 pub struct Source {
     pub id: Arc<str>,
+    /// How long no record may come before that is told (`silence_secs`). Default for ever.
+    pub silence: Option<Duration>,
     pub config: SourceConfig,
 }
 
@@ -72,6 +74,14 @@ pub enum SourceConfig {
 }
 
 impl SourceConfig {
+    /// As it stands under `type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Stdin(_) => "stdin",
+            Self::File(_) => "file",
+        }
+    }
+
     /// What the records of the source are.
     pub fn decoding(&self) -> Decoding {
         match self {
@@ -111,6 +121,15 @@ pub enum SinkConfig {
 }
 
 impl SinkConfig {
+    /// As it stands under `type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Console(_) => "console",
+            Self::File(_) => "file",
+            Self::Slack(_) => "slack",
+        }
+    }
+
     /// Whether another baitline's `dedupe` may read what this sink delivers: then an expected
     /// `token_request` is delivered always, since it explains a later use of that token.
     pub fn may_feed_dedupe(&self) -> bool {

@@ -15,4 +15,5 @@ mod neutralise;
 pub mod slack;
 pub mod text;
 
+pub(crate) use amounts::span;
 pub use neutralise::visible;

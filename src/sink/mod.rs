@@ -109,6 +109,7 @@ impl Delivery {
             id,
             outbox,
             counters,
+            status,
             ..
         } = self;
         let left = outbox.waiting();
@@ -133,6 +134,7 @@ impl Delivery {
                 warn!(sink = %id, "the other end was closed: {left} left undelivered, and what follows is dropped");
             }
             Ending::Failed(reason) => {
+                status.broken(reason);
                 error!(sink = %id, "cannot work: {reason}; {left} left undelivered, and what follows is dropped");
             }
         }

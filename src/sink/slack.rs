@@ -23,6 +23,7 @@ use crate::{
     config::Secret,
     format::slack,
     store::{BufferConfig, Message},
+    telemetry::Status,
 };
 
 /// Sends to a Slack incoming webhook.
@@ -67,6 +68,7 @@ pub async fn run(config: Config, mut delivery: Delivery) -> Report {
         ),
         request: config.request,
         trouble: None,
+        status: delivery.status.clone(),
     };
     let give_up = delivery.give_up.clone();
     let ending = tokio::select! {
@@ -85,6 +87,7 @@ struct Sender {
     request: RequestConfig,
     /// What was last said to be wrong, so that the same is said once.
     trouble: Option<String>,
+    status: Status,
 }
 
 impl Sender {
@@ -163,6 +166,11 @@ impl Sender {
     }
 
     fn in_trouble(&mut self, verdict: Verdict, reason: &str) {
+        if verdict == Verdict::ReceiverRefused {
+            self.status.broken(reason);
+        } else {
+            self.status.unwell(reason);
+        }
         if self.trouble.as_deref() == Some(reason) {
             return;
         }
@@ -175,6 +183,7 @@ impl Sender {
     }
 
     fn mended(&mut self) {
+        self.status.well();
         if self.trouble.take().is_some() {
             info!(sink = %self.id, "Slack takes messages again");
         }

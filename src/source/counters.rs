@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use jiff::Timestamp;
+
 /// What a source has done so far, beyond what is counted where its blocks are searched. Read it at any time.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -11,6 +13,8 @@ pub struct Counters {
     pub discarded: AtomicU64,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,
+    /// Milliseconds since 1970; 0 before the first record.
+    last_event: AtomicU64,
 }
 
 impl Counters {
@@ -22,5 +26,19 @@ impl Counters {
     /// Records that wait upstream, if the source can tell.
     pub fn lag(&self) -> Option<u64> {
         self.lag.load(Relaxed).checked_sub(1)
+    }
+
+    /// Records came in at `now`.
+    pub fn saw_event(&self, now: Timestamp) {
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        self.last_event.store(millis, Relaxed);
+    }
+
+    /// When the last records came in, to the millisecond; `None` before the first.
+    pub fn last_event(&self) -> Option<Timestamp> {
+        let millis = i64::try_from(self.last_event.load(Relaxed)).ok()?;
+        (millis > 0)
+            .then(|| Timestamp::from_millisecond(millis).ok())
+            .flatten()
     }
 }

@@ -5,12 +5,15 @@
 //! to the engine (`engine`), one task that owns the incidents. What a step of the engine
 //! moved goes to the store in one piece, and from there to each sink's outbox and, as an
 //! acknowledgement, back to the sources. Each sink is a task that delivers at its own pace.
+//! One more task (`watch`) looks at the sources and sinks themselves, and has the engine tell of
+//! those that do not work.
 
 mod engine;
 mod pump;
 mod routes;
 mod sinks;
 mod sources;
+mod watch;
 
 use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::engine::Engine;
+use self::{engine::Engine, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
@@ -76,17 +79,23 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         Error::Restore { data_dir, source }
     })?;
     let sinks = sinks::spawn(&pipeline, readers, &give_up);
+    let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
+    let waiting_batches = batches.downgrade();
+    let (notices, told) = mpsc::channel(1);
     say_what_is_watched(&pipeline);
     let sources = sources::spawn(&pipeline, &mut saved, batches)?;
 
     let draining = CancellationToken::new();
+    let signs = (sources.signs.as_slice(), sink_signs.as_slice());
+    let watch = Watch::new(&pipeline, signs, &mut saved, waiting_batches);
+    tokio::spawn(watch.run(notices, draining.clone()));
     let engine_ended = CancellationToken::new();
     let engine = tokio::spawn({
         let (draining, ended) = (draining.clone(), engine_ended.clone().drop_guard());
         async move {
             let _ended = ended;
-            engine.run(inbox, draining).await;
+            engine.run(inbox, told, draining).await;
         }
     });
     let all_closed = CancellationToken::new();

@@ -16,7 +16,7 @@ use crate::{
     config::{Pipeline, TransformConfig},
     detect::{self, Detection, Detector},
     record::detections::{self, Decoder},
-    source::{Block, Decoding, Outlet, Progress},
+    source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };
 
@@ -31,6 +31,7 @@ pub struct Pump {
     decoder: Option<Decoder>,
     /// What was found since the last commit.
     found: Vec<Found>,
+    counters: Arc<Counters>,
     batches: mpsc::Sender<Batch>,
     warning: Seldom,
     undecodable: u64,
@@ -44,6 +45,7 @@ impl Pump {
     pub fn new(
         pipeline: &Pipeline,
         place: usize,
+        counters: Arc<Counters>,
         batches: mpsc::Sender<Batch>,
     ) -> Result<Self, glob::PatternError> {
         let source = &pipeline.sources[place].id;
@@ -64,6 +66,7 @@ impl Pump {
             detectors,
             decoder: (decoding == Decoding::Detection).then(Decoder::default),
             found: Vec::new(),
+            counters,
             batches,
             warning: Seldom::default(),
             undecodable: 0,
@@ -141,6 +144,7 @@ impl Pump {
 impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
+        self.counters.saw_event(arrival);
         for place in 0..self.detectors.len() {
             let (origin, detector) = &mut self.detectors[place];
             let (origin, mut detections) = (*origin, Vec::new());

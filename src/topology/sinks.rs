@@ -19,16 +19,28 @@ type SinkEnd = Result<Report, JoinError>;
 pub struct Sinks {
     tasks: JoinSet<Report>,
     /// In the order of [`Pipeline::sinks`].
-    counters: Vec<(Arc<str>, Arc<Counters>)>,
+    signs: Vec<Signs>,
+}
+
+/// What is seen of a sink from outside.
+#[derive(Clone)]
+pub struct Signs {
+    pub id: Arc<str>,
+    pub counters: Arc<Counters>,
+    pub status: Status,
 }
 
 /// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
 pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationToken) -> Sinks {
     let mut tasks = JoinSet::new();
-    let mut all_counters = Vec::new();
+    let mut all_signs = Vec::new();
     for (sink, reader) in pipeline.sinks.iter().zip(readers) {
-        let counters = Arc::new(Counters::default());
-        all_counters.push((sink.id.clone(), counters.clone()));
+        let signs = Signs {
+            id: sink.id.clone(),
+            counters: Arc::new(Counters::default()),
+            status: Status::default(),
+        };
+        all_signs.push(signs.clone());
         let dead_letters = pipeline
             .data_dir
             .as_deref()
@@ -36,8 +48,8 @@ pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationTo
         let delivery = Delivery {
             id: sink.id.clone(),
             outbox: reader,
-            counters,
-            status: Status::default(),
+            counters: signs.counters,
+            status: signs.status,
             dead_letters,
             give_up: give_up.clone(),
         };
@@ -49,11 +61,16 @@ pub fn spawn(pipeline: &Pipeline, readers: Vec<Reader>, give_up: &CancellationTo
     }
     Sinks {
         tasks,
-        counters: all_counters,
+        signs: all_signs,
     }
 }
 
 impl Sinks {
+    /// What is seen of each, in the order of [`Pipeline::sinks`].
+    pub fn signs(&self) -> Vec<Signs> {
+        self.signs.clone()
+    }
+
     /// Waits until every sink has ended, and gives what failed, in words; cancels
     /// `all_closed` when none is left.
     pub async fn join(mut self, all_closed: CancellationToken) -> Vec<String> {
@@ -62,7 +79,7 @@ impl Sinks {
         while let Some(end) = self.tasks.join_next().await {
             failures.extend(failure(&end));
         }
-        for (id, counters) in &self.counters {
+        for Signs { id, counters, .. } in &self.signs {
             match counters.failed.load(Relaxed) {
                 0 => {}
                 failed => failures.push(format!("sink {id:?}: {failed} given up")),
@@ -97,7 +114,7 @@ mod tests {
         tasks.spawn(async { panic!("on purpose") });
         let sinks = Sinks {
             tasks,
-            counters: Vec::new(),
+            signs: Vec::new(),
         };
         let all_closed = CancellationToken::new();
         let failures = sinks.join(all_closed.clone()).await;

@@ -1,6 +1,12 @@
 //! The sources' threads.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +27,18 @@ pub struct Sources {
     pub stop: Stop,
     /// Cancelled when every source has ended.
     pub ended: CancellationToken,
+    /// What is seen of each from outside, in the order of [`Pipeline::sources`].
+    pub signs: Vec<Signs>,
     threads: Vec<(Arc<str>, SourceThread)>,
+}
+
+/// What is seen of a source from outside.
+#[derive(Clone, Default)]
+pub struct Signs {
+    pub counters: Arc<Counters>,
+    pub status: Status,
+    /// It has read all there is, or was told to stop. One that failed has not.
+    pub has_ended: Arc<AtomicBool>,
 }
 
 /// Starts every source of `pipeline`, each where it was according to `saved`.
@@ -38,23 +55,27 @@ pub fn spawn(
     let stop = Stop::new().map_err(start_error(&first.unwrap_or_default()))?;
     let ended = CancellationToken::new();
     let still_running = Arc::new(ended.clone().drop_guard());
-    let mut threads = Vec::new();
+    let (mut threads, mut all_signs) = (Vec::new(), Vec::new());
     for (place, source) in pipeline.sources.iter().enumerate() {
-        let pump = Pump::new(pipeline, place, batches.clone())?;
+        let signs = Signs::default();
+        all_signs.push(signs.clone());
+        let pump = Pump::new(pipeline, place, signs.counters.clone(), batches.clone())?;
         let config = source.config.clone();
         let context = Context {
             id: source.id.clone(),
             stop: stop.clone(),
             positions: saved.positions.remove(&*source.id).unwrap_or_default(),
-            counters: Arc::new(Counters::default()),
-            status: Status::default(),
+            counters: signs.counters,
+            status: signs.status,
         };
         let still_running = still_running.clone();
         let thread = thread::Builder::new()
             .name(source.id.to_string())
             .spawn(move || {
                 let _still_running = still_running;
-                run(&config, &context, pump)
+                let ended = run(&config, &context, pump);
+                signs.has_ended.store(ended.is_ok(), Relaxed);
+                ended
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));
@@ -62,6 +83,7 @@ pub fn spawn(
     Ok(Sources {
         stop,
         ended,
+        signs: all_signs,
         threads,
     })
 }
