@@ -258,7 +258,7 @@ pub(crate) fn recovered() -> Alert {
     Alert {
         sequence: 2,
         kind: AlertKind::SinkRecovered,
-        title: "Sink slack delivers again after 5 min".into(),
+        title: "Sink slack delivers again, after 5 min".into(),
         component: Some(Component {
             id: "slack".into(),
             kind: ComponentKind::Sink,

@@ -245,7 +245,7 @@ mod tests {
         insta::assert_snapshot!("detection", pretty(&detection(&example::detection())));
         insta::assert_snapshot!("plain", pretty(&plain_alert(&example::opened())));
         insta::assert_snapshot!("silent", pretty(&alert(&example::silent())));
-        insta::assert_snapshot!(plain_alert(&example::recovered()), @"");
+        insta::assert_snapshot!("recovered", pretty(&plain_alert(&example::recovered())));
     }
 
     #[test]

@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn a_component_is_told_without_the_facts_of_an_incident() {
-        insta::assert_snapshot!(alert(&example::silent(), Style::Plain), @"");
-        insta::assert_snapshot!(alert(&example::recovered(), Style::Plain), @"");
+        insta::assert_snapshot!("silent", alert(&example::silent(), Style::Plain));
+        insta::assert_snapshot!("recovered", alert(&example::recovered(), Style::Plain));
     }
 
     #[test]

@@ -176,7 +176,14 @@ mod tests {
             tell(ComponentKind::Sink, Occasion::Recovered, -3600),
         ]
         .map(|alert| alert.title);
-        insta::assert_snapshot!(titles.join("\n"), @"");
+        insta::assert_snapshot!(titles.join("\n"), @"
+        No audit events from source audit for 5 min: nothing would be seen
+        No detections from source audit for 5 min: nothing would be seen (no broker can be reached)
+        Source audit gives audit events again, after 12 min 34 s of silence
+        Sink slack cannot deliver: 404 Not Found: no_service
+        Sink slack delivers again, after 1 h
+        Sink slack delivers again, after 0 s
+        ");
         let reason = "é".repeat(5000);
         let long = tell(
             ComponentKind::Sink,

@@ -242,3 +242,6 @@ fn saved_trouble(saved: &mut Saved, id: &Arc<str>) -> Option<Timestamp> {
         .filter(|change| change.part == Part::Trouble && change.key == SINCE);
     values.next()?.value?.trim_matches('"').parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

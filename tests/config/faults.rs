@@ -85,6 +85,7 @@ fn unknown_options_are_told_with_what_was_meant() {
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding: text }\n"), @r#"x.yaml:9:54: "encoding" of sink "a" (console) must be a map, such as { codec: … }, found the string "text""#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], buffer: { max_event: 5 } }\n"), @r#"x.yaml:9:54: unknown option "buffer.max_event" for sink "a" (console); did you mean "buffer.max_events"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], webhook_url: x }\n"), @r#"x.yaml:9:44: unknown option "webhook_url" for sink "a" (console); it is an option of the slack sink"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], silence_secs: 9 }\n"), @"");
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], cluster: x }\n"), @r#"x.yaml:9:44: unknown option "cluster" for sink "a" (console); it stands at the top level of a file"#);
     assert_snapshot!(told_of_sink("  a: { type: slack, inputs: [incidents], url: x }\n"), @r#"x.yaml:9:42: unknown option "url" for sink "a" (slack); did you mean "webhook_url"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], colour: always, \"\\e[31m\": 1 }\n"), @r#"
@@ -350,4 +351,15 @@ fn what_is_unwise_is_a_warning() {
     let twice = "  one: { type: stdin }\n  two: { type: stdin }\n";
     let text = text.replace(files, twice);
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);
+}
+
+#[test]
+fn silence_is_longer_than_nothing_and_no_misspelling_of_it_is_passed() {
+    let told_of = |option: &str| {
+        let audit = format!("{{ type: stdin, {option} }}");
+        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("{ type: stdin }", &audit))])
+    };
+    assert_eq!(told_of("silence_secs: 0.5"), "loads");
+    let faults = ["silence_secs: 0", "silence_secs: -3", "silence_secs: 5m", "silence_secs: ", "silent_secs: 5"].map(told_of);
+    assert_snapshot!(faults.join("\n"), @"");
 }

@@ -15,4 +15,5 @@ mod life_cycle;
 mod pipelines;
 mod recordings;
 mod secrecy;
+mod silence;
 mod variants;

@@ -16,10 +16,13 @@ pub enum Manner {
     Takes,
     /// Reads, and never answers.
     Hangs,
+    /// Says that there is no such webhook.
+    IsGone,
 }
 
 pub struct Receiver {
     address: SocketAddr,
+    manner: Arc<Mutex<Manner>>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
@@ -29,6 +32,8 @@ impl Receiver {
         let address = listener.local_addr().expect("it is bound");
         let bodies = Arc::new(Mutex::new(Vec::new()));
         let list = Arc::clone(&bodies);
+        let manner = Arc::new(Mutex::new(manner));
+        let present = Arc::clone(&manner);
         thread::spawn(move || {
             let mut open = Vec::new();
             for stream in listener.incoming().flatten() {
@@ -36,13 +41,24 @@ impl Receiver {
                     continue;
                 };
                 list.lock().expect("no reader panicked").push(body);
+                let manner = *present.lock().expect("nobody panicked");
                 match manner {
-                    Manner::Takes => answer(stream),
+                    Manner::Takes => answer(stream, "200 OK", "ok"),
+                    Manner::IsGone => answer(stream, "404 Not Found", "no_service"),
                     Manner::Hangs => open.push(stream),
                 }
             }
         });
-        Self { address, bodies }
+        Self {
+            address,
+            manner,
+            bodies,
+        }
+    }
+
+    /// What it does with messages from now on.
+    pub fn set(&self, manner: Manner) {
+        *self.manner.lock().expect("nobody panicked") = manner;
     }
 
     pub fn url(&self) -> String {
@@ -76,7 +92,10 @@ fn read_body(stream: &TcpStream) -> Option<String> {
     String::from_utf8(body).ok()
 }
 
-fn answer(mut stream: TcpStream) {
-    let _ =
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+fn answer(mut stream: TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
 }
