@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Where the time is stored since when a component has been in a trouble that was told.
 const SINCE: &str = "since";
 
+/// What is seen of the pipeline's sources and sinks, and what of it was told.
 pub struct Watch {
     steps: Steps,
     sources: Vec<Source>,

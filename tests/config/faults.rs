@@ -357,10 +357,20 @@ fn what_is_unwise_is_a_warning() {
 fn silence_is_longer_than_nothing_and_no_misspelling_of_it_is_passed() {
     let told_of = |option: &str| {
         let audit = format!("{{ type: stdin, {option} }}");
-        told(&[("x.yaml", &pipeline(TERMINAL, "").replace("{ type: stdin }", &audit))])
+        told(&[(
+            "x.yaml",
+            &pipeline(TERMINAL, "").replace("{ type: stdin }", &audit),
+        )])
     };
     assert_eq!(told_of("silence_secs: 0.5"), "loads");
-    let faults = ["silence_secs: 0", "silence_secs: -3", "silence_secs: 5m", "silence_secs: ", "silent_secs: 5"].map(told_of);
+    let faults = [
+        "silence_secs: 0",
+        "silence_secs: -3",
+        "silence_secs: 5m",
+        "silence_secs: ",
+        "silent_secs: 5",
+    ]
+    .map(told_of);
     assert_snapshot!(faults.join("\n"), @r#"
     x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number 0
     x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number -3
