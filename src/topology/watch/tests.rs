@@ -246,7 +246,7 @@ async fn what_is_noticed_is_told_in_order_though_an_outbox_is_full() {
     let Scene { batches, inbox, .. } = Scene::new(&mut Saved::default());
     let engine = tokio::spawn(engine.unwrap().run(inbox, told, draining.clone()));
 
-    let mut send = async |found| timeout(PATIENCE, notices.send(found)).await.unwrap();
+    let send = async |found| timeout(PATIENCE, notices.send(found)).await.unwrap();
     // The first fills the outbox of `slack`, which holds one.
     send(scene.pass(400)).await.ok().unwrap();
     scene.record();
