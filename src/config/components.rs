@@ -4,7 +4,7 @@ use super::{
     SinkConfig, SourceConfig, TransformConfig, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
     notation::{Glob, Network, PathTemplate, WebhookUrl},
-    number::{Bytes, Count, Limit, Milliseconds, Seconds, WholeSeconds},
+    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
     template::{KeyTemplate, TopicTemplate},
     topics::{Reset, Topic},
@@ -27,6 +27,19 @@ use crate::{
 use std::{fmt, time::Duration};
 
 const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
+
+/// What every source is asked beside its own options.
+pub(super) struct SourceOptions {
+    pub silence: Option<Duration>,
+}
+
+options! {
+    SourceOptions {
+        /// Raise an alert when no record has come for so long, and again when one comes. Without it
+        /// silence is not told.
+        silence: "silence_secs" Patience, default None;
+    }
+}
 
 options! {
     source::stdin::Config {
@@ -255,6 +268,9 @@ impl Component {
     pub fn options(&self) -> Vec<OptionDoc> {
         let mut docs = Vec::new();
         (self.describe)("", &mut docs);
+        if self.role == Role::Source {
+            SourceOptions::describe("", &mut docs);
+        }
         docs
     }
 }

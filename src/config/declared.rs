@@ -1,13 +1,13 @@
 //! The `sources`, `transforms` and `sinks` of all files together.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    components::{COMPONENTS, Component, Config, Role, Stream},
+    components::{COMPONENTS, Component, Config, Role, SourceOptions, Stream},
     fault::{Fault, Place, quoted},
     loader::GLOBALS,
     nearest::{advice, listed, nearest},
-    options::Options,
+    options::{Options, Section},
     tree::{Entry, Node, Str, Value},
 };
 use crate::source::Decoding;
@@ -24,6 +24,8 @@ pub(super) struct Declared<'a> {
     pub config: Option<Config>,
     /// `None` if they cannot be read. Empty for a source.
     pub inputs: Option<Vec<Input<'a>>>,
+    /// A source's `silence_secs`.
+    pub silence: Option<Duration>,
     /// The value of its option `include`, in order, for comparisons.
     pub include: Option<Vec<&'a str>>,
 }
@@ -128,6 +130,7 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
         component: None,
         config: None,
         inputs: None,
+        silence: None,
         include: None,
     };
     let entries = match &entry.node.value {
@@ -173,6 +176,10 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
     };
     options.refuse_unknown(&docs, common, |name| elsewhere(role, name));
     declared.config = (component.read)(&mut options);
+    if role == Role::Source {
+        let common = SourceOptions::read(&mut options, "");
+        declared.silence = common.and_then(|common| common.silence);
+    }
     declared
 }
 

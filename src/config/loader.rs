@@ -147,9 +147,19 @@ impl Loader {
             transforms: Vec::new(),
             sinks: Vec::new(),
         };
-        for (Declared { id, config, .. }, inputs) in declared.into_iter().zip(inputs) {
+        for (declared, inputs) in declared.into_iter().zip(inputs) {
+            let Declared {
+                id,
+                config,
+                silence,
+                ..
+            } = declared;
             match config {
-                Some(Config::Source(config)) => pipeline.sources.push(Source { id, config }),
+                Some(Config::Source(config)) => pipeline.sources.push(Source {
+                    id,
+                    silence,
+                    config,
+                }),
                 Some(Config::Transform(config)) => {
                     pipeline.transforms.push(Transform { id, inputs, config });
                 }

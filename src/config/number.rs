@@ -87,6 +87,27 @@ impl<const ZERO: bool> Kind for Seconds<ZERO> {
     }
 }
 
+/// Seconds above 0, with or without a fraction, after which something is done; without them it never is.
+pub(crate) struct Patience;
+
+impl Kind for Patience {
+    type Value = Option<Duration>;
+
+    fn wanted() -> String {
+        Seconds::<false>::wanted()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Option<Duration>> {
+        Seconds::<false>::read(node, scope).map(Some)
+    }
+
+    fn show(value: &Option<Duration>) -> String {
+        value
+            .as_ref()
+            .map_or_else(|| "never".to_owned(), Seconds::<false>::show)
+    }
+}
+
 /// Whole seconds, at least 1.
 pub(crate) struct WholeSeconds;
 

@@ -84,6 +84,8 @@ pub struct Expected {
 #[derive(Clone, Debug)]
 pub struct Source {
     pub id: Arc<str>,
+    /// How long no record may come before that is told (`silence_secs`). Default for ever.
+    pub silence: Option<Duration>,
     pub config: SourceConfig,
 }
 

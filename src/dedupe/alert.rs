@@ -1,4 +1,4 @@
-//! What a sink is told about an incident.
+//! What a sink is told about an incident, or about a part of baitline that does not work.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,6 +12,9 @@ use crate::{
 
 /// What a sink is told about an incident. Text in it is not neutralised: that is
 /// done for the place where it is shown.
+///
+/// A source that is silent and a sink that fails are told as an incident too, of a `component`
+/// in place of a decoy: without token, address, technique and hits.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Alert {
     pub alert_id: AlertId,
@@ -24,12 +27,12 @@ pub struct Alert {
     pub severity: Severity,
     /// What happened, in one sentence.
     pub title: String,
-    /// `namespace/name`.
-    pub decoy: Arc<str>,
+    /// `namespace/name`; `None` where it is about a component.
+    pub decoy: Option<Arc<str>>,
     pub cluster: Option<Arc<str>>,
-    /// `None` in a flood.
+    /// `None` in a flood, and of a component.
     pub token: Option<Token>,
-    /// `None` in a flood, and where the event told none.
+    /// `None` in a flood, of a component, and where the event told none.
     pub source_ip: Option<String>,
     #[serde(default)]
     pub claimed_ips: Vec<String>,
@@ -69,6 +72,8 @@ pub struct Alert {
     pub excerpt: Option<String>,
     #[serde(default)]
     pub labels: Arc<BTreeMap<String, String>>,
+    /// The source or sink that it is about; `None` where it is about a decoy.
+    pub component: Option<Component>,
 }
 
 /// Why an alert is sent.
@@ -82,6 +87,14 @@ pub enum AlertKind {
     Digest,
     /// It fell quiet.
     Closed,
+    /// Nothing has come from a source for longer than it may be silent.
+    SourceSilent,
+    /// Something came from it again.
+    SourceResumed,
+    /// A sink cannot deliver.
+    SinkFailing,
+    /// It delivers again.
+    SinkRecovered,
 }
 
 words!(AlertKind {
@@ -89,7 +102,44 @@ words!(AlertKind {
     Escalated = "escalated",
     Digest = "digest",
     Closed = "closed",
+    SourceSilent = "source_silent",
+    SourceResumed = "source_resumed",
+    SinkFailing = "sink_failing",
+    SinkRecovered = "sink_recovered",
 });
+
+impl AlertKind {
+    /// Whether the incident is over with it.
+    pub fn ends_incident(self) -> bool {
+        match self {
+            Self::Closed | Self::SourceResumed | Self::SinkRecovered => true,
+            Self::Opened
+            | Self::Escalated
+            | Self::Digest
+            | Self::SourceSilent
+            | Self::SinkFailing => false,
+        }
+    }
+}
+
+/// A part of the pipeline that an alert is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// Its id in the configuration.
+    pub id: Arc<str>,
+    pub kind: ComponentKind,
+    /// As it stands under `type`: `file`, `slack`.
+    pub r#type: Arc<str>,
+}
+
+/// The kinds of component that alerts can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ComponentKind {
+    Source,
+    Sink,
+}
+
+words!(ComponentKind { Source = "source", Sink = "sink" });
 
 /// How often one kind of request was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,7 +45,9 @@ mod title;
 mod touch;
 mod trail;
 
-pub use alert::{Alert, AlertKind, Flood, RequestCount, SourceCount, TrailEntry};
+pub use alert::{
+    Alert, AlertKind, Component, ComponentKind, Flood, RequestCount, SourceCount, TrailEntry,
+};
 pub use config::{Config, Field};
 pub use machine::{Counts, Dedupe};
 pub use saved::{Change, Part, RestoreError};

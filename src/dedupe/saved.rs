@@ -31,6 +31,7 @@ pub struct Change {
 /// | `touches` | scope`/`technique | the touches of a decoy that may explain an incident |
 /// | `minted` | scope`/`credential id | who minted the credential |
 /// | `records` | cluster, user, address, as JSON | the `record`s of one actor |
+/// | `trouble` | `since` | since when a source has been silent, or a sink failing, which was told; it stands under the id of that component |
 ///
 /// Of an `incident` and of a `flood` these fields may be relied on by readers: `id`, `key`,
 /// `decoy`, `cluster` (or null), `severity`, `first_seen`, `last_seen` (RFC 3339, UTC), `total` (hits),
@@ -47,6 +48,7 @@ pub enum Part {
     Touches,
     Minted,
     Records,
+    Trouble,
 }
 
 words!(Part {
@@ -59,6 +61,7 @@ words!(Part {
     Touches = "touches",
     Minted = "minted",
     Records = "records",
+    Trouble = "trouble",
 });
 
 /// A stored piece that no machine of this kind wrote.

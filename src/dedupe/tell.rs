@@ -35,7 +35,7 @@ pub(super) fn tell(
         kind,
         severity: incident.severity,
         title: title(kind, &subject(incident, count, &techniques, cause)),
-        decoy: incident.decoy.clone(),
+        decoy: Some(incident.decoy.clone()),
         cluster: incident.cluster.clone(),
         token: incident.token.clone(),
         source_ip: incident.source_ip.clone(),
@@ -58,6 +58,7 @@ pub(super) fn tell(
         late_secs: (incident.lag_secs > LATE_SECS).then_some(incident.lag_secs),
         excerpt: incident.excerpt.clone(),
         labels: incident.labels.clone(),
+        component: None,
     }
 }
 

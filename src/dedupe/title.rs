@@ -34,7 +34,12 @@ pub(super) fn title(kind: AlertKind, subject: &Subject<'_>) -> String {
         None => sentence(subject),
     };
     match kind {
-        AlertKind::Opened => what,
+        AlertKind::Opened
+        // These are of a component, never of an incident.
+        | AlertKind::SourceSilent
+        | AlertKind::SourceResumed
+        | AlertKind::SinkFailing
+        | AlertKind::SinkRecovered => what,
         AlertKind::Escalated => {
             if subject.granted {
                 format!("Access granted, {}: {what}", subject.severity)

@@ -31,7 +31,7 @@ pub(crate) fn clock(time: Timestamp) -> String {
 }
 
 /// A duration in its two greatest units: `1 h 1 min`.
-pub(super) fn span(secs: u64) -> String {
+pub(crate) fn span(secs: u64) -> String {
     let parts = [
         (secs / 86_400, "d"),
         (secs / 3600 % 24, "h"),

@@ -7,7 +7,9 @@ use proptest::{collection::btree_map, collection::vec, option, prelude::*, sampl
 
 use crate::{
     audit::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId},
-    dedupe::{Alert, AlertKind, Flood, RequestCount, SourceCount, TrailEntry},
+    dedupe::{
+        Alert, AlertKind, Component, ComponentKind, Flood, RequestCount, SourceCount, TrailEntry,
+    },
     detect::{
         Actor, Class, Detection, Origin, Request, Severity, Technique, Token, TokenKind, Tool,
     },
@@ -107,6 +109,12 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn component()(id in name(), kind in word(ComponentKind::ALL), r#type in name()) -> Component {
+        Component { id, kind, r#type }
+    }
+}
+
+prop_compose! {
     fn flood()(
         incidents in any::<u64>(),
         top_sources in vec(
@@ -152,7 +160,7 @@ prop_compose! {
         ids in any::<[u8; 3]>(),
         (sequence, kind, severity) in
             (any::<u32>(), word(AlertKind::ALL), word(Severity::ALL)),
-        (title, decoy, cluster) in (text(), name(), option::of(name())),
+        (title, decoy, cluster) in (text(), option::of(name()), option::of(name())),
         (token, source_ip, claimed_ips) in (option::of(token()), maybe(), texts()),
         (techniques, tools) in
             (vec(word(Technique::ALL), 0..4), vec(word(Tool::ALL), 0..4)),
@@ -162,7 +170,7 @@ prop_compose! {
         [pod, node, excerpt] in [maybe(), maybe(), maybe()],
         (requests, trail) in (vec(request_count(), 0..3), vec(trail_entry(), 0..3)),
         (flood, late_secs) in (option::of(flood()), any::<Option<u64>>()),
-        labels in labels(),
+        (labels, component) in (labels(), option::of(component())),
     ) -> Alert {
         Alert {
             alert_id: AlertId::of(&[&ids[..1]]),
@@ -171,6 +179,7 @@ prop_compose! {
             sequence, kind, severity, title, decoy, cluster, token, source_ip, claimed_ips,
             techniques, count, total, granted, first_seen, last_seen, actors, impersonated,
             pod, node, user_agents, tools, requests, trail, flood, late_secs, excerpt, labels,
+            component,
         }
     }
 }

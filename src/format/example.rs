@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::{
     audit::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId},
-    dedupe::{Alert, AlertKind, Flood, RequestCount, SourceCount, TrailEntry},
+    dedupe::{
+        Alert, AlertKind, Component, ComponentKind, Flood, RequestCount, SourceCount, TrailEntry,
+    },
     detect::{
         Actor, Class, Detection, Origin, Request, Severity, Technique, Token, TokenKind, Tool,
     },
@@ -52,7 +54,7 @@ pub(crate) fn opened() -> Alert {
         kind: AlertKind::Opened,
         severity: Severity::Critical,
         title: "The stolen token of honeypot/backup-sa was used from 10.0.3.7".into(),
-        decoy: "honeypot/backup-sa".into(),
+        decoy: Some("honeypot/backup-sa".into()),
         cluster: Some("prod-eu".into()),
         token: Some(Token {
             kind: TokenKind::Bound,
@@ -95,6 +97,7 @@ pub(crate) fn opened() -> Alert {
         late_secs: None,
         excerpt: None,
         labels: labels(),
+        component: None,
     }
 }
 
@@ -216,6 +219,52 @@ pub(crate) fn undecodable() -> Alert {
         )),
         labels: Arc::default(),
         ..opened()
+    }
+}
+
+/// A source that is silent.
+pub(crate) fn silent() -> Alert {
+    Alert {
+        kind: AlertKind::SourceSilent,
+        severity: Severity::High,
+        title: "No audit events from source audit for 5 min: nothing would be seen".into(),
+        decoy: None,
+        token: None,
+        source_ip: None,
+        claimed_ips: vec![],
+        techniques: vec![],
+        count: 0,
+        total: 0,
+        last_seen: time("2026-11-23T17:26:08.912184Z"),
+        actors: vec![],
+        pod: None,
+        node: None,
+        user_agents: vec![],
+        tools: vec![],
+        requests: vec![],
+        trail: vec![],
+        labels: Arc::default(),
+        component: Some(Component {
+            id: "audit".into(),
+            kind: ComponentKind::Source,
+            r#type: "file".into(),
+        }),
+        ..opened()
+    }
+}
+
+/// A sink that works again.
+pub(crate) fn recovered() -> Alert {
+    Alert {
+        sequence: 2,
+        kind: AlertKind::SinkRecovered,
+        title: "Sink slack delivers again, after 5 min".into(),
+        component: Some(Component {
+            id: "slack".into(),
+            kind: ComponentKind::Sink,
+            r#type: "slack".into(),
+        }),
+        ..silent()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     neutralise::{visible, visible_with_rest},
 };
 use crate::{
-    dedupe::{Alert, RequestCount, TrailEntry},
+    dedupe::{Alert, AlertKind, ComponentKind, RequestCount, TrailEntry},
     detect::{Class, Technique, Tool},
 };
 
@@ -58,6 +58,7 @@ pub(super) fn facts(alert: &Alert) -> Vec<Fact> {
         shape: Shape::Wide,
     };
     let mut facts = vec![
+        short("component", component(alert)),
         short("who", who(alert)),
         short("from", from(alert)),
         short("token", token(alert)),
@@ -69,8 +70,11 @@ pub(super) fn facts(alert: &Alert) -> Vec<Fact> {
             alert.techniques.iter().map(technique).collect(),
         ),
         short("granted", granted(alert)),
-        short("hits", vec![hits(alert)]),
-        short("seen", vec![seen(alert.first_seen, alert.last_seen)]),
+        short("hits", hits(alert)),
+        short(
+            how_long(alert),
+            vec![seen(alert.first_seen, alert.last_seen)],
+        ),
         short("late", late(alert)),
         wide("flood", flood(alert)),
         wide("trail", trail(alert)),
@@ -114,23 +118,60 @@ fn label(name: &str, value: &str) -> Fact {
     }
 }
 
-/// What happened, and where: the decoy and its cluster.
+/// What happened, and where: the decoy or the component, and the cluster.
 pub(super) fn headline(alert: &Alert) -> (String, String) {
-    let place = match &alert.cluster {
-        Some(cluster) => format!(
-            "{}, {}",
-            visible(&alert.decoy, NAME),
-            visible(cluster, NAME)
-        ),
-        None => visible(&alert.decoy, NAME).into_owned(),
+    let cluster = alert
+        .cluster
+        .as_ref()
+        .map(|cluster| visible(cluster, NAME).into_owned());
+    let place: Vec<_> = subject(alert).into_iter().chain(cluster).collect();
+    let place = if place.is_empty() {
+        "unknown".into()
+    } else {
+        place.join(", ")
     };
     (visible(&alert.title, SENTENCE).into_owned(), place)
+}
+
+/// Why it is told: `opened`, `source silent`.
+pub(crate) fn reason(kind: AlertKind) -> String {
+    kind.as_str().replace('_', " ")
+}
+
+/// What it is about: `honeypot/backup-sa`, `source audit`.
+pub(super) fn subject(alert: &Alert) -> Option<String> {
+    let decoy = alert.decoy.as_ref();
+    let decoy = decoy.map(|decoy| visible(decoy, NAME).into_owned());
+    let component = alert.component.as_ref();
+    decoy.or_else(|| {
+        component.map(|component| format!("{} {}", component.kind, visible(&component.id, NAME)))
+    })
 }
 
 /// The incident's short name, and which of its alerts this is.
 pub(super) fn incident(alert: &Alert) -> String {
     let id = alert.incident_id.to_string();
     format!("{}, alert {}", &id[..8], alert.sequence)
+}
+
+fn component(alert: &Alert) -> Vec<String> {
+    let component = alert.component.iter();
+    component
+        .map(|component| {
+            let (id, name) = (&component.id, &component.r#type);
+            let (id, name) = (visible(id, ADDRESS), visible(name, ADDRESS));
+            format!("{} {id} ({name})", component.kind)
+        })
+        .collect()
+}
+
+/// The label of the time from its first to its last moment.
+fn how_long(alert: &Alert) -> &'static str {
+    match alert.component.as_ref().map(|component| component.kind) {
+        None => "seen",
+        Some(ComponentKind::Source) => "silent",
+        Some(ComponentKind::Sink) => "failing",
+    }
 }
 
 fn who(alert: &Alert) -> Vec<String> {
@@ -246,12 +287,14 @@ fn granted(alert: &Alert) -> Vec<String> {
     }
 }
 
-fn hits(alert: &Alert) -> String {
+/// A component has none.
+fn hits(alert: &Alert) -> Vec<String> {
     let total = grouped(alert.total);
     match alert.count {
-        0 => format!("none new, {total} in all"),
-        count if count == alert.total => total,
-        count => format!("{} new, {total} in all", grouped(count)),
+        0 if alert.component.is_some() => vec![],
+        0 => vec![format!("none new, {total} in all")],
+        count if count == alert.total => vec![total],
+        count => vec![format!("{} new, {total} in all", grouped(count))],
     }
 }
 

@@ -15,5 +15,6 @@ mod neutralise;
 pub mod slack;
 pub mod text;
 
-pub(crate) use amounts::{clock, date, grouped};
+pub(crate) use amounts::{clock, date, grouped, span};
+pub(crate) use facts::reason;
 pub use neutralise::visible;

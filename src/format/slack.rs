@@ -31,12 +31,12 @@ const FALLBACK: usize = 700;
 /// `alert` as the JSON body of a webhook request.
 pub fn alert(alert: &Alert) -> String {
     let (title, place) = facts::headline(alert);
+    let subject = facts::subject(alert).map_or(String::new(), |subject| format!(": {subject}"));
     let header = format!(
-        "{} {} {}: {}",
+        "{} {} {}{subject}",
         mark(alert.severity),
         alert.severity.as_str().to_uppercase(),
-        alert.kind,
-        alert.decoy
+        facts::reason(alert.kind),
     );
     let (wide, short): (Vec<_>, Vec<_>) = facts(alert)
         .into_iter()
@@ -103,7 +103,10 @@ fn fallback(alert: &Alert) -> String {
     let (title, place) = facts::headline(alert);
     let severity = alert.severity.as_str().to_uppercase();
     slack_markup(
-        &format!("{severity} {}: {title} [{place}]", alert.kind),
+        &format!(
+            "{severity} {}: {title} [{place}]",
+            facts::reason(alert.kind)
+        ),
         FALLBACK,
     )
 }
@@ -265,7 +268,7 @@ mod tests {
     fn swollen(mut alert: Alert, text: &str, times: usize) -> Alert {
         let texts = vec![text.to_owned(); times];
         alert.title += text;
-        alert.decoy = format!("{}{text}", alert.decoy).into();
+        alert.decoy = alert.decoy.map(|decoy| format!("{decoy}{text}").into());
         for list in [
             &mut alert.claimed_ips,
             &mut alert.actors,
@@ -294,6 +297,8 @@ mod tests {
         insta::assert_snapshot!("escalated", pretty(&alert(&example::escalated())));
         insta::assert_snapshot!("detection", pretty(&detection(&example::detection())));
         insta::assert_snapshot!("plain", pretty(&plain_alert(&example::opened())));
+        insta::assert_snapshot!("silent", pretty(&alert(&example::silent())));
+        insta::assert_snapshot!("recovered", pretty(&plain_alert(&example::recovered())));
     }
 
     #[test]
@@ -368,7 +373,7 @@ mod tests {
         }
 
         #[test]
-        fn slacks_limits_hold(text in any::<String>(), repeat in 1..2_000_usize, kind in 0..4_usize) {
+        fn slacks_limits_hold(text in any::<String>(), repeat in 1..2_000_usize, kind in 0..AlertKind::ALL.len()) {
             let text = text.repeat(repeat);
             let told = Alert { kind: AlertKind::ALL[kind], ..example::hostile(&text) };
             assert_within_limits(&alert(&told));

@@ -74,7 +74,7 @@ pub fn alert(alert: &Alert, style: Style) -> String {
     let mut out = format!(
         "{} {}: {} [{place}]\n",
         style.severity(alert.severity),
-        alert.kind,
+        facts::reason(alert.kind),
         style.paint("1", &title),
     );
     for fact in facts {
@@ -162,6 +162,12 @@ mod tests {
     fn a_flood_and_an_undecodable_record() {
         insta::assert_snapshot!("flood", alert(&example::flood(), Style::Plain));
         insta::assert_snapshot!("undecodable", alert(&example::undecodable(), Style::Plain));
+    }
+
+    #[test]
+    fn a_component_is_told_without_the_facts_of_an_incident() {
+        insta::assert_snapshot!("silent", alert(&example::silent(), Style::Plain));
+        insta::assert_snapshot!("recovered", alert(&example::recovered(), Style::Plain));
     }
 
     #[test]

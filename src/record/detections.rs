@@ -99,7 +99,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::format::{arbitrary, example};
+    use crate::{
+        dedupe::Alert,
+        format::{arbitrary, example},
+    };
 
     fn read(shape: Shape, bytes: &[u8]) -> (Vec<Detection>, Counts) {
         let mut decoder = Decoder::default();
@@ -125,9 +128,9 @@ mod tests {
         String::from_utf8(line).unwrap()
     }
 
-    fn alert() -> String {
+    fn alert(alert: &Alert) -> String {
         let mut line = Vec::new();
-        json::alert(&example::opened(), &mut line);
+        json::alert(alert, &mut line);
         String::from_utf8(line).unwrap()
     }
 
@@ -136,8 +139,9 @@ mod tests {
         let detection = example::detection();
         let good = line(&detection);
         let lines = format!(
-            "{good}\r\n\n{}{}\ngarbage\n{{\"kind\":\"Event\"}}\n{}\n\u{0}\n{good}",
-            alert(),
+            "{good}\r\n\n{}{}{}\ngarbage\n{{\"kind\":\"Event\"}}\n{}\n\u{0}\n{good}",
+            alert(&example::opened()),
+            alert(&example::silent()),
             &good[..40],
             good.trim_end().replace("token_use", "token_lose"),
         );
@@ -145,7 +149,7 @@ mod tests {
         let counts = Counts {
             bytes: lines.len() as u64,
             detections: 2,
-            alerts: 1,
+            alerts: 2,
             faulty: 5,
             oversized: 0,
         };
@@ -165,7 +169,10 @@ mod tests {
         let pretty = serde_json::to_string_pretty(&value).unwrap();
         for (text, count) in [
             (pretty.clone(), 1),
-            (format!(" [{pretty},\n{}, {pretty}]\n", alert()), 2),
+            (
+                format!(" [{pretty},\n{}, {pretty}]\n", alert(&example::opened())),
+                2,
+            ),
             (format!("{pretty}\n{pretty}"), 2),
             (format!("{pretty}{pretty} []"), 2),
             (format!("{pretty}\n[{pretty},"), 1),

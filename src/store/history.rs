@@ -29,7 +29,7 @@ pub struct History {
 pub struct Incident {
     /// 32 hexadecimal digits.
     pub id: String,
-    /// `namespace/name`.
+    /// `namespace/name`; `None` of a source that was silent and of a sink that failed.
     pub decoy: Option<String>,
     pub cluster: Option<String>,
     pub severity: Severity,

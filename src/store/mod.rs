@@ -140,7 +140,7 @@ pub struct Opened {
 /// What was stored before. Each id's is to be taken out by whom it belongs to.
 #[derive(Debug, Default)]
 pub struct Saved {
-    /// The state of each `dedupe` transform, by its id.
+    /// The state of each `dedupe` transform by its id, and the trouble of other components by theirs.
     pub state: BTreeMap<String, Vec<Change>>,
     /// How far each source had come, by its id.
     pub positions: BTreeMap<String, Vec<Position>>,
@@ -149,7 +149,7 @@ pub struct Saved {
 /// Everything that one step of the engine moved.
 #[derive(Default)]
 pub struct Commit {
-    /// What changed of the `dedupe` transforms, by id.
+    /// What changed of the `dedupe` transforms, and of the trouble of other components, by id.
     pub state: Vec<(Arc<str>, Vec<Change>)>,
     /// In the order in which they are to be told.
     pub messages: Vec<Outgoing>,

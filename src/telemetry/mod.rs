@@ -8,11 +8,15 @@ mod connection;
 mod health;
 mod log;
 mod metrics;
+mod notice;
 mod seldom;
 pub mod snapshot;
 mod status;
+mod vigil;
 
 pub use api::{Api, serve};
 pub use log::{LogFormat, start_log};
+pub use notice::{Occasion, notice};
 pub use seldom::Seldom;
 pub use status::{Status, Trouble};
+pub use vigil::{Failure, Life, Silence, Steps, Turn};

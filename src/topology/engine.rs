@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{Pipeline, TransformConfig},
-    dedupe::{Alert, Dedupe, RestoreError},
+    dedupe::{Alert, Change, Dedupe, RestoreError},
     detect::{Class, Detection, Technique},
     source::Progress,
     store::{Commit, Message, Outgoing, Saved, Store},
@@ -42,6 +42,15 @@ pub struct Batch {
 pub struct Found {
     pub origin: Origin,
     pub detections: Vec<Detection>,
+}
+
+/// What is to be told of a source that is silent or of a sink that fails.
+pub struct Notice {
+    pub alert: Alert,
+    /// By places in [`Pipeline::sinks`].
+    pub sinks: Arc<[usize]>,
+    /// The component's id, and what is to be remembered under it.
+    pub state: (Arc<str>, Change),
 }
 
 /// Incidents, and the ways from transforms to sinks.
@@ -125,13 +134,18 @@ impl Engine {
         })
     }
 
-    /// Works until every sender of `inbox` is gone. Then, unless the store remembers them, it
+    /// Works until every sender of `inbox` and of `notices` is gone. Then, unless the store remembers them, it
     /// closes and tells all incidents.
     ///
     /// While an outbox is full, nothing more is taken in, so that the sources wait, but what
-    /// is due is told. Once `draining` is cancelled it takes in what is left, full or not:
+    /// is due and what comes by `notices` is told. Once `draining` is cancelled it takes in what is left, full or not:
     /// no more than the batches on their way.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Batch>, draining: CancellationToken) {
+    pub async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Batch>,
+        mut notices: mpsc::Receiver<Vec<Notice>>,
+        draining: CancellationToken,
+    ) {
         loop {
             self.warn_of_full_outboxes();
             let store = self.store.clone();
@@ -146,11 +160,16 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = sleep(wake) => self.each_dedupe(Dedupe::tick),
+                Some(notices) = notices.recv() => self.take_notices(notices),
                 batch = next_batch => match batch {
                     Some(batch) => self.take(batch),
                     None => break,
                 },
             }
+            self.end_step().await;
+        }
+        while let Some(notices) = notices.recv().await {
+            self.take_notices(notices);
             self.end_step().await;
         }
         if !self.store.is_durable() {
@@ -176,6 +195,22 @@ impl Engine {
         }
         let source = self.sources[batch.source].clone();
         self.commit.progress.push((source, batch.progress));
+    }
+
+    fn take_notices(&mut self, notices: Vec<Notice>) {
+        for Notice {
+            alert,
+            sinks,
+            state: (id, change),
+        } in notices
+        {
+            self.overview.told.told(std::slice::from_ref(&alert));
+            self.commit.state.push((id, vec![change]));
+            self.commit.messages.push(Outgoing {
+                message: Message::Alert(Arc::new(alert)),
+                sinks,
+            });
+        }
     }
 
     /// Alerts go out before the evidence that gave rise to them.

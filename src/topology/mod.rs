@@ -5,6 +5,8 @@
 //! to the engine (`engine`), one task that owns the incidents. What a step of the engine
 //! moved goes to the store in one piece, and from there to each sink's outbox and, as an
 //! acknowledgement, back to the sources. Each sink is a task that delivers at its own pace.
+//! One more task (`watch`) looks at the sources and sinks themselves, and has the engine tell of
+//! those that do not work.
 
 mod engine;
 mod overview;
@@ -14,6 +16,7 @@ mod sinks;
 mod sources;
 mod told;
 mod transforms;
+mod watch;
 
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::{engine::Engine, overview::Overview};
+use self::{engine::Engine, overview::Overview, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
@@ -89,17 +92,23 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             Error::Restore { data_dir, source }
         })?;
     let sinks = sinks::spawn(&pipeline, readers, &overview, &give_up);
+    let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
+    let waiting_batches = batches.downgrade();
+    let (notices, told) = mpsc::channel(1);
     say_what_is_watched(&pipeline);
     let sources = sources::spawn(&pipeline, &mut saved, &overview, batches)?;
 
     let draining = CancellationToken::new();
+    let signs = (sources.signs.as_slice(), sink_signs.as_slice());
+    let watch = Watch::new(&pipeline, signs, &mut saved, waiting_batches);
+    tokio::spawn(watch.run(notices, draining.clone()));
     let engine_ended = CancellationToken::new();
     let engine = tokio::spawn({
         let (draining, ended) = (draining.clone(), engine_ended.clone().drop_guard());
         async move {
             let _ended = ended;
-            engine.run(inbox, draining).await;
+            engine.run(inbox, told, draining).await;
         }
     });
     overview.status.well();

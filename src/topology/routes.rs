@@ -56,6 +56,51 @@ impl Routes {
     }
 }
 
+/// The sinks that take the alerts which come of the source at `place`, or, where no `dedupe` stands
+/// behind it, all that it feeds.
+pub fn told_of_source(pipeline: &Pipeline, place: usize) -> Arc<[usize]> {
+    let mut reached = vec![&pipeline.sources[place].id];
+    let mut dedupes = Vec::new();
+    // No way has more steps than there are transforms.
+    for _ in &pipeline.transforms {
+        for transform in &pipeline.transforms {
+            let is_fed = transform.inputs.iter().any(|id| reached.contains(&id));
+            if is_fed && !reached.contains(&&transform.id) {
+                reached.push(&transform.id);
+                if let TransformConfig::Dedupe(_) = transform.config {
+                    dedupes.push(&transform.id);
+                }
+            }
+        }
+    }
+    let ways_end = if dedupes.is_empty() { reached } else { dedupes };
+    readers_of_any(pipeline, &ways_end)
+}
+
+/// The sinks other than the one at `place` that take alerts; if there are none, all others.
+pub fn told_of_sink(pipeline: &Pipeline, place: usize) -> Arc<[usize]> {
+    let transforms = pipeline.transforms.iter();
+    let dedupes: Vec<_> = transforms
+        .filter(|transform| matches!(transform.config, TransformConfig::Dedupe(_)))
+        .map(|transform| &transform.id)
+        .collect();
+    let others =
+        |sinks: &mut dyn Iterator<Item = usize>| sinks.filter(|sink| *sink != place).collect();
+    let told: Arc<[usize]> = others(&mut readers_of_any(pipeline, &dedupes).iter().copied());
+    if told.is_empty() {
+        return others(&mut (0..pipeline.sinks.len()));
+    }
+    told
+}
+
+fn readers_of_any(pipeline: &Pipeline, ids: &[&Arc<str>]) -> Arc<[usize]> {
+    let sinks = pipeline.sinks.iter().enumerate();
+    sinks
+        .filter(|(_, sink)| sink.inputs.iter().any(|id| ids.contains(&id)))
+        .map(|(place, _)| place)
+        .collect()
+}
+
 fn readers(id: &Arc<str>, pipeline: &Pipeline) -> Readers {
     let sinks = |wanted: fn(&SinkConfig) -> bool| {
         let reading = pipeline.sinks.iter().enumerate();
@@ -72,5 +117,96 @@ fn readers(id: &Arc<str>, pipeline: &Pipeline) -> Readers {
         dedupes: dedupes.map(|(place, _)| place).collect(),
         sinks: sinks(|_| true),
         relays: sinks(SinkConfig::may_feed_dedupe),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Format, Text, parse};
+
+    /// Which sinks are told of each source, and which of each sink, by the ids' letters.
+    fn told(text: &str) -> (Vec<String>, Vec<String>) {
+        let text = Text {
+            name: "x.yaml".into(),
+            format: Format::Yaml,
+            text: format!("decoys: [{{ service_account: a/b }}]\n{text}"),
+        };
+        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
+        let ids = |places: Arc<[usize]>| {
+            let ids = places.iter().map(|place| &*pipeline.sinks[*place].id);
+            ids.collect::<Vec<_>>().join(" ")
+        };
+        let sources = 0..pipeline.sources.len();
+        let sinks = 0..pipeline.sinks.len();
+        (
+            sources
+                .map(|at| ids(told_of_source(&pipeline, at)))
+                .collect(),
+            sinks.map(|at| ids(told_of_sink(&pipeline, at))).collect(),
+        )
+    }
+
+    #[test]
+    fn who_takes_alerts_is_told() {
+        let (sources, sinks) = told(
+            "
+sources:
+  audit: { type: stdin }
+  agents: { type: file, include: [/a], decoding: { codec: detection } }
+  other: { type: file, include: [/b] }
+transforms:
+  found: { type: detect, inputs: [audit] }
+  incidents: { type: dedupe, inputs: [found, agents] }
+  found2: { type: detect, inputs: [other] }
+  incidents2: { type: dedupe, inputs: [found2] }
+sinks:
+  evidence: { type: file, path: /e, inputs: [found, found2] }
+  slack: { type: console, inputs: [incidents] }
+  siem: { type: file, path: /s, inputs: ['*'] }
+  second: { type: file, path: /t, inputs: [incidents2] }
+",
+        );
+        assert_eq!(sources, ["slack siem", "slack siem", "siem second"]);
+        assert_eq!(
+            sinks,
+            [
+                "slack siem second",
+                "siem second",
+                "slack second",
+                "slack siem"
+            ]
+        );
+    }
+
+    #[test]
+    fn where_nobody_takes_alerts_those_who_take_detections_are_told() {
+        let (sources, sinks) = told(
+            "
+sources:
+  audit: { type: stdin }
+  other: { type: file, include: [/b] }
+transforms:
+  found: { type: detect, inputs: [audit] }
+  found2: { type: detect, inputs: [other] }
+sinks:
+  a: { type: console, inputs: [found] }
+  b: { type: file, path: /b, inputs: [found, found2] }
+",
+        );
+        assert_eq!(sources, ["a b", "b"]);
+        assert_eq!(sinks, ["b", "a"]);
+    }
+
+    #[test]
+    fn a_lone_sink_has_nobody_who_could_tell_of_it() {
+        let (sources, sinks) = told(
+            "
+sources: { agents: { type: stdin, decoding: { codec: detection } } }
+sinks: { a: { type: console, inputs: [agents] } }
+",
+        );
+        assert_eq!(sources, ["a"]);
+        assert_eq!(sinks, [""]);
     }
 }

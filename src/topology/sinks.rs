@@ -5,11 +5,12 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::overview::{Component, Overview};
+use super::overview::Overview;
 use crate::{
     config::{Pipeline, SinkConfig},
     sink::{self, Counters, Delivery, Ending, Report},
     store::{DeadLetters, Reader},
+    telemetry::Status,
 };
 
 /// What a sink's task came to: its report, unless it panicked.
@@ -19,7 +20,15 @@ type SinkEnd = Result<Report, JoinError>;
 pub struct Sinks {
     tasks: JoinSet<Report>,
     /// In the order of [`Pipeline::sinks`].
-    counters: Vec<(Arc<str>, Arc<Counters>)>,
+    signs: Vec<Signs>,
+}
+
+/// What is seen of a sink from outside.
+#[derive(Clone)]
+pub struct Signs {
+    pub id: Arc<str>,
+    pub counters: Arc<Counters>,
+    pub status: Status,
 }
 
 /// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
@@ -30,13 +39,15 @@ pub fn spawn(
     give_up: &CancellationToken,
 ) -> Sinks {
     let mut tasks = JoinSet::new();
-    let mut all_counters = Vec::new();
+    let mut all_signs = Vec::new();
     let seen = pipeline.sinks.iter().zip(&overview.sinks);
     for ((sink, component), reader) in seen.zip(readers) {
-        let Component {
-            status, counters, ..
-        } = component;
-        all_counters.push((sink.id.clone(), counters.clone()));
+        let signs = Signs {
+            id: sink.id.clone(),
+            counters: component.counters.clone(),
+            status: component.status.clone(),
+        };
+        all_signs.push(signs.clone());
         let dead_letters = pipeline
             .data_dir
             .as_deref()
@@ -44,8 +55,8 @@ pub fn spawn(
         let delivery = Delivery {
             id: sink.id.clone(),
             outbox: reader,
-            counters: counters.clone(),
-            status: status.clone(),
+            counters: signs.counters,
+            status: signs.status,
             dead_letters,
             give_up: give_up.clone(),
         };
@@ -58,11 +69,16 @@ pub fn spawn(
     }
     Sinks {
         tasks,
-        counters: all_counters,
+        signs: all_signs,
     }
 }
 
 impl Sinks {
+    /// What is seen of each, in the order of [`Pipeline::sinks`].
+    pub fn signs(&self) -> Vec<Signs> {
+        self.signs.clone()
+    }
+
     /// Waits until every sink has ended, and gives what failed, in words; cancels
     /// `all_closed` when none is left.
     pub async fn join(mut self, all_closed: CancellationToken) -> Vec<String> {
@@ -71,7 +87,7 @@ impl Sinks {
         while let Some(end) = self.tasks.join_next().await {
             failures.extend(failure(&end));
         }
-        for (id, counters) in &self.counters {
+        for Signs { id, counters, .. } in &self.signs {
             match counters.failed.load(Relaxed) {
                 0 => {}
                 failed => failures.push(format!("sink {id:?}: {failed} given up")),
@@ -106,7 +122,7 @@ mod tests {
         tasks.spawn(async { panic!("on purpose") });
         let sinks = Sinks {
             tasks,
-            counters: Vec::new(),
+            signs: Vec::new(),
         };
         let all_closed = CancellationToken::new();
         let failures = sinks.join(all_closed.clone()).await;

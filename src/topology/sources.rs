@@ -1,6 +1,12 @@
 //! The sources' threads.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +15,7 @@ use tracing::error;
 use super::{Error, engine::Batch, overview::Overview, pump::Pump};
 use crate::{
     config::{Pipeline, SourceConfig},
-    source::{self, Context, Ended, Stop},
+    source::{self, Context, Counters, Ended, Stop},
     store::Saved,
     telemetry::Status,
 };
@@ -21,7 +27,18 @@ pub struct Sources {
     pub stop: Stop,
     /// Cancelled when every source has ended.
     pub ended: CancellationToken,
+    /// What is seen of each from outside, in the order of [`Pipeline::sources`].
+    pub signs: Vec<Signs>,
     threads: Vec<(Arc<str>, SourceThread)>,
+}
+
+/// What is seen of a source from outside.
+#[derive(Clone, Default)]
+pub struct Signs {
+    pub counters: Arc<Counters>,
+    pub status: Status,
+    /// It has read all there is, or was told to stop. One that failed has not.
+    pub has_ended: Arc<AtomicBool>,
 }
 
 /// Starts every source of `pipeline`, each where it was according to `saved`.
@@ -39,9 +56,15 @@ pub fn spawn(
     let stop = Stop::new().map_err(start_error(&first.unwrap_or_default()))?;
     let ended = CancellationToken::new();
     let still_running = Arc::new(ended.clone().drop_guard());
-    let mut threads = Vec::new();
+    let (mut threads, mut all_signs) = (Vec::new(), Vec::new());
     for (place, source) in pipeline.sources.iter().enumerate() {
         let seen = &overview.sources[place];
+        let signs = Signs {
+            counters: seen.counters.clone(),
+            status: seen.status.clone(),
+            has_ended: Arc::default(),
+        };
+        all_signs.push(signs.clone());
         let pump = Pump::new(pipeline, place, overview, batches.clone())?;
         let config = source.config.clone();
         let shares_partitions = !pipeline.detects_for_dedupe(&source.id);
@@ -49,8 +72,8 @@ pub fn spawn(
             id: source.id.clone(),
             stop: stop.clone(),
             positions: saved.positions.remove(&*source.id).unwrap_or_default(),
-            counters: seen.counters.clone(),
-            status: seen.status.clone(),
+            counters: signs.counters,
+            status: signs.status,
         };
         let still_running = still_running.clone();
         let thread = thread::Builder::new()
@@ -58,7 +81,9 @@ pub fn spawn(
             .spawn(move || {
                 let _still_running = still_running;
                 let _alarm = Alarm(context.status.clone());
-                run(&config, shares_partitions, &context, pump)
+                let ended = run(&config, shares_partitions, &context, pump);
+                signs.has_ended.store(ended.is_ok(), Relaxed);
+                ended
             })
             .map_err(start_error(&source.id))?;
         threads.push((source.id.clone(), thread));
@@ -66,6 +91,7 @@ pub fn spawn(
     Ok(Sources {
         stop,
         ended,
+        signs: all_signs,
         threads,
     })
 }

@@ -2,10 +2,8 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    cell::Cell,
+    sync::Arc,
 };
 
 use baitline::{
@@ -17,12 +15,15 @@ use jiff::Timestamp;
 
 struct Counting;
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Of this thread alone: the test harness allocates on its own.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
 // SAFETY: every call is handed to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         unsafe { System.alloc(layout) }
     }
 
@@ -48,7 +49,6 @@ fn decoys(count: usize) -> Vec<Decoy> {
     (0..count).map(decoy).collect()
 }
 
-/// The only test of this program: another one's allocations would be counted too.
 #[test]
 fn a_block_without_a_needle_allocates_nothing() {
     let line = r#"{"kind":"Event","requestURI":"/api?a=1\u0026b=2","user":{"username":"jane"}}"#;
@@ -64,9 +64,9 @@ fn a_block_without_a_needle_allocates_nothing() {
                 provenance: &provenance,
             };
             let mut found = Vec::new();
-            let before = ALLOCATIONS.load(Relaxed);
+            let before = ALLOCATIONS.get();
             detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
-            (found.len(), ALLOCATIONS.load(Relaxed) - before)
+            (found.len(), ALLOCATIONS.get() - before)
         };
         assert_eq!(scan(clean.as_bytes()), (0, 0), "{count} decoys");
         let last = count - 1;

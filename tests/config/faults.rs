@@ -85,6 +85,7 @@ fn unknown_options_are_told_with_what_was_meant() {
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding: text }\n"), @r#"x.yaml:9:54: "encoding" of sink "a" (console) must be a map, such as { codec: … }, found the string "text""#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], buffer: { max_event: 5 } }\n"), @r#"x.yaml:9:54: unknown option "buffer.max_event" for sink "a" (console); did you mean "buffer.max_events"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], webhook_url: x }\n"), @r#"x.yaml:9:44: unknown option "webhook_url" for sink "a" (console); it is an option of the slack sink"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], silence_secs: 9 }\n"), @r#"x.yaml:9:44: unknown option "silence_secs" for sink "a" (console); it is an option of the stdin source and the file source and the kafka source"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], cluster: x }\n"), @r#"x.yaml:9:44: unknown option "cluster" for sink "a" (console); it stands at the top level of a file"#);
     assert_snapshot!(told_of_sink("  a: { type: slack, inputs: [incidents], url: x }\n"), @r#"x.yaml:9:42: unknown option "url" for sink "a" (slack); did you mean "webhook_url"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], colour: always, \"\\e[31m\": 1 }\n"), @r#"
@@ -391,5 +392,32 @@ fn kafka_sinks_are_checked() {
     x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "delivery.report.only.error": baitline needs to know what has arrived
     x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "message.timeout.ms": write message_timeout_ms
     x.yaml:9:112: "librdkafka_options" of sink "siem" (kafka) must not have "retries": baitline tries until it succeeds
+    "#);
+}
+
+#[test]
+fn silence_is_longer_than_nothing_and_no_misspelling_of_it_is_passed() {
+    let told_of = |option: &str| {
+        let audit = format!("{{ type: stdin, {option} }}");
+        told(&[(
+            "x.yaml",
+            &pipeline(TERMINAL, "").replace("{ type: stdin }", &audit),
+        )])
+    };
+    assert_eq!(told_of("silence_secs: 0.5"), "loads");
+    let faults = [
+        "silence_secs: 0",
+        "silence_secs: -3",
+        "silence_secs: 5m",
+        "silence_secs: ",
+        "silent_secs: 5",
+    ]
+    .map(told_of);
+    assert_snapshot!(faults.join("\n"), @r#"
+    x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number 0
+    x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number -3
+    x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the string "5m"
+    x.yaml:4:37: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found nothing
+    x.yaml:4:25: unknown option "silent_secs" for source "audit" (stdin); did you mean "silence_secs"?
     "#);
 }

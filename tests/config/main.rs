@@ -127,7 +127,7 @@ shutdown_timeout_secs: 2.5
 data_dir: /var/lib/baitline
 retention_days: 7
 sources:
-  files: { type: file, include: [/var/*.log], exclude: [/var/x.log], read_from: end, max_line_bytes: 1MiB, glob_minimum_cooldown_ms: 250, rotate_wait_secs: 0.5 }
+  files: { type: file, include: [/var/*.log], exclude: [/var/x.log], read_from: end, max_line_bytes: 1MiB, glob_minimum_cooldown_ms: 250, rotate_wait_secs: 0.5, silence_secs: 90.5 }
 transforms:
   detections: { type: detect, inputs: [files], trusted_proxies: [10.0.0.0/8, "::1"], emit_expected: true }
   incidents:
@@ -174,6 +174,7 @@ read_from = "end"
 max_line_bytes = "1MiB"
 glob_minimum_cooldown_ms = 250
 rotate_wait_secs = 0.5
+silence_secs = 90.5
 
 [transforms.detections]
 type = "detect"
@@ -223,7 +224,8 @@ const EVERY_OPTION_JSON: &str = r#"{
   }],
   "sources": {"files": {
     "type": "file", "include": ["/var/*.log"], "exclude": ["/var/x.log"], "read_from": "end",
-    "max_line_bytes": 1048576, "glob_minimum_cooldown_ms": 250, "rotate_wait_secs": 0.5
+    "max_line_bytes": 1048576, "glob_minimum_cooldown_ms": 250, "rotate_wait_secs": 0.5,
+    "silence_secs": 90.5
   }},
   "transforms": {
     "detections": {"type": "detect", "inputs": ["files"], "trusted_proxies": ["10.0.0.0/8", "::1"], "emit_expected": true},
@@ -263,6 +265,7 @@ fn the_example_loads() {
     assert_eq!(decoy.severity, Severity::Medium);
     assert_eq!(decoy.labels["version"], "1.10", "as it was written");
     assert_eq!(decoy.expected[0].verbs, ["get", "patch"]);
+    assert_eq!(pipeline.sources[0].silence, None);
     let SourceConfig::Stdin(stdin) = &pipeline.sources[0].config else {
         panic!()
     };
@@ -288,7 +291,7 @@ fn yaml_toml_and_json_say_the_same() {
     let json = load(&[("x.json", EVERY_OPTION_JSON)]).unwrap().pipeline;
     assert_eq!(format!("{yaml:#?}"), format!("{toml:#?}"));
     assert_eq!(format!("{yaml:#?}"), format!("{json:#?}"));
-    assert_snapshot!(format!("{:?}", yaml.sources), @r#"[Source { id: "files", config: File(Config { include: ["/var/*.log"], exclude: ["/var/x.log"], read_from: End, max_line_bytes: 1048576, decoding: Audit, glob_minimum_cooldown: 250ms, rotate_wait: 500ms }) }]"#);
+    assert_snapshot!(format!("{:?}", yaml.sources), @r#"[Source { id: "files", silence: Some(90.5s), config: File(Config { include: ["/var/*.log"], exclude: ["/var/x.log"], read_from: End, max_line_bytes: 1048576, decoding: Audit, glob_minimum_cooldown: 250ms, rotate_wait: 500ms }) }]"#);
     assert_snapshot!(format!("{:?}", yaml.transforms), @r#"[Transform { id: "detections", inputs: ["files"], config: Detect(Config { trusted_proxies: [10.0.0.0/8, ::1/128], emit_expected: true }) }, Transform { id: "incidents", inputs: ["detections"], config: Dedupe(Config { fields: [Username], idle_secs: 10, digest_secs: 2, digest_max_secs: 4, threshold: 3, window_secs: 6, num_events: 7 }) }]"#);
     assert_snapshot!(format!("{:?}", yaml.sinks), @r#"[Sink { id: "out", inputs: ["detections", "incidents"], config: Console(Config { codec: Json, target: Stderr, buffer: BufferConfig { max_events: Some(5), max_size: None, when_full: DropNewest } }) }, Sink { id: "slack", inputs: ["incidents"], config: Slack(Config { webhook_url: "****", request: RequestConfig { timeout: 1.5s, retry_attempts: Some(0), retry_initial_backoff: 2s, retry_max_duration: 3s, retry_jitter: None, rate_limit_num: 4, rate_limit_duration: 5s }, buffer: BufferConfig { max_events: None, max_size: None, when_full: Block } }) }]"#);
     assert_eq!(yaml.decoys[0].expected[0].techniques, [Technique::Recon]);
@@ -408,6 +411,8 @@ fn every_option_is_documented() {
     }
     let default = |name: &str| defaults[name].as_deref();
     assert_eq!(default("source stdin.max_line_bytes"), Some("16MiB"));
+    assert_eq!(default("source stdin.silence_secs"), Some("never"));
+    assert_eq!(default("source file.silence_secs"), Some("never"));
     assert_eq!(default("sink slack.webhook_url"), None);
     assert_eq!(default("sink slack.buffer.when_full"), Some("block"));
     assert_eq!(

@@ -150,6 +150,7 @@ proptest! {
                         *paid.entry((alert.decoy.clone(), alert.severity)).or_default() += 1;
                     }
                     Escalated => *escalations.entry(alert.incident_id).or_default() += 1,
+                    other => prop_assert!(false, "{other} of an incident"),
                 }
             }
         }

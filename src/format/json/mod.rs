@@ -23,7 +23,7 @@ use self::read::Type;
 use super::neutralise::is_hidden;
 use crate::{
     audit::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId, wire_time},
-    dedupe::{Alert, AlertKind, Flood, RequestCount, TrailEntry},
+    dedupe::{Alert, AlertKind, Component, Flood, RequestCount, TrailEntry},
     detect::{Actor, Class, Detection, Origin, Request, Severity, Technique, Token, Tool},
 };
 
@@ -119,7 +119,7 @@ struct AlertLine<'a> {
     kind: AlertKind,
     severity: Severity,
     title: &'a str,
-    decoy: &'a str,
+    decoy: &'a Option<Arc<str>>,
     cluster: &'a Option<Arc<str>>,
     token: &'a Option<Token>,
     source_ip: &'a Option<String>,
@@ -142,6 +142,7 @@ struct AlertLine<'a> {
     tools: &'a [Tool],
     late_secs: Option<u64>,
     excerpt: &'a Option<String>,
+    component: &'a Option<Component>,
 }
 
 impl<'a> From<&'a Alert> for AlertLine<'a> {
@@ -179,6 +180,7 @@ impl<'a> From<&'a Alert> for AlertLine<'a> {
             tools: &alert.tools,
             late_secs: alert.late_secs,
             excerpt: &alert.excerpt,
+            component: &alert.component,
         }
     }
 }

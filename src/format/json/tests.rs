@@ -20,6 +20,7 @@ fn detection_line(value: &Detection) -> String {
 fn the_words_on_the_wire() {
     insta::assert_snapshot!("alert", alert_line(&example::opened()));
     insta::assert_snapshot!("flood", alert_line(&example::flood()));
+    insta::assert_snapshot!("silent", alert_line(&example::silent()));
     insta::assert_snapshot!("detection", detection_line(&example::detection()));
 }
 

@@ -7,6 +7,7 @@ use std::{fs::File, io};
 use crate::{
     dedupe::AlertKind,
     detect::Severity,
+    format::reason,
     sink::Codec,
     store::{read_between, start_of_last_line},
 };
@@ -136,7 +137,7 @@ fn starts_headline(line: &[u8]) -> bool {
         let severity = severity.as_str().to_uppercase();
         AlertKind::ALL
             .iter()
-            .any(|kind| agree(format!("{severity} {kind}: ").as_bytes(), line))
+            .any(|kind| agree(format!("{severity} {}: ", reason(*kind)).as_bytes(), line))
     })
 }
 

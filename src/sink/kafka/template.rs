@@ -39,7 +39,7 @@ impl Field {
             }
             (Self::Cluster, Message::Alert(alert)) => alert.cluster.as_deref(),
             (Self::Cluster, Message::Detection(detection)) => detection.cluster.as_deref(),
-            (Self::Decoy, Message::Alert(alert)) => Some(&*alert.decoy),
+            (Self::Decoy, Message::Alert(alert)) => alert.decoy.as_deref(),
             (Self::Decoy, Message::Detection(detection)) => detection.decoy.as_deref(),
             (Self::SourceIp, Message::Alert(alert)) => alert.source_ip.as_deref(),
             (Self::SourceIp, Message::Detection(detection)) => detection.source_ip.as_deref(),

@@ -12,7 +12,7 @@ use super::super::{
 };
 use crate::{
     audit::wire_time,
-    dedupe::{Alert, AlertKind, Part},
+    dedupe::{Alert, Part},
 };
 
 /// What has gathered since the last transaction, ready to be written.
@@ -270,10 +270,10 @@ fn write_incident(transaction: &Transaction<'_>, alert: &Alert, now: &str) -> ru
         )?
         .execute(params![
             alert.incident_id.to_string(),
-            &*alert.decoy,
+            alert.decoy.as_deref(),
             alert.cluster.as_deref(),
             alert.severity.as_str(),
-            alert.kind != AlertKind::Closed,
+            !alert.kind.ends_incident(),
             wire_time(alert.first_seen),
             wire_time(alert.last_seen),
             i64::try_from(alert.total).unwrap_or(i64::MAX),

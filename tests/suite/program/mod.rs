@@ -19,4 +19,5 @@ mod life_cycle;
 mod pipelines;
 mod recordings;
 mod secrecy;
+mod silence;
 mod variants;
