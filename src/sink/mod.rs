@@ -99,6 +99,8 @@ pub enum Ending {
     Drained,
     /// The time to drain was over.
     GaveUp,
+    /// The time to drain was over, and what is left lies in the `data_dir` for the next start.
+    Kept,
     /// The other end was closed, such as the pipe behind standard output. The program
     /// may go on without this sink.
     TargetClosed,
@@ -114,14 +116,19 @@ impl Delivery {
             outbox,
             counters,
             status,
+            dead_letters,
             ..
         } = self;
         let left = outbox.waiting();
+        let is_durable = dead_letters.is_some();
         let ending = match ending {
             Ending::GaveUp if left.total() == 0 => Ending::Drained,
+            Ending::GaveUp if is_durable => Ending::Kept,
             ending => ending,
         };
-        counters.dropped.fetch_add(left.total(), Relaxed);
+        if !is_durable {
+            counters.dropped.fetch_add(left.total(), Relaxed);
+        }
         match &ending {
             Ending::Drained => {
                 let (delivered, failed, retried) = (
@@ -133,6 +140,9 @@ impl Delivery {
             }
             Ending::GaveUp => {
                 error!(sink = %id, "the time to deliver is over: {left} left undelivered")
+            }
+            Ending::Kept => {
+                warn!(sink = %id, "the time to deliver is over: {left} left, kept for the next start");
             }
             Ending::TargetClosed => {
                 status.broken("the other end was closed");

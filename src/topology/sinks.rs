@@ -103,7 +103,7 @@ fn failure(end: &SinkEnd) -> Option<String> {
         Err(panic) => return Some(format!("a sink: {panic}")),
     };
     match &report.ending {
-        Ending::Drained | Ending::TargetClosed => None,
+        Ending::Drained | Ending::Kept | Ending::TargetClosed => None,
         Ending::GaveUp => Some(format!(
             "sink {:?}: {} not delivered",
             report.id, report.left
