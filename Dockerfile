@@ -13,6 +13,8 @@ RUN apk add --no-cache bash ca-certificates g++ linux-headers make musl-dev perl
 
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+# Only because Cargo.toml names a bench: cargo looks for it.
+COPY benches benches
 COPY src src
 
 # Here the target is musl, and everything is linked statically: the last line makes sure of it.

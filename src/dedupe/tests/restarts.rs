@@ -8,7 +8,11 @@ use serde_json::Value;
 use super::{histories::*, stream::*};
 use crate::{
     audit::{IncidentId, IncidentKey},
-    dedupe::{Alert, AlertKind::Opened, Change, Config, Dedupe, Field, Part},
+    dedupe::{
+        Alert,
+        AlertKind::{Closed, Opened},
+        Change, Config, Dedupe, Field, Part,
+    },
     detect::{Class, Technique, Token, TokenKind, Tool},
 };
 
@@ -78,7 +82,7 @@ enum Pause {
 /// One for each step, at most.
 fn pauses() -> impl Strategy<Value = Vec<Pause>> {
     let pause = prop_oneof![
-        2 => Just(Pause::Nothing),
+        6 => Just(Pause::Nothing),
         1 => Just(Pause::Stored),
         1 => Just(Pause::Restarted),
     ];
@@ -263,15 +267,17 @@ proptest! {
         }
     }
 
-    /// The changes of each step are all there is.
+    /// The changes since the last time are all there is.
     #[test]
-    fn changes_add_up_to_the_whole((requests, steps) in varied(), config in any_config()) {
+    fn changes_add_up_to_the_whole((requests, steps) in varied(), pauses in pauses(), config in any_config()) {
         let mut stored = Stored::new(config);
         let mut wall = 0;
-        for step in &steps {
+        for (step, pause) in steps.iter().zip(pauses) {
             act(&mut stored.told, &requests, step, &mut wall);
-            stored.store();
-            prop_assert_eq!(&stored.held, &dumped(&mut stored.told.machine));
+            if let Pause::Stored = pause {
+                stored.store();
+                prop_assert_eq!(&stored.held, &dumped(&mut stored.told.machine));
+            }
         }
     }
 
@@ -304,6 +310,76 @@ proptest! {
             prop_assert!(error.to_string().contains("cannot be read"));
         }
     }
+}
+
+/// So much that each memory pushes something out, most of them before and after the restart.
+#[test]
+fn what_is_forgotten_is_the_same_after_a_restart() {
+    let config = Config {
+        num_events: 30,
+        ..Config::default()
+    };
+    let strangers = |told: &mut Told, numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let source = (number % 9000).to_string();
+            let mut stranger = from(hit(&number.to_string(), 0), &source);
+            if number % 30 == 0 {
+                stranger = of(by(stranger, &source), Technique::TokenRequest);
+                stranger.issued_credential_id = Some(format!("JTI={}", number % 1500));
+            } else if number % 30 == 1 {
+                stranger.class = Class::Record;
+            }
+            told.apply_at(&stranger, at(i64::from(number / 100)));
+        }
+    };
+    let mut once = Told::new(config.clone());
+    strangers(&mut once, 0..68_000);
+    let mut stored = Stored::new(config.clone());
+    for number in 0..34 {
+        strangers(&mut stored.told, number * 2000..(number + 1) * 2000);
+        stored.store();
+        if number == 20 {
+            let before = stored.restart(config.clone());
+            stored.told.machine.take_budgets_of(before);
+        }
+    }
+    assert_eq!(once.alerts, stored.told.alerts);
+    let sizes = once.machine.sizes();
+    assert_eq!(
+        format!("{sizes:?}"),
+        format!("{:?}", stored.told.machine.sizes())
+    );
+    assert_eq!((sizes.requests, sizes.sketches), (65_536, Some((4096, 64))));
+    once.machine.note_changes();
+    assert_eq!(dumped(&mut once.machine), stored.held);
+}
+
+#[test]
+fn where_there_is_less_room_the_eldest_are_closed_in_the_next_step() {
+    let mut stored = Stored::new(Config::default());
+    for source in ["a", "b", "c", "d"] {
+        stored.told.apply(&from(hit(source, 0), source));
+    }
+    stored.told.apply(&from(hit("again", 1), "a"));
+    let config = Config {
+        num_events: 2,
+        ..Config::default()
+    };
+    stored.restart(config);
+    let closed = stored.told.tick(2);
+    let sources: Vec<_> = closed
+        .iter()
+        .map(|alert| alert.source_ip.as_deref())
+        .collect();
+    assert_eq!(kinds(&closed), [(Closed, 0), (Closed, 0)]);
+    assert_eq!(sources, [Some("b"), Some("c")]);
+    stored.store();
+    let left = stored
+        .held
+        .keys()
+        .filter(|(part, _)| *part == Part::Incident);
+    let left: Vec<_> = left.map(|(_, serial)| &**serial).collect();
+    assert_eq!(left, ["1", "4"]);
 }
 
 fn part() -> impl Strategy<Value = Part> {

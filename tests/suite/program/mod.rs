@@ -15,6 +15,7 @@ mod floods;
 mod garbage;
 mod hostile;
 mod incidents;
+mod kafka;
 mod life_cycle;
 mod pipelines;
 mod recordings;
