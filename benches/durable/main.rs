@@ -76,10 +76,13 @@ fn hits(directory: &Path) {
     let configuration = json!({
         "data_dir": "data", "decoys": watched(), "sources": {"audit": {"type": "stdin"}},
         "transforms": transforms(json!({})),
-        "sinks": {"evidence": {
-            "type": "file", "inputs": ["detections"], "path": "evidence.ndjson",
-            "encoding": {"codec": "json"},
-        }},
+        "sinks": {
+            "evidence": {
+                "type": "file", "inputs": ["detections"], "path": "evidence.ndjson",
+                "encoding": {"codec": "json"},
+            },
+            "alerts": {"type": "file", "inputs": ["incidents"], "path": "alert.txt"},
+        },
     });
     let mut program = Program::new(directory, &configuration);
     let start = Instant::now();
