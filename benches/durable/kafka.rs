@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -12,7 +13,6 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use rdkafka::{
     ClientConfig,
-    consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer},
 };
@@ -53,7 +53,7 @@ pub fn clean_log(directory: &Path) {
 }
 
 /// Recorded lines that touch no decoy, over and over.
-fn fill(broker: &str, topic: &str) -> i64 {
+fn fill(broker: &str, topic: &str) -> u64 {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/data/metadata/audit.ndjson.gz"
@@ -115,43 +115,47 @@ fn kcat(broker: &str, topic: &str) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Seconds until the group's last offset is committed, without what the joining of a group takes; and the peak in kB.
-fn baitline(broker: &str, topic: &str, round: u32, messages: i64, directory: &Path) -> (f64, u64) {
-    let group = format!("bench-{topic}-{round}");
+/// Seconds for all messages, without what the joining of a group takes; and the peak in kB.
+fn baitline(broker: &str, topic: &str, round: u32, messages: u64, directory: &Path) -> (f64, u64) {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let api = port.expect("a free port").to_string();
     let configuration = json!({
         "decoys": watched(),
+        "api": {"enabled": true, "address": api},
         "sources": {"audit": {
-            "type": "kafka", "bootstrap_servers": broker, "topics": [topic], "group_id": group,
-            "auto_offset_reset": "earliest", "commit_interval_ms": 20,
+            "type": "kafka", "bootstrap_servers": broker, "topics": [topic],
+            "group_id": format!("bench-{topic}-{round}"), "auto_offset_reset": "earliest",
         }},
         "transforms": transforms(json!({})),
         "sinks": {"out": {"type": "console", "inputs": ["incidents"]}},
     });
     let mut program = Program::new(directory, &configuration);
-    let watcher: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", broker)
-        .set("group.id", &group)
-        .create()
-        .expect("a sound configuration");
-    let committed = || {
-        let mut list = rdkafka::TopicPartitionList::new();
-        list.add_partition(topic, 0);
-        let offsets = watcher
-            .committed_offsets(list, Duration::from_secs(10))
-            .expect("it answers");
-        offsets.elements()[0].offset().to_raw().unwrap_or(-1)
-    };
     program.start(Stdio::null());
     let mut first = None;
-    while committed() < messages {
-        if first.is_none() && committed() > 0 {
-            first = Some((Instant::now(), committed()));
+    let seconds = loop {
+        let received = received(&api);
+        match first {
+            None if received > 0 => first = Some((Instant::now(), received)),
+            Some((start, already)) if received >= messages => {
+                let share = (messages - already) as f64 / messages as f64;
+                break start.elapsed().as_secs_f64() / share;
+            }
+            _ => thread::sleep(Duration::from_millis(10)),
         }
-        thread::sleep(Duration::from_millis(5));
-    }
-    let (start, already) = first.expect("it takes more than a moment");
-    let share = (messages - already) as f64 / messages as f64;
-    let seconds = start.elapsed().as_secs_f64() / share;
+    };
     program.stop();
     (seconds, program.peak_kilobytes)
+}
+
+/// Records that the source has received, as its `/metrics` say; 0 while it does not answer.
+fn received(api: &str) -> u64 {
+    let mut answer = String::new();
+    let asked = TcpStream::connect(api).and_then(|mut stream| {
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+        stream.read_to_string(&mut answer)
+    });
+    let name = "component_received_events_total{component_id=\"audit\"";
+    let line = answer.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    asked.ok().and(value).unwrap_or(0)
 }
