@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Batches of detections on their way from the sources to the engine.
-const BATCHES: usize = 4;
+const BATCHES: usize = 2;
 
 /// How long the store may take at the end to note what the sinks did last.
 const LAST_STORE: Duration = Duration::from_secs(5);

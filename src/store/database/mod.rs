@@ -41,7 +41,7 @@ pub(super) use writer::decode;
 const MAX_SIZE: u64 = 1 << 30;
 
 /// Messages that may wait to be stored, in all commits together.
-const QUEUE: u32 = 2048;
+const QUEUE: u32 = 512;
 
 /// What a database is opened with.
 #[derive(Clone, Debug)]
