@@ -5,9 +5,9 @@
 //! used one: once, at once, with what the intruder did, and never a flood.
 //!
 //! ```text
-//!  bytes ──source──▶ Block ──detect──▶ Detection ──dedupe──▶ Alert ──store──▶ outbox ──sink──▶ Slack, files
-//!                     (needle scan on raw bytes;   (pure state        (each sink's own,
-//!                      decode candidates only)      machine)           bounded)
+//!  bytes ──source──▶ Block ──detect──▶ Detection ──dedupe──▶ Alert ──store──▶ outbox ──sink──▶ Slack, Kafka, files
+//!                     (needle scan on raw bytes;   (pure state   (one transaction: incidents,
+//!                      decode candidates only)      machine)       outboxes, positions)
 //! ```
 //!
 //! The modules stand in the order in which data meets them:
@@ -17,14 +17,15 @@
 //! | [`cli`] | one file per verb: parse, call the library, print |
 //! | [`config`] | text to a validated pipeline, all faults at once with line and column |
 //! | [`topology`] | a pipeline to running threads, tasks and channels; start, drain |
-//! | [`source`] | bytes in: standard input, files that rotate |
+//! | [`source`] | bytes in: standard input, files that rotate, Kafka |
 //! | [`record`] | bytes to audit events: framing, decompression, wrappers |
 //! | [`audit`] | the domain: events, users, credentials, source addresses; no IO |
 //! | [`detect`] | the needle scan, decoys, techniques, severity; pure |
 //! | [`enrich`] | what can be said beyond the event: tool fingerprints |
 //! | [`dedupe`] | incidents: the state machine from detections to alerts; pure, takes `now` |
-//! | [`store`] | each sink's outbox |
+//! | [`store`] | the one durable thing: incidents, each sink's outbox, positions, in one transaction |
 //! | [`sink`] | deliver from the outbox: console, file, Slack, Kafka |
+//! | [`kafka`] | how a cluster is reached, for the source and the sink |
 //! | [`mod@format`] | alert to text, JSON, Slack blocks; pure |
 //! | [`telemetry`] | the log; health and metrics by HTTP |
 //!
