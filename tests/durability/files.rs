@@ -159,7 +159,7 @@ pub fn check(baitline: &mut Instance, slack: &Receiver, expected: u64) {
         names
     };
     let wanted = names(&Books::of_file(&told));
-    baitline.wait_until("Slack", || slack.taken().len() >= wanted.len());
+    baitline.wait_for_all("Slack", wanted.len(), || slack.taken().len());
     assert_eq!(baitline.end(), Some(0), "{}", baitline.log());
 
     let (told, evidence) = (Books::of_file(&told), Books::of_file(&evidence));

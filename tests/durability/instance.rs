@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// How long anything may take on a machine that has other things to do.
+/// How long any step may take on a machine that has other things to do.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A baitline with its configuration, in a directory of its own.
@@ -100,11 +100,23 @@ impl Instance {
 
     /// Waits until `holds`.
     pub fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !holds() {
+        self.wait_for_all(what, 1, || holds().into());
+    }
+
+    /// Waits until there are `all`, for as long as their `count` grows.
+    pub fn wait_for_all(&self, what: &str, all: usize, mut count: impl FnMut() -> usize) {
+        let (mut most, mut deadline) = (0, Instant::now() + PATIENCE);
+        loop {
+            let now = count();
+            if now >= all {
+                return;
+            }
+            if now > most {
+                (most, deadline) = (now, Instant::now() + PATIENCE);
+            }
             assert!(
                 Instant::now() < deadline,
-                "waited in vain for {what}; the log:\n{}",
+                "waited in vain for {what}, {now} of {all}; the log:\n{}",
                 self.log()
             );
             std::thread::sleep(Duration::from_millis(50));

@@ -52,7 +52,8 @@ async fn what_librdkafka_will_not_take_is_given_up_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_message_that_cannot_be_buried_is_kept() {
     let cluster = cluster(1);
-    fails(&cluster, RDKafkaApiKey::Produce, &[TOO_LARGE]);
+    // On a busy machine a producer may end before all is told, and another tries once more.
+    fails(&cluster, RDKafkaApiKey::Produce, &[TOO_LARGE; 9]);
     let folder = tempfile::tempdir().unwrap();
     let no_folder = folder.path().join("file");
     std::fs::write(&no_folder, "").unwrap();
@@ -67,5 +68,5 @@ async fn a_refused_message_that_cannot_be_buried_is_kept() {
     assert_eq!(sink.waiting(), 1);
     sink.give_up.cancel();
     let report = timeout(PATIENCE, sink.task).await.unwrap().unwrap();
-    assert_eq!((report.ending, report.left.alerts), (Ending::GaveUp, 1));
+    assert_eq!((report.ending, report.left.alerts), (Ending::Kept, 1));
 }
