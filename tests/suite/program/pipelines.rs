@@ -146,15 +146,31 @@ fn wait_for_request(running: &Running, number: u32) {
     running.stdout.wait_for(&line);
 }
 
+/// Starts the sidecar on the log in `setting`, and keeps its state there too.
+fn start_sidecar(setting: &Setting) -> Running {
+    let mut program = setting.program(&["run", "--config", &shipped("sidecar.yaml")]);
+    program
+        .env("AUDIT_LOG_DIR", setting.path(""))
+        .env("DATA_DIR", setting.path("data"));
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    running
+}
+
+fn end(running: Running) -> Told {
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    Told::read(&ran.stdout)
+}
+
 #[test]
-fn sidecar_follows_the_file_of_the_api_server() {
+fn sidecar_follows_the_file_of_the_api_server_and_goes_on_after_a_restart() {
     let setting = Setting::empty();
     let log = setting.path("audit.log");
     // History, which `read_from: end` leaves out.
     append(&log, 1);
-    let mut program = setting.program(&["run", "--config", &shipped("sidecar.yaml")]);
-    let mut running = setting.start(program.env("AUDIT_LOG_DIR", setting.path("")));
-    running.close_stdin();
+    let running = start_sidecar(&setting);
     // When the file was found cannot be seen from outside: one request is written again and again until it is told.
     let began = std::time::Instant::now();
     while !running.stdout.text().contains("request-2") {
@@ -174,19 +190,32 @@ fn sidecar_follows_the_file_of_the_api_server() {
     fs::write(&log, "").expect("the directory is ours");
     append(&log, 5);
     wait_for_request(&running, 5);
-    running.signal("TERM");
-    let ran = running.wait();
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let told = Told::read(&ran.stdout);
-    told.check_alerts();
-    assert_eq!(told.count(), 4);
-    for number in 3..=5 {
+    let first = end(running);
+
+    append(&log, 6);
+    let running = start_sidecar(&setting);
+    wait_for_request(&running, 6);
+    let second = end(running);
+
+    for number in 3..=6 {
         let audit_id = format!("request-{number}");
         let is_it = |detection: &&Value| detection["request"]["audit_id"] == *audit_id;
-        assert_eq!(
-            told.detections.iter().filter(is_it).count(),
-            1,
-            "{audit_id} is read once"
-        );
+        let told = first.detections.iter().chain(&second.detections);
+        assert_eq!(told.filter(is_it).count(), 1, "{audit_id} is read once");
     }
+    let data_dir = setting.path("data");
+    let data_dir = data_dir.to_str().expect("its name is UTF-8");
+    let list = setting.run(
+        &["incidents", "list", "--json", "--data-dir", data_dir],
+        b"",
+    );
+    let incident: Value = serde_json::from_str(&list.stdout).expect("one incident");
+    assert_eq!(incident["total"], 5, "request 2 to 6: {incident}");
+    let opened = |told: &Told| {
+        told.alerts
+            .iter()
+            .filter(|alert| alert["kind"] == "opened")
+            .count()
+    };
+    assert_eq!((opened(&first), opened(&second)), (1, 0));
 }
