@@ -172,15 +172,17 @@ impl ClientContext for Events {
         }
     }
 
+    /// The log has it when something else is wrong than before, not each time that librdkafka says so.
     fn error(&self, error: KafkaError, reason: &str) {
-        let reason = format!("{error}: {}", visible(reason, SHOWN));
-        let trouble = self.status.trouble();
+        let kind = error.to_string();
+        let reason = format!("{kind}: {}", visible(reason, SHOWN));
+        let known = self.status.trouble();
         if is_lasting(&error) {
             self.status.broken(&*reason);
         } else {
             self.status.unwell(&*reason);
         }
-        if trouble.is_none() {
+        if known.is_none_or(|known| !known.reason.starts_with(&kind)) {
             warn!(component = &*self.id, "Kafka: {reason}");
         }
     }

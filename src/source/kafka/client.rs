@@ -93,8 +93,8 @@ pub(super) struct Listener {
     status: Status,
     counters: Arc<Counters>,
     told: Mutex<Told>,
-    /// A topic or the group cannot be read at present, though brokers can be reached.
-    complained: AtomicBool,
+    /// Why a topic or the group cannot be read at present, though brokers can be reached.
+    complaint: Mutex<Option<(KafkaError, String)>>,
     /// The source has ended: partitions go at once.
     closing: AtomicBool,
 }
@@ -115,7 +115,7 @@ impl Listener {
             status: context.status.clone(),
             counters: context.counters.clone(),
             told: Mutex::default(),
-            complained: AtomicBool::new(false),
+            complaint: Mutex::default(),
             closing: AtomicBool::new(false),
         }
     }
@@ -137,15 +137,16 @@ impl Listener {
 
     /// Partitions were assigned, or messages came.
     pub(super) fn is_fed(&self) {
-        if self.complained.swap(false, Relaxed) {
+        if self.complaint().take().is_some() {
             self.is_well();
         }
     }
 
     /// A broker can be reached.
     pub(super) fn is_connected(&self) {
-        if !self.complained.load(Relaxed) {
-            self.is_well();
+        match &*self.complaint() {
+            Some((error, reason)) => self.events.error(error.clone(), reason),
+            None => self.is_well(),
         }
     }
 
@@ -160,6 +161,13 @@ impl Listener {
     pub(super) fn failed(&self, error: KafkaError, doing: &str) {
         self.counters.errors.fetch_add(1, Relaxed);
         self.events.error(error, doing);
+    }
+
+    fn complaint(&self) -> MutexGuard<'_, Option<(KafkaError, String)>> {
+        // As `told`.
+        self.complaint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -201,7 +209,7 @@ impl ClientContext for Listener {
                 | RDKafkaErrorCode::InvalidTopic
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => self.complained.store(true, Relaxed),
+            ) => *self.complaint() = Some((error.clone(), reason.to_owned())),
             _ => {}
         }
         self.events.error(error, reason);

@@ -268,6 +268,24 @@ impl Running {
         }
     }
 
+    /// Waits until its trouble is one that names `what`, or is over.
+    #[track_caller]
+    fn wait_for_trouble(&self, what: Option<&str>) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let reason = self.status.trouble().map(|trouble| trouble.reason);
+            let is_it = match (&reason, what) {
+                (Some(reason), Some(what)) => reason.contains(what),
+                (reason, what) => reason.is_none() && what.is_none(),
+            };
+            if is_it {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{reason:?} is not {what:?}");
+            self.attend(Duration::from_millis(50));
+        }
+    }
+
     /// Stops it, acknowledging what it hands on.
     fn stop(mut self) -> Vec<String> {
         self.stop.trigger();
