@@ -61,38 +61,48 @@ impl<'a> Lone<'a> {
     }
 }
 
-/// What this member holds, in words, if that is not all.
+/// What this member holds, in words, if others hold the rest. What nobody holds is on its way: a new partition, or all of
+/// them while the group comes together.
 fn held_by_others(
     client: &Client,
     config: &Config,
     partitions: &Partitions,
 ) -> KafkaResult<Option<String>> {
-    for topic in &config.topics {
-        if topic.starts_with('^') {
-            continue;
-        }
+    let held = partitions.count();
+    let assigned = assigned_in_group(client, config);
+    let is_alone = match assigned {
+        Ok(assigned) => assigned <= held,
+        // Brokers that do not tell: others are suspected once the group has come together.
+        Err(_) => partitions.version().0 == 0,
+    };
+    if is_alone {
+        return Ok(None);
+    }
+    for topic in config.topics.iter().filter(|topic| !topic.starts_with('^')) {
         let metadata = client.fetch_metadata(Some(topic), PATIENCE)?;
-        let there: usize = metadata
-            .topics()
-            .iter()
-            .map(|topic| topic.partitions().len())
-            .sum();
+        let topics = metadata.topics().iter();
+        let there: usize = topics.map(|topic| topic.partitions().len()).sum();
         let held = partitions.count_of(topic);
         if held < there {
             let words = format!("this one has {held} of the {there} partitions of {topic}");
             return Ok(Some(words));
         }
     }
-    if config.topics.iter().all(|topic| !topic.starts_with('^')) {
+    // Which topics match a pattern only the group knows.
+    if !config.topics.iter().any(|topic| topic.starts_with('^')) {
         return Ok(None);
     }
-    // Which topics match a pattern only the group knows.
+    let assigned = assigned?;
+    let words = format!("this one has {held} of the {assigned} partitions that the group has");
+    Ok(Some(words))
+}
+
+/// How many partitions the members of the group hold, as the brokers know it.
+fn assigned_in_group(client: &Client, config: &Config) -> KafkaResult<usize> {
     let groups = client.fetch_group_list(Some(&config.group_id), PATIENCE)?;
     let members = groups.groups().iter().flat_map(|group| group.members());
     let assigned = members.filter_map(|member| assigned_partitions(member.assignment()?));
-    let (assigned, held) = (assigned.sum::<usize>(), partitions.count());
-    let words = format!("this one has {held} of the {assigned} partitions that the group has");
-    Ok((held < assigned).then_some(words))
+    Ok(assigned.sum())
 }
 
 /// How many partitions stand in a member's assignment, as the consumer protocol writes it: a version, and topics, each

@@ -28,6 +28,7 @@ use crate::{
 mod group;
 mod offsets;
 mod payloads;
+mod real;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -97,10 +97,11 @@ fn two_share_a_topic_and_one_takes_over() {
 #[test]
 fn who_must_be_alone_stops_when_another_holds_partitions() {
     let cluster = Cluster::start(2);
-    let mut lone = Running::resume(cluster.config(), Vec::new(), Some(Duration::from_secs(4)));
+    let settled = Duration::from_secs(6);
+    let mut lone = Running::resume(cluster.config(), Vec::new(), Some(settled));
     cluster.write(0, &numbered(0..10));
     assert_eq!(lone.next_lines(10), numbered(0..10));
-    lone.attend(Duration::from_secs(8));
+    lone.attend(2 * settled);
     assert!(!lone.thread.as_ref().unwrap().is_finished(), "it is alone");
     let other = Running::start(cluster.config());
     let deadline = Instant::now() + SETTLED + PATIENCE;
