@@ -14,6 +14,9 @@ const PERIOD: Duration = Duration::from_secs(3600);
 /// Incidents that are forgotten in one step, so that no commit waits long for it.
 const INCIDENTS: i64 = 100;
 
+/// Messages that are looked at in one step, whether anybody still wants them.
+const MESSAGES: i64 = 10_000;
+
 /// Pages that are given back to the file system in one step.
 const PAGES: i64 = 2000;
 
@@ -21,6 +24,8 @@ const PAGES: i64 = 2000;
 pub(super) struct Retention {
     keep: SignedDuration,
     next: Option<Instant>,
+    /// Up to which message orphans were looked for; `None` when that is done, or not begun.
+    looked_at: Option<i64>,
 }
 
 impl Retention {
@@ -28,16 +33,19 @@ impl Retention {
         Self {
             keep: SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX),
             next: None,
+            looked_at: None,
         }
     }
 
     /// One step, if anything is to be done.
     pub(super) fn step(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if self.next.is_none_or(|next| next <= Instant::now()) {
+        if let Some(looked_at) = self.looked_at {
+            self.looked_at = forget_orphans(connection, looked_at)?;
+        } else if self.next.is_none_or(|next| next <= Instant::now()) {
             let forgotten = self.forget_incidents(connection)?;
             if forgotten < INCIDENTS as usize {
                 self.forget_sinks(connection)?;
-                forget_orphans(connection)?;
+                self.looked_at = Some(0);
                 self.next = Some(Instant::now() + PERIOD);
             }
         }
@@ -94,17 +102,23 @@ impl Retention {
     }
 }
 
-/// Deletes messages that nobody waits for and that belong to no incident that is kept.
-fn forget_orphans(connection: &Connection) -> rusqlite::Result<()> {
+/// Of the next messages behind `looked_at`, deletes those that nobody waits for and that belong to no incident that is
+/// kept. Gives the last that was looked at; `None` at the end.
+fn forget_orphans(connection: &Connection, looked_at: i64) -> rusqlite::Result<Option<i64>> {
+    let last: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max(id) FROM (SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        )?
+        .query_row(params![looked_at, MESSAGES], |row| row.get(0))?;
     connection
         .prepare_cached(
-            "DELETE FROM message WHERE (incident_id IS NULL
+            "DELETE FROM message WHERE id > ?1 AND id <= ?2 AND (incident_id IS NULL
                     OR NOT EXISTS (SELECT 1 FROM incident WHERE incident.id = message.incident_id))
                 AND NOT EXISTS (SELECT 1 FROM sink CROSS JOIN delivery ON delivery.sink = sink.number
                     AND delivery.lane = (message.incident_id IS NULL) AND delivery.message = message.id)",
         )?
-        .execute([])
-        .map(drop)
+        .execute(params![looked_at, last])?;
+    Ok(last)
 }
 
 /// Shortens the file when a good part of it is empty. A few free pages are used again soon.

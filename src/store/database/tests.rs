@@ -92,6 +92,12 @@ fn rows(data_dir: &Path, table: &str) -> u64 {
     connection.query_row(&count, [], |row| row.get(0)).unwrap()
 }
 
+/// As often as it takes to look at everything.
+fn tidy(connection: &Connection, keep: Duration) {
+    let mut retention = retention::Retention::new(keep);
+    (0..3).for_each(|_| retention.step(connection).unwrap());
+}
+
 async fn until(condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -428,7 +434,7 @@ async fn what_waits_for_a_sink_that_is_gone_is_kept_until_it_is_too_old() {
     let tidy = || {
         let connection = Connection::open(file(folder.path())).unwrap();
         let hour = Duration::from_secs(3600);
-        retention::Retention::new(hour).step(&connection).unwrap();
+        tidy(&connection, hour);
         connection
     };
     let connection = tidy();
@@ -463,6 +469,66 @@ async fn what_is_replayed_reaches_a_store_that_is_open() {
     assert!(error.to_string().contains("no sink \"b\""), "{error}");
 }
 
+/// What `reader` is given until `count` messages are done, in the order of coming.
+async fn deliver(reader: &mut Reader, count: usize) -> Vec<Message> {
+    let mut given = Vec::new();
+    while given.len() < count {
+        given.extend(next(reader).await);
+        reader.done();
+    }
+    given
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replayed_while_others_commit_is_delivered_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut reader) = open_one(folder.path());
+    // So that a replay falls between what a commit looks at and what it writes.
+    let path = folder.path().to_owned();
+    let replaying = tokio::task::spawn_blocking(move || {
+        for sequence in 1000..1200 {
+            replay(&path, "a", &[alert(sequence), detection(1)]).unwrap();
+        }
+    });
+    let committing = tokio::spawn(async move {
+        for sequence in 0..1000 {
+            store.commit(messages([alert(sequence)], 1)).await;
+        }
+        store
+    });
+    let given = deliver(&mut reader, 1400).await;
+    replaying.await.unwrap();
+    let store = committing.await.unwrap();
+    store.close().await;
+    assert_eq!(next(&mut reader).await, None, "each once");
+    let sequences: std::collections::BTreeSet<u32> = given
+        .iter()
+        .filter_map(|message| match message {
+            Message::Alert(alert) => Some(alert.sequence),
+            Message::Detection(_) => None,
+        })
+        .collect();
+    assert_eq!(sequences, (0..1200).collect());
+    until(|| rows(folder.path(), "delivery") == 0).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_never_idle_is_tidied() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _reader) = open_one(folder.path());
+    store.commit(messages([alert(1)], 0)).await;
+    store.close().await;
+    let connection = Connection::open(file(folder.path())).unwrap();
+    let told = "UPDATE incident SET told = '2020-01-01T00:00:00.000000Z'";
+    connection.execute(told, []).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while rows(folder.path(), "incident") > 0 {
+        assert!(std::time::Instant::now() < deadline, "nothing is tidied");
+        store.commit(messages([detection(1)], 1)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn old_incidents_are_forgotten_unless_a_sink_still_waits() {
     let folder = tempfile::tempdir().unwrap();
@@ -480,17 +546,13 @@ async fn old_incidents_are_forgotten_unless_a_sink_still_waits() {
             [],
         )
         .unwrap();
-    retention::Retention::new(Duration::from_secs(3600))
-        .step(&connection)
-        .unwrap();
+    tidy(&connection, Duration::from_secs(3600));
     assert_eq!(rows(folder.path(), "incident"), 0);
     assert_eq!(rows(folder.path(), "message"), 1);
     assert_eq!(next(&mut reader).await, Some(alert(2)));
     reader.done();
     until(|| rows(folder.path(), "delivery") == 0).await;
-    retention::Retention::new(Duration::from_secs(3600))
-        .step(&connection)
-        .unwrap();
+    tidy(&connection, Duration::from_secs(3600));
     assert_eq!(rows(folder.path(), "message"), 0);
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Transaction, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::super::{
@@ -47,6 +47,17 @@ pub(super) struct Written {
     /// By sink and lane.
     done: Vec<[u64; 2]>,
     pub last_message: Option<i64>,
+}
+
+impl Written {
+    /// Of a batch in which nothing is to be written.
+    pub(super) fn nothing(done: Vec<[u64; 2]>) -> Self {
+        Self {
+            ids: Vec::new(),
+            done,
+            last_message: None,
+        }
+    }
 }
 
 impl Batch {
@@ -110,36 +121,30 @@ impl Batch {
             && flushed.is_empty()
     }
 
-    /// Writes all of it, or nothing. May be called again.
+    /// Whether anything of it, or of what the sinks have `done`, is not stored yet.
+    pub(super) fn is_to_be_written(&self, done: &[[u64; 2]]) -> bool {
+        let is_empty =
+            self.state.is_empty() && self.positions.is_empty() && self.messages.is_empty();
+        !is_empty || done != self.done
+    }
+
+    /// Writes all of it. May be called again.
     pub(super) fn write(
         &self,
-        connection: &mut Connection,
+        transaction: &Transaction<'_>,
         numbers: &[i64],
-        outboxes: &[Arc<Outbox>],
+        done: Vec<[u64; 2]>,
     ) -> rusqlite::Result<Written> {
-        let done = outboxes
-            .iter()
-            .map(|outbox| Lane::ALL.map(|lane| outbox.done_up_to(lane)));
-        let done: Vec<[u64; 2]> = done.collect();
-        if !self.has_rows() && done == self.done {
-            return Ok(Written {
-                ids: Vec::new(),
-                done,
-                last_message: None,
-            });
-        }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (place, number) in numbers.iter().enumerate() {
-            forget_done(&transaction, *number, self.done[place], done[place])?;
+            forget_done(transaction, *number, self.done[place], done[place])?;
         }
-        self.write_state(&transaction)?;
-        self.write_positions(&transaction)?;
+        self.write_state(transaction)?;
+        self.write_positions(transaction)?;
         let mut ids = Vec::with_capacity(self.messages.len());
         let now = wire_time(Timestamp::now());
         for prepared in &self.messages {
-            ids.push(prepared.write(&transaction, numbers, &now)?);
+            ids.push(prepared.write(transaction, numbers, &now)?);
         }
-        transaction.commit()?;
         Ok(Written {
             last_message: ids.last().copied(),
             ids,
@@ -174,10 +179,6 @@ impl Batch {
         for stored in batch.flushed {
             let _ = stored.send(());
         }
-    }
-
-    fn has_rows(&self) -> bool {
-        !(self.state.is_empty() && self.positions.is_empty() && self.messages.is_empty())
     }
 
     fn write_state(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {

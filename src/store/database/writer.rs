@@ -14,7 +14,7 @@ use std::{
 };
 
 use prometheus_client::metrics::histogram::Histogram;
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info};
 
@@ -30,8 +30,8 @@ use super::{
 };
 use crate::telemetry::{Seldom, Status};
 
-/// How often it looks around when nothing is to be written.
-const IDLE: Duration = Duration::from_secs(1);
+/// How often it looks around.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The waits between tries of what cannot be stored: doubled from the first up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -87,8 +87,7 @@ pub(super) struct Writer {
     batch: Batch,
     /// The highest message that the outboxes know of.
     last_message: i64,
-    /// Changes whenever another process has written.
-    data_version: i64,
+    next_look: Instant,
     retry: Option<Retry>,
     warning: Seldom,
     #[cfg(test)]
@@ -118,7 +117,7 @@ impl Writer {
             batch: Batch::new(numbers.len()),
             retention: Retention::new(retention),
             last_message: 0,
-            data_version: 0,
+            next_look: Instant::now() + LOOK,
             retry: None,
             warning: Seldom::default(),
             #[cfg(test)]
@@ -143,31 +142,25 @@ impl Writer {
     /// Works until nobody can send commands any more.
     pub(super) fn run(mut self, inbox: &Receiver<Command>) {
         loop {
-            match inbox.recv_timeout(self.patience()) {
+            let wake = self.retry.as_ref().map_or(self.next_look, |retry| retry.at);
+            match inbox.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(command) => self.take(command),
-                Err(RecvTimeoutError::Timeout) if self.retry.is_none() => self.look_around(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             while let Ok(command) = inbox.try_recv() {
                 self.take(command);
             }
-            if self
-                .retry
-                .as_ref()
-                .is_none_or(|retry| retry.at <= Instant::now())
-            {
+            let is_due = |retry: &Retry| retry.at <= Instant::now();
+            if self.retry.as_ref().is_none_or(is_due) {
                 self.store();
+            }
+            if self.retry.is_none() && self.next_look <= Instant::now() {
+                self.look_around();
+                self.next_look = Instant::now() + LOOK;
             }
         }
         self.store();
-    }
-
-    fn patience(&self) -> Duration {
-        match &self.retry {
-            Some(retry) => retry.at.saturating_duration_since(Instant::now()),
-            None => IDLE,
-        }
     }
 
     fn take(&mut self, command: Command) {
@@ -193,7 +186,6 @@ impl Writer {
                     info!("the store can be written again");
                 }
                 self.batch.settle(&written, &self.outboxes);
-                self.last_message = written.last_message.unwrap_or(self.last_message);
             }
             Err(error) => self.put_off(&error),
         }
@@ -204,9 +196,20 @@ impl Writer {
         if let Some(before_write) = &mut self.before_write {
             before_write(&self.connection);
         }
-        self.look_for_messages()?;
-        self.batch
-            .write(&mut self.connection, &self.numbers, &self.outboxes)
+        let done = done_up_to(&self.outboxes);
+        if !self.batch.is_to_be_written(&done) {
+            return Ok(Written::nothing(done));
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // What others have put there has lower ids than ours: the outboxes hear of it first.
+        let foreign = Foreign::behind(self.last_message, &transaction, &self.numbers)?;
+        let written = self.batch.write(&transaction, &self.numbers, done)?;
+        transaction.commit()?;
+        foreign.tell(&self.outboxes);
+        self.last_message = written.last_message.unwrap_or(foreign.last);
+        Ok(written)
     }
 
     fn put_off(&mut self, error: &rusqlite::Error) {
@@ -243,29 +246,12 @@ impl Writer {
 
     /// Tells the outboxes of messages that another process has put there.
     fn look_for_messages(&mut self) -> rusqlite::Result<()> {
-        let version = self
-            .connection
-            .prepare_cached("PRAGMA data_version")?
-            .query_row([], |row| row.get(0))?;
-        if version == self.data_version {
-            return Ok(());
-        }
-        let last = self
-            .connection
-            .prepare_cached(
-                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'",
-            )?
-            .query_row([], |row| row.get(0))?;
-        for (outbox, number) in self.outboxes.iter().zip(&self.numbers) {
-            let counts = rows::count(&self.connection, *number, self.last_message)?;
-            for (lane, (count, bytes)) in Lane::ALL.into_iter().zip(counts) {
-                if count > 0 {
-                    outbox.found(lane, count, bytes);
-                }
-            }
-        }
-        self.last_message = last;
-        self.data_version = version;
+        // What comes while it counts is for the next look.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let foreign = Foreign::behind(self.last_message, &snapshot, &self.numbers)?;
+        snapshot.commit()?;
+        foreign.tell(&self.outboxes);
+        self.last_message = foreign.last;
         Ok(())
     }
 
@@ -285,6 +271,46 @@ impl Writer {
                 // The reader asks again at once.
                 std::thread::sleep(FIRST_RETRY);
                 outbox.page_failed(lane);
+            }
+        }
+    }
+}
+
+/// By sink and lane, up to which message the sink is done.
+fn done_up_to(outboxes: &[Arc<Outbox>]) -> Vec<[u64; 2]> {
+    let done = |outbox: &Arc<Outbox>| Lane::ALL.map(|lane| outbox.done_up_to(lane));
+    outboxes.iter().map(done).collect()
+}
+
+/// Messages that the outboxes do not know of.
+struct Foreign {
+    /// By sink and lane, messages and bytes; empty if there are none.
+    counts: Vec<[(u64, u64); 2]>,
+    /// The highest message that was ever stored.
+    last: i64,
+}
+
+impl Foreign {
+    fn behind(known: i64, connection: &Connection, numbers: &[i64]) -> rusqlite::Result<Self> {
+        let last = connection
+            .prepare_cached(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'",
+            )?
+            .query_row([], |row| row.get(0))?;
+        let count = |number: &i64| rows::count(connection, *number, known);
+        let counts = match last > known {
+            true => numbers.iter().map(count).collect::<rusqlite::Result<_>>()?,
+            false => Vec::new(),
+        };
+        Ok(Self { counts, last })
+    }
+
+    fn tell(&self, outboxes: &[Arc<Outbox>]) {
+        for (outbox, counts) in outboxes.iter().zip(&self.counts) {
+            for (lane, (count, bytes)) in Lane::ALL.into_iter().zip(*counts) {
+                if count > 0 {
+                    outbox.found(lane, count, bytes);
+                }
             }
         }
     }
