@@ -97,13 +97,20 @@ mod tests {
     use std::{
         io::{BufRead, BufReader, PipeReader, Read, pipe},
         os::fd::OwnedFd,
-        sync::atomic::Ordering::Relaxed,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        },
     };
 
     use tokio::time::timeout;
 
     use super::*;
-    use crate::sink::tests::{Log, PATIENCE, alert, delivery, detection};
+    use crate::{
+        sink::tests::{Log, PATIENCE, alert, delivery, detection},
+        source::Progress,
+        store::{Commit, Outgoing},
+    };
 
     fn console() -> (PipeReader, File) {
         let (reader, writer) = pipe().unwrap();
@@ -172,6 +179,35 @@ mod tests {
         );
         outbox.push(alert("later"));
         assert_eq!(outbox.dropped().alerts, 1, "and nobody waits for it");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_counts_as_told_only_where_others_tell_it() {
+        for (at_work, acknowledged) in [(1, false), (2, true)] {
+            let (reader, console) = console();
+            drop(reader);
+            let (outbox, _, _, mut delivery) = delivery();
+            delivery.at_work = Arc::new(AtomicUsize::new(at_work));
+            let is_told = Arc::new(AtomicBool::new(false));
+            let told = is_told.clone();
+            let progress = Progress {
+                acknowledge: Some(Box::new(move || told.store(true, Relaxed))),
+                ..Progress::default()
+            };
+            let outgoing = Outgoing {
+                message: alert("unread"),
+                sinks: Arc::new([0]),
+            };
+            outbox.commit(Commit {
+                messages: vec![outgoing],
+                progress: vec![("audit".into(), progress)],
+                ..Commit::default()
+            });
+            timeout(PATIENCE, write_to(console, Codec::Text, delivery))
+                .await
+                .unwrap();
+            assert_eq!(is_told.load(Relaxed), acknowledged, "{at_work} at work");
+        }
     }
 
     #[tokio::test]

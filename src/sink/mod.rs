@@ -7,7 +7,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,8 @@ pub struct Delivery {
     pub dead_letters: Option<DeadLetters>,
     /// Cancelled when the time to drain is over: the sink stops where it is.
     pub give_up: CancellationToken,
+    /// Sinks that are at work, this one among them.
+    pub at_work: Arc<AtomicUsize>,
 }
 
 /// What a sink has done so far. Read it at any time.
@@ -117,17 +119,24 @@ impl Delivery {
             counters,
             status,
             dead_letters,
+            at_work,
             ..
         } = self;
         let left = outbox.waiting();
         let is_durable = dead_letters.is_some();
+        let is_last = at_work.fetch_sub(1, Relaxed) == 1;
         let ending = match ending {
             Ending::GaveUp if left.total() == 0 => Ending::Drained,
             Ending::GaveUp if is_durable => Ending::Kept,
             ending => ending,
         };
-        if !is_durable {
+        // With nobody left to tell, the program ends, and what is left is for the next start.
+        let is_released = ending == Ending::TargetClosed && !is_last;
+        if is_released || !is_durable {
             counters.dropped.fetch_add(left.total(), Relaxed);
+        }
+        if is_released {
+            outbox.release();
         }
         match &ending {
             Ending::Drained => {
@@ -146,11 +155,20 @@ impl Delivery {
             }
             Ending::TargetClosed => {
                 status.broken("the other end was closed");
-                warn!(sink = %id, "the other end was closed: {left} left undelivered, and what follows is dropped");
+                let rest = if is_released {
+                    "and what follows is dropped"
+                } else {
+                    "and no sink is left"
+                };
+                warn!(sink = %id, "the other end was closed: {left} left undelivered, {rest}");
             }
             Ending::Failed(reason) => {
                 status.broken(reason.clone());
-                error!(sink = %id, "cannot work: {reason}; {left} left undelivered, and what follows is dropped");
+                let rest = match is_durable {
+                    true => "kept with what follows for the next start",
+                    false => "left undelivered, and what follows is dropped",
+                };
+                error!(sink = %id, "cannot work: {reason}; {left} {rest}");
             }
         }
         Report { id, ending, left }
@@ -194,6 +212,7 @@ pub(crate) mod tests {
             status: Status::default(),
             dead_letters: None,
             give_up: give_up.clone(),
+            at_work: Arc::new(AtomicUsize::new(1)),
         };
         (writer, counters, give_up, delivery)
     }

@@ -85,6 +85,8 @@ struct State {
     is_closed: bool,
     /// Nobody reads.
     is_gone: bool,
+    /// Nobody is wanted to read.
+    is_released: bool,
 }
 
 #[derive(Default)]
@@ -138,7 +140,7 @@ impl Outbox {
             Lane::Alerts => &state.lanes[..1],
             Lane::Detections => &state.lanes[..],
         };
-        if may_drop && self.is_filled_by(in_its_way) {
+        if state.is_released || may_drop && self.is_filled_by(in_its_way) {
             state.count_dropped(lane);
             return false;
         }
@@ -339,6 +341,14 @@ impl Queue {
         self.window.push_back((slip, message));
     }
 
+    /// Nobody wants any of it: a database takes all that it holds as done.
+    fn forget(&mut self) {
+        *self = Self {
+            done: i64::MAX as u64,
+            ..Self::default()
+        };
+    }
+
     /// It waits no longer.
     fn leave(&mut self, slip: Slip) {
         self.count = self.count.saturating_sub(1);
@@ -418,8 +428,12 @@ impl Reader {
         let windows = state.lanes.iter().flat_map(|queue| &queue.window);
         let left: Vec<u64> = in_hand.chain(windows.map(|(slip, _)| slip.id)).collect();
         let is_over = state.is_closed && left.is_empty();
+        state.is_released = !is_wanted;
         for queue in &mut state.lanes {
             queue.window.clear();
+            if !is_wanted {
+                queue.forget();
+            }
         }
         drop(state);
         if !is_over {

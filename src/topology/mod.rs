@@ -22,7 +22,7 @@ use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::D
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::{engine::Engine, overview::Overview, watch::Watch};
 use crate::{
@@ -126,13 +126,18 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     draining.cancel();
 
     tokio::spawn(cancel_after(pipeline.shutdown_timeout, give_up.clone()));
-    let mut failures = sources.join().await;
+    let mut failures = match within(sources.join(), &give_up).await {
+        Some(failures) => failures,
+        None => vec![said(
+            "a source could not stop in time, what it had read last was not acknowledged",
+        )],
+    };
     match within(engine, &give_up).await {
         Some(Ok(())) => say_dropped(&pipeline, &store),
         Some(Err(panic)) => failures.push(format!("incidents: {panic}")),
-        None => failures.push(
-            "what was read last could not be stored, and was not acknowledged to its source".into(),
-        ),
+        None => failures.push(said(
+            "what was read last could not be stored, and was not acknowledged to its source",
+        )),
     }
     match sinks.await {
         Ok(failed) => failures.extend(failed),
@@ -209,6 +214,12 @@ fn say_what_is_watched(pipeline: &Pipeline) {
 async fn cancel_after(time: Duration, token: CancellationToken) {
     tokio::time::sleep(time).await;
     token.cancel();
+}
+
+/// A failure that nobody else says in the log.
+fn said(failure: &str) -> String {
+    error!("{failure}");
+    failure.to_owned()
 }
 
 /// What `future` gives; `None` if the time is over first.

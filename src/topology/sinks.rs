@@ -1,6 +1,9 @@
 //! The sinks' tasks.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +43,7 @@ pub fn spawn(
 ) -> Sinks {
     let mut tasks = JoinSet::new();
     let mut all_signs = Vec::new();
+    let at_work = Arc::new(AtomicUsize::new(pipeline.sinks.len()));
     let seen = pipeline.sinks.iter().zip(&overview.sinks);
     for ((sink, component), reader) in seen.zip(readers) {
         let signs = Signs {
@@ -59,6 +63,7 @@ pub fn spawn(
             status: signs.status,
             dead_letters,
             give_up: give_up.clone(),
+            at_work: at_work.clone(),
         };
         match sink.config.clone() {
             SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),

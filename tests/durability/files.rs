@@ -142,9 +142,10 @@ pub fn check(baitline: &mut Instance, slack: &Receiver, expected: u64) {
         baitline.directory.join("told.ndjson"),
         baitline.directory.join("evidence.ndjson"),
     );
+    let all = usize::try_from(expected).expect("it is a count");
+    baitline.wait_for_all("every hit", all, || Books::of_file(&told).count() as usize);
     baitline.wait_until("the end of every incident", || {
-        let books = Books::of_file(&told);
-        books.count() >= expected && books.all_closed()
+        Books::of_file(&told).all_closed()
     });
     let names = |books: &Books| -> Vec<Name> {
         let name = |alert: &Value| {

@@ -247,8 +247,11 @@ impl Keeps for Commands {
         self.send(Command::Page { place, lane });
     }
 
-    fn gone(&self, _left: &[u64], _is_wanted: bool) {
-        // What is left stays in the database for the next start.
+    fn gone(&self, _left: &[u64], is_wanted: bool) {
+        // What is left stays in the database for the next start, if it is wanted.
+        if !is_wanted {
+            self.send(Command::Done);
+        }
     }
 }
 

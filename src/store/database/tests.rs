@@ -530,6 +530,27 @@ async fn a_store_that_is_never_idle_is_tidied() {
 }
 
 #[tokio::test]
+async fn nothing_waits_for_a_sink_that_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = open_with(folder.path(), &[sink("a"), sink("b")]);
+    let (store, b) = (opened.store, opened.readers.remove(1));
+    let both = || messages([alert(1), detection(1)], 2);
+    store.commit(both()).await;
+    until(|| rows(folder.path(), "delivery") == 4).await;
+    b.release();
+    until(|| rows(folder.path(), "delivery") == 2).await;
+    store.commit(both()).await;
+    until(|| rows(folder.path(), "delivery") == 4).await;
+    assert_eq!(
+        (store.waiting(1), store.waiting_bytes(1)),
+        (Tally::default(), 0)
+    );
+    assert_eq!(store.dropped(1).total(), 2, "what came afterwards");
+    deliver(&mut opened.readers[0], 4).await;
+    until(|| rows(folder.path(), "message") == 2).await;
+}
+
+#[tokio::test]
 async fn old_incidents_are_forgotten_unless_a_sink_still_waits() {
     let folder = tempfile::tempdir().unwrap();
     let (store, mut reader) = open_one(folder.path());

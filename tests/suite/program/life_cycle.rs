@@ -67,6 +67,35 @@ fn a_signal_drains() {
 }
 
 #[test]
+fn a_stop_ends_in_time_though_nothing_can_be_stored() {
+    let mut configuration = configuration(decoy(true));
+    configuration["data_dir"] = "data".into();
+    configuration["shutdown_timeout_secs"] = 2.into();
+    configuration["sources"]["audit"] =
+        json!({"type": "file", "include": ["audit.log"], "glob_minimum_cooldown_ms": 20});
+    let setting = Setting::with(&configuration);
+    let running = setting.start_watch(&[]);
+    running.stderr.wait_for("watching");
+    // As a disk that is full: no transaction comes through.
+    let database = rusqlite::Connection::open(setting.path("data/baitline.db"));
+    let database = database.expect("the database is there");
+    database
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("nobody else writes");
+    let hits = (0..20_000).map(|number| token_use(number, "10.0.3.7", json!({})).to_string());
+    setting.write("audit.log", joined(hits));
+    running.stderr.wait_for("cannot write to the store");
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("could not stop in time"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
     let receiver = Receiver::start(Manner::Hangs);
     let configuration = with_hanging_slack(&receiver, 3600);
