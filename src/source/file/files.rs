@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fs::File,
     ops::Bound,
     path::Path,
     time::{Duration, Instant},
@@ -282,7 +283,7 @@ impl<'a> Files<'a> {
         *size = stamp.size;
         waiting.fingerprint = head.fingerprint.clone();
         let max = self.config.max_line_bytes;
-        let verdict = self.judge(waiting.id, &waiting.path, stamp, &head);
+        let verdict = self.judge(waiting.id, &waiting.path, stamp, (&file, &head));
         if matches!(verdict, Verdict::Wait) {
             return;
         }
@@ -322,7 +323,13 @@ impl<'a> Files<'a> {
     }
 
     /// Tells what the file at `path` is, which began as `head` says when it was last looked at.
-    fn judge(&mut self, id: FileId, path: &Path, stamp: Stamp, head: &Head) -> Verdict {
+    fn judge(
+        &mut self,
+        id: FileId,
+        path: &Path,
+        stamp: Stamp,
+        (file, head): (&File, &Head),
+    ) -> Verdict {
         let fingerprint = &head.fingerprint;
         if fingerprint.is_empty() {
             return Verdict::Wait;
@@ -334,7 +341,7 @@ impl<'a> Files<'a> {
         let mut read_to = None;
         // Its possible originals are looked at after it: one that was truncated before that can no longer be read twice.
         for other in self.tracked.values() {
-            if is_copy_name(&other.path, path) && other.agrees_with(fingerprint) {
+            if is_copy_name(&other.path, path) && other.may_be_copied_to(file, head) {
                 match other.phase {
                     Phase::Parked { offset, .. } => read_to = Some(offset),
                     Phase::Waiting(..) | Phase::Reading(_) => return Verdict::Wait,

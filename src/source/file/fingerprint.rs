@@ -146,6 +146,21 @@ impl Fingerprint {
     }
 }
 
+/// Both hold the same just before the end of the shorter one.
+pub(super) fn end_alike(one: &File, other: &File) -> io::Result<bool> {
+    let length = one.metadata()?.len().min(other.metadata()?.len());
+    let from = length.saturating_sub(FINGERPRINT_BYTES as u64);
+    let mut ends = [[0; FINGERPRINT_BYTES]; 2];
+    let [end, other_end] = &mut ends;
+    // It fits: `FINGERPRINT_BYTES` at most.
+    let wanted = (length - from) as usize;
+    let read = read_at(one, &mut end[..wanted], from)?;
+    let other_read = read_at(other, &mut other_end[..wanted], from)?;
+    // What has become shorter meanwhile tells nothing.
+    let common = read.min(other_read);
+    Ok(end[..common] == other_end[..common])
+}
+
 /// Reads until `into` is full or the file ends.
 pub(super) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut count = 0;

@@ -12,7 +12,7 @@ use super::{
     discovery::{FileId, Stamp},
     faults::Faults,
     feed::Feed,
-    fingerprint::{Fingerprint, Head},
+    fingerprint::{Fingerprint, Head, end_alike},
     follow::{Follower, Turn, start_of_last_line},
     past::{Beginning, Generation},
     positions::{Changes, Key, Place},
@@ -162,6 +162,33 @@ impl Tracked {
             || file
                 .and_then(|file| Head::of(file).ok())
                 .is_some_and(|head| head.fingerprint.agrees_with(fingerprint))
+    }
+
+    /// `file`, which begins as `head` says, may be a copy of it. Files that begin alike need not be: where both can be
+    /// compared, they must hold the same at the end of what both have.
+    pub(super) fn may_be_copied_to(&self, file: &File, head: &Head) -> bool {
+        if !self.agrees_with(&head.fingerprint) {
+            return false;
+        }
+        let opened;
+        let original = match &self.phase {
+            Phase::Waiting(file, _) => file,
+            Phase::Reading(follower) => follower.file(),
+            Phase::Parked { .. } => match File::open(&self.path) {
+                Ok(file) if self.is_at_its_path() => {
+                    opened = file;
+                    &opened
+                }
+                _ => return true,
+            },
+        };
+        match Head::of(original) {
+            // It was truncated: its copy is what is left of what it held.
+            Ok(now) if !now.fingerprint.agrees_with(&head.fingerprint) => true,
+            Ok(now) if now.is_compressed || head.is_compressed => true,
+            Ok(_) => end_alike(original, file).unwrap_or(true),
+            Err(_) => true,
+        }
     }
 
     /// It was found at `path`.

@@ -29,6 +29,26 @@ fn a_renamed_file_is_read_to_its_end() {
     }
 }
 
+/// More than a fingerprint, that files may have in common without being copies.
+const HEADER: &str = "# written by somebody who begins every file with the same lines\n";
+
+#[test]
+fn files_that_begin_alike_are_no_copies() {
+    let header = HEADER.repeat(40);
+    let running = Running::with(&["a.log*"], |folder| {
+        append(folder.join("a.log"), &format!("{header}one\n"));
+    });
+    running.expect(&format!("{header}one\n"));
+    fs::write(running.path("a.log.1"), format!("{header}two\n")).unwrap();
+    running.expect(&format!("{header}two\n"));
+    // The first is let go, and is no copy's original either.
+    fs::rename(running.path("a.log"), running.path("a.log.2")).unwrap();
+    thread::sleep(LONG_ENOUGH);
+    fs::write(running.path("a.log.2.3"), format!("{header}three\n")).unwrap();
+    running.expect(&format!("{header}three\n"));
+    running.expect_nothing();
+}
+
 #[test]
 fn a_rotated_file_that_grows_again_is_read_on() {
     let running = Running::with(&["a*"], |folder| append(folder.join("a.log"), "one\n"));
