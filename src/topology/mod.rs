@@ -28,7 +28,7 @@ use self::{engine::Engine, overview::Overview, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
-    store::{self, Opened, SinkOutbox, Store},
+    store::{self, Opened, Saved, SinkOutbox, Store},
     telemetry::{self, Api},
 };
 
@@ -102,6 +102,7 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     let draining = CancellationToken::new();
     let signs = (sources.signs.as_slice(), sink_signs.as_slice());
     let watch = Watch::new(&pipeline, signs, &mut saved, waiting_batches);
+    say_left_over(&saved);
     tokio::spawn(watch.run(notices, draining.clone()));
     let engine_ended = CancellationToken::new();
     let engine = tokio::spawn({
@@ -208,6 +209,22 @@ fn say_what_is_watched(pipeline: &Pipeline) {
             decoys,
             "watching; incidents and undelivered alerts are held in memory and end with the process"
         ),
+    }
+}
+
+/// What nobody has taken out of `saved` belongs to components that are not in the configuration.
+fn say_left_over(saved: &Saved) {
+    for id in saved.state.keys() {
+        warn!(
+            id,
+            "not in the configuration, but its incidents are in the data_dir, and go on no more: if it was renamed, give it its name back"
+        );
+    }
+    for id in saved.positions.keys() {
+        warn!(
+            id,
+            "not in the configuration, but how far it was read is in the data_dir: if the source was renamed, give it its name back, or it is read anew"
+        );
     }
 }
 

@@ -1,8 +1,9 @@
 //! The program is stopped at random instants and its data copied, as if it had died there: every copy is sound.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     instance::Instance,
     kills,
     receiver::Receiver,
+    stream::HIT,
 };
 
 fn copy(from: &Path, to: &Path) {
@@ -38,12 +40,10 @@ fn a_copy_of_the_data_taken_at_any_instant_is_sound() {
     });
     for number in 0..kills() {
         thread::sleep(Duration::from_millis(fastrand::u64(5..300)));
-        baitline.signal(Signal::STOP);
+        baitline.stand_still();
         let twin = directory.path().join(format!("copy-{number}"));
         copy(&directory.path().join("data"), &twin.join("data"));
-        for name in ["told.ndjson", "evidence.ndjson"] {
-            let _ = fs::copy(directory.path().join(name), twin.join(name));
-        }
+        copy_files(directory.path(), &twin);
         baitline.signal(Signal::CONT);
         check_copy(&twin, &slack.url());
     }
@@ -51,7 +51,40 @@ fn a_copy_of_the_data_taken_at_any_instant_is_sound() {
     baitline.end();
 }
 
-/// SQLite finds nothing wrong, and baitline goes on from it.
+/// Copies the logs, which go on and are rotated meanwhile, and what the sinks wrote.
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("it is there").flatten() {
+        let name = entry.file_name().into_string().expect("it is text");
+        if name.starts_with("audit.log") || name.ends_with(".ndjson") {
+            // It may have another name by now.
+            let _ = fs::copy(entry.path(), to.join(name));
+        }
+    }
+}
+
+/// The auditIDs of the synthetic hits that stand in the logs, in whole lines.
+fn logged_hits(directory: &Path) -> BTreeSet<String> {
+    let mut hits = BTreeSet::new();
+    for entry in fs::read_dir(directory).expect("it is there").flatten() {
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(b"audit.log")
+        {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).expect("it is text");
+        let whole = &text[..text.rfind('\n').map_or(0, |newline| newline + 1)];
+        let lines = whole.lines().filter(|line| line.contains(HIT));
+        hits.extend(lines.map(|line| {
+            let event: Value = serde_json::from_str(line).expect("a line is JSON");
+            event["auditID"].as_str().expect("an id").to_owned()
+        }));
+    }
+    hits
+}
+
+/// SQLite finds nothing wrong, baitline goes on from it, and what the logs hold is told.
 fn check_copy(twin: &Path, slack: &str) {
     let database = rusqlite::Connection::open(twin.join("data/baitline.db")).expect("it opens");
     let verdict: String = database
@@ -68,6 +101,13 @@ fn check_copy(twin: &Path, slack: &str) {
     let mut baitline = Instance::new(twin, &configuration);
     baitline.start();
     baitline.wait_until("its start", || baitline.log().contains("watching"));
+    let logged = logged_hits(twin);
+    let evidence = twin.join("evidence.ndjson");
+    baitline.wait_until("every hit in the logs", || {
+        let hits = Books::of_file(&evidence).hits();
+        let told: BTreeSet<String> = hits.into_iter().map(|(audit_id, ..)| audit_id).collect();
+        logged.is_subset(&told)
+    });
     let told = twin.join("told.ndjson");
     baitline.wait_until("the end of every incident", || {
         Books::of_file(&told).all_closed()

@@ -102,8 +102,8 @@ fn write(path: &Path, enough: &AtomicBool) -> u64 {
             writeln!(log, "{line}").expect("there is room");
             lines += 1;
         }
-        for clean in 0..10 {
-            writeln!(log, "{}", stream.clean(clean)).expect("there is room");
+        for _ in 0..10 {
+            writeln!(log, "{}", stream.clean()).expect("there is room");
         }
         writeln!(log, "{}", stream.hit()).expect("there is room");
         (hits, lines) = (hits + 1, lines + 11);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 
 /// How long any step may take on a machine that has other things to do.
@@ -83,6 +83,15 @@ impl Instance {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Stops it, as a debugger does, and waits until it stands still.
+    pub fn stand_still(&self) {
+        self.signal(Signal::STOP);
+        let child = Pid::from_child(self.child.as_ref().expect("it runs"));
+        let stopped = waitpid(Some(child), WaitOptions::UNTRACED).expect("it is our child");
+        let (_, status) = stopped.expect("it was waited for");
+        assert!(status.stopped(), "{status:?}");
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -182,7 +182,7 @@ fn feed(producer: &BaseProducer, topic: &str, enough: &AtomicBool) -> u64 {
     let mut hits = 0;
     loop {
         recorded.by_ref().take(20).for_each(|line| send(line));
-        (0..10).for_each(|clean| send(stream.clean(clean)));
+        (0..10).for_each(|_| send(&stream.clean()));
         send(&stream.hit());
         hits += 1;
         producer.poll(Duration::ZERO);

@@ -20,6 +20,9 @@ pub struct Stream {
 /// What tells one request from another.
 pub type Request = (String, String, String, String);
 
+/// What the auditIDs of the hits begin with that were never there before.
+pub const HIT: &str = "00000000-0000-4000-8000-";
+
 impl Stream {
     pub fn new() -> Self {
         let recorded = lines("tests/data/metadata/audit.ndjson.gz");
@@ -45,20 +48,25 @@ impl Stream {
         self.next += 1;
         let number = self.next;
         let mut event = self.template.clone();
-        event["auditID"] = format!("00000000-0000-4000-8000-{number:012x}").into();
+        event["auditID"] = format!("{HIT}{number:012x}").into();
         event["sourceIPs"] = json!([format!("198.51.100.{}", number % 7)]);
         event["user"]["extra"]["authentication.kubernetes.io/credential-id"] =
             json!([format!("JTI=00000000-0000-4000-9000-{:012x}", number % 5)]);
         event.to_string()
     }
 
-    /// A line that touches no decoy.
-    pub fn clean(&self, number: usize) -> &str {
-        let clean = self
+    /// A line that touches no decoy and was never there before, as no two events of an API server are the same: a file
+    /// is known by how it begins.
+    pub fn clean(&mut self) -> String {
+        self.next += 1;
+        let mut clean = self
             .recorded
             .iter()
             .filter(|line| !line.contains("honeypot"));
-        clean.cycle().nth(number % 100).expect("there are some")
+        let line = clean.nth(self.next as usize % 100).expect("there are some");
+        let mut event: Value = serde_json::from_str(line).expect("a line is JSON");
+        event["auditID"] = format!("00000000-0000-4000-a000-{:012x}", self.next).into();
+        event.to_string()
     }
 }
 

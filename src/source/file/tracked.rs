@@ -174,13 +174,14 @@ impl Tracked {
         let original = match &self.phase {
             Phase::Waiting(file, _) => file,
             Phase::Reading(follower) => follower.file(),
-            Phase::Parked { .. } => match File::open(&self.path) {
-                Ok(file) if self.is_at_its_path() => {
+            Phase::Parked { .. } if self.is_at_its_path() => match File::open(&self.path) {
+                Ok(file) => {
                     opened = file;
                     &opened
                 }
-                _ => return true,
+                Err(_) => return true,
             },
+            Phase::Parked { .. } => return true,
         };
         match Head::of(original) {
             // It was truncated: its copy is what is left of what it held.

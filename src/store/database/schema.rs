@@ -2,9 +2,12 @@
 
 use std::{
     ffi::OsStr,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::ErrorKind,
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{OpenOptionsExt, PermissionsExt},
+    },
     path::Path,
     time::Duration,
 };
@@ -129,18 +132,30 @@ fn known(connection: Connection, path: &Path) -> Result<Connection, Error> {
     }
 }
 
-/// SQLite gives its files the modes of this one.
+/// SQLite gives its files the modes of this one. A copy that was put back may have others.
 fn make_private(path: &Path) -> Result<(), Error> {
-    let made = OpenOptions::new()
+    let fail = |source| Error::Directory {
+        path: path.to_owned(),
+        source,
+    };
+    OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(path);
-    made.map(drop).map_err(|source| Error::Directory {
-        path: path.to_owned(),
-        source,
-    })
+        .open(path)
+        .map_err(fail)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match fs::metadata(&name) {
+            Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+                fs::set_permissions(&name, Permissions::from_mode(0o600)).map_err(fail)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {

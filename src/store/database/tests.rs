@@ -347,10 +347,19 @@ async fn files_are_private() {
     store.close().await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data_dir), 0o700);
-    for entry in fs::read_dir(&data_dir).unwrap() {
-        let path = entry.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
-    }
+    let check = || {
+        for entry in fs::read_dir(&data_dir).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    };
+    check();
+    drop((store, _reader));
+    // As somebody may have copied it.
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file(&data_dir), open).unwrap();
+    let _opened = open_one(&data_dir);
+    check();
 }
 
 fn fails_to_open(data_dir: &Path) -> String {

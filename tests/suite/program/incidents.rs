@@ -128,6 +128,37 @@ fn recorded() -> (Setting, Ran) {
 }
 
 #[test]
+fn who_is_renamed_is_told_what_is_left_behind() {
+    let (setting, ran) = recorded();
+    assert!(
+        !ran.stderr.contains("not in the configuration"),
+        "{}",
+        ran.stderr
+    );
+    let mut renamed = durable();
+    let transforms = renamed["transforms"].as_object_mut().expect("a map");
+    let incidents = transforms.remove("incidents").expect("it is there");
+    transforms.insert("alarms".into(), incidents);
+    for sink in renamed["sinks"]
+        .as_object_mut()
+        .expect("a map")
+        .values_mut()
+    {
+        sink["inputs"] = json!(["alarms"]);
+    }
+    setting.write("renamed.json", renamed.to_string());
+    let ran = setting.run(&["run", "--config", "renamed.json"], b"");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("if it was renamed, give it its name back")
+            && ran.stderr.contains("incidents"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn what_is_shown_and_exported_is_what_the_sinks_were_told() {
     let (setting, ran) = recorded();
     let told = alerts(&ran.file("told.ndjson"));
