@@ -1,6 +1,9 @@
 //! Whether a component is well, as it says itself.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use jiff::Timestamp;
 
@@ -41,6 +44,11 @@ impl Status {
         self.lock().clone()
     }
 
+    /// Whatever thread holds this says so if it panics.
+    pub fn alarm(&self) -> Alarm {
+        Alarm(self.clone())
+    }
+
     fn set(&self, reason: String, is_lasting: bool) {
         let mut trouble = self.lock();
         let since = trouble.as_ref().map(|trouble| trouble.since);
@@ -54,6 +62,17 @@ impl Status {
     fn lock(&self) -> MutexGuard<'_, Option<Trouble>> {
         // What it guards is sound after each step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says of a component whose thread panics that it does not work any more.
+pub struct Alarm(Status);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.broken("it panicked");
+        }
     }
 }
 
@@ -73,5 +92,22 @@ mod tests {
         assert_eq!(second.reason, "404");
         status.well();
         assert_eq!(status.trouble(), None);
+    }
+
+    #[test]
+    fn who_panics_is_broken_and_who_ends_is_not() {
+        let status = Status::default();
+        let ends = |panics: bool| {
+            let alarm = status.alarm();
+            let thread = thread::spawn(move || {
+                let _alarm = alarm;
+                assert!(!panics, "on purpose");
+            });
+            let _ = thread.join();
+        };
+        ends(false);
+        assert_eq!(status.trouble(), None);
+        ends(true);
+        assert!(status.trouble().is_some_and(|trouble| trouble.is_lasting));
     }
 }

@@ -55,7 +55,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(
-        "the incidents in {}: {source}; move the directory away to begin anew",
+        "the incidents in {}: {source}; move the directory away to begin anew; what waited in it is not delivered then",
         data_dir.display()
     )]
     Restore {

@@ -80,7 +80,7 @@ pub fn spawn(
             .name(source.id.to_string())
             .spawn(move || {
                 let _still_running = still_running;
-                let _alarm = Alarm(context.status.clone());
+                let _alarm = context.status.alarm();
                 let ended = run(&config, shares_partitions, &context, pump);
                 signs.has_ended.store(ended.is_ok(), Relaxed);
                 ended
@@ -94,17 +94,6 @@ pub fn spawn(
         signs: all_signs,
         threads,
     })
-}
-
-/// Says of a source whose thread panics that it has ended.
-struct Alarm(Status);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.broken("it panicked");
-        }
-    }
 }
 
 /// `shares_partitions` says whether other instances may read some of the topics' partitions.

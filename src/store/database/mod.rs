@@ -165,6 +165,7 @@ pub fn open(options: &Options, sinks: &[SinkOutbox], status: Status) -> Result<O
     let numbers = rows::number_sinks(&mut connection, sinks).map_err(fail)?;
     let saved = rows::saved(&connection).map_err(fail)?;
     let commit_seconds = commit_seconds();
+    let alarm = status.alarm();
     let parts = Parts {
         connection,
         numbers,
@@ -177,7 +178,10 @@ pub fn open(options: &Options, sinks: &[SinkOutbox], status: Status) -> Result<O
     let writer = Writer::new(parts).map_err(fail)?;
     std::thread::Builder::new()
         .name("store".into())
-        .spawn(move || writer.run(&inbox))
+        .spawn(move || {
+            let _alarm = alarm;
+            writer.run(&inbox);
+        })
         .map_err(|source| Error::Directory {
             path: options.data_dir.clone(),
             source,
