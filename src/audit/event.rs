@@ -29,7 +29,8 @@ pub struct Event<'v> {
     pub source_ips: Vec<&'v str>,
     pub user_agent: Option<&'v str>,
     pub object: ObjectRef<'v>,
-    /// What stands for the URI of a request to a kubelet, where the log tells none.
+    /// The path, where the log tells no URI and only the path says what was asked for: of a
+    /// kubelet, or of no object at all.
     pub object_path: Option<&'v str>,
     pub code: Option<u16>,
     /// `responseStatus.message`.

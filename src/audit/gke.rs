@@ -81,6 +81,7 @@ impl<'o, 'v> Entry<'o, 'v> {
             .text("resourceName")
             .or_else(|| self.authorization("resource"));
         let method = self.method().map(Method::parse).unwrap_or_default();
+        let object = object(path, &method);
         Event {
             audit_id: progress
                 .id
@@ -100,8 +101,8 @@ impl<'o, 'v> Entry<'o, 'v> {
                 .into_iter()
                 .collect(),
             user_agent: metadata.and_then(|data| field(data, "callerSuppliedUserAgent")),
-            object: object(path, &method),
-            object_path: path.filter(|_| method.is_kubelet()),
+            object_path: path.filter(|_| method.is_kubelet() || object.resource.is_none()),
+            object,
             code,
             message,
             // A request that tells its beginning and its end apart has two times.

@@ -255,7 +255,10 @@ fn is_granted(event: &Event<'_>) -> bool {
                 resource,
                 "selfsubjectaccessreviews" | "selfsubjectrulesreviews" | "selfsubjectreviews"
             ),
-            None => !event.request_uri.is_some_and(is_open_to_all),
+            None => !event
+                .request_uri
+                .or(event.object_path)
+                .is_some_and(is_open_to_all),
         }
 }
 

@@ -56,6 +56,7 @@ const CLUSTER: &[&str] = &[
     "openshift.cluster_id",
     "stream.cluster",
     "stream.cluster_name",
+    "labels.cluster",
 ];
 const NODE: &[&str] = &[
     "kubernetes.host",

@@ -145,7 +145,14 @@ fn names_of_methods_and_resources() {
         (
             "io.k8s.example.com.v1beta1.things.watch",
             "namespaces/ns/things/t",
-            ("things", None, Some("ns"), Some("t"), Some("example.com"), "watch"),
+            (
+                "things",
+                None,
+                Some("ns"),
+                Some("t"),
+                Some("example.com"),
+                "watch",
+            ),
         ),
     ];
     for (method, path, (resource, subresource, namespace, name, group, verb)) in cases {
