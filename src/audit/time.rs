@@ -27,9 +27,9 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
 pub fn from_epoch(number: i64) -> Option<Timestamp> {
     match number.unsigned_abs() {
         0..100_000_000_000 => Timestamp::from_second(number),
-        ..100_000_000_000_000 => Timestamp::from_millisecond(number),
-        ..100_000_000_000_000_000 => Timestamp::from_microsecond(number),
-        _ => Timestamp::from_nanosecond(number.into()).map_err(Into::into),
+        100_000_000_000..100_000_000_000_000 => Timestamp::from_millisecond(number),
+        100_000_000_000_000..100_000_000_000_000_000 => Timestamp::from_microsecond(number),
+        _ => Timestamp::from_nanosecond(number.into()),
     }
     .ok()
 }

@@ -5,8 +5,7 @@
 //!
 //! - a name of a decoy: its namespace, ServiceAccount, Secret or pod. Every touch spells
 //!   at least one of them out, but for the next two;
-//! - `"proxy`, and Google's `nodes.proxy.`: behind `nodes/proxy` the pod stands
-//!   percent-encoded in the path;
+//! - `"proxy`: behind `nodes/proxy` the pod stands percent-encoded in the path;
 //! - `impersonate-on:serviceaccount`: the refusal that names nobody;
 //! - the key under which a wrapper has bytes as base64 or as numbers ([`crate::record::encoded`]),
 //!   if what follows may be such: it can hold any name;
@@ -182,7 +181,7 @@ fn is_whole_name(bytes: &[u8], start: usize, end: usize) -> bool {
 
 fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
     let mut names = BTreeSet::new();
-    let mut globs = BTreeSet::from(["impersonate-on:serviceaccount", "nodes.proxy."]);
+    let mut globs = BTreeSet::from(["impersonate-on:serviceaccount"]);
     for decoy in decoys {
         names.extend([decoy.namespace.as_str(), &decoy.service_account]);
         names.extend(decoy.secret.as_deref());
@@ -195,7 +194,7 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
     let letters: BTreeSet<u8> = names
         .iter()
         .chain(&globs)
-        .chain(&["proxy", "data_base64", "MESSAGE"])
+        .chain(&["proxy"])
         .flat_map(|needle| needle.bytes())
         .collect();
     patterns.extend(json_escapes(&letters).into_iter().map(raw));
@@ -240,9 +239,7 @@ fn raw(text: String) -> Pattern {
 /// The beginnings of the keys under which bytes are written as something else, in any layer of escapes.
 fn encoded_keys() -> impl Iterator<Item = Pattern> {
     [
-        ("\"", "data\""),
-        ("\"", "data\\"),
-        ("\"", "data_base64"),
+        ("\"", "data"),
         ("\"", "MESSAGE"),
         ("\\u0022", "data"),
         ("\\u0022", "MESSAGE"),

@@ -142,6 +142,9 @@ pub fn begins_at(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(NUMBERS_KEY.as_bytes()) {
         return matches!(behind_colon(rest).first(), Some(b'[' | b'\\'));
     }
+    if text.starts_with(b"data_base\\u") || text.starts_with(b"data_base6\\u") {
+        return true;
+    }
     behind_base64_key(text).is_some_and(|value| {
         let head = &value[..value.len().min(HEAD_CHARACTERS)];
         head.contains(&b'\\') || may_be_base64(value)
@@ -150,7 +153,8 @@ pub fn begins_at(text: &[u8]) -> bool {
 
 fn behind_base64_key(text: &[u8]) -> Option<&[u8]> {
     let rest = text.strip_prefix(b"data")?;
-    Some(behind_colon(rest.strip_prefix(b"_base64").unwrap_or(rest)))
+    let rest = rest.strip_prefix(b"_base64").unwrap_or(rest);
+    matches!(rest.first(), Some(b'"' | b'\\')).then(|| behind_colon(rest))
 }
 
 /// What stands behind the quotes, the colon and the white space between a key and its value, in any layer of escapes.

@@ -129,6 +129,46 @@ fn a_cluster_has_one_key_however_its_name_comes() {
     assert_ne!(key(Some("own"), &upper), key(None, &upper));
 }
 
+/// Azure's table of its own renames the fields of the event, but not those inside.
+#[test]
+fn a_row_of_aks_audit_is_the_event_that_it_was_made_of() {
+    let names = [
+        ("auditID", "AuditId"),
+        ("stage", "Stage"),
+        ("level", "Level"),
+        ("requestURI", "RequestUri"),
+        ("verb", "Verb"),
+        ("user", "User"),
+        ("sourceIPs", "SourceIps"),
+        ("userAgent", "UserAgent"),
+        ("objectRef", "ObjectRef"),
+        ("responseStatus", "ResponseStatus"),
+        ("requestReceivedTimestamp", "RequestReceivedTime"),
+        ("stageTimestamp", "StageReceivedTime"),
+        ("annotations", "Annotations"),
+        ("requestObject", "RequestObject"),
+        ("responseObject", "ResponseObject"),
+        ("impersonatedUser", "ImpersonatedUser"),
+    ];
+    let events = recorded();
+    let rows = events.iter().map(|event| {
+        let mut event: Value = serde_json::from_str(event).expect("an event is JSON");
+        let mut row = json!({"Type": "AKSAudit", "TenantId": "t", "PodName": "kube-apiserver-1"});
+        for (name, renamed) in names {
+            row[renamed] = event[name].take();
+        }
+        row.to_string()
+    });
+    let rows: Vec<String> = rows.collect();
+    let found_in_rows = found(Some("own"), rows.join("\n").as_bytes());
+    assert_eq!(
+        found_in_rows[0].origin.pod.as_deref(),
+        Some("kube-apiserver-1")
+    );
+    let bare = found(Some("own"), events.join("\n").as_bytes());
+    assert_eq!(without_origin(found_in_rows), without_origin(bare));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
