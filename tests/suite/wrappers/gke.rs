@@ -74,10 +74,11 @@ fn entry(event: &Value) -> Value {
     })
 }
 
-/// Whether GKE's entry tells less than the event: it has no URI, in which a field selector stands.
+/// Whether GKE's entry tells less than the event: it has no URI, in which a field selector stands, or a path as a client
+/// encoded it.
 fn needs_uri(detection: &Detection) -> bool {
     let uri = detection.request.uri.as_deref().unwrap_or_default();
-    uri.contains("fieldSelector")
+    uri.contains("fieldSelector") || uri.contains("/proxy/") && uri.contains('%')
 }
 
 #[test]
