@@ -1,10 +1,12 @@
 //! One `audit.k8s.io/v1` Event, borrowed from the decoded record.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::Timestamp;
 use simd_json::{
     prelude::*,
     tape::{Object, Value},
 };
+
+use super::time::parse_time;
 
 /// A decoded JSON value.
 pub type Json<'v> = Value<'v, 'v>;
@@ -21,10 +23,15 @@ pub struct Event<'v> {
     pub verb: Option<&'v str>,
     pub user: User<'v>,
     pub impersonated: Option<&'v str>,
+    /// Whom the request was refused to act as, where the log tells that apart.
+    pub refused_as: Option<&'v str>,
     /// Forgeable but for the last; see [`super::source_ip`].
     pub source_ips: Vec<&'v str>,
     pub user_agent: Option<&'v str>,
     pub object: ObjectRef<'v>,
+    /// The path, where the log tells no URI and only the path says what was asked for: of a
+    /// kubelet, or of no object at all.
+    pub object_path: Option<&'v str>,
     pub code: Option<u16>,
     /// `responseStatus.message`.
     pub message: Option<&'v str>,
@@ -74,10 +81,14 @@ pub struct Annotations<'v> {
 impl<'v> Event<'v> {
     /// Whether `object` is an audit event: it says so by its `apiVersion`, or, as an
     /// item of an EventList or behind a shipper that drops fields, it has fields that
-    /// nothing else has, or has together.
+    /// nothing else has, or has together. Azure's table `AKSAudit` has them under names of its
+    /// own (learn.microsoft.com/azure/azure-monitor/reference/tables/aksaudit).
     pub fn is_one(object: &Object<'v, 'v>) -> bool {
         let has = |key: &str| object.get(key).is_some();
         let asks = ["verb", "requestURI", "user", "stage"].into_iter().any(has);
+        if has("AuditId") && ["Verb", "RequestUri", "User"].into_iter().any(has) {
+            return true;
+        }
         match text(object, "apiVersion") {
             Some(version) if version.starts_with("audit.k8s.io/") => {
                 return text(object, "kind") == Some("Event") || has("auditID") || asks;
@@ -99,10 +110,21 @@ impl<'v> Event<'v> {
     /// Whether the parts of an event that say who touched what are objects, where they are
     /// there at all. A shipper may have made strings of them.
     pub fn is_readable(object: &Object<'v, 'v>) -> bool {
-        ["user", "impersonatedUser", "objectRef"]
+        let is_part = |key: &str| {
+            matches!(
+                key,
+                "user"
+                    | "impersonatedUser"
+                    | "objectRef"
+                    | "User"
+                    | "ImpersonatedUser"
+                    | "ObjectRef"
+            )
+        };
+        object
             .iter()
-            .filter_map(|key| object.get(*key))
-            .all(|value| value.is_object() || value.is_null())
+            .filter(|(key, _)| is_part(key))
+            .all(|(_, value)| value.is_object() || value.is_null())
     }
 
     /// Reads what is there.
@@ -110,26 +132,30 @@ impl<'v> Event<'v> {
         let mut event = Self::default();
         for (key, value) in object.iter() {
             match key {
-                "auditID" => event.audit_id = value.into_string(),
-                "stage" => event.stage = value.into_string(),
-                "requestURI" => event.request_uri = value.into_string(),
-                "verb" => event.verb = value.into_string(),
-                "user" => event.user = User::from_value(value),
-                "impersonatedUser" => event.impersonated = field(value, "username"),
-                "sourceIPs" => event.source_ips = strings(value),
-                "userAgent" => event.user_agent = value.into_string(),
-                "objectRef" => event.object = ObjectRef::from_value(value),
-                "responseStatus" => {
+                "auditID" | "AuditId" => event.audit_id = value.into_string(),
+                "stage" | "Stage" => event.stage = value.into_string(),
+                "requestURI" | "RequestUri" => event.request_uri = value.into_string(),
+                "verb" | "Verb" => event.verb = value.into_string(),
+                "user" | "User" => event.user = User::from_value(value),
+                "impersonatedUser" | "ImpersonatedUser" => {
+                    event.impersonated = field(value, "username")
+                }
+                "sourceIPs" | "SourceIps" => event.source_ips = strings(value),
+                "userAgent" | "UserAgent" => event.user_agent = value.into_string(),
+                "objectRef" | "ObjectRef" => event.object = ObjectRef::from_value(value),
+                "responseStatus" | "ResponseStatus" => {
                     event.code = value
                         .get("code")
                         .and_then(|code| u16::try_from(code.as_u64()?).ok());
                     event.message = field(value, "message");
                 }
-                "requestReceivedTimestamp" => event.received = value.into_string(),
-                "stageTimestamp" => event.stage_time = value.into_string(),
-                "annotations" => event.annotations = Annotations::from_value(value),
-                "requestObject" => event.request_object = Some(value),
-                "responseObject" => event.response_object = Some(value),
+                "requestReceivedTimestamp" | "RequestReceivedTime" => {
+                    event.received = value.into_string()
+                }
+                "stageTimestamp" | "StageReceivedTime" => event.stage_time = value.into_string(),
+                "annotations" | "Annotations" => event.annotations = Annotations::from_value(value),
+                "requestObject" | "RequestObject" => event.request_object = Some(value),
+                "responseObject" | "ResponseObject" => event.response_object = Some(value),
                 _ => {}
             }
         }
@@ -159,6 +185,7 @@ impl<'v> Event<'v> {
     /// Whether the request acted as somebody else, or was refused to.
     pub fn impersonates(&self) -> bool {
         self.impersonated.is_some()
+            || self.refused_as.is_some()
             || (self.code == Some(403)
                 && self
                     .message
@@ -206,10 +233,14 @@ impl<'v> ObjectRef<'v> {
             ["apis", group, _, rest @ ..] => (Some(*group), rest),
             _ => return Self::default(),
         };
-        let rest = match rest {
-            ["watch" | "proxy", rest @ ..] => rest,
-            rest => rest,
-        };
+        match rest {
+            ["watch" | "proxy", rest @ ..] => Self::from_segments(api_group, rest),
+            rest => Self::from_segments(api_group, rest),
+        }
+    }
+
+    /// What stands behind group and version in a path.
+    pub(super) fn from_segments(api_group: Option<&'v str>, rest: &[&'v str]) -> Self {
         let (namespace, object) = match rest {
             ["namespaces", namespace] | ["namespaces", namespace, "status" | "finalize"] => {
                 (Some(*namespace), rest)
@@ -228,7 +259,7 @@ impl<'v> ObjectRef<'v> {
 }
 
 impl<'v> Annotations<'v> {
-    fn from_value(value: Json<'v>) -> Self {
+    pub(super) fn from_value(value: Json<'v>) -> Self {
         Self {
             decision: field(value, "authorization.k8s.io/decision"),
             issued_credential_id: field(value, "authentication.kubernetes.io/issued-credential-id"),
@@ -244,12 +275,12 @@ impl<'v> Annotations<'v> {
     }
 }
 
-fn text<'v>(object: &Object<'v, 'v>, key: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(object: &Object<'v, 'v>, key: &str) -> Option<&'v str> {
     object.get(key).and_then(|value| value.into_string())
 }
 
 /// A non-empty string under `key`; an empty one says no more than a missing one.
-fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
+pub(super) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
     value
         .get(key)?
         .into_string()
@@ -261,12 +292,4 @@ fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {
         Some(array) => array.iter().filter_map(|item| item.into_string()).collect(),
         None => value.into_string().into_iter().collect(),
     }
-}
-
-/// RFC 3339, or a date and time without a zone, which some stores keep: then UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let local: DateTime = text.parse().ok()?;
-        TimeZone::UTC.to_timestamp(local).ok()
-    })
 }

@@ -3,6 +3,8 @@
 //! Decoded JSON comes in; an [`Event`] whose fields can be relied on goes out.
 
 mod event;
+pub mod gke;
+mod http_code;
 mod id;
 pub mod source_ip;
 mod time;
@@ -11,5 +13,5 @@ mod words;
 
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
-pub use time::{to_microsecond, wire_time};
+pub use time::{from_epoch, parse_time, to_microsecond, wire_time};
 pub(crate) use words::{Text, words};

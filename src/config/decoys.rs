@@ -302,14 +302,49 @@ fn option<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
         .map(|entry| &entry.node)
 }
 
+/// Words that stand in many audit events, whatever these are about.
+const FREQUENT: [&str; 14] = [
+    "admin",
+    "audit",
+    "default",
+    "events",
+    "kube-public",
+    "kube-system",
+    "kubernetes",
+    "leases",
+    "namespaces",
+    "nodes",
+    "pods",
+    "secrets",
+    "system",
+    "token",
+];
+
+/// Whether the scan would stop at `name` in many records that have nothing to do with a decoy: what is searched for is the
+/// name alone, wherever it stands.
+fn is_frequent(name: &str) -> bool {
+    name.len() < 4 || FREQUENT.contains(&name)
+}
+
 /// Says what is legal but unwise.
 fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &mut Vec<Fault>) {
     let (namespace, name) = &decoy.service_account;
-    if name.len() < 4 || name == "default" {
+    let names = [
+        ("service_account", "namespace", Some(namespace)),
+        ("service_account", "name", Some(name)),
+        ("secret", "secret", decoy.secret.as_ref()),
+        ("pod", "pod", decoy.pod.as_ref()),
+    ];
+    for (key, what, name) in names {
+        let Some(name) = name.filter(|name| is_frequent(name)) else {
+            continue;
+        };
         let message = format!(
-            "{subject} has a name that many records contain, so that each of them must be decoded; \
-             a longer, rarer name costs less"
+            "{subject} has the {what} {}, a word that many records contain, so that each of them must be \
+             decoded; a longer, rarer one costs less",
+            quoted(name)
         );
+        let place = option(node, key).map_or(place, |node| &node.place);
         warnings.push(Fault::at(place, message));
     }
     if decoy.whole_namespace && matches!(namespace.as_str(), "kube-system" | "default") {

@@ -3,13 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Class, Severity, Technique, Tool};
-use crate::{
-    audit::{DetectionId, IncidentKey, RequestId, words},
-    source::Provenance,
-};
+use crate::audit::{DetectionId, IncidentKey, RequestId, wire_time, words};
 
 /// One audit event that touches one decoy: who, from where, what, and how grave.
 ///
@@ -129,16 +126,25 @@ pub struct Origin {
     /// What a message bus said beside the record.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The cluster by its wrapper's words. Where the configuration names none, it is the
+    /// detection's too. This and what follows are as [`crate::record::Envelope`] has them, cut.
+    pub cluster: Option<String>,
+    pub node: Option<String>,
+    pub pod: Option<String>,
+    pub namespace: Option<String>,
+    pub container: Option<String>,
+    pub project: Option<String>,
+    pub account: Option<String>,
+    pub region: Option<String>,
+    pub log_group: Option<String>,
+    pub log_stream: Option<String>,
+    #[serde(serialize_with = "optional_wire_time")]
+    pub time: Option<Timestamp>,
 }
 
-impl Origin {
-    /// What `source` read at `provenance`.
-    pub(super) fn new(source: &Arc<str>, provenance: Provenance) -> Self {
-        Self {
-            source: source.clone(),
-            position: Some(provenance.position),
-            key: provenance.key,
-            headers: provenance.headers,
-        }
-    }
+fn optional_wire_time<S: Serializer>(
+    time: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(wire_time).serialize(serializer)
 }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use memchr::{memchr, memrchr};
 
 use super::{
-    Class, Config, Detection, Origin, Technique,
+    Class, Config, Detection, Technique,
     decoy::Decoy,
-    evidence::{Context, Place, detection, undecodable},
+    evidence::{Context, Place, detection, origin, undecodable},
     expected::is_expected,
     needle::Needles,
     touch::{is_impersonation_unnamed, technique},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Finding, Unwrapper},
+    record::{Envelope, Finding, Unwrapper},
     source::{Block, Provenance, Shape},
 };
 
@@ -156,11 +156,11 @@ impl Detector {
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
         let mut number = 0;
         unwrapper.unwrap(record.bytes, &mut |finding| match finding {
-            Finding::Event(event) => {
+            Finding::Event(event, envelope) => {
                 number += 1;
-                self.event(event, number, record, out);
+                self.event(event, number, record, envelope, out);
             }
-            Finding::Broken(bytes) => self.broken(bytes, record, out),
+            Finding::Broken(bytes, envelope) => self.broken(bytes, record, envelope, out),
         });
         self.unwrapper = unwrapper;
     }
@@ -171,6 +171,7 @@ impl Detector {
         event: &Event<'_>,
         number: u64,
         record: &Record<'_>,
+        envelope: &Envelope<'_>,
         out: &mut Vec<Detection>,
     ) {
         self.counts.events += 1;
@@ -179,7 +180,7 @@ impl Detector {
         if touches.peek().is_none() && !is_impersonation_unnamed(event) {
             return;
         }
-        let context = self.context(record);
+        let context = self.context(record, envelope);
         let place = Place {
             record: record.bytes,
             number,
@@ -207,13 +208,19 @@ impl Detector {
         self.counts.expected += expected;
     }
 
-    fn broken(&mut self, bytes: &[u8], record: &Record<'_>, out: &mut Vec<Detection>) {
+    fn broken(
+        &mut self,
+        bytes: &[u8],
+        record: &Record<'_>,
+        envelope: &Envelope<'_>,
+        out: &mut Vec<Detection>,
+    ) {
         self.counts.undecodable += 1;
         let text = BrokenText::new(bytes);
         if !text.bears_mark() {
             return;
         }
-        let context = self.context(record);
+        let context = self.context(record, envelope);
         let named = self
             .decoys
             .iter()
@@ -260,12 +267,7 @@ impl Detector {
             return;
         }
         let identity = digest.map(RequestId::to_bytes).unwrap_or_default();
-        let context = Context {
-            cluster: self.cluster.as_ref(),
-            trusted_proxies: &self.trusted_proxies,
-            origin: Origin::new(&self.source, provenance),
-            arrival,
-        };
+        let context = self.context_of(provenance, &Envelope::default(), arrival);
         let named = self.decoys.iter().zip(&names);
         out.extend(
             named
@@ -274,12 +276,27 @@ impl Detector {
         );
     }
 
-    fn context(&self, record: &Record<'_>) -> Context<'_> {
+    fn context(&self, record: &Record<'_>, envelope: &Envelope<'_>) -> Context<'_> {
+        let provenance = (record.block.provenance)(record.start);
+        self.context_of(provenance, envelope, record.arrival)
+    }
+
+    /// The configuration knows the cluster better than a wrapper does.
+    fn context_of(
+        &self,
+        provenance: Provenance,
+        envelope: &Envelope<'_>,
+        arrival: Timestamp,
+    ) -> Context<'_> {
+        let origin = origin(&self.source, provenance, envelope);
         Context {
-            cluster: self.cluster.as_ref(),
+            cluster: self
+                .cluster
+                .clone()
+                .or_else(|| origin.cluster.as_deref().map(Arc::from)),
             trusted_proxies: &self.trusted_proxies,
-            origin: Origin::new(&self.source, (record.block.provenance)(record.start)),
-            arrival: record.arrival,
+            arrival: origin.time.unwrap_or(arrival),
+            origin,
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::{
         to_microsecond, uri,
     },
     enrich::tool,
+    record::Envelope,
+    source::Provenance,
 };
 
 /// Characters of a name, an address or the like.
@@ -33,10 +35,32 @@ const LIST: usize = 16;
 
 /// What is known beside the event itself.
 pub(super) struct Context<'c> {
-    pub cluster: Option<&'c Arc<str>>,
+    pub cluster: Option<Arc<str>>,
     pub trusted_proxies: &'c [IpNet],
     pub origin: Origin,
+    /// Stands in for the time of events that tell none.
     pub arrival: Timestamp,
+}
+
+/// What `source` read at `provenance`, in the wrappers that `envelope` tells of.
+pub(super) fn origin(source: &Arc<str>, provenance: Provenance, envelope: &Envelope<'_>) -> Origin {
+    Origin {
+        source: source.clone(),
+        position: Some(provenance.position),
+        key: provenance.key,
+        headers: provenance.headers,
+        cluster: envelope.cluster.as_deref().map(name),
+        node: envelope.node.map(name),
+        pod: envelope.pod.map(name),
+        namespace: envelope.namespace.map(name),
+        container: envelope.container.map(name),
+        project: envelope.project.map(name),
+        account: envelope.account.map(name),
+        region: envelope.region.map(name),
+        log_group: envelope.log_group.map(name),
+        log_stream: envelope.log_stream.map(name),
+        time: envelope.time.map(to_microsecond),
+    }
 }
 
 /// Where an event was read: it is the `number`th in `record`.
@@ -71,7 +95,7 @@ pub(super) fn detection(
         technique,
         severity: severity(technique, decoy),
         decoy: decoy.map(|decoy| decoy.name.clone()),
-        cluster: context.cluster.cloned(),
+        cluster: context.cluster.clone(),
         time: to_microsecond(event.time().unwrap_or(context.arrival)),
         stage_time: event.stage_time().map(to_microsecond),
         actor: actor(event),
@@ -115,7 +139,7 @@ pub(super) fn undecodable(
         technique,
         severity: severity(technique, Some(decoy)),
         decoy: Some(decoy.name.clone()),
-        cluster: context.cluster.cloned(),
+        cluster: context.cluster.clone(),
         time: to_microsecond(context.arrival),
         stage_time: None,
         actor: Actor::default(),
@@ -231,7 +255,10 @@ fn is_granted(event: &Event<'_>) -> bool {
                 resource,
                 "selfsubjectaccessreviews" | "selfsubjectrulesreviews" | "selfsubjectreviews"
             ),
-            None => !event.request_uri.is_some_and(is_open_to_all),
+            None => !event
+                .request_uri
+                .or(event.object_path)
+                .is_some_and(is_open_to_all),
         }
 }
 
@@ -265,9 +292,10 @@ fn labels(decoy: Option<&Decoy>) -> Arc<BTreeMap<String, String>> {
     decoy.map(|decoy| decoy.labels.clone()).unwrap_or_default()
 }
 
-fn cluster<'c>(context: &Context<'c>) -> &'c [u8] {
+fn cluster<'c>(context: &'c Context<'_>) -> &'c [u8] {
     context
         .cluster
+        .as_ref()
         .map(|cluster| cluster.as_bytes())
         .unwrap_or_default()
 }

@@ -27,7 +27,11 @@ pub(super) fn kubelet_path(event: &Event<'_>) -> Option<KubeletPath> {
     if event.object.resource != Some("nodes") || event.object.subresource != Some("proxy") {
         return None;
     }
-    let path = uri::path(event.request_uri?);
+    // A path by itself is decoded: an encoded name in it is no needle.
+    let path = match event.request_uri {
+        Some(uri) => uri::path(uri),
+        None => event.object_path?.into(),
+    };
     let mut segments = path.split('/').skip_while(|segment| *segment != "nodes");
     let behind_proxy: Vec<&str> = match (segments.next(), segments.next(), segments.next()) {
         (Some("nodes"), Some(_), Some("proxy")) => segments.collect(),

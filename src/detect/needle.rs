@@ -7,6 +7,8 @@
 //!   at least one of them out, but for the next two;
 //! - `"proxy`: behind `nodes/proxy` the pod stands percent-encoded in the path;
 //! - `impersonate-on:serviceaccount`: the refusal that names nobody;
+//! - the key under which a wrapper has bytes as base64 or as numbers ([`crate::record::encoded`]),
+//!   if what follows may be such: it can hold any name;
 //! - a JSON escape (`\u0068`) of a character that such a needle has. Go escapes only
 //!   `&`, `<`, `>` and control characters so, none of which a needle has; `\u005c` is
 //!   the backslash of an escape one layer down;
@@ -22,6 +24,7 @@ use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Span};
 
 use super::decoy::{Decoy, longest_literal};
+use crate::record::encoded;
 
 /// Most patterns that one packed searcher is given: Teddy takes no more.
 const MAX_PACKED: usize = 64;
@@ -53,8 +56,17 @@ enum Engine {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Pattern {
     bytes: Vec<u8>,
-    /// The match must not be a part of a longer name.
-    is_whole_name: bool,
+    condition: Condition,
+}
+
+/// What must hold of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Nothing,
+    /// It is not a part of a longer name.
+    WholeName,
+    /// It begins a key, so many bytes in, whose value may hide a record.
+    Encoded(usize),
 }
 
 impl Needles {
@@ -64,7 +76,15 @@ impl Needles {
     }
 
     pub fn new(decoys: &[Decoy]) -> Self {
-        let patterns = patterns(decoys);
+        let mut patterns = patterns(decoys);
+        // Teddy deals patterns to its eight buckets in order, and a bucket stops at all mixtures of its
+        // beginnings. Dealt so, 28 patterns read 4.7 GB/s of recorded lines; dealt by their first bytes, 2.1.
+        patterns.sort_by(|one, other| {
+            one.bytes
+                .get(1)
+                .cmp(&other.bytes.get(1))
+                .then_with(|| one.cmp(other))
+        });
         let packed = patterns.len().min(MAX_PACKED * (MAX_GROUPS - 1));
         let (packed, rest) = patterns.split_at(packed);
         let rest = (!rest.is_empty()).then_some(rest);
@@ -109,7 +129,12 @@ impl Needles {
 impl Group {
     fn find(&self, bytes: &[u8], mut from: usize) -> Option<usize> {
         while let Some((pattern, start, end)) = self.engine.find(bytes, from) {
-            if !self.patterns[pattern].is_whole_name || is_whole_name(bytes, start, end) {
+            let holds = match self.patterns[pattern].condition {
+                Condition::Nothing => true,
+                Condition::WholeName => is_whole_name(bytes, start, end),
+                Condition::Encoded(quote) => encoded::begins_at(&bytes[start + quote..]),
+            };
+            if holds {
                 return Some(start);
             }
             from = start + 1;
@@ -183,6 +208,7 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
     patterns.extend(json_escapes(&letters).into_iter().map(raw));
     patterns.extend(percent_encodings(decoys).into_iter().map(raw));
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
+    patterns.extend(encoded_keys());
     patterns.extend(globs.iter().map(|glob| raw((*glob).to_owned())));
     let covered = |name: &str| {
         let others = names.iter().chain(&globs);
@@ -202,7 +228,10 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
             .filter(|name| !covered(name))
             .map(|name| Pattern {
                 bytes: name.as_bytes().to_vec(),
-                is_whole_name: !covers(name),
+                condition: match covers(name) {
+                    true => Condition::Nothing,
+                    false => Condition::WholeName,
+                },
             }),
     );
     patterns.into_iter().collect()
@@ -211,24 +240,34 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
 fn raw(text: String) -> Pattern {
     Pattern {
         bytes: text.into_bytes(),
-        is_whole_name: false,
+        condition: Condition::Nothing,
     }
 }
 
+/// The beginnings of the keys under which bytes are written as something else, in any layer of escapes.
+fn encoded_keys() -> impl Iterator<Item = Pattern> {
+    [
+        ("\"", "data"),
+        ("\"", "MESSAGE"),
+        ("\\u0022", "data"),
+        ("\\u0022", "MESSAGE"),
+    ]
+    .into_iter()
+    .map(|(quote, key)| Pattern {
+        bytes: [quote, key].concat().into_bytes(),
+        condition: Condition::Encoded(quote.len()),
+    })
+}
+
 /// The escapes under which JSON may hide `letters`, a backslash or a percent sign.
-/// Lower-case letters all begin with `\u006` or `\u007`.
+/// Letters all begin with `\u004` to `\u007`, as nothing does that Go escapes.
 fn json_escapes(letters: &BTreeSet<u8>) -> Vec<String> {
-    let mut escapes = vec!["\\u006".to_owned(), "\\u007".to_owned()];
-    let others = letters
-        .iter()
-        .copied()
-        .filter(|letter| !letter.is_ascii_lowercase())
-        .chain([b'\\', b'%']);
-    for other in others {
-        escapes.push(format!("\\u{other:04x}"));
-        escapes.push(format!("\\u{other:04X}"));
-    }
-    escapes
+    let others = letters.iter().copied().filter(|letter| *letter < b'@');
+    let others = others
+        .chain([b'%'])
+        .flat_map(|other| [format!("\\u{other:04x}"), format!("\\u{other:04X}")]);
+    let letters = (4..8).map(|high| format!("\\u00{high}"));
+    letters.chain(others).collect()
 }
 
 /// The encodings under which a field selector may hide a namespace that is bait as a whole.

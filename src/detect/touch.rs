@@ -67,6 +67,9 @@ fn is_token_request(event: &Event<'_>, decoy: &Decoy) -> bool {
 /// of the refusal names the ServiceAccount:
 /// `serviceaccounts "NAME" is forbidden: User … cannot impersonate … in the namespace "NS"`.
 fn is_impersonation_denied(event: &Event<'_>, decoy: &Decoy) -> bool {
+    if event.refused_as == Some(&decoy.user) {
+        return true;
+    }
     let Some(message) = event.message.filter(|_| event.code == Some(403)) else {
         return false;
     };

@@ -14,22 +14,25 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote: prose and
 /// baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 5] = [
+const MARKS: [&str; 6] = [
     "\"audit.k8s.io",
     "\"auditID",
     "\"requestReceivedTimestamp",
     "\"stageTimestamp",
     "\"protoPayload",
+    "\"AuditId",
 ];
 
 /// What stands only before bodies, however the rest is damaged.
-const HEAD_MARKS: [&str; 3] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload"];
+const HEAD_MARKS: [&str; 4] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload", "\"AuditId"];
 
 /// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
-/// shippers put the names of the outer keys before them. The last two are Google's.
-const BODIES: [&str; 4] = [
+/// shippers put the names of the outer keys before them. Then Azure's and Google's.
+const BODIES: [&str; 6] = [
     "requestObject",
     "responseObject",
+    "RequestObject",
+    "ResponseObject",
     "\"request\"",
     "\"response\"",
 ];

@@ -127,6 +127,21 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// What a wrapper tells.
+    fn wrapped()(
+        [cluster, node, pod, namespace] in [maybe(), maybe(), maybe(), maybe()],
+        [container, project, account] in [maybe(), maybe(), maybe()],
+        [region, log_group, log_stream] in [maybe(), maybe(), maybe()],
+        time in option::of(time()),
+    ) -> Origin {
+        Origin {
+            cluster, node, pod, namespace, container, project, account, region, log_group,
+            log_stream, time, ..Origin::default()
+        }
+    }
+}
+
+prop_compose! {
     pub(crate) fn detection()(
         ids in any::<[u8; 3]>(),
         (class, technique, severity) in
@@ -139,7 +154,7 @@ prop_compose! {
         (issued_credential_id, excerpt) in (maybe(), maybe()),
         granted in any::<bool>(),
         (source, position, key) in (name(), maybe(), maybe()),
-        headers in labels(),
+        (headers, wrapped) in (labels(), wrapped()),
         labels in labels(),
     ) -> Detection {
         Detection {
@@ -149,7 +164,7 @@ prop_compose! {
             class, technique, severity, decoy, cluster, time, stage_time, actor, token,
             source_ip, claimed_ips, user_agent, tool, issued_credential_id, request, granted,
             excerpt,
-            origin: Origin { source, position, key, headers: (*headers).clone() },
+            origin: Origin { source, position, key, headers: (*headers).clone(), ..wrapped },
             labels,
         }
     }

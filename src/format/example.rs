@@ -412,6 +412,17 @@ pub(crate) fn hostile_detection(text: &str) -> Detection {
             position: some(),
             key: some(),
             headers: [(text.to_string(), text.to_string())].into(),
+            cluster: some(),
+            node: some(),
+            pod: some(),
+            namespace: some(),
+            container: some(),
+            project: some(),
+            account: some(),
+            region: some(),
+            log_group: some(),
+            log_stream: some(),
+            time: None,
         },
         ..before
     }

@@ -3,11 +3,15 @@
 
 pub mod decompress;
 pub mod detections;
+pub(crate) mod encoded;
+mod envelope;
 pub mod escape;
 pub mod framing;
+mod log_line;
 mod pieces;
 mod repair;
 mod structural;
 mod unwrap;
 
+pub use envelope::Envelope;
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

@@ -7,8 +7,26 @@ use memchr::{memchr, memchr2, memmem};
 /// without a partner, and those around what cannot be decoded.
 const MAX_OPEN: usize = 8;
 
-/// Keys that only an audit event has.
-const KEYS: [&str; 3] = ["auditID", "requestReceivedTimestamp", "stageTimestamp"];
+/// Keys that only an audit event has; the last two are Google's.
+const KEYS: [&str; 6] = [
+    "auditID",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "AuditId",
+    "methodName",
+    "insertId",
+];
+
+/// Words that only the keys of audit events hold, and Google's name for what it makes of one.
+const MARKS: [&str; 7] = [
+    "auditID",
+    "requestURI",
+    "Timestamp",
+    "AuditId",
+    "protoPayload",
+    "protopayload",
+    "cloud.audit.AuditLog",
+];
 
 /// How baitline's own JSON lines begin; one that is cut off is no audit event.
 const OWN: [&[u8]; 2] = [b"{\"type\":\"alert\"", b"{\"type\":\"detection\""];
@@ -112,9 +130,9 @@ fn has_field(text: &[u8]) -> bool {
         .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
 }
 
-/// Whether `text` holds a word that only the keys of audit events hold.
+/// Whether `text` holds a word that stands only in audit events, before their bodies.
 pub fn bears_mark(text: &[u8]) -> bool {
-    ["auditID", "requestURI", "Timestamp"]
+    MARKS
         .iter()
         .any(|mark| memmem::find(text, mark.as_bytes()).is_some())
 }

@@ -1,10 +1,11 @@
 //! Whatever a cloud or a log shipper wrapped around audit events is taken off.
 //!
 //! An audit event is looked for inside objects and arrays ([`MAX_DEPTH`] levels) and
-//! inside strings that hold JSON ([`MAX_LAYERS`] layers). It is never looked for inside
-//! another audit event: what a client writes into a body, a URI or a user agent must
-//! not be taken for an event of its own.
+//! inside strings that hold JSON, or base64 of it ([`MAX_LAYERS`] layers). It is never
+//! looked for inside another audit event: what a client writes into a body, a URI or a
+//! user agent must not be taken for an event of its own.
 
+use memchr::memmem;
 use simd_json::{
     Buffers,
     prelude::*,
@@ -12,11 +13,13 @@ use simd_json::{
 };
 
 use super::{
+    encoded,
+    envelope::Envelope,
     escape::unescaped,
     pieces::{Piece, bears_mark, pieces},
     repair::repaired,
 };
-use crate::audit::{Event, Json};
+use crate::audit::{Event, Json, gke};
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -24,15 +27,19 @@ pub const MAX_DEPTH: usize = 64;
 /// Layers of JSON in a string that are searched, beside the record itself.
 pub const MAX_LAYERS: usize = 4;
 
+/// Bytes that are decompressed from what stands in one record.
+const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
+
 /// Working memory above this is given back after a record that needed it.
 const KEPT_BYTES: usize = 1 << 20;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {
-    Event(&'v Event<'v>),
+    /// With what its wrappers tell.
+    Event(&'v Event<'v>, &'v Envelope<'v>),
     /// Bytes that look like JSON and cannot be decoded: cut off, malformed, nested beyond
     /// the limits, or an event with something else where its user or object belongs.
-    Broken(&'v [u8]),
+    Broken(&'v [u8], &'v Envelope<'v>),
 }
 
 /// Finds the audit events of records. Holds working memory from one record to the next.
@@ -52,7 +59,11 @@ impl Unwrapper {
     /// Calls `found` with each audit event in `record` and with each part of it that
     /// cannot be decoded.
     pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
-        search_text(&mut self.layers, record, found);
+        let mut search = Search {
+            found,
+            room: MAX_DECOMPRESSED_BYTES,
+        };
+        search.text(&mut self.layers, record, &Envelope::default());
         for layer in &mut self.layers {
             layer.give_back();
         }
@@ -98,93 +109,191 @@ impl Layer {
     }
 }
 
-fn search_text(layers: &mut [Layer], text: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
-    let text = trimmed(text);
-    let Some((layer, deeper)) = layers.split_first_mut() else {
-        return found(Finding::Broken(text));
-    };
-    let is_whole = matches!(text.first(), Some(b'{' | b'['))
-        && layer.decode(text, |value| search_value(deeper, value, text, found));
-    if is_whole {
-        return;
-    }
-    pieces(text, &mut |piece| match piece {
-        Piece::Value(bytes) => {
-            layer.decode(bytes, |value| search_value(deeper, value, bytes, found))
-                || layer.decode(&repaired(bytes), |value| {
-                    search_value(deeper, value, bytes, found);
-                })
+/// One record's way down. What is found goes out by `found`.
+struct Search<'s> {
+    found: &'s mut dyn FnMut(Finding<'_>),
+    /// Bytes that may still be decompressed.
+    room: usize,
+}
+
+impl Search<'_> {
+    fn text(&mut self, layers: &mut [Layer], text: &[u8], envelope: &Envelope<'_>) {
+        let text = trimmed(text);
+        let Some((layer, deeper)) = layers.split_first_mut() else {
+            return (self.found)(Finding::Broken(text, envelope));
+        };
+        let is_whole = matches!(text.first(), Some(b'{' | b'['))
+            && layer.decode(text, |value| self.decoded(deeper, value, text, envelope));
+        if is_whole {
+            return;
         }
-        Piece::Broken(bytes) => {
-            search_broken(deeper, bytes, found);
-            true
+        let envelope = &envelope.behind(text);
+        pieces(text, &mut |piece| match piece {
+            Piece::Value(bytes) => {
+                layer.decode(bytes, |value| self.decoded(deeper, value, bytes, envelope))
+                    || layer.decode(&repaired(bytes), |value| {
+                        self.decoded(deeper, value, bytes, envelope);
+                    })
+            }
+            Piece::Broken(bytes) => {
+                self.broken(deeper, bytes, envelope);
+                true
+            }
+        });
+    }
+
+    /// Where a wrapper is cut off behind a string that holds an event, that event is still
+    /// whole, but its quotes are escaped, or it is base64.
+    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], envelope: &Envelope<'_>) {
+        let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
+        if start.is_some_and(|start| bytes[start..].starts_with(b"\\")) && !deeper.is_empty() {
+            let plain = unescaped(&String::from_utf8_lossy(bytes));
+            return self.text(deeper, plain.as_bytes(), envelope);
         }
-    });
-}
-
-/// Where a wrapper is cut off behind a string that holds an event, that event is still
-/// whole, but its quotes are escaped.
-fn search_broken(deeper: &mut [Layer], bytes: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
-    let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
-    if start.is_some_and(|start| bytes[start..].starts_with(b"\\")) && !deeper.is_empty() {
-        let plain = unescaped(&String::from_utf8_lossy(bytes));
-        search_text(deeper, plain.as_bytes(), found);
-    } else {
-        found(Finding::Broken(bytes));
+        (self.found)(Finding::Broken(bytes, envelope));
+        // Behind the mark of an event it may be a part of a body.
+        for (at, value) in encoded::base64_values(bytes) {
+            if bears_mark(&bytes[..at]) {
+                break;
+            }
+            self.base64(deeper, value, envelope);
+        }
     }
-}
 
-/// Searches a decoded value; `text` is what it was decoded from, and is broken if something
-/// in it cannot be searched: once, however much that is.
-fn search_value(
-    deeper: &mut [Layer],
-    value: Json<'_>,
-    text: &[u8],
-    found: &mut dyn FnMut(Finding<'_>),
-) {
-    if !search(deeper, value, 0, found) {
-        found(Finding::Broken(text));
+    /// Searches a decoded value; `text` is what it was decoded from, and is broken if something
+    /// in it cannot be searched: once, however much that is.
+    fn decoded(
+        &mut self,
+        deeper: &mut [Layer],
+        value: Json<'_>,
+        text: &[u8],
+        envelope: &Envelope<'_>,
+    ) {
+        if !self.value(deeper, value, 0, envelope) {
+            (self.found)(Finding::Broken(text, envelope));
+        }
     }
-}
 
-/// Whether all of `value` could be searched.
-fn search(
-    deeper: &mut [Layer],
-    value: Json<'_>,
-    depth: usize,
-    found: &mut dyn FnMut(Finding<'_>),
-) -> bool {
-    let mut is_searched = true;
-    if let Some(object) = value.as_object() {
-        if Event::is_one(&object) {
-            let is_readable = Event::is_readable(&object);
+    /// Whether all of `value` could be searched.
+    fn value<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        value: Json<'v>,
+        depth: usize,
+        envelope: &Envelope<'v>,
+    ) -> bool {
+        if let Some(object) = value.as_object() {
+            return self.object(deeper, &object, depth, envelope);
+        }
+        let mut is_searched = true;
+        if let Some(array) = value.as_array() {
+            if depth == MAX_DEPTH {
+                return false;
+            }
+            let envelope = &envelope.among(&array);
+            for inner in array.iter() {
+                is_searched &= self.value(deeper, inner, depth + 1, envelope);
+            }
+        } else if let Some(string) = value.into_string()
+            && holds_json(string.as_bytes())
+        {
+            self.text(deeper, string.as_bytes(), envelope);
+        }
+        is_searched
+    }
+
+    fn object<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        envelope: &Envelope<'v>,
+    ) -> bool {
+        if Event::is_one(object) {
+            let is_readable = Event::is_readable(object);
             if is_readable {
-                found(Finding::Event(&Event::from_object(&object)));
+                let event = Event::from_object(object);
+                (self.found)(Finding::Event(&event, &envelope.around(object)));
             }
             return is_readable;
         }
-        if is_own_output(&object) {
+        if let Some(entry) = gke::Entry::new(object) {
+            let is_readable = entry.is_readable();
+            if is_readable && entry.is_kubernetes() {
+                (self.found)(Finding::Event(&entry.event(), &envelope.around(object)));
+            }
+            return is_readable;
+        }
+        if is_own_output(object) || is_other_log(object) {
             return true;
         }
         if depth == MAX_DEPTH {
             return false;
         }
-        for (_, inner) in object.iter() {
-            is_searched &= search(deeper, inner, depth + 1, found);
+        let envelope = &envelope.around(object);
+        let mut is_searched = true;
+        for (key, value) in object.iter() {
+            is_searched &= self.field(deeper, key, value, depth + 1, envelope);
         }
-    } else if let Some(array) = value.as_array() {
-        if depth == MAX_DEPTH {
-            return false;
-        }
-        for inner in array.iter() {
-            is_searched &= search(deeper, inner, depth + 1, found);
-        }
-    } else if let Some(string) = value.into_string()
-        && holds_json(string)
-    {
-        search_text(deeper, string.as_bytes(), found);
+        is_searched
     }
-    is_searched
+
+    fn field<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        key: &str,
+        value: Json<'v>,
+        depth: usize,
+        envelope: &Envelope<'v>,
+    ) -> bool {
+        if let Some(string) = value.into_string()
+            && encoded::is_base64_key(key)
+            && encoded::may_be_base64(string.trim_start().as_bytes())
+        {
+            self.base64(deeper, string.as_bytes(), envelope);
+        } else if let Some(bytes) = encoded::numbers(key, value) {
+            self.text(deeper, &bytes, envelope);
+        } else if let Some(value) = carried(key, value) {
+            return self.value(deeper, value, depth, envelope);
+        }
+        true
+    }
+
+    /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
+    fn base64(&mut self, deeper: &mut [Layer], text: &[u8], envelope: &Envelope<'_>) {
+        let decoded = encoded::decoded(text, self.room);
+        self.room -= decoded.bytes.len();
+        if holds_json(&decoded.bytes) {
+            self.text(deeper, &decoded.bytes, envelope);
+        }
+        if !decoded.is_whole {
+            (self.found)(Finding::Broken(&[], envelope));
+        }
+    }
+}
+
+/// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a
+/// pod chooses its labels and annotations.
+fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
+    match key {
+        "labels" | "annotations" => None,
+        // Elastic's place for the event.
+        "kubernetes" if value.is_object() => value.get("audit"),
+        _ => Some(value),
+    }
+}
+
+/// What else Azure and AWS deliver of the control plane by the same way: lines in which text of clients may stand.
+fn is_other_log(object: &Object<'_, '_>) -> bool {
+    let text = |key: &str| object.get(key).and_then(|value| value.into_string());
+    let is_other = |name: Option<&str>| name.is_some_and(|name| !name.contains("audit"));
+    let is_eks = || text("logGroup").is_some_and(|group| group.starts_with("/aws/eks/"));
+    is_other(text("category")) && text("resourceId").is_some_and(is_managed_cluster)
+        || is_other(text("logStream")) && is_eks()
+}
+
+fn is_managed_cluster(resource: &str) -> bool {
+    resource.to_lowercase().contains("/managedclusters/")
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in
@@ -200,12 +309,12 @@ fn is_own_output(object: &Object<'_, '_>) -> bool {
 }
 
 /// Whether a string is JSON, or a log line with JSON in it, or with the rest of an event.
-fn holds_json(string: &str) -> bool {
-    let start = string.trim_start().as_bytes().first();
-    matches!(start, Some(b'{' | b'['))
-        || string.contains("{\"")
-        || string.contains("{\\\"")
-        || bears_mark(string.as_bytes())
+fn holds_json(text: &[u8]) -> bool {
+    let holds = |part: &[u8]| memmem::find(text, part).is_some();
+    matches!(trimmed(text).first(), Some(b'{' | b'['))
+        || holds(b"{\"")
+        || holds(b"{\\\"")
+        || bears_mark(text)
 }
 
 fn trimmed(text: &[u8]) -> &[u8] {
@@ -219,144 +328,4 @@ fn trimmed(text: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The auditIDs of the events found, and how many parts were broken.
-    fn unwrap(record: &str) -> (Vec<String>, usize) {
-        let (mut ids, mut broken) = (Vec::new(), 0);
-        Unwrapper::default().unwrap(record.as_bytes(), &mut |finding| match finding {
-            Finding::Event(event) => ids.push(event.audit_id.unwrap_or("none").to_owned()),
-            Finding::Broken(_) => broken += 1,
-        });
-        (ids, broken)
-    }
-
-    fn event(id: &str) -> String {
-        format!(
-            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"{id}","verb":"get","user":{{"username":"u"}}}}"#
-        )
-    }
-
-    fn quoted(text: &str) -> String {
-        serde_json::to_string(text).unwrap()
-    }
-
-    #[test]
-    fn an_event_is_found_in_every_wrapper() {
-        let bare = event("1");
-        let item = r#"{"level":"Metadata","auditID":"2","stage":"RequestReceived"}"#;
-        let log = format!(r#"{{"date":1.5,"log":{}}}"#, quoted(&bare));
-        let azure = format!(
-            r#"{{"records":[{{"category":"kube-audit","properties":{{"log":{}}}}}]}}"#,
-            quoted(&bare)
-        );
-        let four = (0..4).fold(bare.clone(), |text, _| {
-            format!(r#"{{"m":{}}}"#, quoted(&text))
-        });
-        let deep = format!("{}{bare}{}", "[".repeat(63), "]".repeat(63));
-        for record in [
-            &bare,
-            &log,
-            &azure,
-            &four,
-            &deep,
-            &format!("\u{feff} \0{bare}\r\n"),
-        ] {
-            assert_eq!(unwrap(record), (vec!["1".to_owned()], 0), "{record}");
-        }
-        let list = format!(
-            r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{item},{bare}]}}"#
-        );
-        assert_eq!(unwrap(&list).0, ["2", "1"]);
-        assert_eq!(unwrap(&format!("[{bare},{item}]")).0, ["1", "2"]);
-    }
-
-    #[test]
-    fn several_values_and_log_prefixes_in_one_record() {
-        let glued = format!("{}{}", event("1"), event("2"));
-        assert_eq!(unwrap(&glued), (vec!["1".into(), "2".into()], 0));
-        let prefixed = format!("2026-11-23T17:21:01.91Z stdout F {}", event("1"));
-        assert_eq!(unwrap(&prefixed), (vec!["1".into()], 0));
-        assert_eq!(
-            unwrap(&format!(r#"{{"log":{}}}"#, quoted(&prefixed))).0,
-            ["1"]
-        );
-    }
-
-    #[test]
-    fn nothing_is_looked_for_inside_an_event() {
-        let forged = event("forged");
-        let mut outer: serde_json::Value = serde_json::from_str(&event("real")).unwrap();
-        outer["requestObject"] = serde_json::from_str(&forged).unwrap();
-        outer["requestURI"] = forged.clone().into();
-        outer["userAgent"] = forged.into();
-        assert_eq!(unwrap(&outer.to_string()), (vec!["real".into()], 0));
-    }
-
-    #[test]
-    fn other_objects_are_no_events() {
-        for record in [
-            r#"{"kind":"Event","apiVersion":"v1","reason":"Pulled","verb":"x","stageTimestamp":"y"}"#,
-            r#"{"type":"alert","schema":1,"alert_id":"a","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
-            r#"{"message":"auditID honeypot backup-sa"}"#,
-            "plain text with auditID",
-            "",
-        ] {
-            assert_eq!(unwrap(record), (vec![], 0), "{record}");
-        }
-    }
-
-    #[test]
-    fn what_is_cut_off_is_broken_and_what_stands_before_it_is_found() {
-        let (first, second) = (event("1"), event("2"));
-        let cut_list = format!(r#"{{"kind":"EventList","items":[{first},{}"#, &second[..90]);
-        assert_eq!(unwrap(&cut_list), (vec!["1".into()], 1));
-        assert_eq!(unwrap(&second[..90]), (vec![], 1));
-        let nested = format!(r#"{{"log":{}}}"#, quoted(&second[..90]));
-        assert_eq!(unwrap(&nested), (vec![], 1));
-        let cut_wrapper = format!(r#"{{"log":{},"kuber"#, quoted(&first));
-        assert_eq!(unwrap(&cut_wrapper), (vec!["1".into()], 0));
-    }
-
-    #[test]
-    fn a_cut_event_does_not_give_way_to_what_its_body_forges() {
-        let cut = format!(
-            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","requestObject":{},"annot"#,
-            event("forged")
-        );
-        assert_eq!(unwrap(&cut), (vec![], 1));
-    }
-
-    #[test]
-    fn depth_beyond_the_limit_is_broken_and_harmless() {
-        for depth in [65, 10_000, 1_000_000] {
-            let nested = format!("{}{}{}", "[".repeat(depth), event("1"), "]".repeat(depth));
-            assert_eq!(unwrap(&nested), (vec![], 1), "{depth}");
-            assert_eq!(unwrap(&"[".repeat(depth)).0.len(), 0);
-            assert_eq!(unwrap(&r#"{"a":"#.repeat(depth)).0.len(), 0);
-        }
-        let layers = (0..5).fold(event("1"), |text, _| {
-            format!(r#"{{"m":{}}}"#, quoted(&text))
-        });
-        assert_eq!(unwrap(&layers), (vec![], 1));
-    }
-
-    #[test]
-    fn what_the_parser_refuses_and_the_api_server_takes_is_mended() {
-        let odd = event("1").replace(
-            r#""verb":"get""#,
-            r#""verb":"get","requestObject":{"big":1e999,"long":123456789012345678901234567890,"half":"\ud83d"}"#,
-        );
-        assert_eq!(unwrap(&odd), (vec!["1".into()], 0));
-        let mut bytes = event("1").into_bytes();
-        let at = bytes.len() - 4;
-        assert_eq!(bytes[at], b'u');
-        bytes[at] = 0xff;
-        let mut events = 0;
-        Unwrapper::default().unwrap(&bytes, &mut |finding| {
-            events += usize::from(matches!(finding, Finding::Event(_)));
-        });
-        assert_eq!(events, 1);
-    }
-}
+mod tests;

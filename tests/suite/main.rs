@@ -8,3 +8,4 @@ mod recall;
 mod recordings;
 mod soundness;
 mod traps;
+mod wrappers;

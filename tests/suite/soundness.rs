@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 static RECORDED: LazyLock<Vec<u8>> = LazyLock::new(|| recording("metadata", "audit.ndjson.gz"));
 
-type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
+pub type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
 
-fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
+pub fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
     let decoys = [decoy(names.0, names.1, true)];
     let mut detector = Detector::new(&Config::default(), &decoys, None, "test".into())
         .expect("the globs are globs");
@@ -36,7 +36,7 @@ fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
 }
 
 /// One event for each technique, and events that are nearly one.
-fn events(
+pub fn events(
     namespace: &str,
     name: &str,
     encode: &dyn Fn(&str) -> String,
@@ -178,7 +178,7 @@ fn events(
 }
 
 /// JSON text in which each character of a string is escaped if the next of `dice` says so.
-fn escaped(json: &str, dice: &mut impl Iterator<Item = u8>) -> String {
+pub fn escaped(json: &str, dice: &mut impl Iterator<Item = u8>) -> String {
     let mut text = String::new();
     let (mut in_string, mut in_escape) = (false, false);
     for character in json.chars() {

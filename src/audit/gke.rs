@@ -1,0 +1,316 @@
+//! GKE's form of an audit event: an entry of Cloud Logging with a `protoPayload`.
+//!
+//! The shapes are those of `LogEntry` (cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry)
+//! and `AuditLog` (cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog), with the
+//! method and resource names of cloud.google.com/kubernetes-engine/docs/how-to/audit-logging. What an entry does not
+//! have: groups, credential ids, and the URI.
+
+use simd_json::{prelude::*, tape::Object};
+
+use super::{
+    event::{Annotations, Event, Json, ObjectRef, User, field},
+    http_code,
+};
+
+/// Where the `AuditLog` stands in an entry; the second as BigQuery has it.
+const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+
+/// What all of Google's services call an `AuditLog`.
+const AUDIT_LOG: &str = "google.cloud.audit.AuditLog";
+
+/// An entry, or an `AuditLog` that some shipper took out of one.
+pub struct Entry<'o, 'v> {
+    entry: &'o Object<'v, 'v>,
+    /// `None` where the entry is the `AuditLog`.
+    inner: Option<Json<'v>>,
+}
+
+impl<'o, 'v> Entry<'o, 'v> {
+    /// Reads `object` as an audit entry of any of Google's services. Nothing inside of one is an audit event:
+    /// it holds what clients wrote.
+    pub fn new(object: &'o Object<'v, 'v>) -> Option<Self> {
+        let payload = PAYLOADS
+            .iter()
+            .find_map(|key| object.get(*key))
+            .filter(|payload| payload.is_object());
+        let entry = Self {
+            entry: object,
+            inner: payload,
+        };
+        let is_bare = || {
+            entry.text("@type").is_some_and(is_audit_log)
+                || (entry.is_kubernetes() && object.get("authenticationInfo").is_some())
+        };
+        (payload.is_some() || is_bare()).then_some(entry)
+    }
+
+    /// Whether it tells of a request to a Kubernetes API server.
+    pub fn is_kubernetes(&self) -> bool {
+        let is_service = |service: &str| service == "k8s.io" || service.ends_with(".k8s.io");
+        self.text("serviceName").is_some_and(is_service)
+            || self
+                .method()
+                .is_some_and(|method| method.starts_with("io.k8s."))
+    }
+
+    /// Whether what says who did what is an object, where it is there at all. A shipper may have made a string of it.
+    pub fn is_readable(&self) -> bool {
+        ["authenticationInfo", "requestMetadata", "status"]
+            .iter()
+            .filter_map(|key| self.get(key))
+            .all(|value| value.is_object() || value.is_null())
+    }
+
+    /// The entry as the API server would have logged it. All of it comes from the entry's own fields; the bodies are
+    /// handed on as they are.
+    pub fn event(&self) -> Event<'v> {
+        let authentication = self.get("authenticationInfo");
+        let metadata = self.get("requestMetadata");
+        let status = self.get("status");
+        let progress = Progress::read(self.outer("operation"));
+        let code = match status.filter(|status| status.is_object()) {
+            // Protobuf leaves out what is zero, and OK is zero.
+            Some(status) => Some(http_code::from_grpc(number(status, "code").unwrap_or(0))),
+            None => progress.is_last.then_some(200),
+        };
+        let message = status.and_then(|status| field(status, "message"));
+        let selected = authentication.and_then(|info| field(info, "authoritySelector"));
+        let is_refused = code == Some(403) && message.is_some_and(refuses_impersonation);
+        let time = self.outer("timestamp").and_then(|time| time.into_string());
+        let path = self
+            .text("resourceName")
+            .or_else(|| self.authorization("resource"));
+        let method = self.method().map(Method::parse).unwrap_or_default();
+        let object = object(path, &method);
+        Event {
+            audit_id: progress
+                .id
+                .or_else(|| self.outer("insertId").and_then(|id| id.into_string())),
+            stage: progress.stage(),
+            verb: method.verb,
+            user: User {
+                username: authentication.and_then(|info| {
+                    field(info, "principalEmail").or_else(|| field(info, "principalSubject"))
+                }),
+                ..User::default()
+            },
+            impersonated: selected.filter(|_| !is_refused),
+            refused_as: selected.filter(|_| is_refused),
+            source_ips: metadata
+                .and_then(|data| field(data, "callerIp").or_else(|| field(data, "callerIP")))
+                .into_iter()
+                .collect(),
+            user_agent: metadata.and_then(|data| field(data, "callerSuppliedUserAgent")),
+            object_path: path.filter(|_| method.is_kubelet() || object.resource.is_none()),
+            object,
+            code,
+            message,
+            // A request that tells its beginning and its end apart has two times.
+            received: time.filter(|_| progress.id.is_none()),
+            stage_time: time,
+            annotations: self.annotations(code),
+            request_object: self.get("request").map(body),
+            response_object: self.get("response").map(body),
+            ..Event::default()
+        }
+    }
+
+    fn annotations(&self, code: Option<u16>) -> Annotations<'v> {
+        let labels = self.outer("labels").map(Annotations::from_value);
+        let mut annotations = labels.unwrap_or_default();
+        let grants: Vec<bool> = self
+            .get("authorizationInfo")
+            .and_then(|all| {
+                all.as_array()
+                    .map(|all| all.iter().filter_map(granted).collect())
+            })
+            .unwrap_or_default();
+        let told = match grants.as_slice() {
+            grants if grants.contains(&true) => Some("allow"),
+            [] if code != Some(403) => None,
+            _ => Some("forbid"),
+        };
+        annotations.decision = annotations.decision.or(told);
+        annotations
+    }
+
+    fn method(&self) -> Option<&'v str> {
+        self.text("methodName")
+            .or_else(|| self.authorization("permission"))
+    }
+
+    /// What was asked for, as it was authorized.
+    fn authorization(&self, key: &str) -> Option<&'v str> {
+        field(self.get("authorizationInfo")?.get_idx(0)?, key)
+    }
+
+    fn text(&self, key: &str) -> Option<&'v str> {
+        self.get(key)?.into_string().filter(|text| !text.is_empty())
+    }
+
+    /// A field of the `AuditLog`.
+    fn get(&self, key: &str) -> Option<Json<'v>> {
+        match self.inner {
+            Some(payload) => payload.get(key),
+            None => self.entry.get(key),
+        }
+    }
+
+    /// A field of the entry around it.
+    fn outer(&self, key: &str) -> Option<Json<'v>> {
+        self.inner.and_then(|_| self.entry.get(key))
+    }
+}
+
+fn granted(authorization: Json<'_>) -> Option<bool> {
+    authorization.get("granted")?.as_bool()
+}
+
+fn is_audit_log(kind: &str) -> bool {
+    kind.ends_with(AUDIT_LOG)
+}
+
+/// Which of the entries of one request this is.
+#[derive(Default)]
+struct Progress<'v> {
+    is_first: bool,
+    is_last: bool,
+    /// What joins the entries of a request that has more than one.
+    id: Option<&'v str>,
+}
+
+impl<'v> Progress<'v> {
+    fn read(operation: Option<Json<'v>>) -> Self {
+        let Some(operation) = operation else {
+            return Self::default();
+        };
+        let holds = |key: &str| {
+            operation.get(key).is_some_and(|value| {
+                value
+                    .as_bool()
+                    .unwrap_or_else(|| value.into_string() == Some("true"))
+            })
+        };
+        let (is_first, is_last) = (holds("first"), holds("last"));
+        Self {
+            is_first,
+            is_last,
+            id: field(operation, "id").filter(|_| is_first != is_last),
+        }
+    }
+
+    fn stage(&self) -> Option<&'static str> {
+        match (self.is_first, self.is_last) {
+            (_, true) => Some("ResponseComplete"),
+            (true, false) => Some("ResponseStarted"),
+            (false, false) => None,
+        }
+    }
+}
+
+/// `io.k8s.GROUP.VERSION.RESOURCE[.SUBRESOURCE].VERB`, in which a group may have dots.
+#[derive(Default)]
+struct Method<'v> {
+    group: Option<&'v str>,
+    resource: Option<&'v str>,
+    subresource: Option<&'v str>,
+    verb: Option<&'v str>,
+}
+
+impl<'v> Method<'v> {
+    fn parse(name: &'v str) -> Self {
+        let Some((head, verb)) = name.rsplit_once('.') else {
+            return Self::default();
+        };
+        let path = head.strip_prefix("io.k8s.").unwrap_or(head);
+        let parts: Vec<&str> = path.split('.').collect();
+        let Some(version) = parts.iter().position(|part| is_version(part)) else {
+            return Self {
+                verb: Some(verb),
+                ..Self::default()
+            };
+        };
+        let group_end: usize = parts[..version].iter().map(|part| part.len() + 1).sum();
+        Self {
+            group: path
+                .get(..group_end.saturating_sub(1))
+                .and_then(named_group),
+            resource: parts.get(version + 1).copied(),
+            subresource: parts.get(version + 2).copied(),
+            verb: Some(verb),
+        }
+    }
+
+    /// Whether it goes through the API server to a kubelet, so that the path alone tells what about.
+    fn is_kubelet(&self) -> bool {
+        self.resource == Some("nodes") && self.subresource == Some("proxy")
+    }
+}
+
+/// The core group has no name.
+fn named_group(group: &str) -> Option<&str> {
+    Some(group).filter(|group| !matches!(*group, "" | "core"))
+}
+
+/// `v1`, `v1beta2`: neither a group nor a resource is called so.
+fn is_version(part: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(version) = part.strip_prefix('v') else {
+        return false;
+    };
+    ["alpha", "beta"]
+        .iter()
+        .find_map(|kind| version.split_once(kind))
+        .map_or(is_number(version), |(major, minor)| {
+            is_number(major) && is_number(minor)
+        })
+}
+
+/// What `path`, as in `core/v1/namespaces/NAMESPACE/pods/NAME/exec`, is about; where it tells nothing, what `method` is about.
+fn object<'v>(path: Option<&'v str>, method: &Method<'v>) -> ObjectRef<'v> {
+    let segments: Vec<&str> = path
+        .unwrap_or_default()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    let mut object = match segments.as_slice() {
+        [group, version, rest @ ..] if is_version(version) => {
+            ObjectRef::from_segments(named_group(group), rest)
+        }
+        other => {
+            let start = other.iter().position(|part| *part == "namespaces");
+            ObjectRef::from_segments(method.group, &other[start.unwrap_or(other.len())..])
+        }
+    };
+    if object.resource.is_none() {
+        object.api_group = method.group;
+        object.resource = method.resource;
+    }
+    if object.resource == method.resource {
+        object.subresource = object.subresource.or(method.subresource);
+    }
+    object
+}
+
+/// `… is forbidden: User "jane" cannot impersonate …`. Go quotes names, so that none of them can say this.
+fn refuses_impersonation(message: &str) -> bool {
+    message
+        .match_indices("\" cannot impersonate")
+        .any(|(at, _)| !message[..at].ends_with('\\'))
+}
+
+/// Protobuf's `Any` keeps what is no object, such as a JSON patch, under `value`.
+fn body(body: Json<'_>) -> Json<'_> {
+    let list = body.get("value").filter(|value| value.is_array());
+    list.filter(|_| body.get("@type").is_some()).unwrap_or(body)
+}
+
+fn number(value: Json<'_>, key: &str) -> Option<u64> {
+    let number = value.get(key)?;
+    number
+        .as_u64()
+        .or_else(|| number.into_string()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests;

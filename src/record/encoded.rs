@@ -1,0 +1,205 @@
+//! Bytes that wrappers write as something else: base64 in Pub/Sub and Kinesis (`data`), Firehose, Lambda's `awslogs.data`
+//! and CloudEvents (`data_base64`), perhaps of what is compressed; numbers in journald's `MESSAGE`.
+
+use std::io;
+
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use memchr::memmem;
+use simd_json::prelude::*;
+
+use super::decompress::Decompressor;
+use crate::audit::Json;
+
+/// The keys of base64.
+const BASE64_KEYS: [&str; 2] = ["data", "data_base64"];
+
+/// The key under which journald's JSON has an array of numbers, where it takes text for binary.
+const NUMBERS_KEY: &str = "MESSAGE";
+
+/// Characters of base64 by which it is told what was encoded.
+const HEAD_CHARACTERS: usize = 4;
+
+/// Decompressed bytes that are made at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What cannot be told apart in the last character is ignored, as other decoders do.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// What was hidden.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub bytes: Vec<u8>,
+    /// Nothing of it was cut off, damaged, or beyond the limit.
+    pub is_whole: bool,
+}
+
+/// Whether the value of `key` may be base64.
+pub fn is_base64_key(key: &str) -> bool {
+    BASE64_KEYS.contains(&key)
+}
+
+/// Whether what begins with `head` may be base64 of text or of compressed data.
+pub fn may_be_base64(head: &[u8]) -> bool {
+    let Some(head) = head.first_chunk::<HEAD_CHARACTERS>() else {
+        return false;
+    };
+    let mut bytes = [0; 3];
+    let is_decoded = ENGINE.decode_slice(head.map(standard), &mut bytes);
+    let is_text = || {
+        let mut bytes = bytes.iter();
+        bytes.all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+    };
+    is_decoded.is_ok()
+        && (matches!(&bytes, b"\x1f\x8b\x08" | b"\x28\xb5\x2f" | b"\xef\xbb\xbf") || is_text())
+}
+
+/// The bytes that `value`, which stands under `key`, has as numbers.
+pub fn numbers(key: &str, value: Json<'_>) -> Option<Vec<u8>> {
+    let array = value.as_array().filter(|_| key == NUMBERS_KEY)?;
+    let bytes = array.iter().map(|item| u8::try_from(item.as_u64()?).ok());
+    bytes.collect()
+}
+
+/// Decodes `text`, the standard or the URL-safe alphabet, padded or not, and takes gzip and zstd off, up to `most` bytes.
+pub fn decoded(text: &[u8], most: usize) -> Decoded {
+    let mut plain: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let end = plain
+        .iter()
+        .position(|byte| !is_character(*byte))
+        .unwrap_or(plain.len());
+    let padding = &plain[end..];
+    let mut is_whole = padding.len() < HEAD_CHARACTERS && padding.iter().all(|byte| *byte == b'=');
+    plain.truncate(end);
+    if plain.len() % 4 == 1 {
+        is_whole = false;
+        plain.pop();
+    }
+    // All that the engine could refuse was taken off.
+    plain.iter_mut().for_each(|byte| *byte = standard(*byte));
+    let packed = ENGINE.decode(plain).unwrap_or_default();
+    let mut bytes = Vec::new();
+    is_whole &= unpack(&packed, most, &mut bytes);
+    Decoded { bytes, is_whole }
+}
+
+/// Whether all of `packed` fits into `most` bytes and is not damaged.
+fn unpack(packed: &[u8], most: usize, into: &mut Vec<u8>) -> bool {
+    let mut rest = packed;
+    let mut read = |room: &mut [u8]| io::Read::read(&mut rest, room);
+    let mut decompressor = Decompressor::new();
+    loop {
+        let length = into.len();
+        into.resize(length + CHUNK_BYTES, 0);
+        let made = decompressor.read(&mut into[length..], &mut read);
+        into.truncate(length + made.as_ref().copied().unwrap_or(0));
+        if into.len() > most {
+            into.truncate(most);
+            return false;
+        }
+        match made {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    match decompressor.end() {
+        Ok(held) => {
+            into.extend_from_slice(&held);
+            into.len() <= most
+        }
+        Err(_) => false,
+    }
+}
+
+/// What `text`, which cannot be decoded, has as base64, as far as it goes, and where its key stands.
+pub fn base64_values(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    memmem::find_iter(text, b"data").filter_map(|at| {
+        let value = behind_base64_key(&text[at..])?;
+        let end = value
+            .iter()
+            .position(|byte| !is_character(*byte))
+            .unwrap_or(value.len());
+        may_be_base64(value).then(|| (at, &value[..end]))
+    })
+}
+
+/// Whether `text`, which begins with the name of a key, goes on as if bytes were written there. In doubt, where what
+/// follows is escaped, it does.
+pub fn begins_at(text: &[u8]) -> bool {
+    if let Some(rest) = text.strip_prefix(NUMBERS_KEY.as_bytes()) {
+        return matches!(behind_colon(rest).first(), Some(b'[' | b'\\'));
+    }
+    if text.starts_with(b"data_base\\u") || text.starts_with(b"data_base6\\u") {
+        return true;
+    }
+    behind_base64_key(text).is_some_and(|value| {
+        let head = &value[..value.len().min(HEAD_CHARACTERS)];
+        head.contains(&b'\\') || may_be_base64(value)
+    })
+}
+
+fn behind_base64_key(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(b"data")?;
+    let rest = rest.strip_prefix(b"_base64").unwrap_or(rest);
+    matches!(rest.first(), Some(b'"' | b'\\')).then(|| behind_colon(rest))
+}
+
+/// What stands behind the quotes, the colon and the white space between a key and its value, in any layer of escapes.
+fn behind_colon(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [b'"' | b':' | b' ' | b'\t' | b'\r' | b'\n', after @ ..] => after,
+            [b'\\', after @ ..] => match gap_escape(after) {
+                Some(length) => &after[length..],
+                None => return rest,
+            },
+            _ => return rest,
+        };
+    }
+}
+
+/// The length of an escape, without its backslash, that may stand between a key and its value. A quote or another backslash
+/// is looked at by itself.
+fn gap_escape(escape: &[u8]) -> Option<usize> {
+    match escape {
+        [b'"' | b'\\', ..] => Some(0),
+        [b'n' | b'r' | b't', ..] => Some(1),
+        [b'u', b'0', b'0', digits @ ..] => {
+            let digits = digits
+                .first_chunk::<2>()?
+                .map(|digit| digit.to_ascii_lowercase());
+            matches!(&digits, b"22" | b"3a" | b"20" | b"09" | b"0a" | b"0d").then_some(5)
+        }
+        _ => None,
+    }
+}
+
+fn is_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+/// `character` of either alphabet, in the standard one.
+fn standard(character: u8) -> u8 {
+    match character {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+use std::io::Write;
+
+use base64::prelude::*;
+use proptest::prelude::*;
+
+use super::*;
+
+const MOST: usize = 1 << 20;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+#[test]
+fn a_bomb_goes_no_further_than_the_limit() {
+    let text = BASE64_STANDARD.encode(gzip(&vec![b'{'; 50 << 20]));
+    let found = decoded(text.as_bytes(), MOST);
+    assert_eq!((found.bytes.len(), found.is_whole), (MOST, false));
+    assert_eq!(
+        decoded(text.as_bytes(), 0),
+        Decoded {
+            bytes: Vec::new(),
+            is_whole: false
+        }
+    );
+}
+
+#[test]
+fn of_what_is_damaged_the_beginning_is_found() {
+    let plain = br#"{"auditID":"1"}"#;
+    let text = BASE64_STANDARD.encode(plain);
+    let cut = decoded(&text.as_bytes()[..9], MOST);
+    assert_eq!((cut.bytes.as_slice(), cut.is_whole), (&plain[..6], false));
+    let damaged = decoded(format!("{}!{}", &text[..8], &text[8..]).as_bytes(), MOST);
+    assert_eq!(
+        (damaged.bytes.as_slice(), damaged.is_whole),
+        (&plain[..6], false)
+    );
+    let stream = gzip(plain);
+    let cut = decoded(
+        BASE64_STANDARD
+            .encode(&stream[..stream.len() - 4])
+            .as_bytes(),
+        MOST,
+    );
+    assert_eq!(
+        (cut.bytes.as_slice(), cut.is_whole),
+        (plain.as_slice(), false)
+    );
+}
+
+#[test]
+fn keys_and_values_that_may_hide_something() {
+    for (text, expected) in [
+        (r#"data":"eyJh"#, true),
+        (r#"data" : "H4sIAA"#, true),
+        (r#"data_base64":"KLUv/Q"#, true),
+        (r#"data\\\":\\\"W3si"#, true),
+        (r#"data\u0022\u003A\n\"eyJh"#, true),
+        (r#"data":"\u0065yJh"#, true),
+        (r#"data":"-_-_"#, false),
+        (r#"data":"ey"#, false),
+        (r#"data":"AAEC"#, false),
+        (r#"data":{"a":1}"#, false),
+        (r#"database":"eyJh"#, false),
+        (r#"data","eyJh"#, false),
+        (r#"MESSAGE":[123,34"#, true),
+        (r#"MESSAGE\": ["#, true),
+        (r#"MESSAGE":"text""#, false),
+        (r#"MESSAGE_ID":[1]"#, false),
+        ("", false),
+    ] {
+        assert_eq!(begins_at(text.as_bytes()), expected, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_ways_of_writing_it_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300), break_at in 1_usize..80) {
+        prop_assume!(!matches!(bytes.first(), Some(0x1f | 0x28)));
+        for text in [
+            BASE64_STANDARD.encode(&bytes),
+            BASE64_STANDARD_NO_PAD.encode(&bytes),
+            BASE64_URL_SAFE.encode(&bytes),
+            BASE64_URL_SAFE_NO_PAD.encode(&bytes),
+            BASE64_STANDARD.encode(gzip(&bytes)),
+        ] {
+            let lines: Vec<&[u8]> = text.as_bytes().chunks(break_at).collect();
+            let found = decoded(&lines.join(&b'\n'), MOST);
+            prop_assert_eq!(&found.bytes, &bytes);
+            prop_assert!(found.is_whole);
+        }
+    }
+
+    #[test]
+    fn json_and_gzip_are_told_by_their_heads(space in "[ \n\t]{0,3}", text in "[{\\[][ -~]{3,9}") {
+        let text = format!("{space}{text}");
+        prop_assert!(may_be_base64(BASE64_STANDARD.encode(&text).as_bytes()));
+        prop_assert!(may_be_base64(BASE64_URL_SAFE_NO_PAD.encode(gzip(text.as_bytes())).as_bytes()));
+    }
+
+    #[test]
+    fn nothing_panics(text in proptest::collection::vec(any::<u8>(), 0..200), tail in "[\\\\\":dataMESGnu0-9 ]{0,40}") {
+        decoded(&text, MOST);
+        begins_at(&text);
+        begins_at(format!("data{tail}").as_bytes());
+        base64_values(&text).count();
+    }
+}

@@ -1,0 +1,231 @@
+//! What wrappers tell about where an audit event comes from.
+//!
+//! All of it stands beside the event, or beside what holds the event: the API server writes no key of these into an event,
+//! so that no client can. Of two wrappers the outer is believed, since what the inner says may be text that the outer merely
+//! carries; but for the time, of which the inner is the nearer.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use simd_json::{prelude::*, tape::Object};
+
+use super::log_line;
+use crate::audit::{Json, from_epoch, parse_time};
+
+/// What is known of the origin of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope<'v> {
+    /// The cluster's name; Azure's in lower case, since it writes the same name in both cases.
+    pub cluster: Option<Cow<'v, str>>,
+    /// The machine where the event was read.
+    pub node: Option<&'v str>,
+    /// The pod that wrote it, which is the API server's.
+    pub pod: Option<&'v str>,
+    /// That pod's namespace.
+    pub namespace: Option<&'v str>,
+    /// The container in that pod.
+    pub container: Option<&'v str>,
+    /// Google's project.
+    pub project: Option<&'v str>,
+    /// AWS's account, Azure's subscription.
+    pub account: Option<&'v str>,
+    /// A region or a zone.
+    pub region: Option<&'v str>,
+    /// CloudWatch's group.
+    pub log_group: Option<&'v str>,
+    /// CloudWatch's stream.
+    pub log_stream: Option<&'v str>,
+    /// When the wrapper says it was written.
+    pub time: Option<Timestamp>,
+}
+
+/// Where wrappers tell it: keys, or paths of keys with dots between them. The first that is there counts. `stream` has Loki's
+/// labels, `resource.labels` Google's, `kubernetes` what log shippers know of a pod.
+const CLUSTER: &[&str] = &[
+    "cluster_name",
+    "clusterName",
+    "cluster",
+    "k8s_cluster",
+    "k8s.cluster.name",
+    "cluster.name",
+    "orchestrator.cluster.name",
+    "kubernetes.cluster_name",
+    "kubernetes.cluster",
+    "resource.labels.cluster_name",
+    "attributes.cluster_name",
+    "openshift.cluster_id",
+    "stream.cluster",
+    "stream.cluster_name",
+    "labels.cluster",
+];
+const NODE: &[&str] = &[
+    "kubernetes.host",
+    "kubernetes.pod_node_name",
+    "kubernetes.node.name",
+    "kubernetes.node_name",
+    "node_name",
+    "stream.node_name",
+    "stream.node",
+    "stream.host",
+    "stream.hostname",
+    "_HOSTNAME",
+    "host.name",
+    "host.hostname",
+    "host",
+    "hostname",
+];
+const POD: &[&str] = &[
+    "kubernetes.pod_name",
+    "kubernetes.pod.name",
+    "properties.pod",
+    "pod_s",
+    "PodName",
+    "resource.labels.pod_name",
+    "stream.pod",
+];
+const NAMESPACE: &[&str] = &[
+    "kubernetes.namespace_name",
+    "kubernetes.pod_namespace",
+    "kubernetes.namespace",
+    "resource.labels.namespace_name",
+    "stream.namespace",
+];
+const CONTAINER: &[&str] = &[
+    "kubernetes.container_name",
+    "kubernetes.container.name",
+    "container.name",
+    "resource.labels.container_name",
+    "stream.container",
+];
+const PROJECT: &[&str] = &["resource.labels.project_id", "cloud.project.id"];
+const ACCOUNT: &[&str] = &["cloud.account.id", "owner"];
+const REGION: &[&str] = &[
+    "cloud.region",
+    "awsRegion",
+    "resource.labels.location",
+    "location",
+    "region",
+];
+const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
+const LOG_STREAM: &[&str] = &["logStream", "log_stream", "awscloudwatch.log_stream"];
+const TIME: &[&str] = &[
+    "timestamp",
+    "@timestamp",
+    "time",
+    "TimeGenerated",
+    "publishTime",
+    "__REALTIME_TIMESTAMP",
+    "date",
+];
+const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
+
+/// Places where a time is looked for in an array: Loki's `[time, line]`.
+const TIMED_ITEMS: usize = 2;
+
+impl<'v> Envelope<'v> {
+    /// This, with what `object` adds, which stands further in.
+    pub fn around(&self, object: &Object<'v, 'v>) -> Self {
+        let mut all = self.clone();
+        let text = |known: Option<&'v str>, paths: &[&str]| known.or_else(|| text(object, paths));
+        all.node = text(self.node, NODE);
+        all.pod = text(self.pod, POD);
+        all.namespace = text(self.namespace, NAMESPACE);
+        all.container = text(self.container, CONTAINER);
+        all.project = text(self.project, PROJECT);
+        all.account = text(self.account, ACCOUNT);
+        all.region = text(self.region, REGION);
+        all.log_group = text(self.log_group, LOG_GROUP);
+        all.log_stream = text(self.log_stream, LOG_STREAM);
+        let resource = self::text(object, RESOURCE_ID);
+        all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
+        all.cluster = all
+            .cluster
+            .or_else(|| self::text(object, CLUSTER).map(Cow::Borrowed))
+            .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
+            .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
+        all.time = values(object, TIME).find_map(time).or(self.time);
+        all
+    }
+
+    /// This, with what the items of `array` add to each other.
+    pub fn among(&self, array: &simd_json::tape::Array<'v, 'v>) -> Self {
+        let is_pair = array.len() == TIMED_ITEMS;
+        let first = array.iter().next().filter(|_| is_pair);
+        Self {
+            time: first
+                .filter(|first| first.is_str())
+                .and_then(time)
+                .or(self.time),
+            ..self.clone()
+        }
+    }
+
+    /// This, with what the beginning of a log line adds, which the event stands behind.
+    pub fn behind(&self, head: &'v [u8]) -> Self {
+        let head = log_line::Head::read(head);
+        Self {
+            node: self.node.or(head.host),
+            time: head.time.or(self.time),
+            ..self.clone()
+        }
+    }
+}
+
+/// EKS writes to `/aws/eks/NAME/cluster`; Container Insights to groups of its own.
+fn cluster_of_group(group: &str) -> Option<&str> {
+    ["/aws/eks/", "/aws/containerinsights/"]
+        .iter()
+        .find_map(|folder| group.strip_prefix(folder)?.split('/').next())
+        .filter(|name| !name.is_empty())
+}
+
+/// What follows `segment` in one of Azure's resource ids, whose case may be any.
+fn behind<'v>(resource: &'v str, segment: &str) -> Option<&'v str> {
+    let mut segments = resource.split('/');
+    segments.find(|part| part.eq_ignore_ascii_case(segment))?;
+    segments.next().filter(|name| !name.is_empty())
+}
+
+/// The first text that is not empty.
+fn text<'v>(object: &Object<'v, 'v>, paths: &[&str]) -> Option<&'v str> {
+    values(object, paths)
+        .filter_map(|value| value.into_string())
+        .find(|text| !text.is_empty())
+}
+
+fn values<'o, 'v>(
+    object: &'o Object<'v, 'v>,
+    paths: &'o [&str],
+) -> impl Iterator<Item = Json<'v>> + use<'o, 'v> {
+    paths.iter().filter_map(|path| value(object, path))
+}
+
+/// What stands at `path`, whether its keys are nested or, as some shippers flatten them, one.
+fn value<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
+    object.get(path).or_else(|| {
+        let (key, mut rest) = path.split_once('.')?;
+        let mut inner = object.get(key)?;
+        while let Some((key, deeper)) = rest.split_once('.') {
+            match inner.get(rest) {
+                Some(value) => return Some(value),
+                None => (inner, rest) = (inner.get(key)?, deeper),
+            }
+        }
+        inner.get(rest)
+    })
+}
+
+fn time(value: Json<'_>) -> Option<Timestamp> {
+    if let Some(text) = value.into_string() {
+        return parse_time(text).or_else(|| from_epoch(text.parse().ok()?));
+    }
+    let seconds = || {
+        value
+            .as_f64()
+            .and_then(|seconds| Timestamp::from_microsecond((seconds * 1e6) as i64).ok())
+    };
+    value.as_i64().map_or_else(seconds, from_epoch)
+}
+
+#[cfg(test)]
+mod tests;

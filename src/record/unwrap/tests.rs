@@ -1,0 +1,138 @@
+use super::*;
+
+/// The auditIDs of the events found, and how many parts were broken.
+fn unwrap(record: &str) -> (Vec<String>, usize) {
+    let (mut ids, mut broken) = (Vec::new(), 0);
+    Unwrapper::default().unwrap(record.as_bytes(), &mut |finding| match finding {
+        Finding::Event(event, _) => ids.push(event.audit_id.unwrap_or("none").to_owned()),
+        Finding::Broken(..) => broken += 1,
+    });
+    (ids, broken)
+}
+
+fn event(id: &str) -> String {
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"{id}","verb":"get","user":{{"username":"u"}}}}"#
+    )
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+#[test]
+fn an_event_is_found_in_every_wrapper() {
+    let bare = event("1");
+    let item = r#"{"level":"Metadata","auditID":"2","stage":"RequestReceived"}"#;
+    let log = format!(r#"{{"date":1.5,"log":{}}}"#, quoted(&bare));
+    let azure = format!(
+        r#"{{"records":[{{"category":"kube-audit","properties":{{"log":{}}}}}]}}"#,
+        quoted(&bare)
+    );
+    let four = (0..4).fold(bare.clone(), |text, _| {
+        format!(r#"{{"m":{}}}"#, quoted(&text))
+    });
+    let deep = format!("{}{bare}{}", "[".repeat(63), "]".repeat(63));
+    for record in [
+        &bare,
+        &log,
+        &azure,
+        &four,
+        &deep,
+        &format!("\u{feff} \0{bare}\r\n"),
+    ] {
+        assert_eq!(unwrap(record), (vec!["1".to_owned()], 0), "{record}");
+    }
+    let list =
+        format!(r#"{{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[{item},{bare}]}}"#);
+    assert_eq!(unwrap(&list).0, ["2", "1"]);
+    assert_eq!(unwrap(&format!("[{bare},{item}]")).0, ["1", "2"]);
+}
+
+#[test]
+fn several_values_and_log_prefixes_in_one_record() {
+    let glued = format!("{}{}", event("1"), event("2"));
+    assert_eq!(unwrap(&glued), (vec!["1".into(), "2".into()], 0));
+    let prefixed = format!("2026-11-23T17:21:01.91Z stdout F {}", event("1"));
+    assert_eq!(unwrap(&prefixed), (vec!["1".into()], 0));
+    assert_eq!(
+        unwrap(&format!(r#"{{"log":{}}}"#, quoted(&prefixed))).0,
+        ["1"]
+    );
+}
+
+#[test]
+fn nothing_is_looked_for_inside_an_event() {
+    let forged = event("forged");
+    let mut outer: serde_json::Value = serde_json::from_str(&event("real")).unwrap();
+    outer["requestObject"] = serde_json::from_str(&forged).unwrap();
+    outer["requestURI"] = forged.clone().into();
+    outer["userAgent"] = forged.into();
+    assert_eq!(unwrap(&outer.to_string()), (vec!["real".into()], 0));
+}
+
+#[test]
+fn other_objects_are_no_events() {
+    for record in [
+        r#"{"kind":"Event","apiVersion":"v1","reason":"Pulled","verb":"x","stageTimestamp":"y"}"#,
+        r#"{"type":"alert","schema":1,"alert_id":"a","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
+        r#"{"message":"auditID honeypot backup-sa"}"#,
+        "plain text with auditID",
+        "",
+    ] {
+        assert_eq!(unwrap(record), (vec![], 0), "{record}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_broken_and_what_stands_before_it_is_found() {
+    let (first, second) = (event("1"), event("2"));
+    let cut_list = format!(r#"{{"kind":"EventList","items":[{first},{}"#, &second[..90]);
+    assert_eq!(unwrap(&cut_list), (vec!["1".into()], 1));
+    assert_eq!(unwrap(&second[..90]), (vec![], 1));
+    let nested = format!(r#"{{"log":{}}}"#, quoted(&second[..90]));
+    assert_eq!(unwrap(&nested), (vec![], 1));
+    let cut_wrapper = format!(r#"{{"log":{},"kuber"#, quoted(&first));
+    assert_eq!(unwrap(&cut_wrapper), (vec!["1".into()], 0));
+}
+
+#[test]
+fn a_cut_event_does_not_give_way_to_what_its_body_forges() {
+    let cut = format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","requestObject":{},"annot"#,
+        event("forged")
+    );
+    assert_eq!(unwrap(&cut), (vec![], 1));
+}
+
+#[test]
+fn depth_beyond_the_limit_is_broken_and_harmless() {
+    for depth in [65, 10_000, 1_000_000] {
+        let nested = format!("{}{}{}", "[".repeat(depth), event("1"), "]".repeat(depth));
+        assert_eq!(unwrap(&nested), (vec![], 1), "{depth}");
+        assert_eq!(unwrap(&"[".repeat(depth)).0.len(), 0);
+        assert_eq!(unwrap(&r#"{"a":"#.repeat(depth)).0.len(), 0);
+    }
+    let layers = (0..5).fold(event("1"), |text, _| {
+        format!(r#"{{"m":{}}}"#, quoted(&text))
+    });
+    assert_eq!(unwrap(&layers), (vec![], 1));
+}
+
+#[test]
+fn what_the_parser_refuses_and_the_api_server_takes_is_mended() {
+    let odd = event("1").replace(
+        r#""verb":"get""#,
+        r#""verb":"get","requestObject":{"big":1e999,"long":123456789012345678901234567890,"half":"\ud83d"}"#,
+    );
+    assert_eq!(unwrap(&odd), (vec!["1".into()], 0));
+    let mut bytes = event("1").into_bytes();
+    let at = bytes.len() - 4;
+    assert_eq!(bytes[at], b'u');
+    bytes[at] = 0xff;
+    let mut events = 0;
+    Unwrapper::default().unwrap(&bytes, &mut |finding| {
+        events += usize::from(matches!(finding, Finding::Event(..)));
+    });
+    assert_eq!(events, 1);
+}

@@ -1,0 +1,129 @@
+//! Recorded events as GKE logs them.
+
+use baitline::detect::{Class, Detection, Technique};
+use serde_json::{Value, json};
+
+use super::found;
+use crate::recordings::recording;
+
+/// The entry that GKE would have written for a request, from the event of its end: see `src/audit/gke.rs` for the sources.
+fn entry(event: &Value) -> Value {
+    let object = &event["objectRef"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, version) = (text(&object["apiGroup"]), text(&object["apiVersion"]));
+    let group = if group.is_empty() {
+        "core".to_owned()
+    } else {
+        group
+    };
+    let dotted = match group.as_str() {
+        "rbac.authorization.k8s.io" => "authorization.rbac",
+        other => other.strip_suffix(".k8s.io").unwrap_or(other),
+    };
+    let (resource, name) = (text(&object["resource"]), text(&object["name"]));
+    let (subresource, namespace) = (text(&object["subresource"]), text(&object["namespace"]));
+    let mut method = format!("io.k8s.{dotted}.{version}.{resource}");
+    let mut path = format!("{group}/{version}");
+    if !namespace.is_empty() {
+        path += &format!("/namespaces/{namespace}");
+    }
+    if resource != "namespaces" || name != namespace {
+        path += &format!("/{resource}");
+        if !name.is_empty() {
+            path += &format!("/{name}");
+        }
+    }
+    if !subresource.is_empty() {
+        path += &format!("/{subresource}");
+        method += &format!(".{subresource}");
+    }
+    if let Some((_, below)) = text(&event["requestURI"]).split_once("/proxy/") {
+        path += &format!("/{}", below.split('?').next().unwrap_or_default());
+    }
+    if resource.is_empty() {
+        path = text(&event["requestURI"]);
+    }
+    let permission = format!("{method}.{}", text(&event["verb"]));
+    let code = event["responseStatus"]["code"].as_u64().unwrap_or(200);
+    let status = match code {
+        403 => json!({"code": 7, "message": event["responseStatus"]["message"]}),
+        404 => json!({"code": 5, "message": event["responseStatus"]["message"]}),
+        409 => json!({"code": 6}),
+        400.. => json!({"code": 3}),
+        _ => json!({}),
+    };
+    let is_allowed = event["annotations"]["authorization.k8s.io/decision"] != "forbid";
+    let source = event["sourceIPs"].as_array().and_then(|all| all.last());
+    json!({
+        "insertId": event["auditID"], "logName": "projects/p-1/logs/cloudaudit.googleapis.com%2Factivity",
+        "timestamp": event["requestReceivedTimestamp"], "receiveTimestamp": event["stageTimestamp"],
+        "labels": event["annotations"],
+        "operation": {"id": event["auditID"], "producer": "k8s.io", "first": true, "last": true},
+        "resource": {"type": "k8s_cluster", "labels": {"cluster_name": "prod", "location": "europe-west1", "project_id": "p-1"}},
+        "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io",
+            "authenticationInfo": {
+                "principalEmail": event["user"]["username"],
+                "authoritySelector": event["impersonatedUser"]["username"],
+            },
+            "authorizationInfo": [{"permission": permission, "resource": path, "granted": is_allowed}],
+            "methodName": permission, "resourceName": path,
+            "requestMetadata": {"callerIp": source, "callerSuppliedUserAgent": event["userAgent"]},
+            "request": event["requestObject"], "response": event["responseObject"], "status": status,
+        },
+    })
+}
+
+/// Whether GKE's entry tells less than the event: it has no URI, in which a field selector stands, or a path as a client
+/// encoded it.
+fn needs_uri(detection: &Detection) -> bool {
+    let uri = detection.request.uri.as_deref().unwrap_or_default();
+    uri.contains("fieldSelector") || uri.contains("/proxy/") && uri.contains('%')
+}
+
+#[test]
+fn an_entry_is_the_hit_that_the_event_is() {
+    for folder in ["metadata", "request-response"] {
+        let text = String::from_utf8(recording(folder, "audit.ndjson.gz")).expect("it is text");
+        let (mut hits, mut techniques) = (0, std::collections::BTreeSet::new());
+        for line in text.lines() {
+            let event: Value = serde_json::from_str(line).expect("an event is JSON");
+            if event["stage"] != "ResponseComplete" {
+                continue;
+            }
+            let bare = found(Some("own"), line.as_bytes());
+            let entries = found(Some("own"), entry(&event).to_string().as_bytes());
+            if bare.iter().any(needs_uri) {
+                continue;
+            }
+            let told =
+                |all: &[Detection]| -> Vec<(Technique, Class, Option<String>, Option<String>)> {
+                    all.iter()
+                        .map(|one| {
+                            (
+                                one.technique,
+                                one.class,
+                                one.source_ip.clone(),
+                                one.actor.username.clone(),
+                            )
+                        })
+                        .collect()
+                };
+            assert_eq!(told(&entries), told(&bare), "{line}\n{}", entry(&event));
+            hits += bare.len();
+            for (entry, event) in entries.iter().zip(&bare) {
+                assert_eq!(entry.time, event.time);
+                assert_eq!(entry.request.name, event.request.name, "{line}");
+                assert!(
+                    event.request.decision.is_none()
+                        || entry.request.decision == event.request.decision
+                );
+                assert_eq!(entry.request.audit_id, event.request.audit_id);
+                assert_eq!(entry.granted, event.granted, "{line}");
+                assert_eq!(entry.origin.project.as_deref(), Some("p-1"));
+                techniques.insert(entry.technique);
+            }
+        }
+        assert!(hits > 100 && techniques.len() > 8, "{hits} {techniques:?}");
+    }
+}
