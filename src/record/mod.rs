@@ -5,7 +5,7 @@ pub mod decompress;
 pub mod detections;
 pub mod escape;
 pub mod framing;
-mod partial;
+pub(crate) mod partial;
 mod pieces;
 mod repair;
 mod structural;

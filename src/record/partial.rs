@@ -167,6 +167,12 @@ impl Joiner {
     }
 }
 
+/// Whether any of `lines` is a part of a longer one.
+pub fn holds_parts(lines: &[u8]) -> bool {
+    let mut lines = lines.split(|byte| *byte == b'\n');
+    lines.any(|line| Line::read(line).is_some_and(|line| line.begins_record()))
+}
+
 /// Whether `run` may hold parts.
 fn is_worth_a_walk(run: &[u8]) -> bool {
     if run.len() <= PROBE_BYTES || Line::looks_like_one(run) {
