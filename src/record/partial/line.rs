@@ -254,7 +254,11 @@ mod tests {
 
     #[test]
     fn docker_lines_are_read() {
-        for attributes in ["", r#","attrs":{"a":"b","stream":"stderr"}"#] {
+        for attributes in [
+            "",
+            r#","attrs":{"a":"b","stream":"stderr"}"#,
+            r#","attrs":{"stream":"stderr","time":"}"}"#,
+        ] {
             for (text, is_partial) in [
                 (r"a", true),
                 (r"a\n", false),
