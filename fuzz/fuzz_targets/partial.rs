@@ -43,7 +43,7 @@ fn of_stream<'a>(lines: &'a [u8], stream: &str) -> Vec<&'a [u8]> {
     lines.filter(is_own).collect()
 }
 
-/// Parts: whether they are of stderr, whether they are the last of their record, and their text.
+// Parts: whether they are of stderr, whether they are the last of their record, and their text.
 fuzz_target!(|input: (u8, Vec<(bool, bool, &[u8])>)| {
     let (step, parts) = input;
     let mut cut = Vec::new();

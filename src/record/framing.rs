@@ -3,7 +3,7 @@
 //! The bytes are read into one buffer and handed on from there: no copy, no allocation for a block. All complete
 //! lines of a read go out as one piece, as soon as they are there; the line that is still being written moves to the
 //! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
-//! memory is bounded by `max_line_bytes` whatever the stream holds.
+//! memory is bounded by `max_line_bytes` whatever the stream holds; that of what is joined, by twice as much again.
 
 use memchr::{memchr, memrchr};
 

@@ -28,7 +28,7 @@ pub(super) struct Joiner {
     /// The last run held lines of a runtime.
     is_runtime_log: bool,
     /// What is not complete, of stdout and of stderr.
-    unfinished: [Option<Unfinished>; 2],
+    unfinished: [Option<Box<Unfinished>>; 2],
 }
 
 impl Joiner {
@@ -44,7 +44,7 @@ impl Joiner {
     /// Where the first part lies that was not handed on, or not with all of its record.
     pub fn resumable_at(&self) -> Option<u64> {
         let records = self.unfinished.iter().flatten();
-        records.map(Unfinished::offset).min()
+        records.map(|record| record.offset()).min()
     }
 
     /// Hands on a run of whole lines, without the parts of records that are not complete.
@@ -58,8 +58,8 @@ impl Joiner {
 
     /// The stream has ended: what is not complete is handed on as it is.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
-        let offset = |record: &Option<Unfinished>| record.as_ref().map(Unfinished::offset);
-        self.unfinished.sort_by_key(offset);
+        self.unfinished
+            .sort_by_key(|record| record.as_ref().map(|record| record.offset()));
         for place in 0..self.unfinished.len() {
             self.hand_on(place, emit);
         }
@@ -123,8 +123,9 @@ impl Joiner {
         if self.unfinished[stream].is_none() && !line.begins_record() {
             return false;
         }
-        let record = self.unfinished[stream]
-            .get_or_insert_with(|| Unfinished::new(line, place.start, self.max_line_bytes));
+        let record = self.unfinished[stream].get_or_insert_with(|| {
+            Box::new(Unfinished::new(line, place.start, self.max_line_bytes))
+        });
         record.append(line, place.end);
         if record.begins_to_be_oversized() {
             self.interrupt(emit);

@@ -149,10 +149,12 @@ fn ends_in_newline(text: &[u8]) -> bool {
 fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut bytes = text.iter().copied();
     std::iter::from_fn(move || match bytes.next()? {
-        b'\\' => Some(match bytes.next() {
-            Some(quoted @ (b'"' | b'\\')) => quoted,
-            _ => b' ',
-        }),
+        b'\\' => {
+            let escaped = bytes.next();
+            escaped
+                .filter(|byte| matches!(byte, b'"' | b'\\'))
+                .or(Some(b' '))
+        }
         byte => Some(byte),
     })
 }
