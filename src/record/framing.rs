@@ -1,13 +1,16 @@
-//! Cuts a stream of bytes into records, whichever way its reads fall.
+//! Cuts a stream of bytes into records, whichever way its reads fall, and joins what a container runtime cut.
 //!
 //! The bytes are read into one buffer and handed on from there: no copy, no allocation for a block. All complete
 //! lines of a read go out as one piece, as soon as they are there; the line that is still being written moves to the
 //! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
-//! memory is bounded by `max_line_bytes` whatever the stream holds.
+//! memory is bounded by `max_line_bytes` whatever the stream holds; that of what is joined, by twice as much again.
 
 use memchr::{memchr, memrchr};
 
-use super::structural::{Cut, Cutter};
+use super::{
+    partial::Joiner,
+    structural::{Cut, Cutter},
+};
 use crate::source::{OVERLAP, Shape};
 
 /// Bytes that are asked for in one read, which is the size of a block at full flow. Through a pipe, 64 KiB and
@@ -15,7 +18,7 @@ use crate::source::{OVERLAP, Shape};
 pub const READ_BYTES: usize = 256 << 10;
 
 /// Bytes of a part of an oversized record, after its first.
-const PART_BYTES: usize = 1 << 20;
+pub(super) const PART_BYTES: usize = 1 << 20;
 
 /// A buffer that grew beyond this is given back once what made it grow is gone.
 const KEEP_BYTES: usize = 1 << 20;
@@ -53,6 +56,7 @@ pub struct Framer {
     in_parts: Option<u64>,
     /// The line that is being read is too long: where it begins in the stream.
     long_line: Option<u64>,
+    joiner: Joiner,
 }
 
 enum Mode {
@@ -68,17 +72,19 @@ enum Mode {
 impl Framer {
     /// A stream from its beginning. Records longer than `max_line_bytes` are handed on in parts.
     pub fn new(max_line_bytes: usize) -> Self {
+        // No real limit is this large; sums of it stay in range.
+        let max_line_bytes = max_line_bytes.min(usize::MAX / 4);
         Self {
             bytes: Vec::new(),
             start: 0,
             scanned: 0,
             end: 0,
             base: 0,
-            // No real limit is this large; sums of it stay in range.
-            max_line_bytes: max_line_bytes.min(usize::MAX / 4),
+            max_line_bytes,
             mode: Mode::Start,
             in_parts: None,
             long_line: None,
+            joiner: Joiner::new(max_line_bytes),
         }
     }
 
@@ -115,11 +121,15 @@ impl Framer {
     }
 
     /// From where the stream may be read again with [`resume`](Self::resume): all before was handed on, in whole records. Never
-    /// within a line of which only parts were handed on.
+    /// within a line of which only parts were handed on, nor behind a part of a record that is not complete.
     pub fn resumable_at(&self) -> u64 {
-        self.long_line
+        let framed = self
+            .long_line
             .or(self.in_parts)
-            .unwrap_or_else(|| self.handed_on())
+            .unwrap_or_else(|| self.handed_on());
+        self.joiner
+            .resumable_at()
+            .map_or(framed, |joined| joined.min(framed))
     }
 
     /// Room to read into: `wanted` bytes, or somewhat more or fewer, but never none, and about
@@ -130,7 +140,8 @@ impl Framer {
         let room = self.bytes.len() - self.end;
         if room < wanted && room < READ_BYTES / 2 {
             // Doubling keeps the copies linear in the length of the line, the limit keeps memory near what is needed.
-            let doubled = (2 * self.bytes.len()).min(self.first_part_bytes() + READ_BYTES);
+            let doubled =
+                (2 * self.bytes.len()).min(first_part_bytes(self.max_line_bytes) + READ_BYTES);
             let length = doubled.max(self.end + wanted);
             self.bytes.reserve_exact(length - self.bytes.len());
             self.bytes.resize(length, 0);
@@ -158,6 +169,7 @@ impl Framer {
             Mode::Json(cutter) if cutter.is_open() => self.value(self.end, emit),
             Mode::Json(_) => self.start = self.end,
         }
+        self.joiner.finish(emit);
         self.mode = Mode::Lines;
         self.in_parts = None;
         self.long_line = None;
@@ -342,7 +354,7 @@ impl Framer {
         loop {
             let first = self.in_parts.is_none();
             let limit = if first {
-                self.first_part_bytes()
+                first_part_bytes(self.max_line_bytes)
             } else {
                 PART_BYTES
             };
@@ -361,20 +373,29 @@ impl Framer {
         }
     }
 
-    fn first_part_bytes(&self) -> usize {
-        self.max_line_bytes.max(2 * OVERLAP)
-    }
-
     fn emit(&mut self, end: usize, shape: Shape, emit: &mut dyn FnMut(Piece<'_>)) {
         if end > self.start {
-            emit(Piece {
+            let piece = Piece {
                 bytes: &self.bytes[self.start..end],
                 shape,
                 offset: self.handed_on(),
-            });
+            };
+            match shape {
+                Shape::Lines => self.joiner.lines(piece, emit),
+                Shape::Oversized { first: true, .. } => {
+                    self.joiner.interrupt(emit);
+                    emit(piece);
+                }
+                _ => emit(piece),
+            }
             self.start = end;
         }
     }
+}
+
+/// Bytes of the first part of an oversized record.
+pub(super) fn first_part_bytes(max_line_bytes: usize) -> usize {
+    max_line_bytes.max(2 * OVERLAP)
 }
 
 /// What the beginning of a stream tells.

@@ -8,6 +8,7 @@ mod envelope;
 pub mod escape;
 pub mod framing;
 mod log_line;
+pub(crate) mod partial;
 mod pieces;
 mod repair;
 mod structural;

@@ -62,7 +62,7 @@ impl Follower {
             Packing::Compressed {
                 decompressor: Box::default(),
                 read: 0,
-                skip: offset,
+                skip: framer.offset(),
             }
         } else {
             Packing::Plain

@@ -55,7 +55,7 @@ struct Mark {
 pub(super) enum Phase {
     /// It is empty, or the copy of a file that is still being read. With the size at which that was found.
     Waiting(File, u64),
-    Reading(Follower),
+    Reading(Box<Follower>),
     /// It was read to its end, to this offset, and closed.
     Parked {
         offset: u64,
@@ -123,7 +123,8 @@ impl Tracked {
         framer: Option<Framer>,
         max_line_bytes: usize,
     ) {
-        self.phase = Phase::Reading(Follower::new(file, head, offset, framer, max_line_bytes));
+        let follower = Follower::new(file, head, offset, framer, max_line_bytes);
+        self.phase = Phase::Reading(Box::new(follower));
         self.is_busy = true;
     }
 

@@ -14,6 +14,7 @@ use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
         framing::{Framer, READ_BYTES, is_spread_over_lines},
+        partial::holds_parts,
     },
     source::{Block, Context, Outlet, Provenance, Shape},
     telemetry::Seldom,
@@ -45,6 +46,8 @@ enum Kind {
     Lines,
     /// One JSON value or more, over several lines.
     Values,
+    /// Lines of a container's log, of which some are to be joined.
+    Parts,
     /// Longer than a record may be.
     Long,
     Packed,
@@ -89,7 +92,7 @@ impl Payloads {
                     continue;
                 }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
-                Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
+                Kind::Parts | Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
             };
             found |= self.flush(messages, outlet);
             let (framed, outcome) = frame(framer, payload, message, outlet);
@@ -119,8 +122,11 @@ impl Payloads {
             Some(_) => {}
         }
         let newline = memchr(b'\n', payload);
-        if newline.is_some_and(|at| at + 1 < payload.len()) && is_spread_over_lines(payload) {
+        let has_lines = newline.is_some_and(|at| at + 1 < payload.len());
+        if has_lines && is_spread_over_lines(payload) {
             Kind::Values
+        } else if has_lines && holds_parts(payload) {
+            Kind::Parts
         } else if payload.len() > self.max_line_bytes {
             Kind::Long
         } else {

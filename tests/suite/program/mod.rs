@@ -17,6 +17,7 @@ mod hostile;
 mod incidents;
 mod kafka;
 mod life_cycle;
+mod partial;
 mod pipelines;
 mod recordings;
 mod secrecy;

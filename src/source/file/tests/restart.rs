@@ -539,6 +539,26 @@ fn a_record_that_is_handed_on_in_parts_is_read_again_whole() {
 }
 
 #[test]
+fn a_part_that_was_not_joined_is_read_again() {
+    let line = |stream, tag, text| format!("2026-11-23T17:21:01Z {stream} {tag} {text}\n");
+    for end in ENDS {
+        let machine = Machine::new(&["a*"]);
+        let first = line("stdout", "P", "hi");
+        let between = line("stderr", "F", "a hit");
+        machine.append("a.log", &first);
+        machine.append("a.log", &between);
+        machine.expect(&between, end);
+        assert_eq!(machine.disk().offsets(), [] as [u64; 0]);
+        machine.append("a.log", &line("stdout", "F", "t"));
+        machine.rename("a.log", "a.log.1");
+        let whole = line("stdout", "F", "hit");
+        machine.expect(&format!("{between}{whole}"), end);
+        machine.append("a.log", &line("stdout", "F", "new hit"));
+        machine.expect(&line("stdout", "F", "new hit"), end);
+    }
+}
+
+#[test]
 fn the_rest_of_a_file_that_is_deleted_is_handed_on_at_the_end_and_that_of_others_is_not() {
     let mut machine = Machine::new(&["a*"]);
     machine.config.rotate_wait = PATIENCE;

@@ -123,6 +123,23 @@ fn a_record_cut_in_two_by_a_truncation_counts_once_even_without_a_copy() {
 }
 
 #[test]
+fn a_record_cut_in_two_by_a_truncation_is_joined_in_a_compressed_copy() {
+    let folder = TempDir::new().unwrap();
+    append(folder.path().join("a.log"), "one\nhal");
+    let config = Config {
+        rotate_wait: PATIENCE,
+        ..config(folder.path(), &["a.log*"])
+    };
+    let running = Running::start(folder, config);
+    running.expect("one\n");
+    running.expect_nothing();
+    fs::write(running.path("a.log"), "new\n").unwrap();
+    running.expect("new\n");
+    fs::write(running.path("a.log.1.gz"), gzip(b"one\nhalf\n")).unwrap();
+    running.expect("half\n");
+}
+
+#[test]
 fn what_was_read_is_not_read_again_when_it_is_compressed() {
     let running = Running::with(&["a*"], |folder| {
         append(folder.join("a.log"), &lines(0..1000))

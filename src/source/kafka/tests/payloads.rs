@@ -121,6 +121,17 @@ fn lines_are_records_and_values_may_spread() {
 }
 
 #[test]
+fn the_parts_of_a_containers_line_are_joined_within_a_payload() {
+    let line = |tag, text| format!("2026-11-23T17:21:01.912216789Z stdout {tag} {text}\n");
+    let parts = line("F", "one") + &line("P", "tw") + &line("F", "o");
+    let (pieces, _) = pieces(1 << 20, &[Some(b"{}"), Some(parts.as_bytes())]);
+    let texts: Vec<&str> = pieces.iter().map(|(text, ..)| text.as_str()).collect();
+    let [one, two] = [line("F", "one"), line("F", "two")];
+    assert_eq!(texts, ["{}", one.trim_end(), two.trim_end()]);
+    assert!(pieces[2].2.ends_with("@1"));
+}
+
+#[test]
 fn what_is_too_long_comes_in_parts() {
     let line = "x".repeat(30_000);
     let value = format!("[\n\"{line}\"\n]");

@@ -1,0 +1,192 @@
+//! Joins the parts in which a container runtime wrote a long line, so that no padding cuts a name in two.
+//!
+//! What comes in and goes out are runs of whole lines. Lines that are no parts go on as they lie. The parts of a record are
+//! put together, those of stdout and stderr apart, and go on as the one line that the runtime would have written, with the
+//! place of the first. A run is walked line by line only if it is short or shows a runtime's line at one of the places that are
+//! probed: for any other log that costs nothing that can be measured.
+
+mod line;
+mod unfinished;
+
+use line::Line;
+use memchr::{memchr, memrchr};
+use unfinished::Unfinished;
+
+use super::framing::Piece;
+
+/// Bytes from one probe to the next. CRI-O cuts after 8 KiB, containerd and Docker after 16: among lines of another kind, too,
+/// each part is probed.
+const PROBE_BYTES: usize = 8 << 10;
+
+/// Bytes of the stream that may pass until the next part of a record. Then it is handed on as it is, or a start would have to
+/// read all of them again.
+const PATIENCE_BYTES: u64 = 16 << 20;
+
+/// The joining state of one stream of lines.
+pub(super) struct Joiner {
+    max_line_bytes: usize,
+    /// The last run held lines of a runtime.
+    is_runtime_log: bool,
+    /// What is not complete, of stdout and of stderr.
+    unfinished: [Option<Box<Unfinished>>; 2],
+}
+
+impl Joiner {
+    /// Joined records longer than `max_line_bytes` are handed on in parts.
+    pub fn new(max_line_bytes: usize) -> Self {
+        Self {
+            max_line_bytes,
+            is_runtime_log: false,
+            unfinished: [None, None],
+        }
+    }
+
+    /// Where the first part lies that was not handed on, or not with all of its record.
+    pub fn resumable_at(&self) -> Option<u64> {
+        let records = self.unfinished.iter().flatten();
+        records.map(|record| record.offset()).min()
+    }
+
+    /// Hands on a run of whole lines, without the parts of records that are not complete.
+    pub fn lines(&mut self, run: Piece<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        if self.is_runtime_log || is_worth_a_walk(run.bytes) {
+            self.walk(run, emit);
+        } else {
+            emit(run);
+        }
+    }
+
+    /// The stream has ended: what is not complete is handed on as it is.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.unfinished
+            .sort_by_key(|record| record.as_ref().map(|record| record.offset()));
+        for place in 0..self.unfinished.len() {
+            self.hand_on(place, emit);
+        }
+        self.is_runtime_log = false;
+    }
+
+    /// Before an oversized record begins: whoever takes the parts of one takes no other's in between.
+    pub fn interrupt(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        for record in self.unfinished.iter_mut().flatten() {
+            record.interrupt(emit);
+        }
+    }
+
+    fn walk(&mut self, run: Piece<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        let place = |at: usize| run.offset + at as u64;
+        let pass = |from: usize, to: usize, emit: &mut dyn FnMut(Piece<'_>)| {
+            if from < to {
+                emit(Piece {
+                    bytes: &run.bytes[from..to],
+                    shape: run.shape,
+                    offset: place(from),
+                });
+            }
+        };
+        self.is_runtime_log = false;
+        // From `passed` to `at` stand lines that go on as they lie.
+        let (mut passed, mut at) = (0, 0);
+        while at < run.bytes.len() {
+            let newline = memchr(b'\n', &run.bytes[at..]);
+            let end = newline.map_or(run.bytes.len(), |newline| at + newline + 1);
+            if let Some(line) = Line::read(&run.bytes[at..end]) {
+                self.is_runtime_log = true;
+                if line.is_partial || self.unfinished[line.stream as usize].is_some() {
+                    pass(passed, at, emit);
+                    passed = at;
+                    if self.join(&line, place(at)..place(end), emit) {
+                        passed = end;
+                    }
+                }
+            }
+            at = end;
+        }
+        pass(passed, at, emit);
+        self.let_go(place(at), emit);
+        self.is_runtime_log |= self.unfinished.iter().any(Option::is_some);
+    }
+
+    /// Takes `line` for a part of a record; false if it is none.
+    fn join(
+        &mut self,
+        line: &Line<'_>,
+        place: std::ops::Range<u64>,
+        emit: &mut dyn FnMut(Piece<'_>),
+    ) -> bool {
+        let stream = line.stream as usize;
+        if let Some(record) = &self.unfinished[stream]
+            && !record.goes_on_in(line)
+        {
+            self.hand_on(stream, emit);
+        }
+        if self.unfinished[stream].is_none() && !line.begins_record() {
+            return false;
+        }
+        let record = self.unfinished[stream].get_or_insert_with(|| {
+            Box::new(Unfinished::new(line, place.start, self.max_line_bytes))
+        });
+        record.append(line, place.end);
+        if record.begins_to_be_oversized() {
+            self.interrupt(emit);
+        }
+        if let Some(record) = &mut self.unfinished[stream] {
+            record.hand_on_parts(emit);
+        }
+        if !line.is_partial {
+            self.complete(stream, emit);
+        }
+        true
+    }
+
+    fn complete(&mut self, stream: usize, emit: &mut dyn FnMut(Piece<'_>)) {
+        if let Some(record) = &mut self.unfinished[stream] {
+            record.set_complete();
+        }
+        self.hand_on(stream, emit);
+    }
+
+    /// Hands on a record as it is.
+    fn hand_on(&mut self, stream: usize, emit: &mut dyn FnMut(Piece<'_>)) {
+        if let Some(record) = self.unfinished[stream].take() {
+            if record.begins_to_be_oversized() {
+                self.interrupt(emit);
+            }
+            record.hand_on(emit);
+        }
+    }
+
+    /// Hands on the records that nothing was added to for long.
+    fn let_go(&mut self, now: u64, emit: &mut dyn FnMut(Piece<'_>)) {
+        for stream in 0..self.unfinished.len() {
+            if let Some(record) = &self.unfinished[stream]
+                && now - record.end() > PATIENCE_BYTES
+            {
+                self.hand_on(stream, emit);
+            }
+        }
+    }
+}
+
+/// Whether any of `lines` is a part of a longer one.
+pub fn holds_parts(lines: &[u8]) -> bool {
+    let mut lines = lines.split(|byte| *byte == b'\n');
+    lines.any(|line| Line::read(line).is_some_and(|line| line.begins_record()))
+}
+
+/// Whether `run` may hold parts.
+fn is_worth_a_walk(run: &[u8]) -> bool {
+    if run.len() <= PROBE_BYTES || Line::looks_like_one(run) {
+        return true;
+    }
+    let stretches = run.chunks(PROBE_BYTES).enumerate();
+    stretches
+        .filter_map(|(number, stretch)| {
+            let newline = memrchr(b'\n', stretch)?;
+            Some(number * PROBE_BYTES + newline + 1)
+        })
+        .any(|line| Line::looks_like_one(&run[line..]))
+}
+
+#[cfg(test)]
+mod tests;
