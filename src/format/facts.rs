@@ -319,7 +319,7 @@ fn flood(alert: &Alert) -> Vec<String> {
 }
 
 /// The newest steps, oldest first: those next to the theft explain most.
-fn trail(alert: &Alert) -> Vec<String> {
+pub(super) fn trail(alert: &Alert) -> Vec<String> {
     let skipped = alert.trail.len().saturating_sub(ROWS);
     let earlier = (skipped > 0).then(|| format!("{skipped} earlier steps are not shown"));
     let steps = alert.trail[skipped..]
