@@ -32,7 +32,12 @@ impl Given {
         }
         // What is wrong with a name is said before a Secret's is made of it, and so once.
         parse(self.decoy.iter().map(|name| decoy(name)).collect())?;
-        parse(self.decoy.iter().map(|name| with_secret(decoy(name))).collect())
+        parse(
+            self.decoy
+                .iter()
+                .map(|name| with_secret(decoy(name)))
+                .collect(),
+        )
     }
 }
 

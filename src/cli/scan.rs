@@ -79,9 +79,14 @@ fn rules(arguments: &Arguments) -> Result<Rules, String> {
     if let (Some(from), Some(to)) = (arguments.from, arguments.to)
         && from >= to
     {
-        return Err(format!("--from {from} is not before --to {to}: no event can be both"));
+        return Err(format!(
+            "--from {from} is not before --to {to}: no event can be both"
+        ));
     }
-    let loaded = arguments.pipeline.load(false).map_err(|faults| faults.to_string())?;
+    let loaded = arguments
+        .pipeline
+        .load(false)
+        .map_err(|faults| faults.to_string())?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }

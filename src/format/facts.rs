@@ -328,7 +328,7 @@ pub(super) fn trail(alert: &Alert) -> Vec<String> {
     earlier.into_iter().chain(steps).collect()
 }
 
-fn step(entry: &TrailEntry, incident_began: Timestamp) -> String {
+pub(super) fn step(entry: &TrailEntry, incident_began: Timestamp) -> String {
     let time = if date(entry.time) == date(incident_began) {
         clock(entry.time)
     } else {

@@ -1,75 +1,72 @@
-//! An incident as it went, for a person who looks back: what happened, the facts, then when what was told.
+//! An incident as it went, for a person who looks back: what is known of it, how it came to it, and each thing that was done.
 
 use std::fmt::Write as _;
 
 use super::{
-    amounts::{clock, date, grouped},
+    amounts::grouped,
     facts::{self, Fact, Shape},
     text::{Style, no_json},
 };
-use crate::dedupe::{Alert, AlertKind};
+use crate::{
+    dedupe::{Alert, AlertKind, TrailEntry, act},
+    detect::Detection,
+};
 
-/// Digests that are shown; an incident may have thousands.
-const DIGESTS: usize = 20;
+/// Steps that are shown. What repeats at once is one step.
+const STEPS: usize = 40;
 
-/// What the steps before the incident stand under.
-const TRAIL: &str = "trail";
-
-/// The alerts of one incident, taken in one after the other.
+/// An incident, and its hits one after the other.
 pub struct Timeline {
-    /// The last that said what happens.
-    headline: String,
-    last: Alert,
-    steps: Vec<String>,
-    digests: usize,
+    /// How it came to it, as its first alert tells: a later one also tells what others did meanwhile.
+    before: Vec<String>,
+    /// Its last alert.
+    alert: Alert,
+    steps: Vec<Step>,
+    /// Hits behind the last step that is shown.
+    more: u64,
+}
+
+/// What was done, and how often in a row.
+struct Step {
+    entry: TrailEntry,
+    count: u64,
 }
 
 impl Timeline {
-    /// Begins with the first alert.
-    pub fn new(alert: Alert) -> Self {
-        let mut timeline = Self {
-            headline: String::new(),
-            last: alert.clone(),
+    /// Begins with the first and the last alert of an incident.
+    pub fn new(first: &Alert, last: Alert) -> Self {
+        Self {
+            before: facts::trail(first),
+            alert: last,
             steps: Vec::new(),
-            digests: 0,
-        };
-        timeline.add(alert);
-        timeline
+            more: 0,
+        }
     }
 
-    /// Takes in the next alert.
-    pub fn add(&mut self, alert: Alert) {
-        let (title, place) = facts::headline(&alert);
-        if self.headline.is_empty() || alert.kind == AlertKind::Escalated {
-            self.headline = format!("{title} [{place}]");
+    /// Takes in the next hit.
+    pub fn add(&mut self, hit: &Detection) {
+        let entry = entry(hit);
+        let is_full = self.steps.len() == STEPS;
+        match self.steps.last_mut() {
+            _ if self.more > 0 => self.more += 1,
+            Some(last) if is_same(&last.entry, &entry) => last.count += 1,
+            _ if is_full => self.more += 1,
+            _ => self.steps.push(Step { entry, count: 1 }),
         }
-        self.digests += usize::from(alert.kind == AlertKind::Digest);
-        if alert.kind != AlertKind::Digest || self.digests <= DIGESTS {
-            let time = if self.steps.is_empty() { alert.first_seen } else { alert.last_seen };
-            let s = if alert.total == 1 { "" } else { "s" };
-            self.steps.push(format!(
-                "{} {} {}, {} hit{s}: {title}",
-                date(time),
-                clock(time),
-                facts::reason(alert.kind),
-                grouped(alert.total),
-            ));
-        }
-        self.last = alert;
     }
 
     /// How many hits the incident had.
     pub fn hits(&self) -> u64 {
-        self.last.total
+        self.alert.total
     }
 
     /// The incident as lines of text, each ended by a newline, and an empty line after them.
     pub fn text(&self, style: Style) -> String {
-        let severity = self.last.severity;
+        let severity = self.alert.severity;
         let mut out = format!(
             "{} {}\n",
             style.by_severity(severity, &severity.as_str().to_uppercase()),
-            style.paint("1", &self.headline),
+            style.paint("1", &self.headline()),
         );
         let facts = self.facts();
         let width = facts.iter().map(|fact| fact.label.chars().count()).max();
@@ -86,30 +83,131 @@ impl Timeline {
         no_json(out)
     }
 
-    /// What is known at the end, then how it came to this and how it went on.
+    /// What happened, and where.
+    fn headline(&self) -> String {
+        let (title, place) = facts::headline(&self.alert);
+        // The last alert of an incident begins with the news that it is over.
+        let what = match title.split_once(": ") {
+            Some((_, what)) if self.alert.kind == AlertKind::Closed => what,
+            _ => &title,
+        };
+        format!("{what} [{place}]")
+    }
+
+    /// What is known at the end, then what came before it and what was done, in order of time.
     fn facts(&self) -> Vec<Fact> {
         let fact = |label: &str, lines| Fact {
             label: label.into(),
             lines,
             shape: Shape::Wide,
         };
-        let mut facts = facts::facts(&self.last);
-        facts.retain(|fact| fact.label != TRAIL && fact.label != "hits");
-        facts.push(fact("hits", vec![grouped(self.last.total)]));
-        facts.push(fact("before", facts::trail(&self.last)));
-        facts.push(fact("told", self.steps()));
-        facts.push(fact("incident", vec![self.last.incident_id.to_string()]));
+        let mut facts = facts::facts(&self.alert);
+        facts.retain(|fact| !matches!(&*fact.label, "trail" | "hits"));
+        facts.push(fact("hits", vec![grouped(self.alert.total)]));
+        facts.push(fact("before", self.before.clone()));
+        facts.push(fact("timeline", self.lines()));
+        facts.push(fact("incident", vec![self.alert.incident_id.to_string()]));
         facts.retain(|fact| !fact.lines.is_empty());
         facts
     }
 
-    fn steps(&self) -> Vec<String> {
-        let left_out = self.digests.saturating_sub(DIGESTS);
-        let mut steps = self.steps.clone();
-        if left_out > 0 {
-            let end = steps.len() - 1;
-            steps.insert(end, format!("{} more digests", grouped(left_out as u64)));
+    fn lines(&self) -> Vec<String> {
+        let line = |step: &Step| {
+            let mut entry = step.entry.clone();
+            if step.count > 1 {
+                let _ = write!(entry.summary, " ({} times)", grouped(step.count));
+            }
+            facts::step(&entry, self.alert.first_seen)
+        };
+        let more = (self.more > 0).then(|| format!("and {} more hits", grouped(self.more)));
+        self.steps.iter().map(line).chain(more).collect()
+    }
+}
+
+/// What `hit` did.
+fn entry(hit: &Detection) -> TrailEntry {
+    let mut summary = act(&hit.request);
+    if let Some(code) = hit.request.code {
+        let _ = write!(summary, " {code}");
+    }
+    TrailEntry {
+        time: hit.time,
+        technique: hit.technique,
+        class: hit.class,
+        actor: hit.actor.username.clone(),
+        source_ip: hit.source_ip.clone(),
+        summary: summary.trim_start().to_owned(),
+    }
+}
+
+/// Whether `next` repeats `last`.
+fn is_same(last: &TrailEntry, next: &TrailEntry) -> bool {
+    let next = TrailEntry {
+        time: last.time,
+        ..next.clone()
+    };
+    *last == next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        detect::Request,
+        format::{
+            example::{self, HOSTILE},
+            neutralise::is_hidden,
+        },
+    };
+
+    fn hit(verb: &str, code: u16) -> Detection {
+        let detection = example::detection();
+        Detection {
+            request: Request {
+                verb: Some(verb.into()),
+                code: Some(code),
+                ..detection.request.clone()
+            },
+            ..detection
         }
-        steps
+    }
+
+    #[test]
+    fn an_incident_as_it_went() {
+        let mut timeline = Timeline::new(&example::opened(), example::closed());
+        for (verb, code) in [("list", 403), ("get", 403), ("get", 403), ("get", 200)] {
+            timeline.add(&hit(verb, code));
+        }
+        insta::assert_snapshot!(timeline.text(Style::Plain));
+        assert_eq!(timeline.hits(), example::closed().total);
+    }
+
+    #[test]
+    fn steps_are_bounded_and_counted() {
+        let mut timeline = Timeline::new(&example::opened(), example::closed());
+        for code in 0..1000 {
+            timeline.add(&hit("list", code));
+            timeline.add(&hit("list", code));
+        }
+        assert_eq!(timeline.steps.len(), STEPS);
+        let steps: u64 = timeline.steps.iter().map(|step| step.count).sum();
+        assert_eq!(steps + timeline.more, 2000);
+        assert!(timeline.text(Style::Plain).contains("and 1,920 more hits"));
+    }
+
+    #[test]
+    fn hostile_text_forges_no_line_and_no_colour() {
+        let text = |hostile: &str| {
+            let alert = example::hostile(hostile);
+            let mut timeline = Timeline::new(&alert, alert.clone());
+            timeline.add(&example::hostile_detection(hostile));
+            timeline.text(Style::Plain)
+        };
+        let hostile = text(HOSTILE);
+        assert!(!hostile.replace('\n', "").contains(is_hidden));
+        assert!(!hostile.contains('"'));
+        assert_eq!(hostile.lines().count(), text("x").lines().count());
+        let endless = text(&"\u{202e}\"a".repeat(100_000));
+        assert!(endless.chars().count() < 25_000);
     }
 }

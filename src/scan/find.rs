@@ -166,8 +166,9 @@ fn kind(entry: &DirEntry) -> io::Result<(PathBuf, Entry)> {
     let itself = entry.file_type()?;
     let metadata = match itself.is_symlink() {
         // A link that leads nowhere is told by its own name: the file that was meant is missing.
-        true => fs::metadata(&path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?,
+        true => fs::metadata(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?,
         false => entry.metadata()?,
     };
     let kind = if metadata.is_file() {

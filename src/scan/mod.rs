@@ -10,6 +10,7 @@
 //! memory is bounded by the number of threads, whatever there is to read.
 
 mod find;
+mod incidents;
 mod inputs;
 mod ordered;
 mod plan;
@@ -27,6 +28,7 @@ use std::{fmt, io, path::Path};
 
 use crate::{
     dedupe::Alert,
+    detect::Detection,
     format::{json, visible},
 };
 
@@ -41,9 +43,7 @@ const SHOWN: usize = 1024;
 /// Why a scan cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error(
-        "what was found cannot be kept in a temporary file: {0}; TMPDIR says where those lie"
-    )]
+    #[error("what was found cannot be kept in a temporary file: {0}; TMPDIR says where those lie")]
     Scratch(#[from] rusqlite::Error),
     #[error("what was found cannot be read back: {0}")]
     ReadBack(#[from] json::ReadError),
@@ -93,6 +93,6 @@ pub enum Event {
 #[derive(Clone, Copy, Debug)]
 enum Message<'a> {
     Alert(&'a Alert),
-    /// As a line of JSON.
-    Detection(&'a [u8]),
+    /// With the line of JSON that it is.
+    Detection(&'a Detection, &'a [u8]),
 }

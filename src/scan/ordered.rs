@@ -11,7 +11,8 @@ use crate::{
     format::json,
 };
 
-const SCHEMA: &str = "CREATE TABLE detection (time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
+const SCHEMA: &str =
+    "CREATE TABLE detection (time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
 
 /// Detections, put in order.
 pub(super) struct Ordered {

@@ -87,7 +87,11 @@ impl Reader<'_> {
             }
             let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
             let is_behind = left == 0;
-            let wanted = if is_behind { LINE_BYTES } else { READ_BYTES.min(left) };
+            let wanted = if is_behind {
+                LINE_BYTES
+            } else {
+                READ_BYTES.min(left)
+            };
             let space = framer.space(wanted);
             let length = space.len().min(if is_behind { LINE_BYTES } else { left });
             let read = match read_at(&opened.file, &mut space[..length], at) {
@@ -135,7 +139,10 @@ fn read(mut file: &File, into: &mut [u8]) -> io::Result<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Whoever shares standard input may have made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                poll(&mut [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)], None)?;
+                poll(
+                    &mut [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)],
+                    None,
+                )?;
             }
             read => return read,
         }

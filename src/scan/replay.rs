@@ -29,7 +29,7 @@ pub(super) fn replay(
             tell(Message::Alert(&alert))?;
         }
         if rules.emits_expected() || detection.class != Class::Expected {
-            tell(Message::Detection(line))?;
+            tell(Message::Detection(detection, line))?;
         }
         Ok(())
     })?;
@@ -51,8 +51,7 @@ struct Replay {
 impl Replay {
     fn take(&mut self, detection: &Detection) {
         self.pass_time(detection.time);
-        self.dedupe
-            .apply(detection, self.now, &mut self.alerts);
+        self.dedupe.apply(detection, self.now, &mut self.alerts);
     }
 
     /// Does what is due up to `until`, each at its own time.

@@ -21,7 +21,9 @@ pub struct Rules {
 
 /// The pipeline has no decoys, since it reads what others have detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are no decoys in the configuration to look for; add decoys: [{{ service_account: namespace/name }}]")]
+#[error(
+    "there are no decoys in the configuration to look for; add decoys: [{{ service_account: namespace/name }}]"
+)]
 pub struct NoDecoys;
 
 impl Rules {

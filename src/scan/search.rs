@@ -81,9 +81,15 @@ pub(super) fn search_units(
         let others: Vec<_> = (1..threads.get()).map_while(spawn).collect();
         let mut all = vec![work()];
         for other in others {
-            all.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            all.push(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
         }
-        all.into_iter().try_fold(Counts::default(), |sum, counts| Ok::<_, Error>(sum + counts?))
+        all.into_iter().try_fold(Counts::default(), |sum, counts| {
+            Ok::<_, Error>(sum + counts?)
+        })
     })?;
     Ok(Searched {
         counts,
@@ -134,7 +140,12 @@ impl<'s> Worker<'s> {
 
     fn unit(&mut self, unit: &Unit) -> Result<(), Error> {
         let Self { shared, detector } = self;
-        let mut kept = Kept { shared, unit, count: 0, failure: None };
+        let mut kept = Kept {
+            shared,
+            unit,
+            count: 0,
+            failure: None,
+        };
         let mut detections = Vec::new();
         let mut reader = Reader {
             max_line_bytes: MAX_LINE_BYTES,
@@ -174,7 +185,10 @@ impl Kept<'_> {
             return;
         }
         // The costly part needs no lock.
-        let entries: Vec<_> = detections.drain(..).map(|detection| Entry::new(&detection)).collect();
+        let entries: Vec<_> = detections
+            .drain(..)
+            .map(|detection| Entry::new(&detection))
+            .collect();
         let kept = lock(&self.shared.ordered).add(self.unit.number, self.count, &entries);
         self.count += entries.len() as u64;
         self.failure = kept.err();

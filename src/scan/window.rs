@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::{
-    audit::to_microsecond,
-    detect::Detection,
-};
+use crate::{audit::to_microsecond, detect::Detection};
 
 /// A span of event time, half open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod kafka;
 mod life_cycle;
 mod pipelines;
 mod recordings;
+mod scan;
 mod secrecy;
 mod silence;
 mod variants;
