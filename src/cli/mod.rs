@@ -59,6 +59,10 @@ enum Verb {
     /// alert.txt, and sends them to Slack if SLACK_WEBHOOK_URL is set.
     Run(run::Arguments),
     /// Search the past: has a decoy ever been touched?
+    ///
+    /// Shows the alerts that `run` would have raised, in the order of event time. Exit codes: 0 no hit, 2 hits, 1 something
+    /// could not be read or shown (hits or not: what was found is told all the same), 78 the configuration or the command
+    /// line is wrong.
     Scan(scan::Arguments),
     /// Check a configuration and tell all its faults
     Validate(validate::Arguments),

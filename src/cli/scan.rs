@@ -16,10 +16,6 @@ use tracing::{Level, enabled, error, info, warn};
 use super::{BAD_CONFIGURATION, FAILED, HITS, given::Given, progress::Progress, style, tell, time};
 use crate::scan::{self, Event, Report, Rules, Searched, Shown, Window};
 
-/// Search files and archives, and show the alerts that `run` would have raised, in the order of event time.
-///
-/// Exit codes: 0 no hit, 2 hits, 1 an input could not be read or the result not be shown (hits or not: what was found is
-/// shown all the same), 78 the configuration or the command line is wrong.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Files, directories with all that is in them, globs, or - for standard input; gzip and zstd

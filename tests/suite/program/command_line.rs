@@ -55,6 +55,10 @@ fn help_and_version_are_no_errors() {
         (["--help"].as_slice(), "Usage: baitline"),
         (&["run", "--help"], "SLACK_WEBHOOK_URL"),
         (
+            &["scan", "--help"],
+            "Exit codes: 0 no hit, 2 hits, 1 something",
+        ),
+        (
             &["--version"],
             concat!("baitline ", env!("CARGO_PKG_VERSION")),
         ),
