@@ -76,7 +76,7 @@ impl Ordered {
     /// order of the bytes.
     pub fn each(
         &self,
-        next: &mut dyn FnMut(&Detection, &[u8]) -> Result<(), Error>,
+        mut next: impl FnMut(&Detection, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.database.execute_batch(
             "CREATE INDEX IF NOT EXISTS in_order ON detection (time, unit, number)",

@@ -23,7 +23,7 @@ pub(super) fn replay(
         now: Timestamp::MIN,
         alerts: Vec::new(),
     };
-    found.each(&mut |detection, line| {
+    found.each(|detection, line| {
         replay.take(detection);
         for alert in replay.alerts.drain(..) {
             tell(Message::Alert(&alert))?;

@@ -324,7 +324,7 @@ fn neither_threads_nor_the_length_of_ranges_change_what_is_found() {
         let mut positions = Vec::new();
         searched
             .ordered
-            .each(&mut |detection, _| {
+            .each(|detection, _| {
                 positions.push(detection.origin.position.clone().unwrap());
                 Ok(())
             })
