@@ -17,6 +17,7 @@
 //! | [`cli`] | one file per verb: parse, call the library, print |
 //! | [`config`] | text to a validated pipeline, all faults at once with line and column |
 //! | [`topology`] | a pipeline to running threads, tasks and channels; start, drain |
+//! | [`scan`] | files and archives to what a pipeline would have told of them |
 //! | [`source`] | bytes in: standard input, files that rotate, Kafka |
 //! | [`record`] | bytes to audit events: framing, decompression, wrappers |
 //! | [`audit`] | the domain: events, users, credentials, source addresses; no IO |
@@ -47,6 +48,7 @@ pub mod enrich;
 pub mod format;
 pub mod kafka;
 pub mod record;
+pub mod scan;
 pub mod sink;
 pub mod source;
 pub mod store;

@@ -2,17 +2,30 @@
 
 mod data_dir;
 mod dead_letters;
+mod given;
 mod incidents;
+mod progress;
 mod run;
+mod scan;
+mod time;
 mod validate;
 
-use std::process::ExitCode;
+use std::{
+    env,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::telemetry::{LogFormat, start_log};
+use crate::{
+    format::text::Style,
+    telemetry::{LogFormat, start_log},
+};
 
+/// `scan` found hits.
+const HITS: u8 = 2;
 /// Ran and failed.
 const FAILED: u8 = 1;
 /// The configuration or the command line is wrong (`EX_CONFIG`).
@@ -45,6 +58,12 @@ enum Verb {
     /// Without --config: reads standard input, shows alerts on standard output, appends them to
     /// alert.txt, and sends them to Slack if SLACK_WEBHOOK_URL is set.
     Run(run::Arguments),
+    /// Search the past: has a decoy ever been touched?
+    ///
+    /// Shows the alerts that `run` would have raised, in the order of event time. Exit codes: 0 no hit, 2 hits, 1 something
+    /// could not be read or shown (hits or not: what was found is told all the same), 78 the configuration or the command
+    /// line is wrong.
+    Scan(scan::Arguments),
     /// Check a configuration and tell all its faults
     Validate(validate::Arguments),
     /// Look at what was told of incidents, also while a baitline runs
@@ -53,7 +72,7 @@ enum Verb {
     DeadLetters(dead_letters::Arguments),
 }
 
-/// Does what the command line says. Exit codes: 0 fine, 1 ran and failed, 78 configuration.
+/// Does what the command line says. Exit codes: 0 fine, 1 ran and failed, 2 found hits (`scan`), 78 configuration.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -72,6 +91,7 @@ pub fn main() -> ExitCode {
     );
     match arguments.verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Scan(arguments) => scan::run(&arguments),
         Verb::Validate(arguments) => validate::run(&arguments),
         Verb::Incidents(arguments) => incidents::run(&arguments),
         Verb::DeadLetters(arguments) => dead_letters::run(&arguments),
@@ -91,5 +111,14 @@ fn level(quiet: u8, verbose: u8) -> LevelFilter {
 /// Writes lines to standard error; a closed one is no fault.
 fn tell(lines: impl std::fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{lines}");
+    let _ = writeln!(io::stderr(), "{lines}");
+}
+
+/// How text is written to standard output.
+fn style() -> Style {
+    Style::of(
+        io::stdout().is_terminal(),
+        env::var_os("NO_COLOR").as_deref(),
+        env::var_os("TERM").as_deref(),
+    )
 }

@@ -8,7 +8,7 @@ const PIECE: usize = 100;
 
 /// `list namespaces`, `get secrets honeypot/backup-sa-token`, `exec in pod honeypot/file-backup`,
 /// `get /version`; empty if nothing is known.
-pub(super) fn act(request: &Request) -> String {
+pub(crate) fn act(request: &Request) -> String {
     if request.resource.as_deref() == Some("pods")
         && let Some(subresource @ ("exec" | "attach" | "portforward" | "proxy")) =
             request.subresource.as_deref()

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// What is unknown is a value of its own. A record that could not be decoded has none of
 /// these: it keeps its own key, the decoy and the source it came by.
-pub(super) fn incident_key(fields: &[Field], detection: &Detection) -> IncidentKey {
+pub(crate) fn incident_key(fields: &[Field], detection: &Detection) -> IncidentKey {
     let mut fields = fields.to_vec();
     fields.sort_unstable();
     fields.dedup();

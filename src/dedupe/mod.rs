@@ -45,9 +45,11 @@ mod title;
 mod touch;
 mod trail;
 
+pub(crate) use act::act;
 pub use alert::{
     Alert, AlertKind, Component, ComponentKind, Flood, RequestCount, SourceCount, TrailEntry,
 };
 pub use config::{Config, Field};
+pub(crate) use key::incident_key;
 pub use machine::{Counts, Dedupe};
 pub use saved::{Change, Part, RestoreError};

@@ -1,6 +1,6 @@
 //! From blocks to detections.
 
-use std::sync::Arc;
+use std::{ops::Add, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -49,6 +49,21 @@ pub struct Counts {
     pub undecodable: u64,
     /// Records longer than `max_line_bytes`.
     pub oversized: u64,
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            candidates: self.candidates + other.candidates,
+            events: self.events + other.events,
+            expected: self.expected + other.expected,
+            undecodable: self.undecodable + other.undecodable,
+            oversized: self.oversized + other.oversized,
+        }
+    }
 }
 
 /// What the parts so far of an oversized record have shown.

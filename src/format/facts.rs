@@ -319,7 +319,7 @@ fn flood(alert: &Alert) -> Vec<String> {
 }
 
 /// The newest steps, oldest first: those next to the theft explain most.
-fn trail(alert: &Alert) -> Vec<String> {
+pub(super) fn trail(alert: &Alert) -> Vec<String> {
     let skipped = alert.trail.len().saturating_sub(ROWS);
     let earlier = (skipped > 0).then(|| format!("{skipped} earlier steps are not shown"));
     let steps = alert.trail[skipped..]
@@ -328,7 +328,7 @@ fn trail(alert: &Alert) -> Vec<String> {
     earlier.into_iter().chain(steps).collect()
 }
 
-fn step(entry: &TrailEntry, incident_began: Timestamp) -> String {
+pub(super) fn step(entry: &TrailEntry, incident_began: Timestamp) -> String {
     let time = if date(entry.time) == date(incident_began) {
         clock(entry.time)
     } else {

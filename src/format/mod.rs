@@ -2,7 +2,7 @@
 //!
 //! User agents, URIs, names and messages are the attacker's text. Each format makes
 //! them harmless for the place where they are shown: [`text`] for a terminal or a file,
-//! [`json`] for machines and for terminals all the same, [`slack`] for Slack.
+//! [`timeline`] for one who looks back, [`json`] for machines and for terminals all the same, [`slack`] for Slack.
 
 mod amounts;
 #[cfg(test)]
@@ -14,6 +14,7 @@ pub mod json;
 mod neutralise;
 pub mod slack;
 pub mod text;
+pub mod timeline;
 
 pub(crate) use amounts::{clock, date, grouped, span};
 pub(crate) use facts::reason;

@@ -124,7 +124,7 @@ pub fn detection(detection: &Detection, style: Style) -> String {
 
 /// `text` with single quotes for double ones. A shipper may feed it back in, and what an
 /// attacker wrote into it must not look like a part of an audit event then.
-fn no_json(text: String) -> String {
+pub(super) fn no_json(text: String) -> String {
     if text.contains('"') {
         text.replace('"', "'")
     } else {

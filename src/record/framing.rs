@@ -425,6 +425,12 @@ fn opening(text: &[u8]) -> Opening {
     }
 }
 
+/// Whether a stream that begins with `head` is surely one record a line, so that one begins behind every newline.
+pub fn is_one_record_a_line(head: &[u8]) -> bool {
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    matches!(opening(text), Opening::Lines)
+}
+
 /// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line. If not,
 /// each line is a record of its own.
 pub fn is_spread_over_lines(record: &[u8]) -> bool {

@@ -2,11 +2,9 @@
 //! baitline writes it.
 
 mod table;
-mod time;
 
 use std::{
-    env,
-    io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write},
+    io::{self, BufWriter, ErrorKind, StdoutLock, Write},
     process::ExitCode,
 };
 
@@ -18,7 +16,7 @@ use glob::Pattern;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{BAD_CONFIGURATION, FAILED, data_dir, data_dir::DataDir, tell};
+use super::{BAD_CONFIGURATION, FAILED, data_dir, data_dir::DataDir, style, tell, time};
 use crate::{
     audit::wire_time,
     detect::Severity,
@@ -247,14 +245,6 @@ fn the_one(history: &History, id: &str) -> Result<Incident, Failure> {
 
 fn output() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
-}
-
-fn style() -> Style {
-    Style::of(
-        io::stdout().is_terminal(),
-        env::var_os("NO_COLOR").as_deref(),
-        env::var_os("TERM").as_deref(),
-    )
 }
 
 /// An incident as a line of JSON. What an alert says of it too has the same name there.

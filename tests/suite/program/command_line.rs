@@ -54,6 +54,7 @@ fn help_and_version_are_no_errors() {
     for (arguments, word) in [
         (["--help"].as_slice(), "Usage: baitline"),
         (&["run", "--help"], "SLACK_WEBHOOK_URL"),
+        (&["scan", "--help"], "Exit codes: 0 no hit,"),
         (
             &["--version"],
             concat!("baitline ", env!("CARGO_PKG_VERSION")),

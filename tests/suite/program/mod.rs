@@ -20,6 +20,7 @@ mod life_cycle;
 mod partial;
 mod pipelines;
 mod recordings;
+mod scan;
 mod secrecy;
 mod silence;
 mod variants;

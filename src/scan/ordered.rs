@@ -1,0 +1,95 @@
+//! What was found, in the order of event time.
+//!
+//! A year of archives may hold a million detections: they lie in a [scratch database](super::scratch), as JSON.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{Error, scratch};
+use crate::{
+    detect::{Class, Detection},
+    format::json,
+};
+
+const SCHEMA: &str =
+    "CREATE TABLE detection (time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
+
+/// Detections, put in order.
+pub(super) struct Ordered {
+    database: Connection,
+    /// Whether one of them is a hit.
+    has_hit: bool,
+    count: u64,
+}
+
+/// A detection on its way there.
+pub(super) struct Entry {
+    time: Timestamp,
+    is_hit: bool,
+    json: Vec<u8>,
+}
+
+impl Entry {
+    pub fn new(detection: &Detection) -> Self {
+        let mut json = Vec::new();
+        json::detection(detection, &mut json);
+        Self {
+            time: detection.time,
+            is_hit: detection.class == Class::Detect,
+            json,
+        }
+    }
+}
+
+impl Ordered {
+    pub fn new() -> rusqlite::Result<Self> {
+        Ok(Self {
+            database: scratch::open(SCHEMA)?,
+            has_hit: false,
+            count: 0,
+        })
+    }
+
+    /// Takes in what was found in the unit of this number, one detection behind the other; `first` is how many were found
+    /// in it before.
+    pub fn add(&mut self, unit: u64, first: u64, entries: &[Entry]) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO detection VALUES (?1, ?2, ?3, ?4)";
+        let mut statement = self.database.prepare_cached(sql)?;
+        for (number, entry) in (first..).zip(entries) {
+            let time = entry.time.as_microsecond();
+            statement.execute(params![time, unit, number, entry.json])?;
+            self.has_hit |= entry.is_hit;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    pub fn has_hit(&self) -> bool {
+        self.has_hit
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Gives each detection to `next`, as it is and as a line of JSON: in the order of event time, and where that is the same in the
+    /// order of the bytes.
+    pub fn each(
+        &self,
+        mut next: impl FnMut(&Detection, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.database.execute_batch(
+            "CREATE INDEX IF NOT EXISTS in_order ON detection (time, unit, number)",
+        )?;
+        let sql = "SELECT json FROM detection ORDER BY time, unit, number";
+        let mut statement = self.database.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let line = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            if let Some(detection) = json::read_detection(line)? {
+                next(&detection, line)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! What is read in one go, by one thread: a whole input, or the part of a large file.
+//!
+//! A plain file of one record a line is cut into ranges, so that several threads share it. A range has the records that
+//! *begin* in it; where it is cut depends on nothing but the file, so that the number of threads changes nothing.
+
+use std::{
+    fs::{self, File, Metadata},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    Trouble,
+    inputs::{Input, Inputs, Kind},
+};
+use crate::record::{
+    decompress::{Magic, recognise},
+    framing::is_one_record_a_line,
+};
+
+/// The length of a range. Short enough that no thread waits long for another's last one.
+const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
+
+/// How much of a file is looked at to know what it is.
+const HEAD_BYTES: usize = 4096;
+
+/// What is read in one go.
+#[derive(Clone, Debug)]
+pub(super) struct Unit {
+    /// Units are numbered in the order of their bytes.
+    pub number: u64,
+    /// The path; `stdin` for standard input.
+    pub name: Arc<str>,
+    pub part: Part,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    /// Standard input to its end.
+    Stdin,
+    /// A FIFO or a device to its end. Opening it may take for ever.
+    Stream(PathBuf),
+    /// A regular file to its end.
+    Whole(Opened),
+    /// The records that begin in `start..end`.
+    Range { file: Opened, start: u64, end: u64 },
+}
+
+/// A regular file.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    pub file: Arc<File>,
+    /// When it was written last: stands in for the time of events that tell none.
+    pub written: Timestamp,
+}
+
+/// All units, in order.
+pub(super) struct Plan {
+    inputs: Inputs,
+    next_number: u64,
+    divided: Option<Divided>,
+    range_bytes: u64,
+    is_stopped: bool,
+    /// How many inputs were taken up.
+    pub taken: u64,
+}
+
+/// A file of which ranges are left.
+struct Divided {
+    name: Arc<str>,
+    file: Opened,
+    next: u64,
+    length: u64,
+}
+
+impl Plan {
+    pub fn new(inputs: Inputs) -> Self {
+        Self {
+            inputs,
+            next_number: 0,
+            divided: None,
+            range_bytes: RANGE_BYTES,
+            is_stopped: false,
+            taken: 0,
+        }
+    }
+
+    /// As [`Plan::new`], with shorter ranges.
+    #[cfg(test)]
+    pub fn with_ranges(inputs: Inputs, range_bytes: u64) -> Self {
+        Self {
+            range_bytes,
+            ..Self::new(inputs)
+        }
+    }
+
+    /// From now on there are no more units.
+    pub fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+
+    /// The next unit. An input that cannot be opened is told to `trouble`, and passed.
+    ///
+    /// # Errors
+    /// If the scratch database fails.
+    pub fn next(&mut self, trouble: &mut dyn FnMut(Trouble)) -> rusqlite::Result<Option<Unit>> {
+        while !self.is_stopped {
+            if let Some(unit) = self.next_range() {
+                return Ok(Some(unit));
+            }
+            let Some(input) = self.inputs.next()? else {
+                return Ok(None);
+            };
+            match self.take(&input) {
+                Ok(Some(part)) => {
+                    let name = match input.kind {
+                        Kind::Stdin => "stdin".into(),
+                        _ => name(&input.path),
+                    };
+                    self.taken += 1;
+                    return Ok(Some(self.unit(name, part)));
+                }
+                Ok(None) => {}
+                Err(Failure::Open(error)) => trouble(Trouble::new(&input.path, error)),
+                Err(Failure::Scratch(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first part of `input`; `None` if nothing of it is to be read on its own.
+    fn take(&mut self, input: &Input) -> Result<Option<Part>, Failure> {
+        if input.kind == Kind::Stdin {
+            return Ok(Some(Part::Stdin));
+        }
+        if !fs::metadata(&input.path)?.is_file() {
+            let stream = Part::Stream(input.path.clone());
+            return Ok((input.kind == Kind::Named).then_some(stream));
+        }
+        let file = File::open(&input.path)?;
+        let metadata = file.metadata()?;
+        if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
+            return Ok(None);
+        }
+        let opened = Opened {
+            written: written(&metadata),
+            file: Arc::new(file),
+        };
+        if metadata.len() <= self.range_bytes || !can_be_divided(&opened.file)? {
+            return Ok(Some(Part::Whole(opened)));
+        }
+        self.taken += 1;
+        self.divided = Some(Divided {
+            name: name(&input.path),
+            file: opened,
+            next: 0,
+            length: metadata.len(),
+        });
+        Ok(None)
+    }
+
+    fn next_range(&mut self) -> Option<Unit> {
+        let divided = self.divided.as_mut()?;
+        let start = divided.next;
+        let end = start + self.range_bytes;
+        let is_last = end >= divided.length;
+        divided.next = end;
+        let (name, file) = (divided.name.clone(), divided.file.clone());
+        if is_last {
+            self.divided = None;
+        }
+        // What is written to the file meanwhile belongs to the last.
+        let end = if is_last { u64::MAX } else { end };
+        Some(self.unit(name, Part::Range { file, start, end }))
+    }
+
+    fn unit(&mut self, name: Arc<str>, part: Part) -> Unit {
+        let number = self.next_number;
+        self.next_number += 1;
+        Unit { number, name, part }
+    }
+}
+
+enum Failure {
+    Open(io::Error),
+    Scratch(rusqlite::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Scratch(error)
+    }
+}
+
+fn name(path: &Path) -> Arc<str> {
+    path.display().to_string().into()
+}
+
+/// Some file systems do not tell.
+fn written(metadata: &Metadata) -> Timestamp {
+    let modified = metadata.modified().ok();
+    modified
+        .and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Whether a record begins behind every newline of `file`.
+fn can_be_divided(file: &File) -> io::Result<bool> {
+    let mut head = [0; HEAD_BYTES];
+    let mut length = 0;
+    while length < head.len() {
+        match file.read_at(&mut head[length..], length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let head = &head[..length];
+    Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
+}

@@ -1,0 +1,159 @@
+//! Reads a unit: its bytes, through decompression and framing, to blocks.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    os::{fd::AsFd, unix::fs::FileExt},
+};
+
+use jiff::Timestamp;
+use memchr::memchr;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::plan::{Opened, Part};
+use crate::record::{
+    decompress::{self, Decompressor},
+    framing::{Framer, Piece, READ_BYTES},
+};
+
+/// Bytes that are read at once where only the end of a line is wanted.
+const LINE_BYTES: usize = 8 << 10;
+
+/// How a stream begins that may be cut into ranges.
+const ONE_RECORD_A_LINE: &[u8] = b"{}";
+
+/// A unit that is being read.
+pub(super) struct Reader<'r> {
+    pub max_line_bytes: usize,
+    /// Given what was read, with the time that stands in for that of events which tell none.
+    pub take: &'r mut dyn FnMut(&Piece<'_>, Timestamp),
+    /// Told how many bytes of the input each read gave.
+    pub progress: &'r dyn Fn(u64),
+}
+
+impl Reader<'_> {
+    /// Reads `part` to its end.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is compressed and damaged. What stood before was taken.
+    pub fn read(&mut self, part: &Part) -> Result<(), decompress::Error> {
+        match part {
+            Part::Stdin => {
+                let stdin = File::from(rustix::stdio::stdin().try_clone_to_owned()?);
+                self.whole(&stdin, Timestamp::now())
+            }
+            Part::Stream(path) => self.whole(&File::open(path)?, Timestamp::now()),
+            Part::Whole(opened) => self.whole(&opened.file, opened.written),
+            Part::Range { file, start, end } => Ok(self.range(file, *start, *end)?),
+        }
+    }
+
+    fn whole(&mut self, file: &File, arrival: Timestamp) -> Result<(), decompress::Error> {
+        let mut framer = Framer::new(self.max_line_bytes);
+        let mut decompressor = Decompressor::new();
+        let mut fill = |into: &mut [u8]| {
+            let count = read(file, into)?;
+            (self.progress)(count as u64);
+            Ok(count)
+        };
+        let take = &mut |piece: Piece<'_>| (self.take)(&piece, arrival);
+        let result = loop {
+            match decompressor.read(framer.space(READ_BYTES), &mut fill) {
+                Ok(0) => break decompressor.end(),
+                Ok(count) => framer.commit(count, take),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Ok(held) = &result {
+            framer.space(held.len())[..held.len()].copy_from_slice(held);
+            framer.commit(held.len(), take);
+        }
+        framer.finish(take);
+        result.map(drop)
+    }
+
+    /// The records that begin in `start..end`.
+    fn range(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
+        let Some(start) = self.first_record(&opened.file, start, end)? else {
+            return Ok(());
+        };
+        let mut framer = Framer::resume(self.max_line_bytes, start, ONE_RECORD_A_LINE);
+        let take = &mut |piece: Piece<'_>| (self.take)(&piece, opened.written);
+        let mut is_line_open = false;
+        let result = loop {
+            let at = framer.offset();
+            if at >= end && !is_line_open {
+                break Ok(());
+            }
+            let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let is_behind = left == 0;
+            let wanted = if is_behind {
+                LINE_BYTES
+            } else {
+                READ_BYTES.min(left)
+            };
+            let space = framer.space(wanted);
+            let length = space.len().min(if is_behind { LINE_BYTES } else { left });
+            let read = match read_at(&opened.file, &mut space[..length], at) {
+                Ok(0) => break Ok(()),
+                Ok(count) => &space[..count],
+                Err(error) => break Err(error),
+            };
+            // The record that goes on behind the range still belongs to it.
+            let newline = if is_behind { memchr(b'\n', read) } else { None };
+            is_line_open = newline.is_none() && read.last() != Some(&b'\n');
+            let count = newline.map_or(read.len(), |newline| newline + 1);
+            (self.progress)(count as u64);
+            framer.commit(count, take);
+        };
+        framer.finish(take);
+        result
+    }
+
+    /// Where the first record begins in `start..end`; `None` if none does.
+    fn first_record(&self, file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
+        // One that begins right at the start is known by the newline before it.
+        let Some(mut at) = start.checked_sub(1) else {
+            return Ok(Some(start));
+        };
+        let mut bytes = vec![0; LINE_BYTES];
+        while at + 1 < end {
+            let read = match read_at(file, &mut bytes, at)? {
+                0 => return Ok(None),
+                count => &bytes[..count],
+            };
+            if let Some(newline) = memchr(b'\n', read) {
+                let begin = at + newline as u64 + 1;
+                return Ok(Some(begin).filter(|begin| *begin < end));
+            }
+            at += read.len() as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// Reads what is there, and waits if there is nothing yet.
+fn read(mut file: &File, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(into) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whoever shares standard input may have made it non-blocking.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                poll(
+                    &mut [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)],
+                    None,
+                )?;
+            }
+            read => return read,
+        }
+    }
+}
+
+fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(into, at) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}

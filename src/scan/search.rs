@@ -1,0 +1,205 @@
+//! The search: threads that share the units and keep what they find.
+
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use super::{
+    Error, Event, Rules, Trouble, Window,
+    find::{Found, find},
+    ordered::{Entry, Ordered},
+    plan::{Plan, Unit},
+    read::Reader,
+};
+use crate::{
+    detect::{Counts, Detection, Detector},
+    source::Block,
+};
+
+/// Longer records are searched for decoys and reported, but not decoded.
+const MAX_LINE_BYTES: usize = 16 << 20; // 16 MiB, the default of every source
+
+/// What a search gave.
+pub struct Searched {
+    pub(super) ordered: Ordered,
+    /// Of all threads together.
+    pub counts: Counts,
+    /// How many inputs were read.
+    pub inputs: u64,
+}
+
+impl Searched {
+    /// Whether a decoy was touched by anybody who is not expected to.
+    pub fn has_hit(&self) -> bool {
+        self.ordered.has_hit()
+    }
+
+    /// How many events touch a decoy, those of expected actors among them.
+    pub fn detections(&self) -> u64 {
+        self.ordered.count()
+    }
+}
+
+/// Searches all that `paths` name (files, directories, globs, `-` for standard input) for touches of decoys in `window`.
+/// `watch` is told how it goes; every thread calls it.
+///
+/// # Errors
+/// If what was found cannot be kept. An input that cannot be read is told to `watch` and passed.
+pub fn search(
+    paths: &[PathBuf],
+    rules: &Rules,
+    window: Window,
+    threads: NonZeroUsize,
+    watch: &(dyn Fn(Event) + Sync),
+) -> Result<Searched, Error> {
+    let Found { inputs, bytes } = find(paths, &mut |trouble| watch(Event::Trouble(trouble)))?;
+    watch(Event::Begins(bytes));
+    search_units(Plan::new(inputs), rules, window, threads, watch)
+}
+
+pub(super) fn search_units(
+    plan: Plan,
+    rules: &Rules,
+    window: Window,
+    threads: NonZeroUsize,
+    watch: &(dyn Fn(Event) + Sync),
+) -> Result<Searched, Error> {
+    let shared = Shared {
+        rules,
+        window,
+        plan: Mutex::new(plan),
+        ordered: Mutex::new(Ordered::new()?),
+        watch,
+    };
+    let counts = thread::scope(|scope| {
+        let work = || Worker::new(&shared)?.work();
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        // Where the system gives no more threads, those that there are do it all.
+        let others: Vec<_> = (1..threads.get()).map_while(spawn).collect();
+        let mut all = vec![work()];
+        for other in others {
+            all.push(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
+        }
+        all.into_iter().try_fold(Counts::default(), |sum, counts| {
+            Ok::<_, Error>(sum + counts?)
+        })
+    })?;
+    Ok(Searched {
+        counts,
+        inputs: into_inner(shared.plan).taken,
+        ordered: into_inner(shared.ordered),
+    })
+}
+
+/// What the threads share.
+struct Shared<'s> {
+    rules: &'s Rules,
+    window: Window,
+    // Std mutexes: each is held for a moment.
+    plan: Mutex<Plan>,
+    ordered: Mutex<Ordered>,
+    watch: &'s (dyn Fn(Event) + Sync),
+}
+
+/// What one thread works with.
+struct Worker<'s> {
+    shared: &'s Shared<'s>,
+    detector: Detector,
+}
+
+impl<'s> Worker<'s> {
+    fn new(shared: &'s Shared<'s>) -> Result<Self, Error> {
+        Ok(Self {
+            shared,
+            detector: shared.rules.detector()?,
+        })
+    }
+
+    /// Searches units until there are no more, or one thread has failed.
+    fn work(mut self) -> Result<Counts, Error> {
+        while let Some(unit) = self.next()? {
+            if let Err(error) = self.unit(&unit) {
+                lock(&self.shared.plan).stop();
+                return Err(error);
+            }
+        }
+        Ok(self.detector.counts())
+    }
+
+    fn next(&self) -> Result<Option<Unit>, Error> {
+        let tell = &mut |trouble| (self.shared.watch)(Event::Trouble(trouble));
+        Ok(lock(&self.shared.plan).next(tell)?)
+    }
+
+    fn unit(&mut self, unit: &Unit) -> Result<(), Error> {
+        let Self { shared, detector } = self;
+        let mut kept = Kept {
+            shared,
+            unit,
+            count: 0,
+            failure: None,
+        };
+        let mut detections = Vec::new();
+        let mut reader = Reader {
+            max_line_bytes: MAX_LINE_BYTES,
+            take: &mut |piece, arrival| {
+                let block = Block {
+                    bytes: piece.bytes,
+                    shape: piece.shape,
+                    provenance: &|at| format!("{}:{}", unit.name, piece.offset + at as u64).into(),
+                };
+                detector.scan(&block, arrival, &mut detections);
+                detections.retain(|detection| shared.window.holds(detection, arrival));
+                kept.keep(&mut detections);
+            },
+            progress: &|bytes| (shared.watch)(Event::Read(bytes)),
+        };
+        if let Err(error) = reader.read(&unit.part) {
+            (shared.watch)(Event::Trouble(Trouble::of(&unit.name, error)));
+        }
+        kept.failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+/// The way from one unit to what all units gave.
+struct Kept<'s> {
+    shared: &'s Shared<'s>,
+    unit: &'s Unit,
+    /// How many detections of the unit were kept.
+    count: u64,
+    /// Why no more is kept.
+    failure: Option<rusqlite::Error>,
+}
+
+impl Kept<'_> {
+    fn keep(&mut self, detections: &mut Vec<Detection>) {
+        if detections.is_empty() || self.failure.is_some() {
+            detections.clear();
+            return;
+        }
+        // The costly part needs no lock.
+        let entries: Vec<_> = detections
+            .drain(..)
+            .map(|detection| Entry::new(&detection))
+            .collect();
+        let kept = lock(&self.shared.ordered).add(self.unit.number, self.count, &entries);
+        self.count += entries.len() as u64;
+        self.failure = kept.err();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panicked ends the search.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,342 @@
+//! What cannot be seen from outside: where files are cut, and in which order inputs come.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    num::NonZeroUsize,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use tempfile::{NamedTempFile, TempDir};
+
+use super::{
+    Event, Rules, Trouble, Window,
+    find::find,
+    inputs::{Input, Inputs, Kind},
+    plan::{Opened, Part, Plan},
+    read::Reader,
+    search::search_units,
+};
+use crate::source::Shape;
+
+fn file(bytes: &[u8]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+/// A line, or a part of an oversized record, with where it begins.
+type Read = (u64, Vec<u8>, Shape);
+
+/// What is read of `part`, line by line.
+fn read(part: &Part, max_line_bytes: usize) -> Vec<Read> {
+    let mut all = Vec::new();
+    let mut reader = Reader {
+        max_line_bytes,
+        take: &mut |piece, _| {
+            let mut at = piece.offset;
+            let pieces: Vec<&[u8]> = match piece.shape {
+                Shape::Lines => piece.bytes.split_inclusive(|byte| *byte == b'\n').collect(),
+                _ => vec![piece.bytes],
+            };
+            for bytes in pieces {
+                all.push((at, bytes.to_vec(), piece.shape));
+                at += bytes.len() as u64;
+            }
+        },
+        progress: &|_| {},
+    };
+    reader.read(part).unwrap();
+    all
+}
+
+fn opened(path: &Path) -> Opened {
+    Opened {
+        file: File::open(path).unwrap().into(),
+        written: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// The ranges of a file, cut at `cuts`.
+fn ranges(path: &Path, cuts: &[u64]) -> Vec<Part> {
+    let bounds = [&[0], cuts, &[u64::MAX]].concat();
+    let range = |bounds: &[u64]| Part::Range {
+        file: opened(path),
+        start: bounds[0],
+        end: bounds[1],
+    };
+    bounds.windows(2).map(range).collect()
+}
+
+/// Lines of all sorts, with and without brackets, the last with or without its newline.
+fn log() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        4 => "\\{\"a\": ?\"[a-z\\\\]{0,30}\"\\}",
+        1 => "\\PC{0,20}\r?",
+        1 => "[{\\[]?[a-z\":,{}]{20,60}",
+        1 => Just(String::new()),
+    ];
+    let lines = proptest::collection::vec(line, 1..30);
+    (lines, any::<bool>()).prop_map(|(lines, is_ended)| {
+        let end = if is_ended { "\n" } else { "" };
+        format!("{{\"first\": 1}}\n{}{end}", lines.join("\n")).into_bytes()
+    })
+}
+
+proptest! {
+    #[test]
+    fn ranges_cut_anywhere_hold_what_the_whole_holds(
+        log in log(),
+        mut cuts in proptest::collection::btree_set(1_u64..1500, 0..12),
+        max_line_bytes in prop_oneof![Just(40_usize), Just(1 << 20)],
+    ) {
+        let file = file(&log);
+        cuts.retain(|cut| *cut < log.len() as u64);
+        let cuts: Vec<u64> = cuts.into_iter().collect();
+        let whole = read(&Part::Whole(opened(file.path())), max_line_bytes);
+        let parts: Vec<Read> = ranges(file.path(), &cuts)
+            .iter()
+            .flat_map(|part| read(part, max_line_bytes))
+            .collect();
+        prop_assert_eq!(whole, parts);
+    }
+}
+
+#[test]
+fn a_line_longer_than_ranges_and_reads_is_one_record() {
+    let log = [b"{\"a\":1}\n".as_slice(), &vec![b'x'; 100_000], b"\nlast\n"].concat();
+    let file = file(&log);
+    let cuts: Vec<u64> = (1..20).map(|range| range * 5000).collect();
+    let parts: Vec<Read> = ranges(file.path(), &cuts)
+        .iter()
+        .flat_map(|part| read(part, 1 << 20))
+        .collect();
+    let lengths: Vec<_> = parts
+        .iter()
+        .map(|(at, bytes, _)| (*at, bytes.len()))
+        .collect();
+    assert_eq!(lengths, [(0, 8), (8, 100_001), (100_009, 5)]);
+}
+
+/// The names and kinds of all units.
+fn units(mut plan: Plan) -> Vec<(String, &'static str)> {
+    let mut units = Vec::new();
+    while let Some(unit) = plan.next(&mut |trouble| panic!("{trouble}")).unwrap() {
+        assert_eq!(unit.number, units.len() as u64);
+        let part = match unit.part {
+            Part::Stdin => "stdin",
+            Part::Stream(_) => "stream",
+            Part::Whole(_) => "whole",
+            Part::Range { .. } => "range",
+        };
+        let name = Path::new(&*unit.name).file_name().unwrap();
+        units.push((name.to_string_lossy().into_owned(), part));
+    }
+    units
+}
+
+fn plan(paths: &[PathBuf], range_bytes: u64) -> Plan {
+    let found = find(paths, &mut |trouble| panic!("{trouble}")).unwrap();
+    Plan::with_ranges(found.inputs, range_bytes)
+}
+
+#[test]
+fn only_what_is_one_record_a_line_is_divided() {
+    let folder = TempDir::new().unwrap();
+    let line = b"{\"a\":1}\n".repeat(100);
+    let gzip = [b"\x1f\x8b\x08".as_slice(), &line].concat();
+    let pretty = [b"{\n  \"items\": [\n".as_slice(), &line].concat();
+    let blank = vec![b' '; 5000];
+    for (name, bytes) in [
+        ("a-lines", line.as_slice()),
+        ("b-gzip", &gzip),
+        ("c-pretty", &pretty),
+        ("d-blank", &blank),
+        ("e-short", b"{\"a\":1}\n"),
+        ("f-empty", b""),
+    ] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let units = units(plan(&[folder.path().to_owned()], 300));
+    let wanted = [
+        ("a-lines", "range"),
+        ("a-lines", "range"),
+        ("a-lines", "range"),
+        ("b-gzip", "whole"),
+        ("c-pretty", "whole"),
+        ("d-blank", "whole"),
+        ("e-short", "whole"),
+        ("f-empty", "whole"),
+    ];
+    assert_eq!(units, wanted.map(|(name, part)| (name.to_owned(), part)));
+}
+
+/// The inputs that `arguments` give, relative to `folder`, and what is told of the others.
+fn found(folder: &Path, arguments: &[&str]) -> (Vec<(String, Kind)>, Vec<String>) {
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|argument| match *argument {
+            "-" => "-".into(),
+            path => folder.join(path),
+        })
+        .collect();
+    let mut troubles = Vec::new();
+    let relative = |path: &Path| {
+        let path = path.strip_prefix(folder).unwrap_or(path);
+        path.display().to_string()
+    };
+    let mut tell = |trouble: Trouble| {
+        let text = trouble.to_string();
+        troubles.push(text.replace(&format!("{}/", folder.display()), ""));
+    };
+    let mut inputs: Inputs = find(&arguments, &mut tell).unwrap().inputs;
+    let mut all = Vec::new();
+    while let Some(Input { path, kind }) = inputs.next().unwrap() {
+        all.push((relative(&path), kind));
+    }
+    (all, troubles)
+}
+
+#[test]
+fn inputs_come_in_the_order_of_the_arguments_and_then_of_paths() {
+    let folder = TempDir::new().unwrap();
+    for path in [
+        "logs/b",
+        "logs/a/2",
+        "logs/a/10",
+        "logs/.hidden",
+        "c-2",
+        "c-1",
+        "[",
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    let (inputs, troubles) = found(
+        folder.path(),
+        &["logs", "c-*", "-", "[", "logs/b", "logs/b"],
+    );
+    let wanted = [
+        ("logs/.hidden", Kind::Listed),
+        ("logs/a/10", Kind::Listed),
+        ("logs/a/2", Kind::Listed),
+        ("logs/b", Kind::Listed),
+        ("c-1", Kind::Named),
+        ("c-2", Kind::Named),
+        ("-", Kind::Stdin),
+        ("[", Kind::Named),
+        ("logs/b", Kind::Named),
+        ("logs/b", Kind::Named),
+    ];
+    assert_eq!(inputs, wanted.map(|(path, kind)| (path.to_owned(), kind)));
+    assert_eq!(troubles, [""; 0]);
+    // But no file is read twice.
+    let paths = [folder.path().join("logs"), folder.path().join("logs/b")];
+    assert_eq!(units(plan(&paths, 100)).len(), 4);
+}
+
+#[test]
+fn links_to_files_are_followed_and_loops_are_not() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("logs")).unwrap();
+    fs::write(path("target"), "x").unwrap();
+    symlink(path("target"), path("logs/link")).unwrap();
+    symlink(path("logs"), path("logs/loop")).unwrap();
+    symlink(path("nowhere"), path("logs/dangling")).unwrap();
+    symlink(path("logs"), path("alias")).unwrap();
+    let (inputs, troubles) = found(folder.path(), &["alias"]);
+    assert_eq!(inputs, [("alias/link".to_owned(), Kind::Listed)]);
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(
+        troubles[0].contains("alias/dangling: No such file"),
+        "{troubles:?}"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let (inputs, troubles) = found(
+        folder.path(),
+        &["none", "*.log", "empty", "a[", "\u{1b}[31m"],
+    );
+    assert_eq!(inputs, []);
+    let beginnings = [
+        "none: No such file",
+        "*.log: no file fits",
+        "empty: there is no file",
+        "a[: Pattern",
+        "\\u{1b}",
+    ];
+    assert_eq!(troubles.len(), beginnings.len(), "{troubles:?}");
+    for (trouble, beginning) in troubles.iter().zip(beginnings) {
+        assert!(
+            trouble.starts_with(beginning),
+            "{trouble} should begin with {beginning}"
+        );
+    }
+}
+
+fn rules() -> Rules {
+    let text = crate::config::Text {
+        name: "x.yaml".into(),
+        format: crate::config::Format::Yaml,
+        text: "decoys: [{ service_account: honeypot/backup-sa }]\n\
+               sources: { audit: { type: stdin } }\n\
+               transforms: { found: { type: detect, inputs: [audit] } }\n\
+               sinks: { terminal: { type: console, inputs: [found] } }\n"
+            .into(),
+    };
+    Rules::new(&crate::config::parse(&[text], &|_| None).unwrap().pipeline).unwrap()
+}
+
+#[test]
+fn neither_threads_nor_the_length_of_ranges_change_what_is_found() {
+    // All at the same moment: only their places put them in order.
+    let line = |number: usize| {
+        format!(
+            "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"{number}\",\"stage\":\"ResponseComplete\",\
+             \"verb\":\"list\",\"user\":{{\"username\":\"system:serviceaccount:honeypot:backup-sa\"}},\
+             \"requestReceivedTimestamp\":\"2026-11-23T17:21:08.912184Z\"}}\n"
+        )
+    };
+    let log: String = (0..200).map(line).collect();
+    let file = file(log.as_bytes());
+    let positions = |threads: usize, range_bytes: u64| {
+        let plan = plan(&[file.path().to_owned()], range_bytes);
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let troubles = Mutex::new(Vec::new());
+        let watch = |event| {
+            if let Event::Trouble(trouble) = event {
+                troubles.lock().unwrap().push(trouble);
+            }
+        };
+        let searched = search_units(plan, &rules(), Window::default(), threads, &watch).unwrap();
+        assert_eq!(troubles.into_inner().unwrap(), []);
+        assert_eq!(searched.counts.bytes, log.len() as u64);
+        let mut positions = Vec::new();
+        searched
+            .ordered
+            .each(|detection, _| {
+                positions.push(detection.origin.position.clone().unwrap());
+                Ok(())
+            })
+            .unwrap();
+        positions
+    };
+    let wanted = positions(1, 1 << 20);
+    assert_eq!(wanted.len(), 200);
+    for (threads, range_bytes) in [(1, 1000), (2, 1), (4, 333), (9, 5000)] {
+        assert!(
+            positions(threads, range_bytes) == wanted,
+            "{threads} {range_bytes}"
+        );
+    }
+}
