@@ -9,7 +9,7 @@ mod line;
 mod unfinished;
 
 use line::Line;
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use unfinished::Unfinished;
 
 use super::framing::Piece;
@@ -172,6 +172,11 @@ impl Joiner {
 pub fn holds_parts(lines: &[u8]) -> bool {
     let mut lines = lines.split(|byte| *byte == b'\n');
     lines.any(|line| Line::read(line).is_some_and(|line| line.begins_record()))
+}
+
+/// Whether one of the lines that begin behind a newline in `window` looks like a runtime's.
+pub fn holds_lines_of_a_runtime(window: &[u8]) -> bool {
+    memchr_iter(b'\n', window).any(|newline| Line::looks_like_one(&window[newline + 1..]))
 }
 
 /// Whether `run` may hold parts.

@@ -1,7 +1,8 @@
 //! What is read in one go, by one thread: a whole input, or the part of a large file.
 //!
 //! A plain file of one record a line is cut into ranges, so that several threads share it. A range has the records that
-//! *begin* in it; where it is cut depends on nothing but the file, so that the number of threads changes nothing.
+//! *begin* in it; where it is cut depends on nothing but the file, so that the number of threads changes nothing. The log of
+//! a container is not cut, since its lines may be parts of one record.
 
 use std::{
     fs::{self, File, Metadata},
@@ -20,6 +21,7 @@ use super::{
 use crate::record::{
     decompress::{Magic, recognise},
     framing::is_one_record_a_line,
+    partial::holds_lines_of_a_runtime,
 };
 
 /// The length of a range. Short enough that no thread waits long for another's last one.
@@ -27,6 +29,9 @@ const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
 
 /// How much of a file is looked at to know what it is.
 const HEAD_BYTES: usize = 4096;
+
+/// Around a place where a file might be cut, what is looked at for lines of a container runtime: these are of 16 KiB at most.
+const WINDOW_BYTES: u64 = 64 << 10;
 
 /// What is read in one go.
 #[derive(Clone, Debug)]
@@ -167,7 +172,7 @@ impl Plan {
         let divided = self.divided.as_mut()?;
         let start = divided.next;
         let end = start + self.range_bytes;
-        let is_last = end >= divided.length;
+        let is_last = end >= divided.length || may_be_joined_over(&divided.file.file, end);
         divided.next = end;
         let (name, file) = (divided.name.clone(), divided.file.clone());
         if is_last {
@@ -214,18 +219,31 @@ fn written(metadata: &Metadata) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Whether a record begins behind every newline of `file`.
+/// Whether a record begins behind every newline of `file`, but for those of a container runtime.
 fn can_be_divided(file: &File) -> io::Result<bool> {
     let mut head = [0; HEAD_BYTES];
+    let head = read_window(file, 0, &mut head)?;
+    Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
+}
+
+/// Whether a record that a container runtime cut may have a part before `place` and another behind it.
+fn may_be_joined_over(file: &File, place: u64) -> bool {
+    let mut window = vec![0; 2 * WINDOW_BYTES as usize];
+    let window = read_window(file, place.saturating_sub(WINDOW_BYTES), &mut window);
+    // What cannot be read here fails where it is searched.
+    window.is_ok_and(holds_lines_of_a_runtime)
+}
+
+/// What stands in `file` from `from` on, as much as there is room for.
+fn read_window<'w>(file: &File, from: u64, room: &'w mut [u8]) -> io::Result<&'w [u8]> {
     let mut length = 0;
-    while length < head.len() {
-        match file.read_at(&mut head[length..], length as u64) {
+    while length < room.len() {
+        match file.read_at(&mut room[length..], from + length as u64) {
             Ok(0) => break,
             Ok(count) => length += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    let head = &head[..length];
-    Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
+    Ok(&room[..length])
 }

@@ -21,7 +21,7 @@ use super::{
     read::Reader,
     search::search_units,
 };
-use crate::source::Shape;
+use crate::{detect::Technique, source::Shape};
 
 fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
@@ -297,46 +297,70 @@ fn rules() -> Rules {
     Rules::new(&crate::config::parse(&[text], &|_| None).unwrap().pipeline).unwrap()
 }
 
+/// Where detections are, by so many threads that share ranges of so many bytes.
+fn places(log: &str, threads: usize, range_bytes: u64) -> Vec<String> {
+    let file = file(log.as_bytes());
+    let plan = plan(&[file.path().to_owned()], range_bytes);
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let troubles = Mutex::new(Vec::new());
+    let watch = |event| {
+        if let Event::Trouble(trouble) = event {
+            troubles.lock().unwrap().push(trouble);
+        }
+    };
+    let searched = search_units(plan, &rules(), Window::default(), threads, &watch).unwrap();
+    assert_eq!(troubles.into_inner().unwrap(), []);
+    let mut places = Vec::new();
+    searched
+        .ordered
+        .each(|detection, _| {
+            assert_eq!(detection.technique, Technique::TokenUse);
+            let position = detection.origin.position.clone().unwrap();
+            places.push(position.rsplit(':').next().unwrap().to_owned());
+            Ok(())
+        })
+        .unwrap();
+    places
+}
+
+/// A hit. All are of the same moment: only their places put them in order.
+fn hit(number: usize) -> String {
+    format!(
+        "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"{number}\",\"stage\":\"ResponseComplete\",\
+         \"verb\":\"list\",\"user\":{{\"username\":\"system:serviceaccount:honeypot:backup-sa\"}},\
+         \"requestReceivedTimestamp\":\"2026-11-23T17:21:08.912184Z\"}}\n"
+    )
+}
+
 #[test]
 fn neither_threads_nor_the_length_of_ranges_change_what_is_found() {
-    // All at the same moment: only their places put them in order.
-    let line = |number: usize| {
-        format!(
-            "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"auditID\":\"{number}\",\"stage\":\"ResponseComplete\",\
-             \"verb\":\"list\",\"user\":{{\"username\":\"system:serviceaccount:honeypot:backup-sa\"}},\
-             \"requestReceivedTimestamp\":\"2026-11-23T17:21:08.912184Z\"}}\n"
-        )
-    };
-    let log: String = (0..200).map(line).collect();
-    let file = file(log.as_bytes());
-    let positions = |threads: usize, range_bytes: u64| {
-        let plan = plan(&[file.path().to_owned()], range_bytes);
-        let threads = NonZeroUsize::new(threads).unwrap();
-        let troubles = Mutex::new(Vec::new());
-        let watch = |event| {
-            if let Event::Trouble(trouble) = event {
-                troubles.lock().unwrap().push(trouble);
-            }
-        };
-        let searched = search_units(plan, &rules(), Window::default(), threads, &watch).unwrap();
-        assert_eq!(troubles.into_inner().unwrap(), []);
-        assert_eq!(searched.counts.bytes, log.len() as u64);
-        let mut positions = Vec::new();
-        searched
-            .ordered
-            .each(|detection, _| {
-                positions.push(detection.origin.position.clone().unwrap());
-                Ok(())
-            })
-            .unwrap();
-        positions
-    };
-    let wanted = positions(1, 1 << 20);
+    let log: String = (0..200).map(hit).collect();
+    let wanted = places(&log, 1, 1 << 20);
     assert_eq!(wanted.len(), 200);
     for (threads, range_bytes) in [(1, 1000), (2, 1), (4, 333), (9, 5000)] {
         assert!(
-            positions(threads, range_bytes) == wanted,
+            places(&log, threads, range_bytes) == wanted,
             "{threads} {range_bytes}"
         );
+    }
+}
+
+#[test]
+fn records_that_a_container_runtime_cut_are_found_whatever_the_ranges() {
+    let cut = |number: usize| {
+        let hit = hit(number);
+        let (head, tail) = hit.split_at(hit.find("eypot").unwrap());
+        let time = "2026-11-23T17:21:01.912216789Z stdout";
+        format!("{time} P {head}\n{time} F {tail}")
+    };
+    let clean = "{\"a\":\"clean\"}\n";
+    // As one log, and with other lines in front.
+    let log: String = (0..200).map(cut).collect();
+    for log in [log.clone(), clean.repeat(30_000) + &log] {
+        let wanted = places(&log, 1, 1 << 30);
+        assert_eq!(wanted.len(), 200);
+        for range_bytes in [1000, 333, 5000, 100_000] {
+            assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
+        }
     }
 }
