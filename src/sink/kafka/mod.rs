@@ -142,10 +142,10 @@ impl Sender {
             config,
             counters: Arc::clone(&delivery.counters),
             dead_letters: delivery.dead_letters.clone(),
-            cluster: Arc::new(Events {
-                id: Arc::clone(&delivery.id),
-                status: delivery.status.clone(),
-            }),
+            cluster: Arc::new(Events::new(
+                Arc::clone(&delivery.id),
+                delivery.status.clone(),
+            )),
             window: Window::default(),
             is_closed: false,
             batch_bytes: BATCH_BYTES,
@@ -323,7 +323,7 @@ impl Sender {
     /// Nothing was confirmed for a while.
     fn stalled(&mut self) {
         let waited = self.progress.elapsed();
-        let broker = self.link.as_ref().and_then(Link::last_error);
+        let broker = self.cluster.last_error().clone();
         let broker = broker.map_or_else(String::new, |error| format!(": {error}"));
         let reason = format!("nothing was confirmed for {} s{broker}", waited.as_secs());
         let failure = Failure::passing(reason);
