@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, error::RDKafkaErrorCode};
 use tokio::{
     task::{spawn_blocking, yield_now},
     time::{Instant, sleep, sleep_until},
@@ -102,6 +102,11 @@ const STALLED: Duration = Duration::from_secs(10);
 
 /// A patience that is longer grows no more.
 const PATIENCE_MOST: Duration = Duration::from_secs(60);
+
+/// What librdkafka is told at first.
+pub(crate) fn settings(config: &Config) -> ClientConfig {
+    link::settings(config, BATCH_BYTES)
+}
 
 /// Delivers to Kafka until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
