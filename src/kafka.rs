@@ -1,12 +1,19 @@
 //! How a Kafka cluster is reached: what the source and the sink have in common.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
 };
+use rustix::fs::{Access, access};
 use tracing::{debug, trace, warn};
 
 use crate::{audit::words, config::Secret, format::visible, telemetry::Status};
@@ -155,11 +162,112 @@ fn set(client: &mut ClientConfig, name: &str, value: Option<impl Into<String>>) 
     }
 }
 
+/// A file that a client of the cluster needs, and cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} cannot be read: {path}: {source}")]
+pub struct UnreadableFile {
+    /// The option that names it.
+    pub option: &'static str,
+    /// Neutralised.
+    pub path: String,
+    pub source: io::Error,
+}
+
+/// librdkafka's settings that name files.
+const FILES: [&str; 3] = [
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.key.location",
+];
+
+/// Looks for the files that `settings` name: librdkafka says neither which one is missing nor why.
+pub(crate) fn check_files(settings: &ClientConfig) -> Result<(), UnreadableFile> {
+    let named = CONNECTION_SETTINGS
+        .iter()
+        .filter(|(setting, _)| FILES.contains(setting));
+    for (setting, option) in named {
+        if let Some(path) = settings.get(setting)
+            && let Err(error) = access(path, Access::READ_OK)
+        {
+            return Err(UnreadableFile {
+                option,
+                path: visible(path, SHOWN).into_owned(),
+                source: error.into(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// What librdkafka says goes to the log, and what is wrong with the cluster to the component's status.
 pub(crate) struct Events {
     /// The component's id in the configuration.
-    pub id: std::sync::Arc<str>,
+    pub id: Arc<str>,
     pub status: Status,
+    /// What went wrong last with one of the brokers, since something was well.
+    last_error: Mutex<Option<String>>,
+}
+
+impl Events {
+    pub fn new(id: Arc<str>, status: Status) -> Self {
+        Self {
+            id,
+            status,
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// One broker of several that goes away is no trouble yet, but it is what to tell once there is.
+    pub fn note(&self, reason: &str) {
+        *self.last_error() = Some(visible(reason, SHOWN).into_owned());
+    }
+
+    /// What went wrong last with one of the brokers, since something was well.
+    pub fn last_error(&self) -> MutexGuard<'_, Option<String>> {
+        // What it guards is sound after each step.
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything works. True if that is news.
+    pub fn is_well(&self) -> bool {
+        *self.last_error() = None;
+        let is_news = self.status.trouble().is_some();
+        if is_news {
+            self.status.well();
+        }
+        is_news
+    }
+
+    /// Something that is asked of the cluster is not to be had. True if that is another trouble than before; the log has
+    /// it then, and not each time that it is found again.
+    pub fn trouble(&self, kind: &str, reason: &str, is_lasting: bool) -> bool {
+        let known = self.status.trouble();
+        if is_lasting {
+            self.status.broken(reason);
+        } else {
+            self.status.unwell(reason);
+        }
+        let is_new = known.is_none_or(|known| !known.reason.starts_with(kind));
+        if is_new {
+            warn!(component = &*self.id, "Kafka: {reason}");
+        }
+        is_new
+    }
+
+    /// librdkafka tells of an error. That all brokers are down says nothing without what happened to the last of them. True
+    /// as in [`trouble`](Self::trouble).
+    pub fn failed(&self, error: &KafkaError, reason: &str) -> bool {
+        let kind = error.to_string();
+        let mut reason = format!("{kind}: {}", visible(reason, SHOWN));
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
+            && let Some(last) = &*self.last_error()
+        {
+            reason = format!("{reason}: {last}");
+        }
+        self.trouble(&kind, &reason, is_lasting(error))
+    }
 }
 
 impl ClientContext for Events {
@@ -172,19 +280,8 @@ impl ClientContext for Events {
         }
     }
 
-    /// The log has it when something else is wrong than before, not each time that librdkafka says so.
     fn error(&self, error: KafkaError, reason: &str) {
-        let kind = error.to_string();
-        let reason = format!("{kind}: {}", visible(reason, SHOWN));
-        let known = self.status.trouble();
-        if is_lasting(&error) {
-            self.status.broken(&*reason);
-        } else {
-            self.status.unwell(&*reason);
-        }
-        if known.is_none_or(|known| !known.reason.starts_with(&kind)) {
-            warn!(component = &*self.id, "Kafka: {reason}");
-        }
+        self.failed(&error, reason);
     }
 }
 

@@ -26,6 +26,8 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
+use rdkafka::types::RDKafkaType;
+
 const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
 
 /// What every source is asked beside its own options.
@@ -310,9 +312,11 @@ pub(super) const COMPONENTS: &[Component] = &[
         takes: &[],
         gives: None,
         read: |options| {
-            Some(Config::Source(SourceConfig::Kafka(Box::new(
-                Section::read(options, "")?,
-            ))))
+            let config = source::kafka::Config::read(options, "")?;
+            kafka::check(&config.connection, options)?;
+            let settings = source::kafka::settings(&config);
+            kafka::check_together(settings, RDKafkaType::RD_KAFKA_CONSUMER, options)?;
+            Some(Config::Source(SourceConfig::Kafka(Box::new(config))))
         },
         describe: source::kafka::Config::describe,
     },
@@ -378,6 +382,8 @@ pub(super) const COMPONENTS: &[Component] = &[
         read: |options| {
             let config = sink::kafka::Config::read(options, "")?;
             kafka::check(&config.connection, options)?;
+            let settings = sink::kafka::settings(&config);
+            kafka::check_together(settings, RDKafkaType::RD_KAFKA_PRODUCER, options)?;
             Some(Config::Sink(SinkConfig::Kafka(Box::new(config))))
         },
         describe: sink::kafka::Config::describe,

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 
-use rdkafka::ClientConfig;
+use rdkafka::{
+    ClientConfig,
+    client::{Client, DefaultClientContext},
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    types::RDKafkaType,
+};
 
 use super::{
     decoys::Labels,
@@ -243,4 +249,32 @@ pub(super) fn check(connection: &Connection, options: &mut Options<'_, '_>) -> O
         return None;
     }
     Some(())
+}
+
+/// Settings that librdkafka takes one by one and refuses together. A client is made of them that knows no brokers, so that
+/// it speaks to nobody; and no certificates, which may be there only where the pipeline runs.
+pub(super) fn check_together(
+    mut settings: ClientConfig,
+    kind: RDKafkaType,
+    options: &mut Options<'_, '_>,
+) -> Option<()> {
+    for (name, option) in CONNECTION_SETTINGS {
+        if option != "socket_timeout_ms" {
+            settings.remove(name);
+        }
+    }
+    // Nobody need read that it has no brokers.
+    settings.set_log_level(RDKafkaLogLevel::Emerg);
+    let native = settings.create_native_config();
+    let made = native.and_then(|native| Client::new(&settings, native, kind, DefaultClientContext));
+    let Err(error) = made else {
+        return Some(());
+    };
+    let why = match error {
+        KafkaError::ClientCreation(why) => why,
+        error => error.to_string(),
+    };
+    let message = format!("librdkafka refuses the settings: {}", harmless(&why));
+    options.refuse(&["session_timeout_ms", "librdkafka_options"], &message);
+    None
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
+    Loaded, Pipeline, Role, Sink, SinkConfig, Source, SourceConfig, Text, Transform,
     api::{self, Api},
     components::{Config, Stream},
     declared::{self, Declared, Gives},
@@ -18,7 +18,7 @@ use super::{
     options::{OptionDoc, Scope},
     tree::{Entry, Node, Value},
 };
-use crate::source::Decoding;
+use crate::{kafka::check_files, source::Decoding};
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -131,6 +131,7 @@ impl Loader {
         self.refuse_missing(texts, &sections, &declared);
         self.refuse_second_stdin(&declared);
         self.warn_of_equal_files(&declared);
+        self.warn_of_unreadable_files(&declared);
         self.warn_of_public_api(api, &sections);
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
@@ -323,6 +324,23 @@ impl Loader {
                  for no password; let only those reach it that scrape and probe, or write \
                  address: 127.0.0.1:8686";
             self.warnings.push(Fault::at(&node.place, message));
+        }
+    }
+
+    /// A certificate need be there only where the pipeline runs.
+    fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
+        for component in declared {
+            let connection = match &component.config {
+                Some(Config::Source(SourceConfig::Kafka(config))) => &config.connection,
+                Some(Config::Sink(SinkConfig::Kafka(config))) => &config.connection,
+                _ => continue,
+            };
+            if let Err(unreadable) = check_files(&connection.client()) {
+                let subject = component.subject();
+                let message =
+                    format!("{subject}: {unreadable}; it must be there when baitline runs");
+                self.warnings.push(Fault::at(component.place, message));
+            }
         }
     }
 

@@ -14,7 +14,8 @@ const NEVER: i64 = i64::MIN;
 pub struct Counters {
     /// Faults on the way in: connections lost, files that cannot be read.
     pub errors: AtomicU64,
-    /// Records that were passed because nothing can be in them, such as a tombstone.
+    /// What was passed because it cannot be a record, such as a tombstone. Bytes that are no record are searched all the same,
+    /// and count as received too.
     pub discarded: AtomicU64,
     /// What might concern a decoy and could not be decoded, or is no detection where one is expected.
     pub undecodable: AtomicU64,
@@ -52,9 +53,10 @@ impl Counters {
         }
     }
 
-    /// `records` wait upstream.
-    pub fn set_lag(&self, records: u64) {
-        self.lag.store(records.saturating_add(1), Relaxed);
+    /// So many `records` wait upstream; `None` if that is not known, or not any more.
+    pub fn set_lag(&self, records: Option<u64>) {
+        let kept = records.map_or(0, |records| records.saturating_add(1));
+        self.lag.store(kept, Relaxed);
     }
 
     /// Records that wait upstream, if the source can tell.
@@ -173,7 +175,9 @@ mod tests {
     fn what_is_not_known_is_not_told() {
         let counters = Counters::new(true);
         assert_eq!((counters.lag(), counters.last_event()), (None, None));
-        counters.set_lag(0);
+        counters.set_lag(Some(0));
         assert_eq!(counters.lag(), Some(0));
+        counters.set_lag(None);
+        assert_eq!(counters.lag(), None);
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{audit::words, record::decompress, telemetry::Status};
+use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::Status};
 
 mod counters;
 pub mod file;
@@ -124,6 +124,8 @@ pub enum Error {
     },
     #[error("Kafka: {0}")]
     Kafka(#[source] rdkafka::error::KafkaError),
+    #[error("Kafka: {0}")]
+    UnreadableFile(#[source] UnreadableFile),
     #[error(
         "a dedupe behind this source must see every partition of its topics, but other members of the group {group:?} hold \
          some ({held}); let the instances detect only and write what they find to a topic, with key_field \

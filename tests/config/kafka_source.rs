@@ -121,3 +121,21 @@ fn a_dedupe_in_the_same_process_must_see_all() {
     );
     assert_eq!(told(&[("x.yaml", &aggregator)]), "loads");
 }
+
+#[test]
+fn settings_that_do_not_go_together_are_faults() {
+    let of = |options: &str| told_of(&format!("{LEAST}, {options}"));
+    assert_snapshot!(of("librdkafka_options: { max.poll.interval.ms: '1000' }"), @r#"x.yaml:2:124: source "audit" (kafka): librdkafka refuses the settings: `max.poll.interval.ms`must be >= `session.timeout.ms`"#);
+    assert_snapshot!(of("session_timeout_ms: 400000"), @r#"x.yaml:2:124: source "audit" (kafka): librdkafka refuses the settings: `max.poll.interval.ms`must be >= `session.timeout.ms`"#);
+    assert_snapshot!(of("sasl: { enabled: true }"), @r#"x.yaml:2:121: source "audit" (kafka): sasl.enabled needs sasl.username and sasl.password"#);
+    // What is known of the cluster is not asked for, and a certificate is not needed.
+    assert!(of("tls: { enabled: true, ca_file: /nowhere/ca.pem }, sasl: { enabled: true, username: u, password: p }").starts_with("loads"));
+}
+
+#[test]
+fn a_certificate_that_is_missing_is_a_warning() {
+    assert_snapshot!(told_of(&format!("{LEAST}, tls: {{ enabled: true, ca_file: /nowhere/ca.pem }}")), @r#"
+    loads
+    x.yaml:2:12: source "audit" (kafka): tls.ca_file cannot be read: /nowhere/ca.pem: No such file or directory (os error 2); it must be there when baitline runs
+    "#);
+}

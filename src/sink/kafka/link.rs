@@ -1,9 +1,6 @@
 //! One producer of librdkafka: how it is set up, what it tells, and how it is ended.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
     ClientConfig, ClientContext, Statistics,
@@ -21,17 +18,11 @@ use tokio::{
 use tracing::info;
 
 use super::{Config, record::Record, verdict::Failure};
-use crate::{
-    format::visible,
-    kafka::{Events, is_lasting},
-};
+use crate::kafka::{self, Events, is_lasting};
 
 /// How long a producer that is ended may wait for what is under way, and take in all.
 const LAST_REPORTS: Duration = Duration::from_secs(1);
 const END: Duration = Duration::from_secs(3);
-
-/// Characters of what librdkafka says that are shown.
-const SHOWN: usize = 300;
 
 /// How messages are gathered into requests, unless `librdkafka_options` says otherwise. Each with its other name.
 const GATHERING: [(&str, &str, &str); 6] = [
@@ -110,13 +101,16 @@ impl Link {
         let context = Context {
             cluster,
             events: sender,
-            last_error: Mutex::default(),
         };
         // Certificates are read from files.
-        let opened = spawn_blocking(move || settings.create_with_context(context)).await;
-        match opened {
+        let opened = spawn_blocking(move || {
+            kafka::check_files(&settings).map_err(|error| Failure::of_file(&error))?;
+            let created = settings.create_with_context(context);
+            created.map_err(|error| Failure::of_settings(&error))
+        });
+        match opened.await {
             Ok(Ok(producer)) => Ok(Self { producer, events }),
-            Ok(Err(error)) => Err(Failure::of_settings(&error)),
+            Ok(Err(failure)) => Err(failure),
             Err(panic) => Err(Failure::passing(panic.to_string())),
         }
     }
@@ -134,11 +128,6 @@ impl Link {
             .headers(headers);
         message.key = (!key.is_empty()).then_some(key);
         self.producer.send(message).map_err(|(error, _)| error)
-    }
-
-    /// What went wrong last with one of the brokers, since something was well.
-    pub fn last_error(&self) -> Option<String> {
-        self.producer.client().context().last_error().clone()
     }
 
     /// Kafka has something.
@@ -173,23 +162,12 @@ impl Link {
 struct Context {
     cluster: Arc<Events>,
     events: UnboundedSender<Event>,
-    last_error: Mutex<Option<String>>,
 }
 
 impl Context {
-    fn last_error(&self) -> MutexGuard<'_, Option<String>> {
-        // What it guards is sound after each step.
-        self.last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn is_well(&self) {
-        *self.last_error() = None;
-        let Events { id, status } = &*self.cluster;
-        if status.trouble().is_some() {
-            status.well();
-            info!(sink = %id, "Kafka takes messages again");
+        if self.cluster.is_well() {
+            info!(sink = %self.cluster.id, "Kafka takes messages again");
         }
     }
 }
@@ -199,19 +177,14 @@ impl ClientContext for Context {
         self.cluster.log(level, facility, message);
     }
 
-    /// One broker of several that goes away is no trouble yet, but it is what to tell once there is.
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
         if code == Some(RDKafkaErrorCode::Fatal) {
             let _ = self.events.send(Event::Fatal(Failure::fatal(reason)));
-        } else if code == Some(RDKafkaErrorCode::AllBrokersDown) {
-            let last = self.last_error().clone();
-            let reason = last.map_or_else(|| reason.to_owned(), |last| format!("{reason}: {last}"));
-            self.cluster.error(error, &reason);
-        } else if is_lasting(&error) {
+        } else if code == Some(RDKafkaErrorCode::AllBrokersDown) || is_lasting(&error) {
             self.cluster.error(error, reason);
         } else {
-            *self.last_error() = Some(visible(reason, SHOWN).into_owned());
+            self.cluster.note(reason);
         }
     }
 

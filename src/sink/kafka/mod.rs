@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, error::RDKafkaErrorCode};
 use tokio::{
     task::{spawn_blocking, yield_now},
     time::{Instant, sleep, sleep_until},
@@ -103,6 +103,11 @@ const STALLED: Duration = Duration::from_secs(10);
 /// A patience that is longer grows no more.
 const PATIENCE_MOST: Duration = Duration::from_secs(60);
 
+/// What librdkafka is told at first.
+pub(crate) fn settings(config: &Config) -> ClientConfig {
+    link::settings(config, BATCH_BYTES)
+}
+
 /// Delivers to Kafka until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
     let mut sender = Sender::new(config, &delivery);
@@ -142,10 +147,10 @@ impl Sender {
             config,
             counters: Arc::clone(&delivery.counters),
             dead_letters: delivery.dead_letters.clone(),
-            cluster: Arc::new(Events {
-                id: Arc::clone(&delivery.id),
-                status: delivery.status.clone(),
-            }),
+            cluster: Arc::new(Events::new(
+                Arc::clone(&delivery.id),
+                delivery.status.clone(),
+            )),
             window: Window::default(),
             is_closed: false,
             batch_bytes: BATCH_BYTES,
@@ -323,7 +328,7 @@ impl Sender {
     /// Nothing was confirmed for a while.
     fn stalled(&mut self) {
         let waited = self.progress.elapsed();
-        let broker = self.link.as_ref().and_then(Link::last_error);
+        let broker = self.cluster.last_error().clone();
         let broker = broker.map_or_else(String::new, |error| format!(": {error}"));
         let reason = format!("nothing was confirmed for {} s{broker}", waited.as_secs());
         let failure = Failure::passing(reason);

@@ -2,7 +2,10 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::{format::visible, kafka::is_lasting};
+use crate::{
+    format::visible,
+    kafka::{UnreadableFile, is_lasting},
+};
 
 /// Characters of what librdkafka says that are shown.
 const SHOWN: usize = 300;
@@ -78,8 +81,17 @@ impl Failure {
             KafkaError::ClientConfig(_, why, name, _) => format!("{name}: {why}"),
             error => error.to_string(),
         };
+        Self::lasting(&reason)
+    }
+
+    /// A certificate or a key is missing. It may be mounted later.
+    pub fn of_file(file: &UnreadableFile) -> Self {
+        Self::lasting(&file.to_string())
+    }
+
+    fn lasting(reason: &str) -> Self {
         Self {
-            reason: visible(&reason, SHOWN).into_owned(),
+            reason: visible(reason, SHOWN).into_owned(),
             is_lasting: true,
             lasts_if_repeated: false,
             is_consequence: false,

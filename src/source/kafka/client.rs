@@ -21,7 +21,6 @@ use super::{Config, statistics::Statistics};
 use crate::{
     kafka::Events,
     source::{Context, Counters},
-    telemetry::Status,
 };
 
 pub(super) type Client = BaseConsumer<Listener>;
@@ -48,7 +47,8 @@ const STATISTICS_INTERVAL_MS: &str = "2000";
 /// Most time between two signs of life.
 const HEARTBEAT_MS: u128 = 3000;
 
-pub(super) fn settings(config: &Config) -> ClientConfig {
+/// What librdkafka is told.
+pub(crate) fn settings(config: &Config) -> ClientConfig {
     let mut client = config.connection.client();
     for (names, value) in DEFAULTS {
         if names.iter().all(|name| client.get(name).is_none()) {
@@ -90,11 +90,12 @@ pub(super) enum Change {
 /// Notes what librdkafka tells while it is polled.
 pub(super) struct Listener {
     events: Events,
-    status: Status,
     counters: Arc<Counters>,
     told: Mutex<Told>,
     /// Why a topic or the group cannot be read at present, though brokers can be reached.
     complaint: Mutex<Option<(KafkaError, String)>>,
+    /// The commit before this one failed.
+    commits_fail: AtomicBool,
     /// The source has ended: partitions go at once.
     closing: AtomicBool,
 }
@@ -108,14 +109,11 @@ struct Told {
 impl Listener {
     pub(super) fn new(context: &Context) -> Self {
         Self {
-            events: Events {
-                id: context.id.clone(),
-                status: context.status.clone(),
-            },
-            status: context.status.clone(),
+            events: Events::new(context.id.clone(), context.status.clone()),
             counters: context.counters.clone(),
             told: Mutex::default(),
             complaint: Mutex::default(),
+            commits_fail: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         }
     }
@@ -135,32 +133,35 @@ impl Listener {
         self.closing.store(true, Relaxed);
     }
 
-    /// Partitions were assigned, or messages came.
-    pub(super) fn is_fed(&self) {
-        if self.complaint().take().is_some() {
-            self.is_well();
-        }
+    /// Partitions were assigned, or messages came: what librdkafka complained of is over. True if that is news.
+    pub(super) fn is_fed(&self) -> bool {
+        self.complaint().take().is_some()
     }
 
-    /// A broker can be reached.
-    pub(super) fn is_connected(&self) {
-        match &*self.complaint() {
-            Some((error, reason)) => self.events.error(error.clone(), reason),
-            None => self.is_well(),
-        }
-    }
-
-    fn is_well(&self) {
-        if self.status.trouble().is_some() {
-            info!(component = &*self.events.id, "Kafka: works again");
-            self.status.well();
+    /// A broker can be reached; `lacking` is what the source has to do without all the same: its kind, and behind a colon
+    /// which and why.
+    pub(super) fn is_connected(&self, lacking: Option<&str>) {
+        match (&*self.complaint(), lacking) {
+            (Some((error, reason)), _) => self.fails(error, reason),
+            (None, Some(lacking)) => {
+                let kind = lacking.split(':').next().unwrap_or_default();
+                self.count(self.events.trouble(kind, lacking, false));
+            }
+            (None, None) if self.events.is_well() => {
+                info!(component = &*self.events.id, "Kafka: works again");
+            }
+            (None, None) => {}
         }
     }
 
     /// Something went wrong on the way in that librdkafka has not told by itself.
-    pub(super) fn failed(&self, error: KafkaError, doing: &str) {
-        self.counters.errors.fetch_add(1, Relaxed);
-        self.events.error(error, doing);
+    pub(super) fn fails(&self, error: &KafkaError, doing: &str) {
+        self.count(self.events.failed(error, doing));
+    }
+
+    /// An error is counted when it begins, however often it is found again.
+    fn count(&self, is_new: bool) {
+        self.counters.errors.fetch_add(is_new.into(), Relaxed);
     }
 
     fn complaint(&self) -> MutexGuard<'_, Option<(KafkaError, String)>> {
@@ -184,18 +185,20 @@ impl ClientContext for Listener {
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::PartitionEOF) => return,
-            // One broker of several: if it is the last, `AllBrokersDown` follows.
+            // If it is the last of the brokers, `AllBrokersDown` follows.
             Some(
                 RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::OperationTimedOut,
             ) => {
                 debug!(component = &*self.events.id, "Kafka: {error}");
+                self.events.note(reason);
                 return;
             }
             // Why they are down is known.
             Some(RDKafkaErrorCode::AllBrokersDown)
                 if self
+                    .events
                     .status
                     .trouble()
                     .is_some_and(|trouble| trouble.is_lasting) =>
@@ -212,7 +215,7 @@ impl ClientContext for Listener {
             ) => *self.complaint() = Some((error.clone(), reason.to_owned())),
             _ => {}
         }
-        self.events.error(error, reason);
+        self.fails(&error, reason);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -249,15 +252,20 @@ impl ConsumerContext for Listener {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        let is_failure = match result {
+            Ok(()) => false,
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => return,
             Err(error) => {
-                self.counters.errors.fetch_add(1, Relaxed);
                 debug!(
                     component = &*self.events.id,
                     "offsets not committed, tried again: {error}"
                 );
+                true
             }
-        }
+        };
+        let failed_before = self.commits_fail.swap(is_failure, Relaxed);
+        // In an outage it is not another error.
+        let is_well = self.events.status.trouble().is_none();
+        self.count(is_failure && !failed_before && is_well);
     }
 }

@@ -20,15 +20,23 @@ use self::{
     session::Session,
 };
 use super::{Context, Decoding, Ended, Error, Outlet};
-use crate::{audit::words, kafka::Connection};
+use crate::{
+    audit::words,
+    kafka::{self, Connection},
+};
 
 mod client;
+mod group;
+mod idle;
 mod lone;
 mod partitions;
 mod payload;
 mod session;
 mod start;
 mod statistics;
+mod waiting;
+
+pub(crate) use client::settings;
 
 /// Reads topics as a member of a consumer group. Options as in Vector.
 #[derive(Clone, Debug)]
@@ -67,7 +75,7 @@ words!(AutoOffsetReset { Earliest = "earliest", Latest = "latest" });
 /// Reads until stopped. Brokers and topics that are not there are waited for.
 ///
 /// # Errors
-/// If librdkafka refuses the configuration, gives up, or if other members of the group hold partitions and
+/// If a certificate cannot be read, librdkafka refuses the configuration or gives up, or if other members of the group hold partitions and
 /// `shares_partitions` is false.
 pub fn run(
     config: &Config,
@@ -87,7 +95,9 @@ fn read(
     outlet: &mut dyn Outlet,
 ) -> Result<Ended, Error> {
     let listener = Listener::new(context);
-    let client: Client = client::settings(config)
+    let settings = settings(config);
+    kafka::check_files(&settings).map_err(Error::UnreadableFile)?;
+    let client: Client = settings
         .create_with_context(listener)
         .map_err(Error::Kafka)?;
     let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();

@@ -89,12 +89,6 @@ impl Partitions {
         self.held.len()
     }
 
-    /// How many of `topic` are held.
-    pub(super) fn count_of(&self, topic: &str) -> usize {
-        let of_topic = |held: &&Partition| held.topic == topic;
-        self.held.iter().filter(of_topic).count()
-    }
-
     /// Which assignment came last, as a number that grows.
     pub(super) fn version(&self) -> (u64, usize) {
         (self.assignments, self.held.len())
@@ -202,8 +196,11 @@ impl Partitions {
         Some(list)
     }
 
-    /// Messages that are not safe yet, if each partition's end is known.
+    /// Messages that are not safe yet, if any partition is held and the end of each is known.
     pub(super) fn lag(&self, end: impl Fn(&str, i32) -> Option<i64>) -> Option<u64> {
+        if self.held.is_empty() {
+            return None;
+        }
         let lag_of = |held: &Partition| {
             let safe = held.safe.max(held.start);
             Some(u64::try_from(end(&held.topic, held.number)? - safe).unwrap_or(0))
@@ -342,6 +339,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_told_once_and_lag_is_what_is_not_safe() {
+        assert_eq!(with(&[]).lag(|_, _| Some(12)), None);
         let mut partitions = with(&[(0, 5), (1, 0)]);
         partitions.pass("audit", 0, 5);
         assert!(partitions.gap().is_none());

@@ -3,6 +3,10 @@
 //! Most payloads are a record in one line, or one a line: they are put together in one buffer, so that the search runs over
 //! many at once. What is large, packed, or spread over lines goes the way that a file's bytes go. A clean message
 //! costs a look for newlines and one copy, and no allocation.
+//!
+//! Garbage is counted, and searched all the same, since an attacker may have made it of an event. It is not decoded
+//! for that: garbage is what no record can be in, because it holds no JSON object, whatever might wrap that, or because
+//! no text stands where its first object would begin. A tombstone and a payload of white space are only counted.
 
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
@@ -22,6 +26,9 @@ use crate::{
 
 /// Payloads above this are searched where they lie.
 const COPIED_BYTES: usize = 64 << 10;
+
+/// Bytes that tell whether a payload is text.
+const TEXT_BYTES: usize = 64;
 
 /// The most that is kept of a message's headers.
 const MAX_HEADERS: usize = 16;
@@ -73,7 +80,11 @@ impl Payloads {
         let mut found = false;
         for (place, message) in messages.iter().enumerate() {
             let payload = message.payload().unwrap_or_default();
-            let framer = match self.kind(payload) {
+            let kind = self.kind(payload);
+            if !matches!(kind, Kind::Nothing | Kind::Packed) && is_garbage(payload) {
+                context.counters.discarded.fetch_add(1, Relaxed);
+            }
+            let framer = match kind {
                 Kind::Nothing => {
                     context.counters.discarded.fetch_add(1, Relaxed);
                     continue;
@@ -153,6 +164,23 @@ impl Payloads {
         self.starts.clear();
         found
     }
+}
+
+/// Whether no record can be in `payload`. Of most records it looks at two bytes.
+pub(super) fn is_garbage(payload: &[u8]) -> bool {
+    let Some(start) = memchr(b'{', payload) else {
+        return true;
+    };
+    let object = &payload[start..];
+    !object.starts_with(b"{\"") && !is_text(&object[..object.len().min(TEXT_BYTES)])
+}
+
+/// Whether `bytes`, which may be cut off, are UTF-8 without control characters. Loggers colour their lines.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    let is_control =
+        |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace() && *byte != b'\x1b';
+    std::str::from_utf8(bytes).map_or_else(is_cut, |_| true) && !bytes.iter().any(is_control)
 }
 
 fn take<M: Message>(bytes: &[u8], shape: Shape, message: &M, outlet: &mut dyn Outlet) -> bool {

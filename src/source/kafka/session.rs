@@ -14,10 +14,12 @@ use tracing::{debug, info, warn};
 use super::{
     Config,
     client::{Change, Client},
+    idle::Idle,
     lone::Lone,
     partitions::Partitions,
     payload::Payloads,
-    start::{self, Start},
+    start::Assigned,
+    waiting::Waiting,
 };
 use crate::{
     source::{Context, Error, Outlet},
@@ -47,9 +49,6 @@ const FULL_LOOK: Duration = Duration::from_millis(1);
 /// How long partitions that are taken away, and those of a source that ends, may take to be finished.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
-/// Time between two tries to learn where to begin.
-const RETRY: Duration = Duration::from_millis(500);
-
 /// How long the brokers may take to say what became of a gap.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -60,9 +59,11 @@ pub(super) struct Session<'a> {
     partitions: Partitions,
     /// How far partitions were read that are not held now: as stored before, or by this process.
     kept: HashMap<(String, i32), i64>,
-    /// A step of a rebalance that waits for the brokers.
-    assigning: Option<TopicPartitionList>,
-    next_try: Instant,
+    /// Those that are held and not read yet.
+    waiting: Waiting,
+    idle: Idle,
+    /// What the source has to do without though brokers can be reached, in words.
+    lacking: Option<String>,
     payloads: Payloads,
     /// What the last polls brought; empty between two steps.
     burst: Vec<BorrowedMessage<'a>>,
@@ -95,8 +96,9 @@ impl<'a> Session<'a> {
             client,
             partitions: Partitions::default(),
             kept: kept.collect(),
-            assigning: None,
-            next_try: now,
+            waiting: Waiting::new(),
+            idle: Idle::default(),
+            lacking: None,
             payloads: Payloads::new(config.max_line_bytes),
             burst: Vec::new(),
             found: false,
@@ -139,9 +141,6 @@ impl<'a> Session<'a> {
         self.wait_until_safe(&all, Instant::now() + GIVE_UP);
         self.client.context().close();
         // What librdkafka waits to be answered.
-        if let Some(assigned) = self.assigning.take() {
-            let _ = self.client.incremental_assign(&assigned);
-        }
         while let Some(change) = self.client.context().next_change() {
             let _ = match change {
                 Change::Assigned(partitions) => self.client.incremental_assign(&partitions),
@@ -163,11 +162,8 @@ impl<'a> Session<'a> {
                     return Err(Error::Kafka(error));
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
-                // The listener has told it.
-                Some(Err(_)) => {
-                    let errors = &self.context.counters.errors;
-                    errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                }
+                // The listener has told and counted it.
+                Some(Err(_)) => {}
                 None => break,
             }
             wait = Duration::ZERO;
@@ -179,7 +175,9 @@ impl<'a> Session<'a> {
         if self.burst.is_empty() {
             return;
         }
-        self.client.context().is_fed();
+        if self.client.context().is_fed() {
+            self.client.context().is_connected(self.lacking.as_deref());
+        }
         self.found |= self.payloads.search(&self.burst, self.context, outlet);
         for message in self.burst.drain(..) {
             let (topic, number) = (message.topic(), message.partition());
@@ -212,64 +210,70 @@ impl<'a> Session<'a> {
         );
     }
 
-    /// Answers each step of a rebalance, in order.
+    /// Answers each step of a rebalance, in order, and takes on what has waited.
     fn rebalance(&mut self, outlet: &mut dyn Outlet) {
-        loop {
-            if let Some(partitions) = self.assigning.take()
-                && !self.assign(&partitions)
-            {
-                self.assigning = Some(partitions);
-                return;
+        while let Some(change) = self.client.context().next_change() {
+            match change {
+                Change::Assigned(partitions) => {
+                    self.waiting.add(&partitions);
+                    let known = self.ask();
+                    // The group waits for an answer, even if it is none yet.
+                    self.assign(known);
+                }
+                Change::Revoked(partitions) => self.give_up(&partitions, outlet),
             }
-            match self.client.context().next_change() {
-                Some(Change::Assigned(partitions)) => self.assigning = Some(partitions),
-                Some(Change::Revoked(partitions)) => self.give_up(&partitions, outlet),
-                None => return,
-            }
+        }
+        let known = self.ask();
+        if !known.is_empty() {
+            self.assign(known);
         }
     }
 
-    /// False if the brokers do not say where to begin.
-    fn assign(&mut self, partitions: &TopicPartitionList) -> bool {
-        if Instant::now() < self.next_try {
-            return false;
-        }
+    fn ask(&mut self) -> Vec<Assigned> {
         let reset = self.config.auto_offset_reset;
-        let assigned = match start::find(self.client, partitions, &self.kept, reset) {
-            Ok(assigned) => assigned,
-            Err(error) => {
-                self.client.context().failed(error, "asking where to begin");
-                self.next_try = Instant::now() + RETRY;
-                return false;
-            }
-        };
-        let mut list = TopicPartitionList::with_capacity(assigned.len());
-        for partition in assigned {
-            let (topic, number) = (&partition.topic, partition.number);
-            let Start { offset, lost } = partition.start;
+        self.waiting.ask(self.client, &self.kept, reset)
+    }
+
+    fn assign(&mut self, known: Vec<Assigned>) {
+        let mut list = TopicPartitionList::with_capacity(known.len());
+        for Assigned {
+            topic,
+            number,
+            start,
+        } in &known
+        {
+            // It fails for an offset that is out of range, which none of a partition is.
+            let _ = list.add_partition_offset(topic, *number, Offset::Offset(start.offset));
+        }
+        if let Err(error) = self.client.incremental_assign(&list) {
+            self.client.context().fails(&error, "taking partitions");
+            self.waiting.put_back(known);
+            return;
+        }
+        for partition in known {
+            let (topic, number, start) = (&partition.topic, partition.number, partition.start);
+            let offset = start.offset;
             debug!(
                 source = &*self.context.id,
                 topic, number, offset, "assigned"
             );
-            if lost > 0 {
-                self.lost(topic, number, lost);
+            if start.lost > 0 {
+                self.lost(topic, number, start.lost);
             }
-            // It fails for an offset that is out of range, which none of a partition is.
-            let _ = list.add_partition_offset(topic, number, Offset::Offset(offset));
             self.partitions.add(partition);
         }
-        if let Err(error) = self.client.incremental_assign(&list) {
-            self.client.context().failed(error, "taking partitions");
+        if list.count() == 0 {
+            return;
         }
         if self.paused {
             self.pause(&list);
         }
-        if list.count() > 0 {
-            self.client.context().is_fed();
-            let (new, held) = (list.count(), self.partitions.count());
-            info!(source = &*self.context.id, new, held, "partitions assigned");
-        }
-        true
+        let (new, held) = (list.count(), self.partitions.count());
+        info!(source = &*self.context.id, new, held, "partitions assigned");
+        self.idle.is_over();
+        self.lacking = self.waiting.in_words();
+        self.client.context().is_fed();
+        self.client.context().is_connected(self.lacking.as_deref());
     }
 
     /// Finishes what was read of `partitions`, as far as that can be done at once, and lets go of them. What is not finished is
@@ -284,14 +288,19 @@ impl<'a> Session<'a> {
             }
             self.wait_until_safe(partitions, deadline);
         }
+        let mut assigned = TopicPartitionList::with_capacity(partitions.count());
         for partition in partitions.elements() {
             let (topic, number) = (partition.topic(), partition.partition());
+            if self.waiting.remove(topic, number) {
+                continue;
+            }
+            assigned.add_partition(topic, number);
             if let Some(told) = self.partitions.remove(topic, number) {
                 self.kept.insert((topic.to_owned(), number), told);
             }
         }
-        if let Err(error) = self.client.incremental_unassign(partitions) {
-            self.client.context().failed(error, "giving up partitions");
+        if let Err(error) = self.client.incremental_unassign(&assigned) {
+            self.client.context().fails(&error, "giving up partitions");
         }
         let (gone, held) = (partitions.count(), self.partitions.count());
         info!(source = &*self.context.id, gone, held, "partitions revoked");
@@ -354,7 +363,7 @@ impl<'a> Session<'a> {
             debug!(source = &*self.context.id, "resumed");
             self.paused = false;
             if let Err(error) = self.client.resume(&self.partitions.list()) {
-                self.client.context().failed(error, "resuming");
+                self.client.context().fails(&error, "resuming");
             }
         }
         true
@@ -362,7 +371,7 @@ impl<'a> Session<'a> {
 
     fn pause(&self, partitions: &TopicPartitionList) {
         if let Err(error) = self.client.pause(partitions) {
-            self.client.context().failed(error, "pausing");
+            self.client.context().fails(&error, "pausing");
         }
     }
 
@@ -370,18 +379,36 @@ impl<'a> Session<'a> {
         let Some(statistics) = self.client.context().statistics() else {
             return;
         };
-        if statistics.is_connected() && self.assigning.is_none() {
-            self.client.context().is_connected();
+        if statistics.is_connected() {
+            self.lacking = self.look_for_what_lacks();
+            self.client.context().is_connected(self.lacking.as_deref());
+        } else {
+            self.idle.is_over();
         }
         let end = |topic: &str, number| statistics.end(topic, number);
-        if let Some(lag) = self.partitions.lag(end) {
-            self.context.counters.set_lag(lag);
+        let lag = self.partitions.lag(end);
+        // Of what is not read yet nobody knows it.
+        let lag = lag.filter(|_| self.waiting.is_empty());
+        self.context.counters.set_lag(lag);
+    }
+
+    fn look_for_what_lacks(&mut self) -> Option<String> {
+        if self.partitions.count() == 0 && self.waiting.is_empty() {
+            return self.idle.look(&self.context.id, self.client, self.config);
         }
+        self.idle.is_over();
+        self.waiting.in_words()
     }
 
     fn must_be_alone(&mut self) -> Result<(), Error> {
-        let lone = self.lone.as_mut();
-        match lone.and_then(|lone| lone.look(self.client, &self.partitions)) {
+        let Some(lone) = self.lone.as_mut().filter(|lone| lone.is_due()) else {
+            return Ok(());
+        };
+        let mut ours = self.partitions.list();
+        for (topic, number) in self.waiting.iter() {
+            ours.add_partition(topic, number);
+        }
+        match lone.look(self.client, &ours, self.partitions.version()) {
             None => Ok(()),
             Some(held) => Err(Error::SharedPartitions {
                 group: self.config.group_id.clone(),

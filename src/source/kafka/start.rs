@@ -1,17 +1,6 @@
 //! Where to begin in a partition that was assigned.
 
-use std::{collections::HashMap, time::Duration};
-
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::Consumer,
-    error::{KafkaError, KafkaResult},
-};
-
-use super::{AutoOffsetReset, client::Client};
-
-/// How long one question to the brokers may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+use super::AutoOffsetReset;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,43 +17,9 @@ pub(super) struct Assigned {
     pub start: Start,
 }
 
-/// Finds for each of `partitions` where to begin; `kept` says how far this process, or those before it, have come.
-///
-/// # Errors
-/// If the brokers do not say what they have.
-pub(super) fn find(
-    client: &Client,
-    partitions: &TopicPartitionList,
-    kept: &HashMap<(String, i32), i64>,
-    reset: AutoOffsetReset,
-) -> KafkaResult<Vec<Assigned>> {
-    if partitions.count() == 0 {
-        return Ok(Vec::new());
-    }
-    let committed = client.committed_offsets(partitions.clone(), PATIENCE)?;
-    let elements = committed.elements();
-    let find = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-        element.error()?;
-        let (topic, number) = (element.topic().to_owned(), element.partition());
-        let committed = match element.offset() {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        };
-        let (low, high) = client.fetch_watermarks(&topic, number, PATIENCE)?;
-        let key = (topic, number);
-        let start = start(kept.get(&key).copied(), committed, low..=high, reset);
-        Ok::<_, KafkaError>(Assigned {
-            topic: key.0,
-            number,
-            start,
-        })
-    };
-    elements.iter().map(find).collect()
-}
-
 /// The later of what is `kept` and what the group has `committed` is how far the partition was read. What lies
 /// beyond the end of what is `there` is of a topic that was made anew.
-fn start(
+pub(super) fn start(
     kept: Option<i64>,
     committed: Option<i64>,
     there: std::ops::RangeInclusive<i64>,

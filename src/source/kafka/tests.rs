@@ -14,7 +14,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     message::{Header, OwnedHeaders},
-    mocking::MockCluster,
+    mocking::{MockCluster, MockCoordinator},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
@@ -29,6 +29,7 @@ mod group;
 mod offsets;
 mod payloads;
 mod real;
+mod trouble;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,16 +73,29 @@ fn config(brokers: &str) -> Config {
     }
 }
 
-/// A cluster of one broker, and who writes to it.
+/// A cluster, and who writes to it.
 struct Cluster {
     mock: MockCluster<'static, DefaultProducerContext>,
     producer: ThreadedProducer<DefaultProducerContext>,
 }
 
 impl Cluster {
+    /// Of one broker.
     fn start(partitions: i32) -> Self {
-        let mock = MockCluster::new(1).unwrap();
+        Self::led_by(&vec![1; usize::try_from(partitions).unwrap()])
+    }
+
+    /// Of as many brokers as are named: each partition is led by one of them. The first keeps the group.
+    fn led_by(leaders: &[i32]) -> Self {
+        let mock = MockCluster::new(*leaders.iter().max().unwrap()).unwrap();
+        let partitions = i32::try_from(leaders.len()).unwrap();
         mock.create_topic(TOPIC, partitions, 1).unwrap();
+        for (partition, leader) in (0..).zip(leaders) {
+            let leader = Some(*leader);
+            mock.partition_leader(TOPIC, partition, leader).unwrap();
+        }
+        let group = MockCoordinator::Group("baitline".to_owned());
+        mock.coordinator(group, 1).unwrap();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", mock.bootstrap_servers())
             .create()
@@ -267,6 +281,10 @@ impl Running {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return lines,
             }
         }
+    }
+
+    fn errors(&self) -> u64 {
+        self.counters.errors.load(SeqCst)
     }
 
     /// Waits until its trouble is one that names `what`, or is over.

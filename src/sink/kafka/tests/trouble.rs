@@ -116,15 +116,24 @@ async fn a_topic_that_nobody_has_made_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_make_no_producer_are_lasting_trouble() {
-    let cluster = cluster(1);
-    let mut config = config(&cluster);
-    config.connection.tls.enabled = true;
-    config.connection.tls.ca_file = Some("/nowhere/ca.pem".into());
-    let sink = start(config, None);
-    sink.push(alerts(1));
-    let (reason, is_lasting) = sink.trouble().await;
-    assert!(is_lasting && reason.contains("ssl.ca.location"), "{reason}");
-    assert_eq!(sink.waiting(), 1);
-    sink.give_up.cancel();
-    timeout(PATIENCE, sink.task).await.unwrap().unwrap();
+    let no_certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (file, said) in [
+        (
+            "/nowhere/ca.pem",
+            "tls.ca_file cannot be read: /nowhere/ca.pem: No such file",
+        ),
+        (no_certificate, "ssl.ca.location"),
+    ] {
+        let cluster = cluster(1);
+        let mut config = config(&cluster);
+        config.connection.tls.enabled = true;
+        config.connection.tls.ca_file = Some(file.into());
+        let sink = start(config, None);
+        sink.push(alerts(1));
+        let (reason, is_lasting) = sink.trouble().await;
+        assert!(is_lasting && reason.contains(said), "{reason}");
+        assert_eq!(sink.waiting(), 1);
+        sink.give_up.cancel();
+        timeout(PATIENCE, sink.task).await.unwrap().unwrap();
+    }
 }

@@ -9,7 +9,7 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 /// Reads until all of `wanted` were seen by one of `sources`; gives how many lines that took.
 #[track_caller]
-fn read_all(sources: &[&Running], wanted: &[String]) -> usize {
+pub(super) fn read_all(sources: &[&Running], wanted: &[String]) -> usize {
     let mut missing: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     let deadline = Instant::now() + 2 * PATIENCE;
     let mut read = 0;

@@ -117,41 +117,6 @@ fn latest_begins_at_what_comes() {
 }
 
 #[test]
-fn a_broker_may_come_late_and_go_away() {
-    let cluster = Cluster::start(1);
-    cluster.write(0, &numbered(0..5));
-    cluster.mock.broker_down(1).unwrap();
-    let source = Running::start(cluster.config());
-    source.wait_for_trouble(Some("AllBrokersDown"));
-    assert!(!source.status.trouble().unwrap().is_lasting);
-    cluster.mock.broker_up(1).unwrap();
-    assert_eq!(source.next_lines(5), numbered(0..5));
-    source.wait_for_trouble(None);
-    cluster.mock.broker_down(1).unwrap();
-    source.attend(Duration::from_secs(1));
-    cluster.mock.broker_up(1).unwrap();
-    cluster.write(0, &numbered(5..8));
-    assert_eq!(source.next_lines(3), numbered(5..8));
-    source.stop();
-}
-
-#[test]
-fn a_topic_that_is_missing_is_still_missed_when_the_broker_was_away() {
-    let cluster = Cluster::start(1);
-    let mut config = cluster.config();
-    config.topics = vec!["later".to_owned()];
-    let source = Running::start(config);
-    source.wait_for_trouble(Some("later"));
-    cluster.mock.broker_down(1).unwrap();
-    source.wait_for_trouble(Some("AllBrokersDown"));
-    cluster.mock.broker_up(1).unwrap();
-    source.wait_for_trouble(Some("later"));
-    cluster.mock.create_topic("later", 1, 1).unwrap();
-    source.wait_for_trouble(None);
-    source.stop();
-}
-
-#[test]
 fn a_topic_may_come_late() {
     let cluster = Cluster::start(1);
     let mut config = cluster.config();

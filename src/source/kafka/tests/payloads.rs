@@ -4,9 +4,13 @@ use std::{collections::BTreeSet, fs, io::Read, path::Path};
 
 use flate2::{Compression, read::GzDecoder, read::GzEncoder};
 use jiff::Timestamp;
+use proptest::prelude::*;
 use rdkafka::message::OwnedMessage;
 
-use super::{super::payload::Payloads, *};
+use super::{
+    super::payload::{Payloads, is_garbage},
+    *,
+};
 use crate::{
     audit::DetectionId,
     config::Decoy,
@@ -117,7 +121,58 @@ fn lines_are_records_and_values_may_spread() {
     audit/3@10 Lines xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
     audit/3@12 Lines {"n":4}
     "#);
-    assert_eq!(discarded, 3);
+    // What is empty, and what no record can be in.
+    assert_eq!(discarded, 3 + 2);
+}
+
+#[test]
+fn what_no_record_can_be_in_is_garbage() {
+    let garbage: [&[u8]; 7] = [
+        b"not json",
+        b"[1,2,3]",
+        b"42",
+        b"\"x\"",
+        b"\xff\x00garbage",
+        b"\x00\x01{\x02\x9c\xff\"kind\"",
+        b"[\n1,\n2\n]",
+    ];
+    for payload in garbage {
+        assert!(is_garbage(payload), "{}", payload.escape_ascii());
+        let (pieces, discarded) = pieces(1 << 20, &[Some(payload)]);
+        assert_eq!(discarded, 1, "{}", payload.escape_ascii());
+        assert!(!pieces.is_empty(), "it is searched all the same");
+    }
+    // In whatever wraps them, and cut off.
+    let records: [&[u8]; 6] = [
+        b"{}",
+        b" {\n \"kind\": \"Event\"",
+        b"[{\"kind\":\"Event\"}]",
+        b"\"{\\\"kind\\\":\\\"Event\\\"}\"",
+        b"2026-11-23T17:21:01.912216789Z stdout F {\"kind\":\"Event\"",
+        b"\x1b[1mINFO\x1b[0m user {\x1b[3mname\x1b[0m}",
+    ];
+    for payload in records {
+        assert!(!is_garbage(payload), "{}", payload.escape_ascii());
+    }
+}
+
+proptest! {
+    /// No wrapper and no cut within a character makes garbage of an object.
+    #[test]
+    fn no_object_is_garbage(before in "[^{\\x00-\\x1f\\x7f]{0,20}", name in "\\PC{0,80}", cut in 1..100_usize) {
+        let object = serde_json::json!({ "name": name }).to_string();
+        let spread = object.replacen('{', "{\n  ", 1);
+        for object in [object, spread] {
+            let object = &object.as_bytes()[..cut.min(object.len())];
+            prop_assert!(!is_garbage(&[before.as_bytes(), object].concat()));
+        }
+    }
+
+    #[test]
+    fn what_holds_no_brace_is_garbage(payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let has_brace = payload.contains(&b'{');
+        prop_assert!(has_brace || is_garbage(&payload));
+    }
 }
 
 #[test]
