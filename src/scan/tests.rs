@@ -349,17 +349,21 @@ fn neither_threads_nor_the_length_of_ranges_change_what_is_found() {
 fn records_that_a_container_runtime_cut_are_found_whatever_the_ranges() {
     let cut = |number: usize| {
         let hit = hit(number);
-        let (head, tail) = hit.split_at(hit.find("eypot").unwrap());
+        // No part names anything.
+        let (head, rest) = hit.split_at(hit.find("eypot").unwrap());
+        let (middle, tail) = rest.split_at(rest.find("kup-sa").unwrap());
         let time = "2026-11-23T17:21:01.912216789Z stdout";
-        format!("{time} P {head}\n{time} F {tail}")
+        format!("{time} P {head}\n{time} P {middle}\n{time} F {tail}")
     };
     let clean = "{\"a\":\"clean\"}\n";
-    // As one log, and with other lines in front.
+    // As one log, and with other lines in front and behind.
     let log: String = (0..200).map(cut).collect();
-    for log in [log.clone(), clean.repeat(30_000) + &log] {
+    let behind = clean.repeat(30_000) + &log;
+    let between = behind.clone() + &clean.repeat(100_000);
+    for log in [log, behind, between] {
         let wanted = places(&log, 1, 1 << 30);
         assert_eq!(wanted.len(), 200);
-        for range_bytes in [1000, 333, 5000, 100_000] {
+        for range_bytes in [1000, 333, 5000, 100_000, 1_000_000] {
             assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
         }
     }

@@ -89,7 +89,7 @@ fn a_stop_ends_in_time_though_nothing_can_be_stored() {
     let ran = running.wait();
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("could not stop in time"),
+        ran.stderr.contains("was not acknowledged"),
         "{}",
         ran.stderr
     );
