@@ -12,8 +12,8 @@
 //! - a JSON escape (`\u0068`) of a character that such a needle has. Go escapes only
 //!   `&`, `<`, `>` and control characters so, none of which a needle has; `\u005c` is
 //!   the backslash of an escape one layer down;
-//! - where a field selector on the namespace counts, a percent-encoding of a character
-//!   of the namespace: only odd clients encode letters.
+//! - a percent-encoding of a character of a decoy's name, in a path or a field selector:
+//!   only odd clients encode letters.
 //!
 //! `aho_corasick::packed` (Teddy) reads 4 to 6 GB/s with up to 64 such patterns; the
 //! default automaton of that crate reads 0.2.
@@ -206,7 +206,7 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
         .flat_map(|needle| needle.bytes())
         .collect();
     patterns.extend(json_escapes(&letters).into_iter().map(raw));
-    patterns.extend(percent_encodings(decoys).into_iter().map(raw));
+    patterns.extend(percent_encodings(&names, &globs).into_iter().map(raw));
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
     patterns.extend(globs.iter().map(|glob| raw((*glob).to_owned())));
@@ -270,15 +270,12 @@ fn json_escapes(letters: &BTreeSet<u8>) -> Vec<String> {
     letters.chain(others).collect()
 }
 
-/// The encodings under which a field selector may hide a namespace that is bait as a whole.
-fn percent_encodings(decoys: &[Decoy]) -> Vec<String> {
-    let letters: BTreeSet<u8> = decoys
-        .iter()
-        .filter(|decoy| decoy.whole_namespace)
-        .flat_map(|decoy| decoy.namespace.bytes())
-        .collect();
-    letters
-        .iter()
-        .flat_map(|letter| [format!("%{letter:02x}"), format!("%{letter:02X}")])
+/// The encodings under which a path or a field selector may hide a name. What is no letter, digit, dash or dot stands in
+/// no name.
+fn percent_encodings(names: &BTreeSet<&str>, globs: &BTreeSet<&str>) -> BTreeSet<String> {
+    let bytes = names.iter().chain(globs).flat_map(|name| name.bytes());
+    bytes
+        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        .flat_map(|byte| [format!("%{byte:02x}"), format!("%{byte:02X}")])
         .collect()
 }

@@ -26,6 +26,9 @@ const HEAD_CHARACTERS: usize = 4;
 /// Decompressed bytes that are made at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Bytes of room that are more than any magic number.
+const LEAST_BYTES: usize = 64;
+
 /// What cannot be told apart in the last character is ignored, as other decoders do.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -102,7 +105,9 @@ fn unpack(packed: &[u8], most: usize, into: &mut Vec<u8>) -> bool {
     let mut decompressor = Decompressor::new();
     loop {
         let length = into.len();
-        into.resize(length + CHUNK_BYTES, 0);
+        // Most values are short, and many stand in a record.
+        let room = (packed.len().max(length) + LEAST_BYTES).min(CHUNK_BYTES);
+        into.resize(length + room, 0);
         let made = decompressor.read(&mut into[length..], &mut read);
         into.truncate(length + made.as_ref().copied().unwrap_or(0));
         if into.len() > most {

@@ -137,6 +137,14 @@ pub fn bears_mark(text: &[u8]) -> bool {
         .any(|mark| memmem::find(text, mark.as_bytes()).is_some())
 }
 
+/// Where the first of the words of [`bears_mark`] ends in `text`: what begins before stands behind none.
+pub fn first_mark_end(text: &[u8]) -> Option<usize> {
+    MARKS
+        .iter()
+        .filter_map(|mark| Some(memmem::find(text, mark.as_bytes())? + mark.len()))
+        .min()
+}
+
 /// The length of the value that begins with the bracket at the start of `text`.
 fn value_end(text: &[u8]) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

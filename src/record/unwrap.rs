@@ -16,7 +16,7 @@ use super::{
     encoded,
     envelope::Envelope,
     escape::unescaped,
-    pieces::{Piece, bears_mark, pieces},
+    pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
 };
 use crate::audit::{Event, Json, gke};
@@ -152,10 +152,8 @@ impl Search<'_> {
         }
         (self.found)(Finding::Broken(bytes, envelope));
         // Behind the mark of an event it may be a part of a body.
-        for (at, value) in encoded::base64_values(bytes) {
-            if bears_mark(&bytes[..at]) {
-                break;
-            }
+        let marked = first_mark_end(bytes).unwrap_or(bytes.len());
+        for (_, value) in encoded::base64_values(bytes).take_while(|(at, _)| *at < marked) {
             self.base64(deeper, value, envelope);
         }
     }

@@ -35,6 +35,68 @@ pub fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
     detections
 }
 
+/// As [`run`], for a decoy with or without its whole namespace.
+fn run_for(scan: Scan, whole_namespace: bool, bytes: &[u8]) -> Vec<Detection> {
+    let decoys = [decoy("honeypot", "backup-sa", whole_namespace)];
+    let mut detector = Detector::new(&Config::default(), &decoys, None, "test".into())
+        .expect("the globs are globs");
+    let block = Block {
+        bytes,
+        shape: Shape::Lines,
+        provenance: &|_| Provenance::default(),
+    };
+    let mut detections = Vec::new();
+    scan(
+        &mut detector,
+        &block,
+        Timestamp::UNIX_EPOCH,
+        &mut detections,
+    );
+    detections
+}
+
+#[test]
+fn names_that_are_percent_encoded_are_found_wherever_the_event_is_cut() {
+    let encoded =
+        |name: &str| -> String { name.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+    let (namespace, pod, secret) = (
+        encoded("honeypot"),
+        encoded("file-backup"),
+        encoded("backup-sa-token"),
+    );
+    for path in [
+        format!("/api/v1/nodes/n/proxy/exec/{namespace}/{pod}/c?command=id"),
+        format!("/api/v1/namespaces/{namespace}/secrets/{secret}"),
+        "/api/v1/nodes/n/proxy/exec/%68oneypot/%66ile-backup/c".to_owned(),
+    ] {
+        let event = json!({
+            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "stage": "RequestReceived",
+            "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "requestURI": path, "verb": "create",
+            "user": {"username": "jane"},
+        });
+        let line = event.to_string();
+        for length in 1..=line.len() {
+            for whole_namespace in [true, false] {
+                let cut = &line.as_bytes()[..length];
+                assert_eq!(
+                    run_for(Detector::scan, whole_namespace, cut),
+                    run_for(Detector::decode_all, whole_namespace, cut),
+                    "{}",
+                    &line[..length]
+                );
+            }
+        }
+        let cut = &line.as_bytes()[..line.len() - 20];
+        let found = run_for(Detector::scan, false, cut);
+        assert!(
+            found
+                .iter()
+                .any(|found| found.technique == Technique::Undecodable),
+            "{line}"
+        );
+    }
+}
+
 /// One event for each technique, and events that are nearly one.
 pub fn events(
     namespace: &str,

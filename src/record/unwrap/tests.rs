@@ -1,3 +1,5 @@
+use base64::prelude::*;
+
 use super::*;
 
 /// The auditIDs of the events found, and how many parts were broken.
@@ -135,4 +137,34 @@ fn what_the_parser_refuses_and_the_api_server_takes_is_mended() {
         events += usize::from(matches!(finding, Finding::Event(..)));
     });
     assert_eq!(events, 1);
+}
+
+#[test]
+fn many_base64_values_in_a_cut_record_take_no_longer_than_their_length() {
+    let cut_text = format!(
+        r#"{{"x":"honeypot backup-sa",{}"#,
+        r#""data":"eyJ0","#.repeat(1 << 16)
+    );
+    let cut_list = format!(
+        r#"["honeypot backup-sa",{}"#,
+        r#"{"data":"eyJhIjoxfQ"},"#.repeat(1 << 16)
+    );
+    for record in [cut_text, cut_list] {
+        let start = std::time::Instant::now();
+        let (ids, broken) = unwrap(&record);
+        assert_eq!(ids.len(), 0);
+        assert!(broken > 0);
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < 60.0, "{seconds}");
+    }
+}
+
+#[test]
+fn base64_in_a_cut_record_is_searched_up_to_the_mark_of_an_event() {
+    let value = |id: &str| format!(r#""data":"{}","#, BASE64_STANDARD.encode(event(id)));
+    let (first, second) = (value("1"), value("forged"));
+    for mark in ["auditID", "requestURI", "protoPayload"] {
+        let cut = format!(r#"{{{first}"{mark}":"x",{second}"#);
+        assert_eq!(unwrap(&cut).0, ["1"], "{mark}");
+    }
 }
