@@ -18,7 +18,7 @@ use super::{
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Unwrapper},
+    record::{Envelope, Finding, Unwrapper, Wrapper},
     source::{Block, Provenance, Shape},
 };
 
@@ -171,11 +171,11 @@ impl Detector {
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
         let mut number = 0;
         unwrapper.unwrap(record.bytes, &mut |finding| match finding {
-            Finding::Event(event, envelope) => {
+            Finding::Event(event, wrapper) => {
                 number += 1;
-                self.event(event, number, record, envelope, out);
+                self.event(event, number, record, wrapper, out);
             }
-            Finding::Broken(bytes, envelope) => self.broken(bytes, record, envelope, out),
+            Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
         });
         self.unwrapper = unwrapper;
     }
@@ -186,7 +186,7 @@ impl Detector {
         event: &Event<'_>,
         number: u64,
         record: &Record<'_>,
-        envelope: &Envelope<'_>,
+        wrapper: &dyn Wrapper,
         out: &mut Vec<Detection>,
     ) {
         self.counts.events += 1;
@@ -195,7 +195,7 @@ impl Detector {
         if touches.peek().is_none() && !is_impersonation_unnamed(event) {
             return;
         }
-        let context = self.context(record, envelope);
+        let context = self.context(record, wrapper.envelope());
         let place = Place {
             record: record.bytes,
             number,
@@ -227,7 +227,7 @@ impl Detector {
         &mut self,
         bytes: &[u8],
         record: &Record<'_>,
-        envelope: &Envelope<'_>,
+        wrapper: &dyn Wrapper,
         out: &mut Vec<Detection>,
     ) {
         self.counts.undecodable += 1;
@@ -235,7 +235,7 @@ impl Detector {
         if !text.bears_mark() {
             return;
         }
-        let context = self.context(record, envelope);
+        let context = self.context(record, wrapper.envelope());
         let named = self
             .decoys
             .iter()

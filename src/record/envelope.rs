@@ -4,7 +4,7 @@
 //! so that no client can. Of two wrappers the outer is believed, since what the inner says may be text that the outer merely
 //! carries; but for the time, of which the inner is the nearer.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
 use jiff::Timestamp;
 use simd_json::{prelude::*, tape::Object};
@@ -119,6 +119,28 @@ const TIME: &[&str] = &[
 ];
 const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
 
+const PATHS: [&[&str]; 12] = [
+    CLUSTER,
+    NODE,
+    POD,
+    NAMESPACE,
+    CONTAINER,
+    PROJECT,
+    ACCOUNT,
+    REGION,
+    LOG_GROUP,
+    LOG_STREAM,
+    TIME,
+    RESOURCE_ID,
+];
+
+/// The keys of an object with which one of the paths begins, or which are one.
+static KEYS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let paths = PATHS.into_iter().flatten().copied();
+    let first = |path: &'static str| path.split_once('.').map_or(path, |(key, _)| key);
+    paths.flat_map(|path| [path, first(path)]).collect()
+});
+
 /// Places where a time is looked for in an array: Loki's `[time, line]`.
 const TIMED_ITEMS: usize = 2;
 
@@ -126,7 +148,8 @@ impl<'v> Envelope<'v> {
     /// This, with what `object` adds, which stands further in.
     pub fn around(&self, object: &Object<'v, 'v>) -> Self {
         let mut all = self.clone();
-        let text = |known: Option<&'v str>, paths: &[&str]| known.or_else(|| text(object, paths));
+        let told = Told::by(object);
+        let text = |known: Option<&'v str>, paths: &[&str]| known.or_else(|| told.text(paths));
         all.node = text(self.node, NODE);
         all.pod = text(self.pod, POD);
         all.namespace = text(self.namespace, NAMESPACE);
@@ -136,14 +159,14 @@ impl<'v> Envelope<'v> {
         all.region = text(self.region, REGION);
         all.log_group = text(self.log_group, LOG_GROUP);
         all.log_stream = text(self.log_stream, LOG_STREAM);
-        let resource = self::text(object, RESOURCE_ID);
+        let resource = told.text(RESOURCE_ID);
         all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
         all.cluster = all
             .cluster
-            .or_else(|| self::text(object, CLUSTER).map(Cow::Borrowed))
+            .or_else(|| told.text(CLUSTER).map(Cow::Borrowed))
             .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
             .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
-        all.time = values(object, TIME).find_map(time).or(self.time);
+        all.time = told.values(TIME).find_map(time).or(self.time);
         all
     }
 
@@ -186,33 +209,51 @@ fn behind<'v>(resource: &'v str, segment: &str) -> Option<&'v str> {
     segments.next().filter(|name| !name.is_empty())
 }
 
-/// The first text that is not empty.
-fn text<'v>(object: &Object<'v, 'v>, paths: &[&str]) -> Option<&'v str> {
-    values(object, paths)
-        .filter_map(|value| value.into_string())
-        .find(|text| !text.is_empty())
-}
+/// What may tell something of all that an object has: the objects of an event have many keys, none of which does.
+struct Told<'v>(Vec<(&'v str, Json<'v>)>);
 
-fn values<'o, 'v>(
-    object: &'o Object<'v, 'v>,
-    paths: &'o [&str],
-) -> impl Iterator<Item = Json<'v>> + use<'o, 'v> {
-    paths.iter().filter_map(|path| value(object, path))
-}
-
-/// What stands at `path`, whether its keys are nested or, as some shippers flatten them, one.
-fn value<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
-    object.get(path).or_else(|| {
-        let (key, mut rest) = path.split_once('.')?;
-        let mut inner = object.get(key)?;
-        while let Some((key, deeper)) = rest.split_once('.') {
-            match inner.get(rest) {
-                Some(value) => return Some(value),
-                None => (inner, rest) = (inner.get(key)?, deeper),
+impl<'v> Told<'v> {
+    fn by(object: &Object<'v, 'v>) -> Self {
+        let mut told: Vec<(&str, _)> = Vec::new();
+        for (key, value) in object.iter() {
+            // Of two the first counts.
+            if KEYS.contains(key) && !told.iter().any(|(known, _)| *known == key) {
+                told.push((key, value));
             }
         }
-        inner.get(rest)
-    })
+        Self(told)
+    }
+
+    /// The first text that is not empty.
+    fn text(&self, paths: &[&str]) -> Option<&'v str> {
+        self.values(paths)
+            .filter_map(|value| value.into_string())
+            .find(|text| !text.is_empty())
+    }
+
+    fn values<'o>(&'o self, paths: &'o [&str]) -> impl Iterator<Item = Json<'v>> + use<'o, 'v> {
+        paths.iter().filter_map(|path| self.value(path))
+    }
+
+    /// What stands at `path`, whether its keys are nested or, as some shippers flatten them, one.
+    fn value(&self, path: &str) -> Option<Json<'v>> {
+        self.get(path).or_else(|| {
+            let (key, mut rest) = path.split_once('.')?;
+            let mut inner = self.get(key)?;
+            while let Some((key, deeper)) = rest.split_once('.') {
+                match inner.get(rest) {
+                    Some(value) => return Some(value),
+                    None => (inner, rest) = (inner.get(key)?, deeper),
+                }
+            }
+            inner.get(rest)
+        })
+    }
+
+    fn get(&self, key: &str) -> Option<Json<'v>> {
+        let (_, value) = self.0.iter().find(|(known, _)| *known == key)?;
+        Some(*value)
+    }
 }
 
 fn time(value: Json<'_>) -> Option<Timestamp> {

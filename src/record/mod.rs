@@ -13,6 +13,8 @@ mod pieces;
 mod repair;
 mod structural;
 mod unwrap;
+mod wrapper;
 
 pub use envelope::Envelope;
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};
+pub use wrapper::Wrapper;

@@ -18,6 +18,7 @@ use super::{
     escape::unescaped,
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
+    wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{Event, Json, gke};
 
@@ -36,10 +37,10 @@ const KEPT_BYTES: usize = 1 << 20;
 /// What a record turned out to hold.
 pub enum Finding<'v> {
     /// With what its wrappers tell.
-    Event(&'v Event<'v>, &'v Envelope<'v>),
+    Event(&'v Event<'v>, &'v dyn Wrapper),
     /// Bytes that look like JSON and cannot be decoded: cut off, malformed, nested beyond
     /// the limits, or an event with something else where its user or object belongs.
-    Broken(&'v [u8], &'v Envelope<'v>),
+    Broken(&'v [u8], &'v dyn Wrapper),
 }
 
 /// Finds the audit events of records. Holds working memory from one record to the next.
@@ -117,26 +118,26 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    fn text(&mut self, layers: &mut [Layer], text: &[u8], envelope: &Envelope<'_>) {
+    fn text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
         let text = trimmed(text);
         let Some((layer, deeper)) = layers.split_first_mut() else {
-            return (self.found)(Finding::Broken(text, envelope));
+            return (self.found)(Finding::Broken(text, wrapper));
         };
         let is_whole = matches!(text.first(), Some(b'{' | b'['))
-            && layer.decode(text, |value| self.decoded(deeper, value, text, envelope));
+            && layer.decode(text, |value| self.decoded(deeper, value, text, wrapper));
         if is_whole {
             return;
         }
-        let envelope = &envelope.behind(text);
+        let wrapper = &Nested::new(wrapper, Inner::Line(text));
         pieces(text, &mut |piece| match piece {
             Piece::Value(bytes) => {
-                layer.decode(bytes, |value| self.decoded(deeper, value, bytes, envelope))
+                layer.decode(bytes, |value| self.decoded(deeper, value, bytes, wrapper))
                     || layer.decode(&repaired(bytes), |value| {
-                        self.decoded(deeper, value, bytes, envelope);
+                        self.decoded(deeper, value, bytes, wrapper);
                     })
             }
             Piece::Broken(bytes) => {
-                self.broken(deeper, bytes, envelope);
+                self.broken(deeper, bytes, wrapper);
                 true
             }
         });
@@ -144,17 +145,17 @@ impl Search<'_> {
 
     /// Where a wrapper is cut off behind a string that holds an event, that event is still
     /// whole, but its quotes are escaped, or it is base64.
-    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], envelope: &Envelope<'_>) {
+    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], wrapper: &dyn Wrapper) {
         let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
         if start.is_some_and(|start| bytes[start..].starts_with(b"\\")) && !deeper.is_empty() {
             let plain = unescaped(&String::from_utf8_lossy(bytes));
-            return self.text(deeper, plain.as_bytes(), envelope);
+            return self.text(deeper, plain.as_bytes(), wrapper);
         }
-        (self.found)(Finding::Broken(bytes, envelope));
+        (self.found)(Finding::Broken(bytes, wrapper));
         // Behind the mark of an event it may be a part of a body.
         let marked = first_mark_end(bytes).unwrap_or(bytes.len());
         for (_, value) in encoded::base64_values(bytes).take_while(|(at, _)| *at < marked) {
-            self.base64(deeper, value, envelope);
+            self.base64(deeper, value, wrapper);
         }
     }
 
@@ -165,10 +166,10 @@ impl Search<'_> {
         deeper: &mut [Layer],
         value: Json<'_>,
         text: &[u8],
-        envelope: &Envelope<'_>,
+        wrapper: &dyn Wrapper,
     ) {
-        if !self.value(deeper, value, 0, envelope) {
-            (self.found)(Finding::Broken(text, envelope));
+        if !self.value(deeper, value, 0, wrapper) {
+            (self.found)(Finding::Broken(text, wrapper));
         }
     }
 
@@ -178,24 +179,24 @@ impl Search<'_> {
         deeper: &mut [Layer],
         value: Json<'v>,
         depth: usize,
-        envelope: &Envelope<'v>,
+        wrapper: &'v dyn Wrapper,
     ) -> bool {
         if let Some(object) = value.as_object() {
-            return self.object(deeper, &object, depth, envelope);
+            return self.object(deeper, &object, depth, wrapper);
         }
         let mut is_searched = true;
         if let Some(array) = value.as_array() {
             if depth == MAX_DEPTH {
                 return false;
             }
-            let envelope = &envelope.among(&array);
+            let wrapper = &Nested::new(wrapper, Inner::Array(&array));
             for inner in array.iter() {
-                is_searched &= self.value(deeper, inner, depth + 1, envelope);
+                is_searched &= self.value(deeper, inner, depth + 1, wrapper);
             }
         } else if let Some(string) = value.into_string()
             && holds_json(string.as_bytes())
         {
-            self.text(deeper, string.as_bytes(), envelope);
+            self.text(deeper, string.as_bytes(), wrapper);
         }
         is_searched
     }
@@ -205,20 +206,21 @@ impl Search<'_> {
         deeper: &mut [Layer],
         object: &Object<'v, 'v>,
         depth: usize,
-        envelope: &Envelope<'v>,
+        wrapper: &'v dyn Wrapper,
     ) -> bool {
+        let wrapper = &Nested::new(wrapper, Inner::Object(object));
         if Event::is_one(object) {
             let is_readable = Event::is_readable(object);
             if is_readable {
                 let event = Event::from_object(object);
-                (self.found)(Finding::Event(&event, &envelope.around(object)));
+                (self.found)(Finding::Event(&event, wrapper));
             }
             return is_readable;
         }
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
             if is_readable && entry.is_kubernetes() {
-                (self.found)(Finding::Event(&entry.event(), &envelope.around(object)));
+                (self.found)(Finding::Event(&entry.event(), wrapper));
             }
             return is_readable;
         }
@@ -228,10 +230,9 @@ impl Search<'_> {
         if depth == MAX_DEPTH {
             return false;
         }
-        let envelope = &envelope.around(object);
         let mut is_searched = true;
         for (key, value) in object.iter() {
-            is_searched &= self.field(deeper, key, value, depth + 1, envelope);
+            is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
         }
         is_searched
     }
@@ -242,30 +243,30 @@ impl Search<'_> {
         key: &str,
         value: Json<'v>,
         depth: usize,
-        envelope: &Envelope<'v>,
+        wrapper: &'v dyn Wrapper,
     ) -> bool {
         if let Some(string) = value.into_string()
             && encoded::is_base64_key(key)
             && encoded::may_be_base64(string.trim_start().as_bytes())
         {
-            self.base64(deeper, string.as_bytes(), envelope);
+            self.base64(deeper, string.as_bytes(), wrapper);
         } else if let Some(bytes) = encoded::numbers(key, value) {
-            self.text(deeper, &bytes, envelope);
+            self.text(deeper, &bytes, wrapper);
         } else if let Some(value) = carried(key, value) {
-            return self.value(deeper, value, depth, envelope);
+            return self.value(deeper, value, depth, wrapper);
         }
         true
     }
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
-    fn base64(&mut self, deeper: &mut [Layer], text: &[u8], envelope: &Envelope<'_>) {
+    fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
         let decoded = encoded::decoded(text, self.room);
         self.room -= decoded.bytes.len();
         if holds_json(&decoded.bytes) {
-            self.text(deeper, &decoded.bytes, envelope);
+            self.text(deeper, &decoded.bytes, wrapper);
         }
         if !decoded.is_whole {
-            (self.found)(Finding::Broken(&[], envelope));
+            (self.found)(Finding::Broken(&[], wrapper));
         }
     }
 }

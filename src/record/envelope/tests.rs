@@ -1,3 +1,4 @@
+use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::*;
@@ -78,4 +79,38 @@ fn what_is_no_text_tells_nothing() {
             }
         );
     });
+}
+
+/// What `Told::value` finds without a choice of keys beforehand.
+fn looked_up<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
+    Told(object.iter().collect()).value(path)
+}
+
+proptest! {
+    #[test]
+    fn of_the_keys_that_are_passed_over_none_tells_anything(fields in proptest::collection::vec((
+        select(vec!["cluster", "cluster.name", "kubernetes", "k8s", "k8s.cluster.name", "resource", "resource.labels", "stream.pod",
+            "labels", "host", "host.name", "time", "resourceId", "verb", "user", "name", ""]),
+        select(vec![r#""x""#, r#""""#, "1", r#"{"name":"a","cluster":{"name":"b"},"host":"c"}"#,
+            r#"{"labels":{"cluster_name":"d","location":"e"}}"#, r#"{"labels.project_id":"f"}"#])), 0..12)) {
+        let fields: Vec<String> = fields.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
+        let mut text = format!("{{{}}}", fields.join(",")).into_bytes();
+        let tape = simd_json::to_tape(&mut text).expect("the test writes JSON");
+        let object = tape.as_value().as_object().expect("an object");
+        let told = Told::by(&object);
+        for path in PATHS.concat() {
+            let value = |value: Option<Json<'_>>| value.map(|value| value.encode());
+            prop_assert_eq!(value(told.value(path)), value(looked_up(&object, path)), "{}", path);
+        }
+    }
+}
+
+#[test]
+fn few_keys_are_looked_at_however_many_there_are() {
+    let fields = r#""verb":"get","host":"cp-1","cluster.name":"prod","user":{}"#;
+    let mut text = format!("{{{}}}", vec![fields; 1000].join(",")).into_bytes();
+    let tape = simd_json::to_tape(&mut text).expect("the test writes JSON");
+    let told = Told::by(&tape.as_value().as_object().expect("an object"));
+    let keys: Vec<&str> = told.0.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["host", "cluster.name"]);
 }

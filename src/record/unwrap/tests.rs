@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use base64::prelude::*;
 
 use super::*;
@@ -167,4 +169,54 @@ fn base64_in_a_cut_record_is_searched_up_to_the_mark_of_an_event() {
         let cut = format!(r#"{{{first}"{mark}":"x",{second}"#);
         assert_eq!(unwrap(&cut).0, ["1"], "{mark}");
     }
+}
+
+/// Counts how often it is asked what lies around the record.
+#[derive(Default)]
+struct Root {
+    envelope: Envelope<'static>,
+    asked: Cell<usize>,
+}
+
+impl Wrapper for Root {
+    fn envelope(&self) -> &Envelope<'_> {
+        self.asked.set(self.asked.get() + 1);
+        &self.envelope
+    }
+}
+
+/// The nodes of which `record` tells where it is `asked`, and how often that was read for the outermost object.
+fn nodes(record: &str, asked: bool) -> (Vec<String>, usize) {
+    let (root, mut nodes) = (Root::default(), Vec::new());
+    let mut found = |finding: Finding<'_>| {
+        let (Finding::Event(_, wrapper) | Finding::Broken(_, wrapper)) = finding;
+        if asked {
+            nodes.extend(wrapper.envelope().node.map(str::to_owned));
+        }
+    };
+    let mut search = Search {
+        found: &mut found,
+        room: 0,
+    };
+    search.text(&mut Unwrapper::default().layers, record.as_bytes(), &root);
+    (nodes, root.asked.get())
+}
+
+#[test]
+fn wrappers_are_read_once_and_only_where_that_is_asked_for() {
+    let events = [event("1"), event("2"), event("3")].join(",");
+    let log = quoted(&format!("2026-11-23T17:21:08Z {}", event("4")));
+    let record =
+        format!(r#"{{"host":"cp-1","items":[{{"a":{{"b":[{events}]}}}},{{"log":{log}}}]}}"#);
+    assert_eq!(nodes(&record, false), (vec![], 0));
+    assert_eq!(nodes(&record, true), (vec!["cp-1".to_owned(); 4], 1));
+}
+
+#[test]
+fn wrappers_are_read_through_all_levels_and_layers() {
+    let nested = |text: String| format!(r#"{}{text}{}"#, r#"{"m":"#.repeat(60), "}".repeat(60));
+    let inner = nested(event("1"));
+    let record = (0..MAX_LAYERS).fold(inner, |text, _| nested(quoted(&text)));
+    let record = format!(r#"{{"host":"cp-1","log":{record}}}"#);
+    assert_eq!(nodes(&record, true), (vec!["cp-1".to_owned()], 1));
 }
