@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fmt::Write as _};
 
 use super::{
     amounts::{clock, date},
-    facts::{self, facts},
+    facts::{self, Fact, facts},
     neutralise::visible,
 };
 use crate::{
@@ -60,23 +60,26 @@ impl Style {
 pub fn alert(alert: &Alert, style: Style) -> String {
     let (title, place) = facts::headline(alert);
     let mut facts = facts(alert);
-    facts.push(facts::Fact {
+    facts.push(Fact {
         label: "incident".into(),
         lines: vec![facts::incident(alert)],
         shape: facts::Shape::Short,
     });
-    let width = facts
-        .iter()
-        .map(|fact| fact.label.chars().count())
-        .max()
-        .unwrap_or(0);
-
     let mut out = format!(
         "{} {}: {} [{place}]\n",
         style.severity(alert.severity),
         facts::reason(alert.kind),
         style.paint("1", &title),
     );
+    push_facts(&mut out, facts, style);
+    out.push('\n');
+    no_json(out)
+}
+
+/// Adds `facts`, their labels in a column of their own.
+pub(super) fn push_facts(out: &mut String, facts: Vec<Fact>, style: Style) {
+    let width = facts.iter().map(|fact| fact.label.chars().count()).max();
+    let width = width.unwrap_or(0);
     for fact in facts {
         let mut label = format!("{:width$}", fact.label);
         for line in fact.lines {
@@ -85,8 +88,6 @@ pub fn alert(alert: &Alert, style: Style) -> String {
             label = " ".repeat(width);
         }
     }
-    out.push('\n');
-    no_json(out)
 }
 
 /// `detection` in one line, ended by a newline.

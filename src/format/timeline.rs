@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     amounts::grouped,
     facts::{self, Fact, Shape},
-    text::{Style, no_json},
+    text::{Style, no_json, push_facts},
 };
 use crate::{
     dedupe::{Alert, AlertKind, TrailEntry, act},
@@ -68,17 +68,7 @@ impl Timeline {
             style.by_severity(severity, &severity.as_str().to_uppercase()),
             style.paint("1", &self.headline()),
         );
-        let facts = self.facts();
-        let width = facts.iter().map(|fact| fact.label.chars().count()).max();
-        let width = width.unwrap_or(0);
-        for fact in facts {
-            let mut label = format!("{:width$}", fact.label);
-            for line in fact.lines {
-                // Writing to a String cannot fail.
-                let _ = writeln!(out, "  {}  {line}", style.paint("2", &label));
-                label = " ".repeat(width);
-            }
-        }
+        push_facts(&mut out, self.facts(), style);
         out.push('\n');
         no_json(out)
     }

@@ -147,8 +147,13 @@ pub fn first_mark_end(text: &[u8]) -> Option<usize> {
 
 /// The length of the value that begins with the bracket at the start of `text`.
 fn value_end(text: &[u8]) -> Option<usize> {
+    value_length(text.iter().copied())
+}
+
+/// How many of `bytes`, the first of which is a bracket, are the value that it begins; nothing behind it is taken.
+pub(super) fn value_length(bytes: impl Iterator<Item = u8>) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for (index, byte) in text.iter().enumerate() {
+    for (index, byte) in bytes.enumerate() {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = in_string,

@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File, Metadata},
     io,
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,10 +18,13 @@ use super::{
     Trouble,
     inputs::{Input, Inputs, Kind},
 };
-use crate::record::{
-    decompress::{Magic, recognise},
-    framing::is_one_record_a_line,
-    partial::holds_lines_of_a_runtime,
+use crate::{
+    record::{
+        decompress::{Magic, recognise},
+        framing::is_one_record_a_line,
+        partial::holds_lines_of_a_runtime,
+    },
+    source::file::read_at,
 };
 
 /// The length of a range. Short enough that no thread waits long for another's last one.
@@ -222,28 +225,15 @@ fn written(metadata: &Metadata) -> Timestamp {
 /// Whether a record begins behind every newline of `file`, but for those of a container runtime.
 fn can_be_divided(file: &File) -> io::Result<bool> {
     let mut head = [0; HEAD_BYTES];
-    let head = read_window(file, 0, &mut head)?;
+    let length = read_at(file, &mut head, 0)?;
+    let head = &head[..length];
     Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.
 fn may_be_joined_over(file: &File, place: u64) -> bool {
     let mut window = vec![0; 2 * WINDOW_BYTES as usize];
-    let window = read_window(file, place.saturating_sub(WINDOW_BYTES), &mut window);
+    let read = read_at(file, &mut window, place.saturating_sub(WINDOW_BYTES));
     // What cannot be read here fails where it is searched.
-    window.is_ok_and(holds_lines_of_a_runtime)
-}
-
-/// What stands in `file` from `from` on, as much as there is room for.
-fn read_window<'w>(file: &File, from: u64, room: &'w mut [u8]) -> io::Result<&'w [u8]> {
-    let mut length = 0;
-    while length < room.len() {
-        match file.read_at(&mut room[length..], from + length as u64) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(&room[..length])
+    read.is_ok_and(|length| holds_lines_of_a_runtime(&window[..length]))
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use crate::recordings::{decoy, recording};
 use baitline::{
+    config::Decoy,
     detect::{Config, Detection, Detector, Technique},
     source::{Block, Provenance, Shape},
 };
@@ -17,41 +18,24 @@ static RECORDED: LazyLock<Vec<u8>> = LazyLock::new(|| recording("metadata", "aud
 pub type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
 
 pub fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
-    let decoys = [decoy(names.0, names.1, true)];
-    let mut detector = Detector::new(&Config::default(), &decoys, None, "test".into())
-        .expect("the globs are globs");
-    let block = Block {
-        bytes,
-        shape: Shape::Lines,
-        provenance: &|_| Provenance::default(),
-    };
-    let mut detections = Vec::new();
-    scan(
-        &mut detector,
-        &block,
-        Timestamp::UNIX_EPOCH,
-        &mut detections,
-    );
-    detections
+    run_for(scan, decoy(names.0, names.1, true), bytes)
 }
 
-/// As [`run`], for a decoy with or without its whole namespace.
-fn run_for(scan: Scan, whole_namespace: bool, bytes: &[u8]) -> Vec<Detection> {
-    let decoys = [decoy("honeypot", "backup-sa", whole_namespace)];
-    let mut detector = Detector::new(&Config::default(), &decoys, None, "test".into())
-        .expect("the globs are globs");
+fn run_for(scan: Scan, decoy: Decoy, bytes: &[u8]) -> Vec<Detection> {
+    let detector = Detector::new(&Config::default(), &[decoy], None, "test".into());
+    run_with(scan, detector.expect("the globs are globs"), bytes)
+}
+
+/// What `detector` finds in `bytes`, which are lines.
+pub fn run_with(scan: Scan, mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
         provenance: &|_| Provenance::default(),
     };
     let mut detections = Vec::new();
-    scan(
-        &mut detector,
-        &block,
-        Timestamp::UNIX_EPOCH,
-        &mut detections,
-    );
+    let arrival = Timestamp::UNIX_EPOCH;
+    scan(&mut detector, &block, arrival, &mut detections);
     detections
 }
 
@@ -78,16 +62,17 @@ fn names_that_are_percent_encoded_are_found_wherever_the_event_is_cut() {
         for length in 1..=line.len() {
             for whole_namespace in [true, false] {
                 let cut = &line.as_bytes()[..length];
+                let decoy = || decoy("honeypot", "backup-sa", whole_namespace);
                 assert_eq!(
-                    run_for(Detector::scan, whole_namespace, cut),
-                    run_for(Detector::decode_all, whole_namespace, cut),
+                    run_for(Detector::scan, decoy(), cut),
+                    run_for(Detector::decode_all, decoy(), cut),
                     "{}",
                     &line[..length]
                 );
             }
         }
         let cut = &line.as_bytes()[..line.len() - 20];
-        let found = run_for(Detector::scan, false, cut);
+        let found = run_for(Detector::scan, decoy("honeypot", "backup-sa", false), cut);
         assert!(
             found
                 .iter()

@@ -6,6 +6,8 @@
 
 use memchr::memmem;
 
+use crate::record::pieces::value_length;
+
 /// Docker cuts after so many bytes of text. What is shorter and lacks its newline is the last of a container that ended, or went
 /// through a shipper that strips newlines.
 const DOCKER_PART_BYTES: usize = 16 << 10;
@@ -161,30 +163,10 @@ fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
 
 /// Whether the object that begins with the first byte ends with the last, but for white space.
 fn is_object(text: impl Iterator<Item = u8>) -> bool {
-    let (mut depth, mut in_string, mut escaped, mut is_closed) = (0_usize, false, false, false);
-    for byte in text {
-        if is_closed {
-            if !byte.is_ascii_whitespace() {
-                return false;
-            }
-            continue;
-        }
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => {
-                depth = depth.saturating_sub(1);
-                is_closed = depth == 0;
-            }
-            _ => {}
-        }
-        if depth == 0 && !is_closed {
-            return false;
-        }
-    }
-    is_closed
+    let mut text = text.peekable();
+    matches!(text.peek(), Some(b'{' | b'['))
+        && value_length(text.by_ref()).is_some()
+        && text.all(|byte| byte.is_ascii_whitespace())
 }
 
 #[cfg(test)]

@@ -144,43 +144,9 @@ fn tell(faults: &mut Faults, path: &Path, error: &io::Error) {
     }
 }
 
-/// `copy` may be what a rotation makes of `original`: it stands beside it, and extends its name, or its name without the extension
-/// (`audit.log.1`, `audit-2026-11-23.log.gz` of `audit.log`; `audit.log.2.gz` of `audit.log.1`).
-pub(super) fn is_copy_name(original: &Path, copy: &Path) -> bool {
-    let (Some(name), Some(stem), Some(copy_name)) =
-        (original.file_name(), original.file_stem(), copy.file_name())
-    else {
-        return false;
-    };
-    original.parent() == copy.parent()
-        && copy_name.len() > name.len()
-        && copy_name
-            .as_encoded_bytes()
-            .starts_with(stem.as_encoded_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn copies_extend_the_name_or_its_stem() {
-        let is_copy =
-            |original: &str, copy: &str| is_copy_name(Path::new(original), Path::new(copy));
-        for copy in [
-            "a/audit.log.1",
-            "a/audit.log.1.gz",
-            "a/audit-2026.log",
-            "a/audit.1.log",
-        ] {
-            assert!(is_copy("a/audit.log", copy), "{copy}");
-        }
-        assert!(is_copy("audit.log.1", "audit.log.2.gz"));
-        for other in ["a/audit.log", "b/audit.log.1", "a/kube.log.1", "a/aud.log"] {
-            assert!(!is_copy("a/audit.log", other), "{other}");
-        }
-        assert!(!is_copy("audit.log.1", "audit.log"));
-    }
 
     #[test]
     fn what_cannot_be_read_is_told_and_tried_again() {

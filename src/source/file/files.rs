@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     COMMIT_INTERVAL, Config, FORGET_AFTER, IDLE, ReadFrom,
-    discovery::{FileId, Found, Globs, Stamp, is_copy_name, open},
+    copies::is_copy_name,
+    discovery::{FileId, Found, Globs, Stamp, open},
     faults::Faults,
     feed::Feed,
     fingerprint::{Fingerprint, Head},

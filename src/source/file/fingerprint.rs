@@ -1,14 +1,15 @@
 //! What a file begins with, by which it is known again under another name or inode.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::read_at;
 use crate::record::decompress::{Decompressor, Magic, recognise};
 
 /// How much of a file is its fingerprint. An audit event of this length has its id and its time in it.
-const FINGERPRINT_BYTES: usize = 1024;
+pub(super) const FINGERPRINT_BYTES: usize = 1024;
 
 /// The first bytes of a file, of a compressed file decoded: 1,024, or all there are.
 ///
@@ -144,33 +145,4 @@ impl Fingerprint {
         }
         Ok(confirmed)
     }
-}
-
-/// Both hold the same just before the end of the shorter one.
-pub(super) fn end_alike(one: &File, other: &File) -> io::Result<bool> {
-    let length = one.metadata()?.len().min(other.metadata()?.len());
-    let from = length.saturating_sub(FINGERPRINT_BYTES as u64);
-    let mut ends = [[0; FINGERPRINT_BYTES]; 2];
-    let [end, other_end] = &mut ends;
-    // It fits: `FINGERPRINT_BYTES` at most.
-    let wanted = (length - from) as usize;
-    let read = read_at(one, &mut end[..wanted], from)?;
-    let other_read = read_at(other, &mut other_end[..wanted], from)?;
-    // What has become shorter meanwhile tells nothing.
-    let common = read.min(other_read);
-    Ok(end[..common] == other_end[..common])
-}
-
-/// Reads until `into` is full or the file ends.
-pub(super) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut count = 0;
-    while count < into.len() {
-        match file.read_at(&mut into[count..], offset + count as u64) {
-            Ok(0) => break,
-            Ok(read) => count += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
 }

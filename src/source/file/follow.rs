@@ -5,7 +5,8 @@ use std::{fs::File, io, path::Path};
 use super::{
     discovery::Stamp,
     feed::Feed,
-    fingerprint::{Fingerprint, Head, read_at},
+    fingerprint::{Fingerprint, Head},
+    read_at,
 };
 use crate::record::{
     decompress::{self, Decompressor},

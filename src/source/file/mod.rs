@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::{Context, Decoding, Ended, Error, Outlet};
 use crate::audit::words;
 
+mod copies;
 mod discovery;
 mod faults;
 mod feed;
@@ -24,7 +25,10 @@ mod fingerprint;
 mod follow;
 mod past;
 mod positions;
+mod read_at;
 mod tracked;
+
+pub(crate) use read_at::read_at;
 
 /// Time between two looks at files that rest: 0.2 % of a core for one file, 0.7 % for a hundred.
 const IDLE: Duration = Duration::from_millis(25);

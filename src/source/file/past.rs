@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    discovery::{FileId, Stamp, is_copy_name},
+    copies::is_copy_name,
+    discovery::{FileId, Stamp},
     fingerprint::{Digest, Fingerprint, Head},
     positions::{Changes, Key, Place},
 };

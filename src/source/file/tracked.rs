@@ -12,7 +12,7 @@ use super::{
     discovery::{FileId, Stamp},
     faults::Faults,
     feed::Feed,
-    fingerprint::{Fingerprint, Head, end_alike},
+    fingerprint::{Fingerprint, Head},
     follow::{Follower, Turn, start_of_last_line},
     past::{Beginning, Generation},
     positions::{Changes, Key, Place},
@@ -149,47 +149,6 @@ impl Tracked {
             };
         } else {
             self.read_on(file, head, offset, known.framer, max_line_bytes);
-        }
-    }
-
-    /// It begins as `fingerprint` says, as far as it was read, or on the disk right now.
-    pub(super) fn agrees_with(&self, fingerprint: &Fingerprint) -> bool {
-        let file = match &self.phase {
-            Phase::Waiting(file, _) => Some(file),
-            Phase::Reading(follower) => Some(follower.file()),
-            Phase::Parked { .. } => None,
-        };
-        self.fingerprint.agrees_with(fingerprint)
-            || file
-                .and_then(|file| Head::of(file).ok())
-                .is_some_and(|head| head.fingerprint.agrees_with(fingerprint))
-    }
-
-    /// `file`, which begins as `head` says, may be a copy of it. Files that begin alike need not be: where both can be
-    /// compared, they must hold the same at the end of what both have.
-    pub(super) fn may_be_copied_to(&self, file: &File, head: &Head) -> bool {
-        if !self.agrees_with(&head.fingerprint) {
-            return false;
-        }
-        let opened;
-        let original = match &self.phase {
-            Phase::Waiting(file, _) => file,
-            Phase::Reading(follower) => follower.file(),
-            Phase::Parked { .. } if self.is_at_its_path() => match File::open(&self.path) {
-                Ok(file) => {
-                    opened = file;
-                    &opened
-                }
-                Err(_) => return true,
-            },
-            Phase::Parked { .. } => return true,
-        };
-        match Head::of(original) {
-            // It was truncated: its copy is what is left of what it held.
-            Ok(now) if !now.fingerprint.agrees_with(&head.fingerprint) => true,
-            Ok(now) if now.is_compressed || head.is_compressed => true,
-            Ok(_) => end_alike(original, file).unwrap_or(true),
-            Err(_) => true,
         }
     }
 
@@ -343,7 +302,7 @@ impl Tracked {
         true
     }
 
-    fn is_at_its_path(&self) -> bool {
+    pub(super) fn is_at_its_path(&self) -> bool {
         match fs::metadata(&self.path) {
             Ok(metadata) => FileId::of(&metadata) == self.id,
             Err(error) => error.kind() != io::ErrorKind::NotFound,

@@ -46,7 +46,6 @@ pub(super) struct Written {
     ids: Vec<i64>,
     /// By sink and lane.
     done: Vec<[u64; 2]>,
-    pub last_message: Option<i64>,
 }
 
 impl Written {
@@ -55,8 +54,12 @@ impl Written {
         Self {
             ids: Vec::new(),
             done,
-            last_message: None,
         }
+    }
+
+    /// The id of the last message.
+    pub(super) fn last_message(&self) -> Option<i64> {
+        self.ids.last().copied()
     }
 }
 
@@ -145,11 +148,7 @@ impl Batch {
         for prepared in &self.messages {
             ids.push(prepared.write(transaction, numbers, &now)?);
         }
-        Ok(Written {
-            last_message: ids.last().copied(),
-            ids,
-            done,
-        })
+        Ok(Written { ids, done })
     }
 
     /// The batch was written: tells everybody, and is empty.

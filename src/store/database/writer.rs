@@ -208,7 +208,7 @@ impl Writer {
         let written = self.batch.write(&transaction, &self.numbers, done)?;
         transaction.commit()?;
         foreign.tell(&self.outboxes);
-        self.last_message = written.last_message.unwrap_or(foreign.last);
+        self.last_message = written.last_message().unwrap_or(foreign.last);
         Ok(written)
     }
 

@@ -4,33 +4,26 @@ mod forged;
 mod gke;
 mod shapes;
 
-use baitline::{
-    detect::{Config, Detection, Detector, Origin},
-    source::{Block, Provenance, Shape},
-};
+use baitline::detect::{Config, Detection, Detector, Origin};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
     recordings::{decoy, recording},
-    soundness::{escaped, events, run},
+    soundness::{escaped, events, run, run_with},
 };
 
 /// What is found in `bytes`, in a cluster that the configuration calls so.
 fn found(cluster: Option<&str>, bytes: &[u8]) -> Vec<Detection> {
     let decoys = [decoy("honeypot", "backup-sa", true)];
     let cluster = cluster.map(Into::into);
-    let mut detector = Detector::new(&Config::default(), &decoys, cluster, "audit".into())
-        .expect("the globs are globs");
-    let block = Block {
+    let detector = Detector::new(&Config::default(), &decoys, cluster, "audit".into());
+    run_with(
+        Detector::scan,
+        detector.expect("the globs are globs"),
         bytes,
-        shape: Shape::Lines,
-        provenance: &|_| Provenance::default(),
-    };
-    let mut detections = Vec::new();
-    detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);
-    detections
+    )
 }
 
 /// Some of the recorded events, those of the decoy among them.
