@@ -5,46 +5,16 @@
 
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+mod differential;
 
-use baitline::{
-    config::Decoy,
-    detect::{Config, Detection, Detector, Severity},
-    source::{Block, Provenance, Shape},
-};
+use std::sync::LazyLock;
+
+use baitline::config::Decoy;
 use base64::prelude::*;
-use jiff::Timestamp;
+use differential::{compare, decoy};
 use libfuzzer_sys::fuzz_target;
 
-static DECOYS: LazyLock<[Decoy; 1]> = LazyLock::new(|| {
-    [Decoy {
-        namespace: "honeypot".to_owned(),
-        service_account: "backup-sa".to_owned(),
-        secret: None,
-        pod: None,
-        whole_namespace: true,
-        severity: Severity::Low,
-        labels: Arc::default(),
-        expected: Vec::new(),
-    }]
-});
-
-fn run(bytes: &[u8], decode_all: bool) -> Vec<Detection> {
-    let mut detector =
-        Detector::new(&Config::default(), &*DECOYS, None, "fuzz".into()).expect("there is no glob");
-    let block = Block {
-        bytes,
-        shape: Shape::Lines,
-        provenance: &|_| Provenance::default(),
-    };
-    let mut found = Vec::new();
-    if decode_all {
-        detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut found);
-    } else {
-        detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
-    }
-    found
-}
+static DECOYS: LazyLock<[Decoy; 1]> = LazyLock::new(|| [decoy("honeypot", "backup-sa")]);
 
 fuzz_target!(|input: (bool, &[u8])| {
     let (is_url_safe, bytes) = input;
@@ -58,6 +28,6 @@ fuzz_target!(|input: (bool, &[u8])| {
         format!(r#"{{"m":"{{\"data\":\"{encoded}\"}}"}}"#),
         format!(r#"{{"MESSAGE":{bytes:?}}}"#),
     ] {
-        assert_eq!(run(record.as_bytes(), false), run(record.as_bytes(), true));
+        compare(&*DECOYS, record.as_bytes());
     }
 });
