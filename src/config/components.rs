@@ -28,7 +28,8 @@ use std::{fmt, time::Duration};
 
 use rdkafka::types::RDKafkaType;
 
-const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
+/// Of every source, and of `scan`: 16 MiB. Longer records are searched for decoys and reported, but not decoded.
+pub(crate) const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
 
 /// What every source is asked beside its own options.
 pub(super) struct SourceOptions {

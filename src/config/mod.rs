@@ -45,6 +45,7 @@ use std::path::PathBuf;
 use components::COMPONENTS;
 use loader::Loader;
 
+pub(crate) use components::DEFAULT_MAX_LINE_BYTES;
 pub use components::Role;
 pub use fault::{Fault, Faults, Place, Position};
 pub use options::OptionDoc;

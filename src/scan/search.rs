@@ -15,12 +15,10 @@ use super::{
     read::Reader,
 };
 use crate::{
+    config::DEFAULT_MAX_LINE_BYTES,
     detect::{Counts, Detection, Detector},
     source::Block,
 };
-
-/// Longer records are searched for decoys and reported, but not decoded.
-const MAX_LINE_BYTES: usize = 16 << 20; // 16 MiB, the default of every source
 
 /// What a search gave.
 pub struct Searched {
@@ -148,7 +146,7 @@ impl<'s> Worker<'s> {
         };
         let mut detections = Vec::new();
         let mut reader = Reader {
-            max_line_bytes: MAX_LINE_BYTES,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             take: &mut |piece, arrival| {
                 let block = Block {
                     bytes: piece.bytes,
