@@ -37,7 +37,7 @@
 //! The interface that is kept stable is the program's: its options, its words on the wire
 //! and its exit codes. This library is there for the program, its tests and its fuzz targets.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod audit;
 pub mod cli;

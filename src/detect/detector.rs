@@ -26,7 +26,7 @@ use crate::{
 /// record from one part to the next.
 pub struct Detector {
     decoys: Vec<Decoy>,
-    needles: Needles,
+    needles: Arc<Needles>,
     unwrapper: Unwrapper,
     trusted_proxies: Vec<IpNet>,
     cluster: Option<Arc<str>>,
@@ -102,7 +102,7 @@ impl Detector {
             .map(Decoy::compile)
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            needles: Needles::new(&decoys),
+            needles: Arc::new(Needles::new(&decoys)),
             decoys,
             unwrapper: Unwrapper::default(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -121,7 +121,7 @@ impl Detector {
     /// `arrival` stands in for the time of events that tell none.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         self.counts.bytes += block.bytes.len() as u64;
-        let needles = std::mem::replace(&mut self.needles, Needles::none());
+        let needles = Arc::clone(&self.needles);
         let record = |start, end| Record {
             bytes: &block.bytes[start..end],
             start,
@@ -147,7 +147,6 @@ impl Detector {
                 }
             }
         }
-        self.needles = needles;
     }
 
     /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the

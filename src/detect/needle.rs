@@ -15,42 +15,35 @@
 //! - a percent-encoding of a character of a decoy's name, in a path or a field selector:
 //!   only odd clients encode letters.
 //!
-//! `aho_corasick::packed` (Teddy) reads 4 to 6 GB/s with up to 64 such patterns; the
-//! default automaton of that crate reads 0.2.
+//! All are looked for in one pass, by the few bytes of each that are rarest.
+
+mod fingerprint;
+mod groups;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vector registers are loaded through pointers")]
+mod vector;
 
 use std::collections::BTreeSet;
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
-use aho_corasick::{AhoCorasick, Span};
+use groups::Groups;
+#[cfg(target_arch = "x86_64")]
+use vector::Vector;
 
 use super::decoy::{Decoy, longest_literal};
 use crate::record::encoded;
 
-/// Most patterns that one packed searcher is given: Teddy takes no more.
-const MAX_PACKED: usize = 64;
-
-/// Most groups of patterns, each of which is a pass over the bytes. What is beyond the
-/// packed ones, with hundreds of decoys, goes into one automaton, whatever its pace.
-const MAX_GROUPS: usize = 16;
-
 /// Finds candidates.
 #[derive(Debug)]
 pub(super) struct Needles {
-    groups: Vec<Group>,
-}
-
-/// Patterns that are searched for in one pass.
-#[derive(Debug)]
-struct Group {
     patterns: Vec<Pattern>,
-    engine: Engine,
+    search: Search,
 }
 
 #[derive(Debug)]
-enum Engine {
-    Packed(Searcher),
-    /// Where this processor has no vector instructions that Teddy could use.
-    Automaton(AhoCorasick),
+enum Search {
+    #[cfg(target_arch = "x86_64")]
+    Vector(Vector),
+    Groups(Groups),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,110 +63,55 @@ enum Condition {
 }
 
 impl Needles {
-    /// No needles: nothing is a candidate.
-    pub const fn none() -> Self {
-        Self { groups: Vec::new() }
-    }
-
     pub fn new(decoys: &[Decoy]) -> Self {
         let mut patterns = patterns(decoys);
-        // Teddy deals patterns to its eight buckets in order, and a bucket stops at all mixtures of its
-        // beginnings. Dealt so, 28 patterns read 4.7 GB/s of recorded lines; dealt by their first bytes, 2.1.
         patterns.sort_by(|one, other| {
             one.bytes
                 .get(1)
                 .cmp(&other.bytes.get(1))
                 .then_with(|| one.cmp(other))
         });
-        let packed = patterns.len().min(MAX_PACKED * (MAX_GROUPS - 1));
-        let (packed, rest) = patterns.split_at(packed);
-        let rest = (!rest.is_empty()).then_some(rest);
-        let groups = packed.chunks(MAX_PACKED).chain(rest).map(|chunk| Group {
-            patterns: chunk.to_vec(),
-            engine: Engine::new(chunk),
-        });
+        let bytes: Vec<&[u8]> = patterns.iter().map(|pattern| &*pattern.bytes).collect();
         Self {
-            groups: groups.collect(),
+            search: Search::new(&bytes),
+            patterns,
         }
     }
 
     /// Calls `found` with the position of a needle; it returns where to go on, which must
     /// lie behind that position: behind the record that the needle stands in.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize) -> usize) {
-        let [first, rest @ ..] = self.groups.as_slice() else {
-            return;
-        };
-        if rest.is_empty() {
-            let mut at = 0;
-            while let Some(position) = first.find(bytes, at) {
-                at = found(position);
-            }
-            return;
-        }
-        // On the stack: a block without a needle costs no allocation.
-        let mut next = [None; MAX_GROUPS];
-        for (group, next) in self.groups.iter().zip(&mut next) {
-            *next = group.find(bytes, 0);
-        }
-        while let Some(position) = next.iter().flatten().min().copied() {
-            let at = found(position);
-            for (group, next) in self.groups.iter().zip(&mut next) {
-                if next.is_some_and(|position| position < at) {
-                    *next = group.find(bytes, at);
-                }
-            }
+        let is_needle = |number: usize, start: usize| self.patterns[number].stands_at(bytes, start);
+        match &self.search {
+            #[cfg(target_arch = "x86_64")]
+            Search::Vector(vector) => vector.scan(bytes, &is_needle, &mut found),
+            Search::Groups(groups) => groups.scan(bytes, &is_needle, &mut found),
         }
     }
 }
 
-impl Group {
-    fn find(&self, bytes: &[u8], mut from: usize) -> Option<usize> {
-        while let Some((pattern, start, end)) = self.engine.find(bytes, from) {
-            let holds = match self.patterns[pattern].condition {
+impl Search {
+    #[cfg(target_arch = "x86_64")]
+    fn new(needles: &[&[u8]]) -> Self {
+        let groups = || Self::Groups(Groups::new(needles));
+        Vector::new(needles).map_or_else(groups, Self::Vector)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn new(needles: &[&[u8]]) -> Self {
+        Self::Groups(Groups::new(needles))
+    }
+}
+
+impl Pattern {
+    fn stands_at(&self, bytes: &[u8], start: usize) -> bool {
+        let end = start + self.bytes.len();
+        bytes.get(start..end) == Some(&self.bytes)
+            && match self.condition {
                 Condition::Nothing => true,
                 Condition::WholeName => is_whole_name(bytes, start, end),
                 Condition::Encoded(quote) => encoded::begins_at(&bytes[start + quote..]),
-            };
-            if holds {
-                return Some(start);
             }
-            from = start + 1;
-        }
-        None
-    }
-}
-
-impl Engine {
-    fn new(patterns: &[Pattern]) -> Self {
-        let bytes = || patterns.iter().map(|pattern| &pattern.bytes);
-        Config::new()
-            .match_kind(MatchKind::LeftmostFirst)
-            .builder()
-            .extend(bytes())
-            .build()
-            .map_or_else(
-                || {
-                    let automaton = AhoCorasick::new(bytes());
-                    Self::Automaton(automaton.expect("patterns are few and short"))
-                },
-                Self::Packed,
-            )
-    }
-
-    /// Pattern, start and end of the first match at or behind `from`.
-    fn find(&self, bytes: &[u8], from: usize) -> Option<(usize, usize, usize)> {
-        let span = Span {
-            start: from.min(bytes.len()),
-            end: bytes.len(),
-        };
-        let found = match self {
-            Self::Packed(searcher) => searcher.find_in(bytes, span)?,
-            Self::Automaton(automaton) => {
-                let input = aho_corasick::Input::new(bytes).span(span);
-                automaton.find(input)?
-            }
-        };
-        Some((found.pattern().as_usize(), found.start(), found.end()))
     }
 }
 
@@ -279,3 +217,6 @@ fn percent_encodings(names: &BTreeSet<&str>, globs: &BTreeSet<&str>) -> BTreeSet
         .flat_map(|byte| [format!("%{byte:02x}"), format!("%{byte:02X}")])
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{groups::Groups, *};
+use crate::config;
+
+/// Where a search finds the first needle, from each place where it goes on: `record` bytes behind the last.
+type Scan = dyn Fn(&[u8], &dyn Fn(usize, usize) -> bool, &mut dyn FnMut(usize) -> usize);
+
+fn searches(needles: &[&[u8]]) -> Vec<Box<Scan>> {
+    let groups = Groups::new(needles);
+    let mut all: Vec<Box<Scan>> = vec![Box::new(move |bytes, is_needle, found| {
+        groups.scan(bytes, is_needle, found);
+    })];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(Vector::new(needles).map(|vector| -> Box<Scan> {
+        Box::new(move |bytes, is_needle, found| vector.scan(bytes, is_needle, found))
+    }));
+    all
+}
+
+/// Which of the lines have a needle in them.
+fn lines(scan: &Scan, needles: &[&[u8]], bytes: &[u8]) -> Vec<usize> {
+    let mut lines = Vec::new();
+    let is_needle = |number: usize, start: usize| {
+        bytes
+            .get(start..)
+            .is_some_and(|rest| rest.starts_with(needles[number]))
+    };
+    scan(bytes, &is_needle, &mut |at| {
+        lines.push(bytes[..at].iter().filter(|byte| **byte == b'\n').count());
+        let end = bytes[at..].iter().position(|byte| *byte == b'\n');
+        end.map_or(bytes.len(), |end| at + end + 1)
+    });
+    lines
+}
+
+fn expected(needles: &[&[u8]], bytes: &[u8]) -> Vec<usize> {
+    let holds = |line: &[u8]| {
+        let mut needles = needles.iter();
+        needles.any(|needle| memchr::memmem::find(line, needle).is_some())
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    lines
+        .filter(|(_, line)| holds(line))
+        .map(|(number, _)| number)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Of few letters, so that needles overlap, hold each other and stand across the borders of blocks.
+    #[test]
+    fn every_search_finds_what_stands_there(
+        needles in vec(vec(prop::sample::select(b"ab%-".as_slice()), 2..9), 1..24),
+        bytes in vec(prop::sample::select(b"ab%-\n\xc3".as_slice()), 0..400),
+    ) {
+        let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
+        for scan in searches(&needles) {
+            prop_assert_eq!(lines(&*scan, &needles, &bytes), expected(&needles, &bytes));
+        }
+    }
+
+    /// Of any bytes, with needles set into them.
+    #[test]
+    fn every_search_finds_what_is_set_in(
+        needles in vec(vec(11u8..=127, 2..40), 1..50),
+        bytes in vec(any::<u8>(), 0..600),
+        places in vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6),
+    ) {
+        let mut bytes = bytes;
+        for (place, needle) in places {
+            let needle = &needles[needle.index(needles.len())];
+            let place = place.index(bytes.len() + 1);
+            bytes.splice(place..place, needle.iter().copied());
+        }
+        let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
+        for scan in searches(&needles) {
+            prop_assert_eq!(lines(&*scan, &needles, &bytes), expected(&needles, &bytes));
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_short_needle_may_be_any_byte_or_none() {
+    let needles = [b"ci".as_slice(), b"%6e"];
+    for text in ["ci\u{e9}", "ci", "%6e\u{e9}", "%6e", "x\nci\n\u{e9}"] {
+        for scan in searches(&needles) {
+            let found = lines(&*scan, &needles, text.as_bytes());
+            assert_eq!(found.len(), 1, "{text}");
+        }
+    }
+}
+
+/// The needles of a decoy for each pair of names.
+fn needles(names: &[(&str, &str)]) -> Vec<Vec<u8>> {
+    let decoy = |(namespace, name): &(&str, &str)| {
+        let decoy = config::Decoy {
+            namespace: (*namespace).to_owned(),
+            service_account: (*name).to_owned(),
+            secret: None,
+            pod: None,
+            whole_namespace: false,
+            severity: crate::detect::Severity::Medium,
+            labels: Arc::default(),
+            expected: Vec::new(),
+        };
+        Decoy::compile(&decoy).expect("no glob")
+    };
+    let decoys: Vec<Decoy> = names.iter().map(decoy).collect();
+    patterns(&decoys)
+        .into_iter()
+        .map(|pattern| pattern.bytes)
+        .collect()
+}
+
+#[test]
+fn a_typical_log_seldom_stops_the_search() {
+    for (namespace, name) in [
+        ("honeypot", "backup-sa"),
+        ("payments", "db-admin"),
+        ("kube-tools", "cluster-operator"),
+        ("monitoring-old", "prometheus-reader"),
+    ] {
+        let needles = needles(&[(namespace, name)]);
+        let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
+        let buckets = fingerprint::merged(fingerprint::buckets(&needles), 8);
+        assert_eq!(buckets.len(), 8);
+        let cost: f64 = buckets.iter().map(|bucket| bucket.cost).sum();
+        assert!(cost < 0.001, "{namespace}/{name}: {cost}");
+    }
+}
+
+/// Words as audit logs are full of: a search with eight buckets would often stop for nothing.
+#[test]
+fn many_needles_are_found_by_sixteen_buckets() {
+    let words = "events users metrics tracing stages requests status objects names levels kinds groups \
+                 reasons agents sources annotations decisions timers codes verbs systems masters \
+                 controllers schedulers operators proxies readers writers builders runners syncers mirrors";
+    let names: Vec<(String, String)> = words
+        .split_whitespace()
+        .map(|word| (format!("{word}-ns"), format!("re-{word}")))
+        .collect();
+    let pairs: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(one, other)| (&**one, &**other))
+        .collect();
+    let needles = needles(&pairs);
+    let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
+    let mut bytes = Vec::new();
+    for needle in &needles {
+        bytes.extend_from_slice(b"nothing here \n\n re- ns -ns events\nsome ");
+        bytes.extend_from_slice(needle);
+        bytes.push(b'\n');
+    }
+    for scan in searches(&needles) {
+        assert_eq!(lines(&*scan, &needles, &bytes), expected(&needles, &bytes));
+    }
+    #[cfg(target_arch = "x86_64")]
+    assert!(Vector::new(&needles).is_none_or(|vector| vector.is_wide()));
+}
