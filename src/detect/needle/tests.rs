@@ -5,6 +5,11 @@ use proptest::{collection::vec, prelude::*};
 use super::{groups::Groups, *};
 use crate::config;
 
+/// Words as audit logs are full of.
+const WORDS: &str = "events users metrics tracing stages requests status objects names levels kinds groups \
+                     reasons agents sources annotations decisions timers codes verbs systems masters \
+                     controllers schedulers operators proxies readers writers builders runners syncers mirrors";
+
 /// Where a search finds the first needle, from each place where it goes on: `record` bytes behind the last.
 type Scan = dyn Fn(&[u8], &dyn Fn(usize, usize) -> bool, &mut dyn FnMut(usize) -> usize);
 
@@ -116,6 +121,24 @@ fn needles(names: &[(&str, &str)]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Small enough for Miri, which `.ci/miri` runs it under.
+#[test]
+fn a_needle_is_found_at_every_border_of_a_block() {
+    let few = [b"honeypot".as_slice(), b"backup-sa", b"ci", b"%6e"];
+    let many: Vec<&[u8]> = WORDS.split_whitespace().map(str::as_bytes).collect();
+    for needles in [&few[..], &many[..if cfg!(miri) { 12 } else { many.len() }]] {
+        for length in [0, 3, 63, 64, 67, 131] {
+            for place in [0, length / 2, length] {
+                let mut bytes = vec![b'x'; length];
+                bytes.splice(place..place, needles[1].iter().copied());
+                for scan in searches(needles) {
+                    assert_eq!(lines(&*scan, needles, &bytes), [0], "{length}, {place}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_typical_log_seldom_stops_the_search() {
     for (namespace, name) in [
@@ -133,13 +156,10 @@ fn a_typical_log_seldom_stops_the_search() {
     }
 }
 
-/// Words as audit logs are full of: a search with eight buckets would often stop for nothing.
+/// A search with eight buckets would often stop for nothing.
 #[test]
 fn many_needles_are_found_by_sixteen_buckets() {
-    let words = "events users metrics tracing stages requests status objects names levels kinds groups \
-                 reasons agents sources annotations decisions timers codes verbs systems masters \
-                 controllers schedulers operators proxies readers writers builders runners syncers mirrors";
-    let names: Vec<(String, String)> = words
+    let names: Vec<(String, String)> = WORDS
         .split_whitespace()
         .map(|word| (format!("{word}-ns"), format!("re-{word}")))
         .collect();
