@@ -21,6 +21,7 @@ use super::{
 use crate::{
     record::{
         decompress::{Magic, recognise},
+        foreign::foreign,
         framing::is_one_record_a_line,
         partial::holds_lines_of_a_runtime,
     },
@@ -227,7 +228,7 @@ fn can_be_divided(file: &File) -> io::Result<bool> {
     let mut head = [0; HEAD_BYTES];
     let length = read_at(file, &mut head, 0)?;
     let head = &head[..length];
-    Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
+    Ok(recognise(head) == Magic::Plain && foreign(head).is_none() && is_one_record_a_line(head))
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.

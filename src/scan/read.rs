@@ -69,7 +69,10 @@ impl Reader<'_> {
             framer.commit(held.len(), take);
         }
         framer.finish(take);
-        result.map(drop)
+        result?;
+        decompressor
+            .foreign()
+            .map_or(Ok(()), |foreign| Err(foreign.into()))
     }
 
     /// The records that begin in `start..end`.

@@ -19,7 +19,10 @@ use super::{
     positions::{self, Changes},
     tracked::{Next, Phase, Tracked},
 };
-use crate::source::{Context, Error, Stop};
+use crate::{
+    record::foreign::foreign,
+    source::{Context, Error, Stop},
+};
 
 /// The files of one source.
 pub(super) struct Files<'a> {
@@ -293,6 +296,9 @@ impl<'a> Files<'a> {
             Verdict::Wait => return,
             Verdict::Same(known) => return waiting.go_on(*known, file, &head, stamp, max),
             Verdict::New => {
+                if let Some(foreign) = foreign(head.fingerprint.bytes()) {
+                    tracing::warn!(path = %waiting.path.display(), "{foreign}");
+                }
                 if !head.is_compressed {
                     // It grows with what is read.
                     waiting.fingerprint = Fingerprint::default();
