@@ -13,6 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use memchr::{memchr, memrchr};
 
 use super::{
     Trouble,
@@ -23,7 +24,7 @@ use crate::{
         decompress::{Magic, recognise},
         foreign::foreign,
         framing::is_one_record_a_line,
-        partial::holds_lines_of_a_runtime,
+        partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
     },
     source::file::read_at,
 };
@@ -34,8 +35,14 @@ const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
 /// How much of a file is looked at to know what it is.
 const HEAD_BYTES: usize = 4096;
 
-/// Around a place where a file might be cut, what is looked at for lines of a container runtime: these are of 16 KiB at most.
+/// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;
+
+/// How far the beginning of a line is looked for that goes over such a place.
+const LOOK_BACK_BYTES: u64 = 16 << 20;
+
+/// Enough of a line to tell whether a runtime wrote it.
+const LINE_HEAD_BYTES: usize = 256;
 
 /// What is read in one go.
 #[derive(Clone, Debug)]
@@ -223,18 +230,52 @@ fn written(metadata: &Metadata) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Whether a record begins behind every newline of `file`, but for those of a container runtime.
+/// Whether a record begins behind every newline of `file`, but for those of a container runtime further on.
 fn can_be_divided(file: &File) -> io::Result<bool> {
     let mut head = [0; HEAD_BYTES];
     let length = read_at(file, &mut head, 0)?;
     let head = &head[..length];
-    Ok(recognise(head) == Magic::Plain && foreign(head).is_none() && is_one_record_a_line(head))
+    Ok(recognise(head) == Magic::Plain
+        && foreign(head).is_none()
+        && is_one_record_a_line(head)
+        && !is_line_of_a_runtime(head)
+        && !holds_lines_of_a_runtime(head))
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.
 fn may_be_joined_over(file: &File, place: u64) -> bool {
+    let start = place.saturating_sub(WINDOW_BYTES);
     let mut window = vec![0; 2 * WINDOW_BYTES as usize];
-    let read = read_at(file, &mut window, place.saturating_sub(WINDOW_BYTES));
     // What cannot be read here fails where it is searched.
-    read.is_ok_and(|length| holds_lines_of_a_runtime(&window[..length]))
+    let Ok(length) = read_at(file, &mut window, start) else {
+        return false;
+    };
+    let window = &window[..length];
+    let before = &window[..length.min(WINDOW_BYTES as usize)];
+    holds_lines_of_a_runtime(window)
+        || memchr(b'\n', before).is_none() && goes_on_a_runtimes_line(file, start)
+}
+
+/// Whether a runtime wrote the line that `place` lies in, or may have, if its beginning is too far away.
+fn goes_on_a_runtimes_line(file: &File, place: u64) -> bool {
+    let mut bytes = vec![0; WINDOW_BYTES as usize];
+    let (least, mut end) = (place.saturating_sub(LOOK_BACK_BYTES), place);
+    while end > least {
+        let start = end.saturating_sub(WINDOW_BYTES).max(least);
+        // Not longer than the buffer.
+        let stretch = &mut bytes[..(end - start) as usize];
+        let Ok(length) = read_at(file, stretch, start) else {
+            return false;
+        };
+        if let Some(newline) = memrchr(b'\n', &stretch[..length]) {
+            return begins_a_runtimes_line(file, start + newline as u64 + 1);
+        }
+        end = start;
+    }
+    least > 0 || begins_a_runtimes_line(file, 0)
+}
+
+fn begins_a_runtimes_line(file: &File, place: u64) -> bool {
+    let mut head = [0; LINE_HEAD_BYTES];
+    read_at(file, &mut head, place).is_ok_and(|length| is_line_of_a_runtime(&head[..length]))
 }

@@ -368,3 +368,27 @@ fn records_that_a_container_runtime_cut_are_found_whatever_the_ranges() {
         }
     }
 }
+
+#[test]
+fn parts_that_are_longer_than_what_is_looked_at_are_found_whatever_the_ranges() {
+    let time = "2026-11-23T17:21:01.912216789Z stdout";
+    let pad = "x".repeat(250_000);
+    let cut = |number: usize| {
+        let hit = hit(number).replacen('{', &format!("{{\"pad\":\"{pad}\","), 1);
+        let (head, tail) = hit.split_at(hit.find("eypot").unwrap());
+        format!("{time} P {head}\n{time} F {tail}")
+    };
+    let long = format!("{{\"a\":\"{pad}\"}}\n");
+    let parts: String = (0..5).map(cut).collect();
+    for log in [parts.clone(), long.repeat(2) + &parts] {
+        let wanted = places(&log, 1, 1 << 30);
+        assert_eq!(wanted.len(), 5);
+        for range_bytes in [150_000, 200_000, 333_333] {
+            assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
+        }
+    }
+    // Ordinary lines of that length are shared all the same.
+    let file = file(long.repeat(4).as_bytes());
+    let units = units(plan(&[file.path().to_owned()], 150_000));
+    assert_eq!(units.len(), 7);
+}
