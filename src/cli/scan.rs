@@ -104,6 +104,7 @@ fn scan(
     let watch = |event| match event {
         Event::Begins(bytes) => progress.begin(bytes),
         Event::Read(bytes) => progress.advance(bytes),
+        Event::Passed(remark) => progress.aside(|| info!("{remark}")),
         Event::Trouble(trouble) => {
             is_troubled.store(true, Relaxed);
             progress.aside(|| error!("{trouble}"));

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use memchr::{memchr, memrchr};
 
 use super::{
-    Trouble,
+    Event, Remark,
     inputs::{Input, Inputs, Kind},
 };
 use crate::{
@@ -119,11 +119,11 @@ impl Plan {
         self.is_stopped = true;
     }
 
-    /// The next unit. An input that cannot be opened is told to `trouble`, and passed.
+    /// The next unit. An input that cannot be opened is told to `tell`, and passed.
     ///
     /// # Errors
     /// If the scratch database fails.
-    pub fn next(&mut self, trouble: &mut dyn FnMut(Trouble)) -> rusqlite::Result<Option<Unit>> {
+    pub fn next(&mut self, tell: &mut dyn FnMut(Event)) -> rusqlite::Result<Option<Unit>> {
         while !self.is_stopped {
             if let Some(unit) = self.next_range() {
                 return Ok(Some(unit));
@@ -131,7 +131,7 @@ impl Plan {
             let Some(input) = self.inputs.next()? else {
                 return Ok(None);
             };
-            match self.take(&input) {
+            match self.take(&input, tell) {
                 Ok(Some(part)) => {
                     let name = match input.kind {
                         Kind::Stdin => "stdin".into(),
@@ -141,7 +141,9 @@ impl Plan {
                     return Ok(Some(self.unit(name, part)));
                 }
                 Ok(None) => {}
-                Err(Failure::Open(error)) => trouble(Trouble::new(&input.path, error)),
+                Err(Failure::Open(error)) => {
+                    tell(Event::Trouble(Remark::new(&input.path, error)));
+                }
                 Err(Failure::Scratch(error)) => return Err(error),
             }
         }
@@ -149,13 +151,17 @@ impl Plan {
     }
 
     /// The first part of `input`; `None` if nothing of it is to be read on its own.
-    fn take(&mut self, input: &Input) -> Result<Option<Part>, Failure> {
+    fn take(
+        &mut self,
+        input: &Input,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<Option<Part>, Failure> {
         if input.kind == Kind::Stdin {
             return Ok(Some(Part::Stdin));
         }
-        if !fs::metadata(&input.path)?.is_file() {
-            let stream = Part::Stream(input.path.clone());
-            return Ok((input.kind == Kind::Named).then_some(stream));
+        let metadata = fs::metadata(&input.path)?;
+        if !metadata.is_file() {
+            return self.stream(input, &metadata, tell);
         }
         let file = File::open(&input.path)?;
         let metadata = file.metadata()?;
@@ -177,6 +183,26 @@ impl Plan {
             length: metadata.len(),
         });
         Ok(None)
+    }
+
+    /// A FIFO is read once: whoever opens it again waits for a writer that may not come.
+    fn stream(
+        &mut self,
+        input: &Input,
+        metadata: &Metadata,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<Option<Part>, Failure> {
+        if input.kind != Kind::Named {
+            return Ok(None);
+        }
+        if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
+            tell(Event::Passed(Remark::new(
+                &input.path,
+                "named twice, and read once",
+            )));
+            return Ok(None);
+        }
+        Ok(Some(Part::Stream(input.path.clone())))
     }
 
     fn next_range(&mut self) -> Option<Unit> {

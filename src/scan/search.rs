@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Error, Event, Rules, Trouble, Window,
+    Error, Event, Remark, Rules, Window,
     find::{Found, find},
     ordered::{Entry, Ordered},
     plan::{Plan, Unit},
@@ -53,7 +53,7 @@ pub fn search(
     threads: NonZeroUsize,
     watch: &(dyn Fn(Event) + Sync),
 ) -> Result<Searched, Error> {
-    let Found { inputs, bytes } = find(paths, &mut |trouble| watch(Event::Trouble(trouble)))?;
+    let Found { inputs, bytes } = find(paths, &mut |event| watch(event))?;
     watch(Event::Begins(bytes));
     search_units(Plan::new(inputs), rules, window, threads, watch)
 }
@@ -132,7 +132,7 @@ impl<'s> Worker<'s> {
     }
 
     fn next(&self) -> Result<Option<Unit>, Error> {
-        let tell = &mut |trouble| (self.shared.watch)(Event::Trouble(trouble));
+        let tell = &mut |event| (self.shared.watch)(event);
         Ok(lock(&self.shared.plan).next(tell)?)
     }
 
@@ -160,7 +160,7 @@ impl<'s> Worker<'s> {
             progress: &|bytes| (shared.watch)(Event::Read(bytes)),
         };
         if let Err(error) = reader.read(&unit.part) {
-            (shared.watch)(Event::Trouble(Trouble::of(&unit.name, error)));
+            (shared.watch)(Event::Trouble(Remark::of(&unit.name, error)));
         }
         kept.failure.map_or(Ok(()), |error| Err(error.into()))
     }

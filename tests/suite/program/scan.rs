@@ -249,7 +249,8 @@ fn a_directory_is_read_whole_and_in_order() {
     let none = scan(&setting, &["logs/*.zst", "logs/a.log"]);
     assert_eq!(none.code, Some(1));
     assert!(
-        none.stderr.contains("logs/*.zst: no file fits"),
+        none.stderr
+            .contains("logs/*.zst: there is no such file, and as a pattern it matches nothing"),
         "{}",
         none.stderr
     );
@@ -567,6 +568,105 @@ fn a_fifo_that_is_named_is_a_stream() {
     let told = told(&setting, &["fifo"]);
     writer.join().expect("no panic").expect("the program reads");
     assert_eq!(told.count(), 1);
+}
+
+fn make_fifo(setting: &Setting, name: &str) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(setting.path(name))
+        .status();
+    assert!(made.expect("there is mkfifo").success());
+}
+
+#[test]
+fn a_glob_ends_and_waits_for_nobody() {
+    let setting = Setting::empty();
+    fs::create_dir_all(setting.path("logs/a/b")).expect("the directory is ours");
+    setting.write("logs/a/b/hit.log", hit(1, "2026-11-23T17:00:00Z"));
+    for loop_name in ["logs/loop", "logs/a/loop", "logs/a/b/loop"] {
+        symlink("..", setting.path(loop_name)).expect("the directory is ours");
+    }
+    symlink("nowhere", setting.path("logs/dangling.log")).expect("the directory is ours");
+    make_fifo(&setting, "logs/fifo.log");
+    let ran = scan(&setting, &["logs/**/*.log"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("opened"), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("ERROR logs/dangling.log: No such file"),
+        "{}",
+        ran.stderr
+    );
+    let passed = "INFO logs/fifo.log: passed: neither a file nor a directory";
+    assert!(ran.stderr.contains(passed), "{}", ran.stderr);
+    let listed = scan(&setting, &["logs"]);
+    assert!(listed.stderr.contains(passed), "{}", listed.stderr);
+    assert!(
+        listed
+            .stderr
+            .contains("ERROR logs/dangling.log: No such file"),
+        "{}",
+        listed.stderr
+    );
+}
+
+#[test]
+fn a_stream_that_is_named_twice_is_read_once() {
+    let setting = Setting::empty();
+    make_fifo(&setting, "fifo");
+    let path = setting.path("fifo");
+    let writer = thread::spawn(move || fs::write(path, hit(1, "2026-11-23T17:00:00Z")));
+    let ran = scan(&setting, &["--json", "fifo", "./fifo"]);
+    writer.join().expect("no panic").expect("the program reads");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert_eq!(Told::read(&ran.stdout).count(), 1);
+    assert!(
+        ran.stderr
+            .contains("INFO ./fifo: named twice, and read once"),
+        "{}",
+        ran.stderr
+    );
+
+    let ran = setting.run(
+        &["scan", "--json", "-", "-"],
+        &hit(1, "2026-11-23T17:00:00Z"),
+    );
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("INFO -: named twice, and read once"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("inputs=1"), "{}", ran.stderr);
+}
+
+#[test]
+fn names_of_files_do_nothing_to_a_terminal() {
+    let setting = Setting::empty();
+    let hostile = "\u{1b}[31m\u{9b}1m\u{202e}\r\nERROR x";
+    let name = |what: &str| format!("{hostile}/{what}{hostile}");
+    fs::create_dir_all(setting.path(name("folder"))).expect("the directory is ours");
+    setting.write(&name("hit"), hit(1, "2026-11-23T17:00:00Z"));
+    setting.write(&name("cut"), &hit(2, "2026-11-23T17:00:00Z")[..400]);
+    setting.write(&name("damaged"), &gzip(&[b'x'; 1000])[..20]);
+    symlink("nowhere", setting.path(name("dangling"))).expect("the directory is ours");
+    symlink(".", setting.path(name("link"))).expect("the directory is ours");
+    make_fifo(&setting, &name("fifo"));
+    let missing = name("missing");
+    let pattern = name("*missing*");
+    for shown in [
+        &["--json"][..],
+        &["--summary"],
+        &["--log-format", "json"],
+        &[],
+    ] {
+        let ran = scan(&setting, &[shown, &[hostile, &missing, &pattern]].concat());
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        for (stream, text) in [("out", &ran.stdout), ("err", &ran.stderr)] {
+            let acts = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+            assert!(!text.contains(acts), "{shown:?} {stream}: {text:?}");
+            assert!(!text.contains("\nERROR x"), "{shown:?} {stream}: {text:?}");
+        }
+        assert!(ran.stderr.contains("neither a file nor"), "{}", ran.stderr);
+    }
 }
 
 /// The most memory that a process has had so far, in KiB; nothing once it has ended.
