@@ -81,7 +81,7 @@ fn rules(arguments: &Arguments) -> Result<Rules, String> {
     }
     let loaded = arguments
         .pipeline
-        .load(false)
+        .load_for_search()
         .map_err(|faults| faults.to_string())?;
     for warning in &loaded.warnings {
         warn!("{warning}");

@@ -402,6 +402,47 @@ fn a_tar_archive_is_told_and_searched_as_it_is() {
     }
 }
 
+/// Whoever looks back has not what the pipeline needs where it runs.
+#[test]
+fn a_configuration_needs_no_more_than_a_search_takes_of_it() {
+    let setting = Setting::empty();
+    setting.write("log", hit(1, "2026-11-23T17:00:00Z"));
+    let decoys = "decoys: [{ service_account: \"${DECOY:-honeypot/backup-sa}\" }]\ncluster: prod\n\
+                  transforms:\n  found: { type: detect, inputs: [bus] }\n  told: { type: dedupe, inputs: [found], idle_secs: 7 }\n";
+    let elsewhere = "data_dir: \"${STATE_DIRECTORY}\"\napi: { enabled: true, address: \"${NOWHERE}\" }\n\
+                     sources:\n  bus: { type: kafka, bootstrap_servers: \"${BROKERS}\", group_id: x, topics: [a],\n    \
+                     sasl: { enabled: true, mechanism: PLAIN, username: x, password: \"${KAFKA_PASSWORD:?from the vault}\" } }\n\
+                     sinks:\n  slack: { type: slack, inputs: [told], webhook_url: \"${SLACK_WEBHOOK_URL}\" }\n";
+    setting.write("all.yaml", format!("{decoys}{elsewhere}"));
+    setting.write("plain.yaml", format!("{decoys}sources: {{ bus: {{ type: stdin }} }}\nsinks: {{ t: {{ type: console, inputs: [told] }} }}\n"));
+    let ran = scan(&setting, &["--json", "-c", "all.yaml", "log"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let plain = scan(&setting, &["--json", "-c", "plain.yaml", "log"]);
+    assert_eq!(ran.stdout, plain.stdout);
+    assert!(
+        ran.stdout.contains("\"cluster\":\"prod\""),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("\"source\":\"bus\""), "{}", ran.stdout);
+    assert_eq!(setting.run(&["validate", "all.yaml"], b"").code, Some(78));
+    // What it does take has to be sound.
+    for (from, to, said) in [
+        (
+            "${DECOY:-honeypot/backup-sa}",
+            "${DECOY}",
+            "DECOY is not set",
+        ),
+        ("idle_secs: 7", "idle_sec: 7", "idle_secs"),
+        ("type: dedupe", "type: \"${DEDUPE}\"", "DEDUPE is not set"),
+    ] {
+        setting.write("all.yaml", format!("{decoys}{elsewhere}").replace(from, to));
+        let ran = scan(&setting, &["-c", "all.yaml", "log"]);
+        assert_eq!(ran.code, Some(78), "{to}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{to}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn from_and_to_bound_event_time_half_open() {
     let setting = Setting::empty();
