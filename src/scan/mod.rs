@@ -44,7 +44,7 @@ const SHOWN: usize = 1024;
 /// Why a scan cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("what was found cannot be kept in a temporary file: {0}; TMPDIR says where those lie")]
+    #[error("{}", scratch::reason(.0))]
     Scratch(#[from] rusqlite::Error),
     #[error("what was found cannot be read back: {0}")]
     ReadBack(#[from] json::ReadError),

@@ -27,8 +27,8 @@ pub(super) struct Reader<'r> {
     pub max_line_bytes: usize,
     /// Given what was read, with the time that stands in for that of events which tell none.
     pub take: &'r mut dyn FnMut(&Piece<'_>, Timestamp),
-    /// Told how many bytes of the input each read gave.
-    pub progress: &'r dyn Fn(u64),
+    /// Told how many bytes of the input each read gave. If it fails, no more is read.
+    pub progress: &'r dyn Fn(u64) -> io::Result<()>,
 }
 
 impl Reader<'_> {
@@ -53,7 +53,7 @@ impl Reader<'_> {
         let mut decompressor = Decompressor::new();
         let mut fill = |into: &mut [u8]| {
             let count = read(file, into)?;
-            (self.progress)(count as u64);
+            (self.progress)(count as u64)?;
             Ok(count)
         };
         let take = &mut |piece: Piece<'_>| (self.take)(&piece, arrival);
@@ -106,7 +106,9 @@ impl Reader<'_> {
             let newline = if is_behind { memchr(b'\n', read) } else { None };
             is_line_open = newline.is_none() && read.last() != Some(&b'\n');
             let count = newline.map_or(read.len(), |newline| newline + 1);
-            (self.progress)(count as u64);
+            if let Err(error) = (self.progress)(count as u64) {
+                break Err(error);
+            }
             framer.commit(count, take);
         };
         framer.finish(take);

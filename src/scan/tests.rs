@@ -48,7 +48,7 @@ fn read(part: &Part, max_line_bytes: usize) -> Vec<Read> {
                 at += bytes.len() as u64;
             }
         },
-        progress: &|_| {},
+        progress: &|_| Ok(()),
     };
     reader.read(part).unwrap();
     all

@@ -710,6 +710,50 @@ fn names_of_files_do_nothing_to_a_terminal() {
     }
 }
 
+/// Hits from so many addresses, as a log.
+fn hits(count: u32) -> Vec<u8> {
+    let hit = |number: u32| {
+        let [_, a, b, c] = number.to_be_bytes();
+        let (minute, second) = (number / 1200 % 60, number / 20 % 60);
+        let received = format!("2026-11-23T17:{minute:02}:{second:02}.{number:06}Z");
+        let changes = json!({"requestReceivedTimestamp": received});
+        token_use(number, &format!("10.{a}.{b}.{c}"), changes).to_string()
+    };
+    joined((0..count).map(hit))
+}
+
+#[test]
+fn a_full_disk_is_told_at_once_and_by_where_it_is() {
+    let setting = Setting::empty();
+    let room = setting.path("room").display().to_string();
+    fs::create_dir(&room).expect("the directory is ours");
+    let binary = env!("CARGO_BIN_EXE_baitline");
+    // A file may not grow beyond this; the write fails as on a full disk, but for the reason.
+    let script = format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json -");
+    let mut program = std::process::Command::new("sh");
+    program.args(["-c", &script]).env("TMPDIR", &room);
+    program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // Its standard input does not end: it stops by itself.
+    let mut running = setting.start(&mut program);
+    running.write(&hits(10_000));
+    let ran = running.wait();
+    assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("cannot be kept in {room}: ")),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("TMPDIR"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("events that touch a decoy were found"),
+        "{}",
+        ran.stderr
+    );
+}
+
 /// The most memory that a process has had so far, in KiB; nothing once it has ended.
 fn peak_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -722,19 +766,7 @@ fn peak_kib(process: u32) -> Option<u64> {
 #[test]
 fn hits_without_end_fill_no_memory() {
     let setting = Setting::empty();
-    let mut log = Vec::new();
-    for number in 0..20_000_u32 {
-        let [_, a, b, c] = number.to_be_bytes();
-        let (minute, second) = (number / 1200, number / 20 % 60);
-        let received = format!("2026-11-23T17:{minute:02}:{second:02}.{number:06}Z");
-        let changes = json!({"requestReceivedTimestamp": received});
-        log.extend(joined([token_use(
-            number,
-            &format!("10.{a}.{b}.{c}"),
-            changes,
-        )
-        .to_string()]));
-    }
+    let log = hits(20_000);
     setting.write("log", log);
     let mut program = setting.program(&["scan", "-q", "--json", "--threads", "2", "log"]);
     let mut child = program
