@@ -754,6 +754,53 @@ fn a_full_disk_is_told_at_once_and_by_where_it_is() {
     );
 }
 
+#[test]
+fn a_summary_of_a_flood_tells_what_was_done_and_how_it_ended() {
+    let setting = Setting::empty();
+    setting.write("log", hits(2000));
+    let ran = scan(&setting, &["--summary", "log"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains(" incidents told as one\n"),
+        "{}",
+        ran.stdout
+    );
+    let done = "token_use by system:serviceaccount:honeypot:backup-sa: list namespaces 403 (1,9";
+    assert!(ran.stdout.contains(done), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with(" incidents, 2,000 hits\n"),
+        "{}",
+        ran.stdout
+    );
+
+    // One source that does a thousand things: the first and the last of them are shown.
+    let log: Vec<u8> = (0..1000)
+        .flat_map(|number| {
+            let name = format!("n{number}");
+            let received = format!("2026-11-23T17:00:{:02}.{number:06}Z", number / 20);
+            let changes = json!({"requestReceivedTimestamp": received, "verb": "get",
+                             "objectRef": {"resource": "pods", "namespace": "x", "name": name}});
+            joined([token_use(number, "10.0.3.7", changes).to_string()])
+        })
+        .collect();
+    setting.write("log", log);
+    let ran = scan(&setting, &["--summary", "log"]);
+    for shown in [
+        "/n0 403",
+        "/n19 403",
+        "… 960 more hits",
+        "/n980 403",
+        "/n999 403",
+    ] {
+        assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
+    }
+    assert!(
+        !ran.stdout.contains("/n20 403") && !ran.stdout.contains("/n979 403"),
+        "{}",
+        ran.stdout
+    );
+}
+
 /// The most memory that a process has had so far, in KiB; nothing once it has ended.
 fn peak_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
