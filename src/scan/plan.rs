@@ -248,8 +248,8 @@ fn name(path: &Path) -> Arc<str> {
     path.display().to_string().into()
 }
 
-/// Some file systems do not tell.
-fn written(metadata: &Metadata) -> Timestamp {
+/// When a file was written last. Some file systems do not tell.
+pub(super) fn written(metadata: &Metadata) -> Timestamp {
     let modified = metadata.modified().ok();
     modified
         .and_then(|time| Timestamp::try_from(time).ok())

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use memchr::memchr;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::plan::{Opened, Part};
+use super::plan::{Opened, Part, written};
 use crate::record::{
     decompress::{self, Decompressor},
     framing::{Framer, Piece, READ_BYTES},
@@ -40,7 +40,10 @@ impl Reader<'_> {
         match part {
             Part::Stdin => {
                 let stdin = File::from(rustix::stdio::stdin().try_clone_to_owned()?);
-                self.whole(&stdin, Timestamp::now())
+                let metadata = stdin.metadata().ok();
+                // `< file` tells when it was written, a pipe does not.
+                let file = metadata.filter(|metadata| metadata.is_file());
+                self.whole(&stdin, file.as_ref().map_or_else(Timestamp::now, written))
             }
             Part::Stream(path) => self.whole(&File::open(path)?, Timestamp::now()),
             Part::Whole(opened) => self.whole(&opened.file, opened.written),

@@ -186,27 +186,58 @@ fn without_a_configuration_it_is_the_example() {
 
 #[test]
 fn the_same_bytes_give_the_same_output_however_they_are_read() {
-    // Beyond the length of a range, so that threads share it.
-    let filler = json!({"kind": "Event", "pad": "x".repeat(1000)}).to_string();
+    // Three ranges and more, so that threads share it.
+    let filler = json!({"kind": "Event", "pad": "x".repeat(3000)}).to_string();
+    let filler = joined((0..20).map(|_| &filler));
     let mut bytes = Vec::new();
     for line in lines(log("request-response")) {
         bytes.extend_from_slice(line);
         bytes.push(b'\n');
-        if bytes.len() < 18 << 20 {
-            bytes.extend(joined((0..20).map(|_| &filler)));
+        if bytes.len() < 34 << 20 {
+            bytes.extend(&filler);
         }
     }
-    assert!(bytes.len() > 17 << 20);
-    let setting = Setting::empty();
+    assert!(bytes.len() > 33 << 20, "{}", bytes.len());
+    let setting = Setting::with(&with_budget());
     setting.write("log", &bytes);
-    let one = scan(&setting, &["-q", "--json", "--threads", "1", "log"]);
-    assert_eq!(one.code, Some(2), "{}", one.stderr);
+    let scan = |more: &[&str]| {
+        let ran = scan(
+            &setting,
+            &[&["-q", "--json", "-c", "baitline.json"], more].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        ran.stdout
+    };
+    let one = scan(&["--threads", "1", "log"]);
     for threads in ["2", "5"] {
-        let more = scan(&setting, &["-q", "--json", "--threads", threads, "log"]);
-        assert!(one.stdout == more.stdout, "{threads} threads");
+        let more = scan(&["--threads", threads, "log"]);
+        assert!(one == more, "{threads} threads");
     }
-    let piped = setting.run(&["scan", "-q", "--json", "-"], &bytes);
-    assert!(piped.stdout.replace("\"stdin:", "\"log:") == one.stdout);
+    let arguments = ["scan", "-q", "--json", "-c", "baitline.json", "-"];
+    let piped = setting.run(&arguments, &bytes);
+    assert!(piped.stdout.replace("\"stdin:", "\"log:") == one);
+    let (told, live) = (Told::read(&one), setting.watch(&[], &bytes).told());
+    assert_eq!(told.found(), live.found());
+    assert_eq!(incidents(&told), incidents(&live));
+}
+
+/// What tells no time counts as written when its file was, whichever way that comes.
+#[test]
+fn a_file_on_standard_input_tells_when_it_was_written() {
+    let setting = Setting::empty();
+    let mut event = token_use(1, "10.0.3.7", json!({}));
+    for key in ["requestReceivedTimestamp", "stageTimestamp"] {
+        event.as_object_mut().expect("an object").remove(key);
+    }
+    setting.write("log", joined([event.to_string()]));
+    let file = fs::File::open(setting.path("log")).expect("it is there");
+    let written = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    file.set_modified(written).expect("it is ours");
+    let mut program = setting.program(&["scan", "--json", "-"]);
+    let ran = setting.start(program.stdin(file)).wait();
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let told = Told::read(&ran.stdout);
+    assert_eq!(told.detections[0]["time"], "2023-11-14T22:13:20.000000Z");
 }
 
 #[test]
@@ -474,6 +505,7 @@ fn from_and_to_bound_event_time_half_open() {
             &times[2..3],
         ),
         (&["--from", "100y"], &times[..]),
+        (&["--from", "-100y"], &times[..]),
     ] {
         let told = told(&setting, &[&["log"], arguments].concat());
         assert_eq!(told.detections.len(), wanted.len(), "{arguments:?}");
