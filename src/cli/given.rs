@@ -19,10 +19,21 @@ pub struct Given {
 impl Given {
     /// Loads it. The built-in one tells Slack too if `has_slack`.
     pub fn load(&self, has_slack: bool) -> Result<Loaded, Faults> {
-        let env = |name: &str| std::env::var(name).ok();
         if !self.config.is_empty() {
             return config::load(&self.config, &env);
         }
+        self.without_files(has_slack)
+    }
+
+    /// Loads what a search of the past takes of it.
+    pub fn load_for_search(&self) -> Result<Loaded, Faults> {
+        if !self.config.is_empty() {
+            return config::load_for_search(&self.config, &env);
+        }
+        self.without_files(false)
+    }
+
+    fn without_files(&self, has_slack: bool) -> Result<Loaded, Faults> {
         let parse = |decoys: Vec<Value>| {
             // Nobody has seen these texts: places in them would say nothing.
             config::parse(&built_in(decoys, has_slack), &env).map_err(Faults::without_positions)
@@ -39,6 +50,10 @@ impl Given {
                 .collect(),
         )
     }
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// What runs where no configuration is given, each part named after what the user gave.

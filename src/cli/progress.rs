@@ -21,21 +21,26 @@ impl Progress {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        Self(ProgressBar::with_draw_target(None, target))
+        let progress = Self(ProgressBar::with_draw_target(None, target));
+        progress.show(SO_FAR);
+        progress
     }
 
     /// What there is to read is known, but perhaps not how much that is.
     pub fn begin(&self, bytes: Option<u64>) {
-        let template = if bytes.is_some() { OF_ALL } else { SO_FAR };
         if let Some(bytes) = bytes {
             self.0.set_length(bytes);
-        }
-        // A template of ours is sound.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style);
+            self.show(OF_ALL);
         }
         if !self.0.is_hidden() {
             self.0.enable_steady_tick(BEAT);
+        }
+    }
+
+    fn show(&self, template: &str) {
+        // A template of ours is sound.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style);
         }
     }
 

@@ -25,10 +25,10 @@ pub struct Arguments {
     #[command(flatten)]
     pipeline: Given,
     /// Only events from then on: a time (RFC 3339), a date, or a span back from now (2h, 7d)
-    #[arg(long, value_name = "TIME", value_parser = time::since)]
+    #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     from: Option<Timestamp>,
     /// Only events before then; of a date, before it begins
-    #[arg(long, value_name = "TIME", value_parser = time::since)]
+    #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     to: Option<Timestamp>,
     /// How many threads search; as many as there are processors if not given
     #[arg(long, value_name = "NUMBER", value_parser = threads())]
@@ -81,7 +81,7 @@ fn rules(arguments: &Arguments) -> Result<Rules, String> {
     }
     let loaded = arguments
         .pipeline
-        .load(false)
+        .load_for_search()
         .map_err(|faults| faults.to_string())?;
     for warning in &loaded.warnings {
         warn!("{warning}");
@@ -104,6 +104,7 @@ fn scan(
     let watch = |event| match event {
         Event::Begins(bytes) => progress.begin(bytes),
         Event::Read(bytes) => progress.advance(bytes),
+        Event::Passed(remark) => progress.aside(|| info!("{remark}")),
         Event::Trouble(trouble) => {
             is_troubled.store(true, Relaxed);
             progress.aside(|| error!("{trouble}"));

@@ -1,5 +1,7 @@
 //! From texts to a pipeline: the sections of all texts, brought together and checked.
 
+mod search;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
@@ -81,6 +83,10 @@ pub(super) fn describe() -> Vec<OptionDoc> {
     docs
 }
 
+fn retention(days: Option<u32>) -> Duration {
+    ONE_DAY * days.unwrap_or(DEFAULT_RETENTION_DAYS)
+}
+
 /// Gathers faults on the way from texts to a pipeline.
 pub(super) struct Loader {
     /// Whether every text could be read. If not, what is missing may stand in the one that could not.
@@ -141,7 +147,7 @@ impl Loader {
             api,
             cluster: cluster.map(Arc::from),
             data_dir,
-            retention: ONE_DAY * retention_days.unwrap_or(DEFAULT_RETENTION_DAYS),
+            retention: retention(retention_days),
             shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
             decoys,
             sources: Vec::new(),

@@ -74,6 +74,17 @@ pub fn load(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<L
     Loader::new(faults).load(&texts, env)
 }
 
+/// As [`load`], of what a search of the past takes: decoys, `cluster` and transforms. The pipeline has neither sources nor
+/// sinks, and what is wrong with those, such as a secret that is not there, is no fault.
+pub fn load_for_search(
+    paths: &[PathBuf],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Faults> {
+    let mut faults = Vec::new();
+    let texts = read::files(paths, &mut faults);
+    Loader::new(faults).load_for_search(&texts, env)
+}
+
 /// As [`load`], of texts in memory.
 pub fn parse(texts: &[Text], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
     Loader::new(Vec::new()).load(texts, env)

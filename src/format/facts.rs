@@ -307,10 +307,11 @@ fn flood(alert: &Alert) -> Vec<String> {
     let Some(flood) = &alert.flood else {
         return vec![];
     };
-    let incidents = format!(
-        "{} incidents told as one, most hits from",
-        grouped(flood.incidents)
-    );
+    let rest = match flood.top_sources.is_empty() {
+        true => "",
+        false => ", most hits from",
+    };
+    let incidents = format!("{} incidents told as one{rest}", grouped(flood.incidents));
     let sources = flood.top_sources.iter().take(ROWS).map(|source| {
         let address = source.source_ip.as_deref().unwrap_or("unknown");
         format!("{} x {}", grouped(source.count), visible(address, ADDRESS))

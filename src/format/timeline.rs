@@ -1,6 +1,6 @@
 //! An incident as it went, for a person who looks back: what is known of it, how it came to it, and each thing that was done.
 
-use std::fmt::Write as _;
+use std::{collections::VecDeque, fmt::Write as _};
 
 use super::{
     amounts::grouped,
@@ -12,8 +12,8 @@ use crate::{
     detect::Detection,
 };
 
-/// Steps that are shown. What repeats at once is one step.
-const STEPS: usize = 40;
+/// Steps that are shown of the beginning, and of the end. What repeats at once is one step.
+const STEPS: usize = 20;
 
 /// An incident, and its hits one after the other.
 pub struct Timeline {
@@ -21,9 +21,10 @@ pub struct Timeline {
     before: Vec<String>,
     /// Its last alert.
     alert: Alert,
-    steps: Vec<Step>,
-    /// Hits behind the last step that is shown.
-    more: u64,
+    first: Vec<Step>,
+    last: VecDeque<Step>,
+    /// Hits between those.
+    between: u64,
 }
 
 /// What was done, and how often in a row.
@@ -38,20 +39,28 @@ impl Timeline {
         Self {
             before: facts::trail(first),
             alert: last,
-            steps: Vec::new(),
-            more: 0,
+            first: Vec::new(),
+            last: VecDeque::new(),
+            between: 0,
         }
     }
 
-    /// Takes in the next hit.
-    pub fn add(&mut self, hit: &Detection) {
-        let entry = entry(hit);
-        let is_full = self.steps.len() == STEPS;
-        match self.steps.last_mut() {
-            _ if self.more > 0 => self.more += 1,
-            Some(last) if is_same(&last.entry, &entry) => last.count += 1,
-            _ if is_full => self.more += 1,
-            _ => self.steps.push(Step { entry, count: 1 }),
+    /// Takes in the next hit: what was done, as [`step`] gives it.
+    pub fn add(&mut self, entry: TrailEntry) {
+        let is_full = self.first.len() == STEPS;
+        let latest = match self.last.back_mut() {
+            None => self.first.last_mut(),
+            last => last,
+        };
+        match latest {
+            Some(latest) if is_same(&latest.entry, &entry) => latest.count += 1,
+            _ if !is_full => self.first.push(Step { entry, count: 1 }),
+            _ => {
+                self.last.push_back(Step { entry, count: 1 });
+                if self.last.len() > STEPS {
+                    self.between += self.last.pop_front().map_or(0, |step| step.count);
+                }
+            }
         }
     }
 
@@ -109,13 +118,17 @@ impl Timeline {
             }
             facts::step(&entry, self.alert.first_seen)
         };
-        let more = (self.more > 0).then(|| format!("and {} more hits", grouped(self.more)));
-        self.steps.iter().map(line).chain(more).collect()
+        let between = (self.between > 0).then(|| format!("… {} more hits", grouped(self.between)));
+        let first = self.first.iter().map(line);
+        first
+            .chain(between)
+            .chain(self.last.iter().map(line))
+            .collect()
     }
 }
 
 /// What `hit` did.
-fn entry(hit: &Detection) -> TrailEntry {
+pub fn step(hit: &Detection) -> TrailEntry {
     let mut summary = act(&hit.request);
     if let Some(code) = hit.request.code {
         let _ = write!(summary, " {code}");
@@ -166,7 +179,7 @@ mod tests {
     fn an_incident_as_it_went() {
         let mut timeline = Timeline::new(&example::opened(), example::closed());
         for (verb, code) in [("list", 403), ("get", 403), ("get", 403), ("get", 200)] {
-            timeline.add(&hit(verb, code));
+            timeline.add(step(&hit(verb, code)));
         }
         insta::assert_snapshot!(timeline.text(Style::Plain));
         assert_eq!(timeline.hits(), example::closed().total);
@@ -176,13 +189,18 @@ mod tests {
     fn steps_are_bounded_and_counted() {
         let mut timeline = Timeline::new(&example::opened(), example::closed());
         for code in 0..1000 {
-            timeline.add(&hit("list", code));
-            timeline.add(&hit("list", code));
+            timeline.add(step(&hit("list", code)));
+            timeline.add(step(&hit("list", code)));
         }
-        assert_eq!(timeline.steps.len(), STEPS);
-        let steps: u64 = timeline.steps.iter().map(|step| step.count).sum();
-        assert_eq!(steps + timeline.more, 2000);
-        assert!(timeline.text(Style::Plain).contains("and 1,920 more hits"));
+        let lines = timeline.lines();
+        assert_eq!(lines.len(), 2 * STEPS + 1);
+        assert!(
+            lines[0].ends_with("list namespaces 0 (2 times)"),
+            "{}",
+            lines[0]
+        );
+        assert_eq!(lines[STEPS], "… 1,920 more hits");
+        assert!(lines[2 * STEPS].ends_with("list namespaces 999 (2 times)"));
     }
 
     #[test]
@@ -190,7 +208,7 @@ mod tests {
         let text = |hostile: &str| {
             let alert = example::hostile(hostile);
             let mut timeline = Timeline::new(&alert, alert.clone());
-            timeline.add(&example::hostile_detection(hostile));
+            timeline.add(step(&example::hostile_detection(hostile)));
             timeline.text(Style::Plain)
         };
         let hostile = text(HOSTILE);

@@ -4,19 +4,13 @@
 //! decoded, as far as the bytes that are there allow: a live pipe is not held up, and nothing is held whole.
 //! Of a damaged or cut-off stream everything before the damage comes out first, and then the error.
 
+mod layer;
+
 use std::io;
 
-use flate2::{Decompress, FlushDecompress, Status};
-use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+use layer::Layer;
 
-/// Compressed bytes that are read at once.
-const INPUT_BYTES: usize = 64 << 10;
-
-/// A zstd stream may ask for this much memory, as a power of two: 128 MiB, the default limit of `zstd` itself.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-
-/// The least a zstd decoder needs to begin a frame.
-const ZSTD_FRAME_START_BYTES: usize = 5;
+use super::foreign::{Beginning, Foreign};
 
 /// What a compressed stream is packed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +33,21 @@ pub enum Error {
     },
     #[error("{format:?} data is cut off at byte {at}")]
     CutOff { format: Format, at: u64 },
+    /// What was decoded before byte `at` has been handed out.
+    #[error(
+        "the Zstd data at byte {at} needs a window of more than 128 MiB, which is not read; unpack it first, with \
+         zstd -dc --long=31"
+    )]
+    WideWindow { at: u64 },
+    /// It was handed out as it is.
+    #[error("{0}")]
+    Foreign(Foreign),
+}
+
+impl From<Foreign> for Error {
+    fn from(foreign: Foreign) -> Self {
+        Self::Foreign(foreign)
+    }
 }
 
 /// What the first bytes of a stream tell.
@@ -46,21 +55,30 @@ pub enum Error {
 pub enum Magic {
     Plain,
     Compressed(Format),
-    /// More bytes are needed. Never said of a first byte that is neither `0x1f` nor `0x28`.
+    /// More bytes are needed. Said of no more than three.
     Unclear,
 }
 
 /// Tells by the first bytes of a stream what it is packed in.
 pub fn recognise(head: &[u8]) -> Magic {
-    const KNOWN: [(&[u8], Format); 2] = [
+    const KNOWN: [(&[u8], Format); 3] = [
         (b"\x1f\x8b", Format::Gzip),
         (b"\x28\xb5\x2f\xfd", Format::Zstd),
+        (b"\x50\x2a\x4d\x18", Format::Zstd),
     ];
+    let mut start = [0; 4];
+    let length = head.len().min(start.len());
+    let start = &mut start[..length];
+    start.copy_from_slice(&head[..length]);
+    if let Some(first @ 0x50..=0x5f) = start.first_mut() {
+        // A skippable frame, as parallel compressors write it in front, may begin with any of these.
+        *first = 0x50;
+    }
     for (magic, format) in KNOWN {
-        if head.starts_with(magic) {
+        if start.starts_with(magic) {
             return Magic::Compressed(format);
         }
-        if magic.starts_with(head) {
+        if magic.starts_with(start) {
             return Magic::Unclear;
         }
     }
@@ -69,37 +87,10 @@ pub fn recognise(head: &[u8]) -> Magic {
 
 /// The decoding state of one stream.
 pub struct Decompressor {
-    state: State,
-    /// Read and not decoded: `input[from..to]`.
-    input: Vec<u8>,
-    from: usize,
-    to: usize,
-    /// Compressed bytes that were decoded.
-    eaten: u64,
-    /// The decoder filled all the room it was given, so that it may hold more.
-    full: bool,
-    /// Told once what was decoded before it has been handed out.
-    damage: Option<Error>,
-}
-
-enum State {
-    /// Bytes held back because they do not tell yet what the stream is.
-    Unclear(Vec<u8>),
-    Plain,
-    /// Between two members or frames.
-    Between(Format),
-    Gzip(Box<Decompress>),
-    /// With the number of bytes that the decoder wants next.
-    Zstd(Box<Decoder<'static>>, usize),
-    Damaged,
-}
-
-/// What one step of a decoder did.
-struct Step {
-    eaten: usize,
-    made: usize,
-    /// The member or frame ended, or could not be decoded.
-    end: Option<Result<(), String>>,
+    outer: Layer,
+    /// What comes out of the first may be compressed once more.
+    inner: Option<Layer>,
+    beginning: Beginning,
 }
 
 impl Default for Decompressor {
@@ -109,16 +100,20 @@ impl Default for Decompressor {
 }
 
 impl Decompressor {
-    /// A stream of which nothing is known yet.
+    /// A stream of which nothing is known yet. What somebody compressed twice is taken off twice.
     pub fn new() -> Self {
         Self {
-            state: State::Unclear(Vec::new()),
-            input: Vec::new(),
-            from: 0,
-            to: 0,
-            eaten: 0,
-            full: false,
-            damage: None,
+            inner: Some(Layer::new()),
+            ..Self::of_record()
+        }
+    }
+
+    /// What stands in a record. It is compressed once at most, so that the work it makes is bounded by what comes out.
+    pub fn of_record() -> Self {
+        Self {
+            outer: Layer::new(),
+            inner: None,
+            beginning: Beginning::default(),
         }
     }
 
@@ -131,31 +126,25 @@ impl Decompressor {
         into: &mut [u8],
         read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> Result<usize, Error> {
-        if let State::Unclear(_) = self.state
-            && let Some(plain) = self.begin(into, read)?
-        {
+        let made = self.decode(into, &mut |into| Ok(read(into)?))?;
+        self.beginning.take(&into[..made]);
+        Ok(made)
+    }
+
+    fn decode(
+        &mut self,
+        into: &mut [u8],
+        read: &mut dyn FnMut(&mut [u8]) -> Result<usize, Error>,
+    ) -> Result<usize, Error> {
+        let outer = &mut self.outer;
+        if let Some(plain) = outer.begin(into, read)? {
             return Ok(plain);
         }
-        if let State::Plain = self.state {
-            return Ok(read(into)?);
-        }
-        loop {
-            if let Some(damage) = self.damage.take() {
-                return Err(damage);
+        match &mut self.inner {
+            Some(inner) if outer.is_compressed() => {
+                inner.read(into, &mut |packed| outer.read(packed, read))
             }
-            if self.from == self.to && !self.full {
-                self.input.resize(INPUT_BYTES, 0);
-                self.from = 0;
-                self.to = 0;
-                self.to = read(&mut self.input)?;
-                if self.to == 0 {
-                    return Ok(0);
-                }
-            }
-            let made = self.step(into);
-            if made > 0 {
-                return Ok(made);
-            }
+            _ => outer.read(into, read),
         }
     }
 
@@ -164,159 +153,16 @@ impl Decompressor {
     /// # Errors
     /// If the stream ended within a member or frame.
     pub fn end(&mut self) -> Result<Vec<u8>, Error> {
-        let at = self.eaten;
-        match &mut self.state {
-            State::Unclear(held) => Ok(std::mem::take(held)),
-            State::Plain | State::Between(_) | State::Damaged => Ok(Vec::new()),
-            State::Gzip(_) => Err(Error::CutOff {
-                format: Format::Gzip,
-                at,
-            }),
-            State::Zstd(..) => Err(Error::CutOff {
-                format: Format::Zstd,
-                at,
-            }),
+        let held = self.outer.end()?;
+        match &mut self.inner {
+            Some(inner) if held.is_empty() => inner.end(),
+            _ => Ok(held),
         }
     }
 
-    /// Reads until it is clear what the stream is. Returns the length of what was read if it is plain, or 0 if there
-    /// is no more for now.
-    fn begin(
-        &mut self,
-        into: &mut [u8],
-        read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
-    ) -> Result<Option<usize>, Error> {
-        while let State::Unclear(held) = &mut self.state {
-            let known = held.len();
-            into[..known].copy_from_slice(held);
-            let count = read(&mut into[known..])?;
-            if count == 0 {
-                return Ok(Some(0));
-            }
-            let head = &into[..known + count];
-            match recognise(head) {
-                Magic::Unclear => *held = head.to_vec(),
-                Magic::Plain => {
-                    self.state = State::Plain;
-                    return Ok(Some(head.len()));
-                }
-                Magic::Compressed(format) => {
-                    self.input = head.to_vec();
-                    self.to = head.len();
-                    self.state = State::Between(format);
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Decodes some of the input, and returns how much that made.
-    fn step(&mut self, into: &mut [u8]) -> usize {
-        let input = &self.input[self.from..self.to];
-        let (format, step) = match &mut self.state {
-            State::Between(format) => {
-                let format = *format;
-                let eaten = self.next_member(format);
-                self.from += eaten;
-                self.eaten += eaten as u64;
-                return 0;
-            }
-            State::Gzip(decoder) => (Format::Gzip, inflate(decoder, input, into)),
-            State::Zstd(decoder, wanted) => (Format::Zstd, unzstd(decoder, wanted, input, into)),
-            // What follows the damage is skipped.
-            State::Damaged | State::Plain | State::Unclear(_) => {
-                self.from = self.to;
-                return 0;
-            }
-        };
-        let stuck = step.eaten == 0 && step.made == 0 && !input.is_empty();
-        self.from += step.eaten;
-        self.eaten += step.eaten as u64;
-        self.full = step.made == into.len();
-        match step.end {
-            Some(Ok(())) => {
-                self.full = false;
-                self.state = State::Between(format);
-            }
-            Some(Err(reason)) => self.damaged(format, reason),
-            None if stuck => self.damaged(format, "the decoder makes no progress".into()),
-            None => {}
-        }
-        step.made
-    }
-
-    /// Begins the next member or frame; returns how many bytes of padding come first.
-    fn next_member(&mut self, format: Format) -> usize {
-        let input = &self.input[self.from..self.to];
-        let padding = input.iter().take_while(|byte| **byte == 0).count();
-        match input.get(padding) {
-            None => {}
-            Some(0x1f) => self.state = State::Gzip(Box::new(Decompress::new_gzip(15))),
-            // A frame, or a skippable one.
-            Some(0x28 | 0x50..=0x5f) => match zstd_decoder() {
-                Ok(decoder) => {
-                    self.state = State::Zstd(Box::new(decoder), ZSTD_FRAME_START_BYTES);
-                }
-                Err(error) => self.damaged(Format::Zstd, error.to_string()),
-            },
-            Some(_) => {
-                self.eaten += padding as u64;
-                self.damaged(format, "something else follows".into());
-            }
-        }
-        padding
-    }
-
-    fn damaged(&mut self, format: Format, reason: String) {
-        self.full = false;
-        self.damage = Some(Error::Damaged {
-            format,
-            at: self.eaten,
-            reason,
-        });
-        self.state = State::Damaged;
-    }
-}
-
-fn inflate(decoder: &mut Decompress, input: &[u8], into: &mut [u8]) -> Step {
-    let (eaten, made) = (decoder.total_in(), decoder.total_out());
-    let result = decoder.decompress(input, into, FlushDecompress::None);
-    Step {
-        // Both fit: they are bounded by the lengths of the two slices.
-        eaten: (decoder.total_in() - eaten) as usize,
-        made: (decoder.total_out() - made) as usize,
-        end: match result {
-            Ok(Status::Ok | Status::BufError) => None,
-            Ok(Status::StreamEnd) => Some(Ok(())),
-            Err(error) => Some(Err(error.to_string())),
-        },
-    }
-}
-
-fn zstd_decoder() -> io::Result<Decoder<'static>> {
-    let mut decoder = Decoder::new()?;
-    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
-    Ok(decoder)
-}
-
-/// Gives the decoder no more than it asked for, which is a block at most: if it fails it does not tell what it had decoded in
-/// the same call.
-fn unzstd(decoder: &mut Decoder<'_>, wanted: &mut usize, input: &[u8], into: &mut [u8]) -> Step {
-    let mut source = InBuffer::around(&input[..input.len().min(*wanted)]);
-    let mut target = OutBuffer::around(into);
-    let result = decoder.run(&mut source, &mut target);
-    let end = match result {
-        Ok(0) => Some(Ok(())),
-        Ok(next) => {
-            *wanted = next;
-            None
-        }
-        Err(error) => Some(Err(error.to_string())),
-    };
-    Step {
-        eaten: source.pos(),
-        made: target.pos(),
-        end,
+    /// What came out so far, if that is a form that nobody here reads.
+    pub fn foreign(&self) -> Option<Foreign> {
+        self.beginning.foreign()
     }
 }
 

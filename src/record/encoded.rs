@@ -102,7 +102,7 @@ pub fn decoded(text: &[u8], most: usize) -> Decoded {
 fn unpack(packed: &[u8], most: usize, into: &mut Vec<u8>) -> bool {
     let mut rest = packed;
     let mut read = |room: &mut [u8]| io::Read::read(&mut rest, room);
-    let mut decompressor = Decompressor::new();
+    let mut decompressor = Decompressor::of_record();
     loop {
         let length = into.len();
         // Most values are short, and many stand in a record.

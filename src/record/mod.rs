@@ -6,6 +6,7 @@ pub mod detections;
 pub(crate) mod encoded;
 mod envelope;
 pub mod escape;
+pub mod foreign;
 pub mod framing;
 mod log_line;
 pub(crate) mod partial;

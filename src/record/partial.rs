@@ -179,6 +179,11 @@ pub fn holds_lines_of_a_runtime(window: &[u8]) -> bool {
     memchr_iter(b'\n', window).any(|newline| Line::looks_like_one(&window[newline + 1..]))
 }
 
+/// Whether a line that begins with `start`, which may hold more than that line, looks like a runtime's.
+pub fn is_line_of_a_runtime(start: &[u8]) -> bool {
+    Line::looks_like_one(start)
+}
+
 /// Whether `run` may hold parts.
 fn is_worth_a_walk(run: &[u8]) -> bool {
     if run.len() <= PROBE_BYTES || Line::looks_like_one(run) {

@@ -1,20 +1,22 @@
 //! Arguments to inputs: files, directories, globs and `-`.
 
 use std::{
-    fs::{self, DirEntry},
-    io::{self, ErrorKind},
+    fs::{self, DirEntry, Metadata},
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use tracing::info;
-
 use super::{
-    Trouble,
+    Event, Remark,
     inputs::{Inputs, Kind},
+    matching::matching,
 };
 
 /// The argument that stands for standard input.
 const STDIN: &str = "-";
+
+const NEITHER: &str = "passed: neither a file nor a directory";
 
 /// What was found.
 pub(super) struct Found {
@@ -23,21 +25,19 @@ pub(super) struct Found {
     pub bytes: Option<u64>,
 }
 
-/// What `arguments` name. What cannot be found is told to `trouble`, and passed.
+/// What `arguments` name. What cannot be found is told to `tell`, and passed.
 ///
 /// # Errors
 /// If the scratch database fails.
-pub(super) fn find(
-    arguments: &[PathBuf],
-    trouble: &mut dyn FnMut(Trouble),
-) -> rusqlite::Result<Found> {
+pub(super) fn find(arguments: &[PathBuf], tell: &mut dyn FnMut(Event)) -> rusqlite::Result<Found> {
     let mut finder = Finder {
         found: Found {
             inputs: Inputs::new()?,
             bytes: Some(0),
         },
         argument: 0,
-        trouble,
+        has_stdin: false,
+        tell,
     };
     for argument in arguments {
         finder.argument(argument)?;
@@ -50,60 +50,85 @@ struct Finder<'t> {
     found: Found,
     /// The number of the argument.
     argument: i64,
-    trouble: &'t mut dyn FnMut(Trouble),
+    has_stdin: bool,
+    tell: &'t mut dyn FnMut(Event),
 }
 
 impl Finder<'_> {
     fn argument(&mut self, argument: &Path) -> rusqlite::Result<()> {
         if argument == Path::new(STDIN) {
-            self.found.bytes = None;
-            return self.add(argument, Kind::Stdin);
+            return self.stdin(argument);
         }
-        let is_missing =
-            || fs::metadata(argument).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        // Whatever has that very name is what is meant, also a link that leads nowhere.
+        let is_missing = || {
+            fs::symlink_metadata(argument).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
         match argument.to_str() {
             Some(pattern) if pattern.contains(['*', '?', '[']) && is_missing() => {
                 self.glob(pattern)
             }
-            _ => self.named(argument),
+            _ => self.named(argument, Kind::Named),
         }
+    }
+
+    fn stdin(&mut self, argument: &Path) -> rusqlite::Result<()> {
+        if self.has_stdin {
+            self.passed(argument, "named twice, and read once");
+            return Ok(());
+        }
+        self.has_stdin = true;
+        self.found.bytes = None;
+        self.add(argument, Kind::Stdin)
     }
 
     /// What fits a pattern that the shell has left as it is.
     fn glob(&mut self, pattern: &str) -> rusqlite::Result<()> {
-        let paths = match glob::glob(pattern) {
-            Ok(paths) => paths,
-            Err(error) => {
-                self.tell(Path::new(pattern), error);
-                return Ok(());
-            }
-        };
         let mut is_empty = true;
-        for path in paths {
+        let mut result = Ok(());
+        let is_pattern = matching(pattern, &mut |path, looked_into| {
             is_empty = false;
-            match path {
-                Ok(path) => self.named(&path)?,
-                Err(error) => self.tell(error.path(), error.error()),
+            match looked_into {
+                Err(error) => self.trouble(path, error),
+                Ok(()) if result.is_ok() => result = self.named(path, Kind::Listed),
+                Ok(()) => {}
             }
+        });
+        if is_pattern.is_err() || is_empty {
+            let path = Path::new(pattern);
+            self.trouble(
+                path,
+                "there is no such file, and as a pattern it matches nothing",
+            );
         }
-        if is_empty {
-            self.tell(Path::new(pattern), "no file fits");
-        }
-        Ok(())
+        result
     }
 
     /// A file, or the files in a directory.
-    fn named(&mut self, path: &Path) -> rusqlite::Result<()> {
+    fn named(&mut self, path: &Path, kind: Kind) -> rusqlite::Result<()> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path)?,
-            Ok(metadata) => {
-                let bytes = self.found.bytes.filter(|_| metadata.is_file());
-                self.found.bytes = bytes.map(|bytes| bytes + metadata.len());
-                self.add(path, Kind::Named)?;
+            Ok(metadata) if metadata.is_dir() => self.directory(path),
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, kind),
+            Ok(_) if kind == Kind::Named => {
+                self.found.bytes = None;
+                self.add(path, kind)
             }
-            Err(error) => self.tell(path, error),
+            Ok(_) => {
+                self.passed(path, NEITHER);
+                Ok(())
+            }
+            Err(error) => {
+                self.trouble(path, error);
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, metadata: &Metadata, kind: Kind) -> rusqlite::Result<()> {
+        let (inputs, bytes) = (&self.found.inputs, &mut self.found.bytes);
+        if inputs.is_first_name(metadata.dev(), metadata.ino())? {
+            *bytes = bytes.map(|sum| sum + metadata.len());
+        }
+        self.add(path, kind)
     }
 
     /// All regular files under `directory`, hidden ones too. Links to files are followed; links to directories are not,
@@ -115,70 +140,53 @@ impl Finder<'_> {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
-                    self.tell(&folder, error);
+                    self.trouble(&folder, error);
                     None
                 }
             };
             for entry in entries.into_iter().flatten() {
-                match entry.and_then(|entry| kind(&entry)) {
-                    Ok((path, Entry::Folder)) => self.found.inputs.add_folder(&path)?,
-                    Ok((path, Entry::File(bytes))) => {
-                        is_empty = false;
-                        self.found.bytes = self.found.bytes.map(|sum| sum + bytes);
-                        self.add(&path, Kind::Listed)?;
-                    }
-                    Ok((path, Entry::LinkToFolder)) => {
-                        info!(path = %path.display(), "not followed: a link to a directory");
-                    }
-                    Ok((_, Entry::Other)) => {}
-                    Err(error) => self.tell(&folder, error),
+                match entry {
+                    Ok(entry) => is_empty &= !self.entry(&entry)?,
+                    Err(error) => self.trouble(&folder, error),
                 }
             }
             next = self.found.inputs.next_folder()?;
         }
         if is_empty {
-            self.tell(directory, "there is no file in it");
+            self.trouble(directory, "there is no file in it");
         }
         Ok(())
+    }
+
+    /// True if it is a file.
+    fn entry(&mut self, entry: &DirEntry) -> rusqlite::Result<bool> {
+        let path = entry.path();
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                self.file(&path, &metadata, Kind::Listed)?;
+                return Ok(true);
+            }
+            Ok(metadata) if metadata.is_dir() && is_link => {
+                self.passed(&path, "passed: a link to a directory");
+            }
+            Ok(metadata) if metadata.is_dir() => self.found.inputs.add_folder(&path)?,
+            Ok(_) => self.passed(&path, NEITHER),
+            // A link that leads nowhere is told by its own name: the file that was meant is missing.
+            Err(error) => self.trouble(&path, error),
+        }
+        Ok(false)
     }
 
     fn add(&mut self, path: &Path, kind: Kind) -> rusqlite::Result<()> {
         self.found.inputs.add(self.argument, path, kind)
     }
 
-    fn tell(&mut self, path: &Path, reason: impl ToString) {
-        (self.trouble)(Trouble::new(path, reason));
+    fn trouble(&mut self, path: &Path, reason: impl ToString) {
+        (self.tell)(Event::Trouble(Remark::new(path, reason)));
     }
-}
 
-/// What lies in a directory.
-enum Entry {
-    /// With its length in bytes.
-    File(u64),
-    Folder,
-    LinkToFolder,
-    /// A FIFO, a socket or a device.
-    Other,
-}
-
-fn kind(entry: &DirEntry) -> io::Result<(PathBuf, Entry)> {
-    let path = entry.path();
-    let itself = entry.file_type()?;
-    let metadata = match itself.is_symlink() {
-        // A link that leads nowhere is told by its own name: the file that was meant is missing.
-        true => fs::metadata(&path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?,
-        false => entry.metadata()?,
-    };
-    let kind = if metadata.is_file() {
-        Entry::File(metadata.len())
-    } else if !metadata.is_dir() {
-        Entry::Other
-    } else if itself.is_symlink() {
-        Entry::LinkToFolder
-    } else {
-        Entry::Folder
-    };
-    Ok((path, kind))
+    fn passed(&mut self, path: &Path, reason: &str) {
+        (self.tell)(Event::Passed(Remark::new(path, reason)));
+    }
 }

@@ -16,6 +16,7 @@ use super::scratch;
 const SCHEMA: &str = "
     CREATE TABLE input (argument INTEGER, path BLOB, kind INTEGER, PRIMARY KEY (argument, path)) WITHOUT ROWID;
     CREATE TABLE folder (path BLOB);
+    CREATE TABLE named (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID;
     CREATE TABLE read (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID;
 ";
 
@@ -99,10 +100,18 @@ impl Inputs {
         }))
     }
 
+    /// Whether the file with these numbers was not named before; it is from now on.
+    pub fn is_first_name(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
+        self.is_new("INSERT OR IGNORE INTO named VALUES (?1, ?2)", device, inode)
+    }
+
     /// Whether the file with these numbers was not taken under another name before; it is from now on.
     pub fn is_first(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
-        let sql = "INSERT OR IGNORE INTO read VALUES (?1, ?2)";
-        let mut statement = self.database.prepare_cached(sql)?;
+        self.is_new("INSERT OR IGNORE INTO read VALUES (?1, ?2)", device, inode)
+    }
+
+    fn is_new(&self, insert: &str, device: u64, inode: u64) -> rusqlite::Result<bool> {
+        let mut statement = self.database.prepare_cached(insert)?;
         Ok(statement.execute([device.cast_signed(), inode.cast_signed()])? > 0)
     }
 }

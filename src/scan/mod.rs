@@ -12,6 +12,7 @@
 mod find;
 mod incidents;
 mod inputs;
+mod matching;
 mod ordered;
 mod plan;
 mod read;
@@ -43,7 +44,7 @@ const SHOWN: usize = 1024;
 /// Why a scan cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("what was found cannot be kept in a temporary file: {0}; TMPDIR says where those lie")]
+    #[error("{}", scratch::reason(.0))]
     Scratch(#[from] rusqlite::Error),
     #[error("what was found cannot be read back: {0}")]
     ReadBack(#[from] json::ReadError),
@@ -53,14 +54,14 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// An input that cannot be read, or not to its end. Displayed as one line that can be shown.
+/// What is to be said of an input. Displayed as one line that can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Remark {
     input: String,
     reason: String,
 }
 
-impl Trouble {
+impl Remark {
     fn new(path: &Path, reason: impl ToString) -> Self {
         Self::of(&path.display().to_string(), reason)
     }
@@ -73,7 +74,7 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.input, self.reason)
     }
@@ -86,7 +87,10 @@ pub enum Event {
     Begins(Option<u64>),
     /// So many more bytes were read.
     Read(u64),
-    Trouble(Trouble),
+    /// An input is passed, as it is meant to be.
+    Passed(Remark),
+    /// An input cannot be read, or not to its end.
+    Trouble(Remark),
 }
 
 /// What is told of what was found.

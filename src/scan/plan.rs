@@ -13,16 +13,18 @@ use std::{
 };
 
 use jiff::Timestamp;
+use memchr::{memchr, memrchr};
 
 use super::{
-    Trouble,
+    Event, Remark,
     inputs::{Input, Inputs, Kind},
 };
 use crate::{
     record::{
         decompress::{Magic, recognise},
+        foreign::foreign,
         framing::is_one_record_a_line,
-        partial::holds_lines_of_a_runtime,
+        partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
     },
     source::file::read_at,
 };
@@ -33,8 +35,14 @@ const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
 /// How much of a file is looked at to know what it is.
 const HEAD_BYTES: usize = 4096;
 
-/// Around a place where a file might be cut, what is looked at for lines of a container runtime: these are of 16 KiB at most.
+/// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;
+
+/// How far the beginning of a line is looked for that goes over such a place.
+const LOOK_BACK_BYTES: u64 = 16 << 20;
+
+/// Enough of a line to tell whether a runtime wrote it.
+const LINE_HEAD_BYTES: usize = 256;
 
 /// What is read in one go.
 #[derive(Clone, Debug)]
@@ -111,11 +119,11 @@ impl Plan {
         self.is_stopped = true;
     }
 
-    /// The next unit. An input that cannot be opened is told to `trouble`, and passed.
+    /// The next unit. An input that cannot be opened is told to `tell`, and passed.
     ///
     /// # Errors
     /// If the scratch database fails.
-    pub fn next(&mut self, trouble: &mut dyn FnMut(Trouble)) -> rusqlite::Result<Option<Unit>> {
+    pub fn next(&mut self, tell: &mut dyn FnMut(Event)) -> rusqlite::Result<Option<Unit>> {
         while !self.is_stopped {
             if let Some(unit) = self.next_range() {
                 return Ok(Some(unit));
@@ -123,7 +131,7 @@ impl Plan {
             let Some(input) = self.inputs.next()? else {
                 return Ok(None);
             };
-            match self.take(&input) {
+            match self.take(&input, tell) {
                 Ok(Some(part)) => {
                     let name = match input.kind {
                         Kind::Stdin => "stdin".into(),
@@ -133,7 +141,9 @@ impl Plan {
                     return Ok(Some(self.unit(name, part)));
                 }
                 Ok(None) => {}
-                Err(Failure::Open(error)) => trouble(Trouble::new(&input.path, error)),
+                Err(Failure::Open(error)) => {
+                    tell(Event::Trouble(Remark::new(&input.path, error)));
+                }
                 Err(Failure::Scratch(error)) => return Err(error),
             }
         }
@@ -141,13 +151,17 @@ impl Plan {
     }
 
     /// The first part of `input`; `None` if nothing of it is to be read on its own.
-    fn take(&mut self, input: &Input) -> Result<Option<Part>, Failure> {
+    fn take(
+        &mut self,
+        input: &Input,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<Option<Part>, Failure> {
         if input.kind == Kind::Stdin {
             return Ok(Some(Part::Stdin));
         }
-        if !fs::metadata(&input.path)?.is_file() {
-            let stream = Part::Stream(input.path.clone());
-            return Ok((input.kind == Kind::Named).then_some(stream));
+        let metadata = fs::metadata(&input.path)?;
+        if !metadata.is_file() {
+            return self.stream(input, &metadata, tell);
         }
         let file = File::open(&input.path)?;
         let metadata = file.metadata()?;
@@ -169,6 +183,26 @@ impl Plan {
             length: metadata.len(),
         });
         Ok(None)
+    }
+
+    /// A FIFO is read once: whoever opens it again waits for a writer that may not come.
+    fn stream(
+        &mut self,
+        input: &Input,
+        metadata: &Metadata,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<Option<Part>, Failure> {
+        if input.kind != Kind::Named {
+            return Ok(None);
+        }
+        if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
+            tell(Event::Passed(Remark::new(
+                &input.path,
+                "named twice, and read once",
+            )));
+            return Ok(None);
+        }
+        Ok(Some(Part::Stream(input.path.clone())))
     }
 
     fn next_range(&mut self) -> Option<Unit> {
@@ -214,26 +248,60 @@ fn name(path: &Path) -> Arc<str> {
     path.display().to_string().into()
 }
 
-/// Some file systems do not tell.
-fn written(metadata: &Metadata) -> Timestamp {
+/// When a file was written last. Some file systems do not tell.
+pub(super) fn written(metadata: &Metadata) -> Timestamp {
     let modified = metadata.modified().ok();
     modified
         .and_then(|time| Timestamp::try_from(time).ok())
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Whether a record begins behind every newline of `file`, but for those of a container runtime.
+/// Whether a record begins behind every newline of `file`, but for those of a container runtime further on.
 fn can_be_divided(file: &File) -> io::Result<bool> {
     let mut head = [0; HEAD_BYTES];
     let length = read_at(file, &mut head, 0)?;
     let head = &head[..length];
-    Ok(recognise(head) == Magic::Plain && is_one_record_a_line(head))
+    Ok(recognise(head) == Magic::Plain
+        && foreign(head).is_none()
+        && is_one_record_a_line(head)
+        && !is_line_of_a_runtime(head)
+        && !holds_lines_of_a_runtime(head))
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.
 fn may_be_joined_over(file: &File, place: u64) -> bool {
+    let start = place.saturating_sub(WINDOW_BYTES);
     let mut window = vec![0; 2 * WINDOW_BYTES as usize];
-    let read = read_at(file, &mut window, place.saturating_sub(WINDOW_BYTES));
     // What cannot be read here fails where it is searched.
-    read.is_ok_and(|length| holds_lines_of_a_runtime(&window[..length]))
+    let Ok(length) = read_at(file, &mut window, start) else {
+        return false;
+    };
+    let window = &window[..length];
+    let before = &window[..length.min(WINDOW_BYTES as usize)];
+    holds_lines_of_a_runtime(window)
+        || memchr(b'\n', before).is_none() && goes_on_a_runtimes_line(file, start)
+}
+
+/// Whether a runtime wrote the line that `place` lies in, or may have, if its beginning is too far away.
+fn goes_on_a_runtimes_line(file: &File, place: u64) -> bool {
+    let mut bytes = vec![0; WINDOW_BYTES as usize];
+    let (least, mut end) = (place.saturating_sub(LOOK_BACK_BYTES), place);
+    while end > least {
+        let start = end.saturating_sub(WINDOW_BYTES).max(least);
+        // Not longer than the buffer.
+        let stretch = &mut bytes[..(end - start) as usize];
+        let Ok(length) = read_at(file, stretch, start) else {
+            return false;
+        };
+        if let Some(newline) = memrchr(b'\n', &stretch[..length]) {
+            return begins_a_runtimes_line(file, start + newline as u64 + 1);
+        }
+        end = start;
+    }
+    least > 0 || begins_a_runtimes_line(file, 0)
+}
+
+fn begins_a_runtimes_line(file: &File, place: u64) -> bool {
+    let mut head = [0; LINE_HEAD_BYTES];
+    read_at(file, &mut head, place).is_ok_and(|length| is_line_of_a_runtime(&head[..length]))
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use memchr::memchr;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::plan::{Opened, Part};
+use super::plan::{Opened, Part, written};
 use crate::record::{
     decompress::{self, Decompressor},
     framing::{Framer, Piece, READ_BYTES},
@@ -27,8 +27,8 @@ pub(super) struct Reader<'r> {
     pub max_line_bytes: usize,
     /// Given what was read, with the time that stands in for that of events which tell none.
     pub take: &'r mut dyn FnMut(&Piece<'_>, Timestamp),
-    /// Told how many bytes of the input each read gave.
-    pub progress: &'r dyn Fn(u64),
+    /// Told how many bytes of the input each read gave. If it fails, no more is read.
+    pub progress: &'r dyn Fn(u64) -> io::Result<()>,
 }
 
 impl Reader<'_> {
@@ -40,7 +40,10 @@ impl Reader<'_> {
         match part {
             Part::Stdin => {
                 let stdin = File::from(rustix::stdio::stdin().try_clone_to_owned()?);
-                self.whole(&stdin, Timestamp::now())
+                let metadata = stdin.metadata().ok();
+                // `< file` tells when it was written, a pipe does not.
+                let file = metadata.filter(|metadata| metadata.is_file());
+                self.whole(&stdin, file.as_ref().map_or_else(Timestamp::now, written))
             }
             Part::Stream(path) => self.whole(&File::open(path)?, Timestamp::now()),
             Part::Whole(opened) => self.whole(&opened.file, opened.written),
@@ -53,7 +56,7 @@ impl Reader<'_> {
         let mut decompressor = Decompressor::new();
         let mut fill = |into: &mut [u8]| {
             let count = read(file, into)?;
-            (self.progress)(count as u64);
+            (self.progress)(count as u64)?;
             Ok(count)
         };
         let take = &mut |piece: Piece<'_>| (self.take)(&piece, arrival);
@@ -69,7 +72,10 @@ impl Reader<'_> {
             framer.commit(held.len(), take);
         }
         framer.finish(take);
-        result.map(drop)
+        result?;
+        decompressor
+            .foreign()
+            .map_or(Ok(()), |foreign| Err(foreign.into()))
     }
 
     /// The records that begin in `start..end`.
@@ -103,7 +109,9 @@ impl Reader<'_> {
             let newline = if is_behind { memchr(b'\n', read) } else { None };
             is_line_open = newline.is_none() && read.last() != Some(&b'\n');
             let count = newline.map_or(read.len(), |newline| newline + 1);
-            (self.progress)(count as u64);
+            if let Err(error) = (self.progress)(count as u64) {
+                break Err(error);
+            }
             framer.commit(count, take);
         };
         framer.finish(take);

@@ -67,7 +67,7 @@ impl<W: Write> Report<W> {
         let all = Incidents::new(&rules.dedupe.fields)?;
         replay(&searched.ordered, rules, &mut |message| match message {
             Message::Alert(alert) => Ok(all.add_alert(alert)?),
-            Message::Detection(detection, line) => Ok(all.add_hit(detection, line)?),
+            Message::Detection(detection, _) => Ok(all.add_hit(detection)?),
         })?;
         let (mut incidents, mut hits) = (0, 0);
         all.each(&mut |timeline| {

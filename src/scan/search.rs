@@ -1,14 +1,18 @@
 //! The search: threads that share the units and keep what they find.
 
 use std::{
+    io,
     num::NonZeroUsize,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
 use super::{
-    Error, Event, Rules, Trouble, Window,
+    Error, Event, Remark, Rules, Window,
     find::{Found, find},
     ordered::{Entry, Ordered},
     plan::{Plan, Unit},
@@ -53,7 +57,7 @@ pub fn search(
     threads: NonZeroUsize,
     watch: &(dyn Fn(Event) + Sync),
 ) -> Result<Searched, Error> {
-    let Found { inputs, bytes } = find(paths, &mut |trouble| watch(Event::Trouble(trouble)))?;
+    let Found { inputs, bytes } = find(paths, &mut |event| watch(event))?;
     watch(Event::Begins(bytes));
     search_units(Plan::new(inputs), rules, window, threads, watch)
 }
@@ -70,6 +74,7 @@ pub(super) fn search_units(
         window,
         plan: Mutex::new(plan),
         ordered: Mutex::new(Ordered::new()?),
+        has_failed: AtomicBool::new(false),
         watch,
     };
     let counts = thread::scope(|scope| {
@@ -88,9 +93,14 @@ pub(super) fn search_units(
         all.into_iter().try_fold(Counts::default(), |sum, counts| {
             Ok::<_, Error>(sum + counts?)
         })
-    })?;
+    });
+    if counts.is_err() {
+        let count = lock(&shared.ordered).count();
+        let lost = format!("{count} events that touch a decoy were found, and cannot be told");
+        watch(Event::Trouble(Remark::of("stopped", lost)));
+    }
     Ok(Searched {
-        counts,
+        counts: counts?,
         inputs: into_inner(shared.plan).taken,
         ordered: into_inner(shared.ordered),
     })
@@ -103,6 +113,8 @@ struct Shared<'s> {
     // Std mutexes: each is held for a moment.
     plan: Mutex<Plan>,
     ordered: Mutex<Ordered>,
+    /// What was found can no longer be kept.
+    has_failed: AtomicBool,
     watch: &'s (dyn Fn(Event) + Sync),
 }
 
@@ -132,7 +144,7 @@ impl<'s> Worker<'s> {
     }
 
     fn next(&self) -> Result<Option<Unit>, Error> {
-        let tell = &mut |trouble| (self.shared.watch)(Event::Trouble(trouble));
+        let tell = &mut |event| (self.shared.watch)(event);
         Ok(lock(&self.shared.plan).next(tell)?)
     }
 
@@ -157,12 +169,24 @@ impl<'s> Worker<'s> {
                 detections.retain(|detection| shared.window.holds(detection, arrival));
                 kept.keep(&mut detections);
             },
-            progress: &|bytes| (shared.watch)(Event::Read(bytes)),
+            progress: &|bytes| {
+                (shared.watch)(Event::Read(bytes));
+                match shared.has_failed.load(Relaxed) {
+                    false => Ok(()),
+                    true => Err(io::ErrorKind::Interrupted.into()),
+                }
+            },
         };
-        if let Err(error) = reader.read(&unit.part) {
-            (shared.watch)(Event::Trouble(Trouble::of(&unit.name, error)));
+        let outcome = reader.read(&unit.part);
+        if let Some(error) = kept.failure {
+            return Err(error.into());
         }
-        kept.failure.map_or(Ok(()), |error| Err(error.into()))
+        if let Err(error) = outcome
+            && !shared.has_failed.load(Relaxed)
+        {
+            (shared.watch)(Event::Trouble(Remark::of(&unit.name, error)));
+        }
+        Ok(())
     }
 }
 
@@ -189,7 +213,11 @@ impl Kept<'_> {
             .collect();
         let kept = lock(&self.shared.ordered).add(self.unit.number, self.count, &entries);
         self.count += entries.len() as u64;
-        self.failure = kept.err();
+        if let Err(error) = kept {
+            // What else is read would be read in vain.
+            self.shared.has_failed.store(true, Relaxed);
+            self.failure = Some(error);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use tempfile::{NamedTempFile, TempDir};
 
 use super::{
-    Event, Rules, Trouble, Window,
+    Event, Remark, Rules, Window,
     find::find,
     inputs::{Input, Inputs, Kind},
     plan::{Opened, Part, Plan},
@@ -48,7 +48,7 @@ fn read(part: &Part, max_line_bytes: usize) -> Vec<Read> {
                 at += bytes.len() as u64;
             }
         },
-        progress: &|_| {},
+        progress: &|_| Ok(()),
     };
     reader.read(part).unwrap();
     all
@@ -125,7 +125,7 @@ fn a_line_longer_than_ranges_and_reads_is_one_record() {
 /// The names and kinds of all units.
 fn units(mut plan: Plan) -> Vec<(String, &'static str)> {
     let mut units = Vec::new();
-    while let Some(unit) = plan.next(&mut |trouble| panic!("{trouble}")).unwrap() {
+    while let Some(unit) = plan.next(&mut |event| panic!("{event:?}")).unwrap() {
         assert_eq!(unit.number, units.len() as u64);
         let part = match unit.part {
             Part::Stdin => "stdin",
@@ -140,7 +140,7 @@ fn units(mut plan: Plan) -> Vec<(String, &'static str)> {
 }
 
 fn plan(paths: &[PathBuf], range_bytes: u64) -> Plan {
-    let found = find(paths, &mut |trouble| panic!("{trouble}")).unwrap();
+    let found = find(paths, &mut |event| panic!("{event:?}")).unwrap();
     Plan::with_ranges(found.inputs, range_bytes)
 }
 
@@ -189,9 +189,15 @@ fn found(folder: &Path, arguments: &[&str]) -> (Vec<(String, Kind)>, Vec<String>
         let path = path.strip_prefix(folder).unwrap_or(path);
         path.display().to_string()
     };
-    let mut tell = |trouble: Trouble| {
-        let text = trouble.to_string();
-        troubles.push(text.replace(&format!("{}/", folder.display()), ""));
+    let mut tell = |event| {
+        let (sort, remark): (_, Remark) = match event {
+            Event::Trouble(remark) => ("", remark),
+            Event::Passed(remark) => ("passed ", remark),
+            other => panic!("{other:?}"),
+        };
+        let text = remark.to_string();
+        let text = text.replace(&format!("{}/", folder.display()), "");
+        troubles.push(format!("{sort}{text}"));
     };
     let mut inputs: Inputs = find(&arguments, &mut tell).unwrap().inputs;
     let mut all = Vec::new();
@@ -226,8 +232,8 @@ fn inputs_come_in_the_order_of_the_arguments_and_then_of_paths() {
         ("logs/a/10", Kind::Listed),
         ("logs/a/2", Kind::Listed),
         ("logs/b", Kind::Listed),
-        ("c-1", Kind::Named),
-        ("c-2", Kind::Named),
+        ("c-1", Kind::Listed),
+        ("c-2", Kind::Listed),
         ("-", Kind::Stdin),
         ("[", Kind::Named),
         ("logs/b", Kind::Named),
@@ -235,9 +241,11 @@ fn inputs_come_in_the_order_of_the_arguments_and_then_of_paths() {
     ];
     assert_eq!(inputs, wanted.map(|(path, kind)| (path.to_owned(), kind)));
     assert_eq!(troubles, [""; 0]);
-    // But no file is read twice.
+    // But no file is read twice, nor counted.
     let paths = [folder.path().join("logs"), folder.path().join("logs/b")];
     assert_eq!(units(plan(&paths, 100)).len(), 4);
+    let found = find(&paths, &mut |event| panic!("{event:?}")).unwrap();
+    assert_eq!(found.bytes, Some(4));
 }
 
 #[test]
@@ -252,10 +260,16 @@ fn links_to_files_are_followed_and_loops_are_not() {
     symlink(path("logs"), path("alias")).unwrap();
     let (inputs, troubles) = found(folder.path(), &["alias"]);
     assert_eq!(inputs, [("alias/link".to_owned(), Kind::Listed)]);
-    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    let mut troubles = troubles;
+    troubles.sort();
+    assert_eq!(troubles.len(), 2, "{troubles:?}");
     assert!(
-        troubles[0].contains("alias/dangling: No such file"),
+        troubles[0].starts_with("alias/dangling: No such file"),
         "{troubles:?}"
+    );
+    assert_eq!(
+        troubles[1],
+        "passed alias/loop: passed: a link to a directory"
     );
 }
 
@@ -270,9 +284,9 @@ fn what_is_not_there_is_told() {
     assert_eq!(inputs, []);
     let beginnings = [
         "none: No such file",
-        "*.log: no file fits",
+        "*.log: there is no such file, and as a pattern it matches nothing",
         "empty: there is no file",
-        "a[: Pattern",
+        "a[: there is no such file",
         "\\u{1b}",
     ];
     assert_eq!(troubles.len(), beginnings.len(), "{troubles:?}");
@@ -367,4 +381,28 @@ fn records_that_a_container_runtime_cut_are_found_whatever_the_ranges() {
             assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
         }
     }
+}
+
+#[test]
+fn parts_that_are_longer_than_what_is_looked_at_are_found_whatever_the_ranges() {
+    let time = "2026-11-23T17:21:01.912216789Z stdout";
+    let pad = "x".repeat(250_000);
+    let cut = |number: usize| {
+        let hit = hit(number).replacen('{', &format!("{{\"pad\":\"{pad}\","), 1);
+        let (head, tail) = hit.split_at(hit.find("eypot").unwrap());
+        format!("{time} P {head}\n{time} F {tail}")
+    };
+    let long = format!("{{\"a\":\"{pad}\"}}\n");
+    let parts: String = (0..5).map(cut).collect();
+    for log in [parts.clone(), long.repeat(2) + &parts] {
+        let wanted = places(&log, 1, 1 << 30);
+        assert_eq!(wanted.len(), 5);
+        for range_bytes in [150_000, 200_000, 333_333] {
+            assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
+        }
+    }
+    // Ordinary lines of that length are shared all the same.
+    let file = file(long.repeat(4).as_bytes());
+    let units = units(plan(&[file.path().to_owned()], 150_000));
+    assert_eq!(units.len(), 7);
 }

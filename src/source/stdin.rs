@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::io::Errno;
+use tracing::warn;
 
 use super::{Block, Context, Decoding, Ended, Error, Outlet, Progress, Stop};
 use crate::record::{
@@ -77,6 +78,9 @@ pub(crate) fn read(
     };
     // Even when stopped in the middle of a record: its bytes cannot be read again.
     framer.finish(&mut emit);
+    if let Some(foreign) = decompressor.foreign() {
+        warn!("standard input: {foreign}");
+    }
     result.map_err(Error::Stdin)
 }
 

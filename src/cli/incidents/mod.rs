@@ -76,10 +76,10 @@ enum Verb {
 #[derive(clap::Args)]
 struct Wanted {
     /// Those with a hit then or later: a time (RFC 3339), a date, or a span back from now (2h, 7d)
-    #[arg(long, value_name = "TIME", value_parser = time::since)]
+    #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// Those that began then or earlier
-    #[arg(long, value_name = "TIME", value_parser = time::until)]
+    #[arg(long, value_name = "TIME", value_parser = time::until, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// Those of a decoy whose namespace/name fits; * stands for any characters
     #[arg(long, value_name = "GLOB")]

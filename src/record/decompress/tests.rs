@@ -176,3 +176,66 @@ fn a_stream_that_grows_is_read_on() {
     }
     assert!(out == text && decompressor.end().is_ok());
 }
+
+/// A frame that a decoder passes over, of this kind.
+fn skippable(kind: u8) -> Vec<u8> {
+    [&[0x50 | kind, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"size"].concat()
+}
+
+#[test]
+fn frames_that_are_skipped_may_stand_anywhere() {
+    let text = sample(100);
+    for kind in [0, 3, 0xf] {
+        let (skipped, frame) = (skippable(kind), zstd(&text));
+        let packed = [&skipped[..], &skipped, &frame, &skipped, &frame].concat();
+        for read in [1, 2, 3, 1000] {
+            let (out, end) = decode(&packed, read, 10_000);
+            assert!(end.is_ok(), "{end:?}");
+            assert!(out == [&text[..], &text].concat());
+        }
+    }
+    for plain in [&b"["[..], b"P*M", b"[*M is no frame", b"PQRST"] {
+        let (out, end) = decode(plain, 1, 10);
+        assert_eq!((out.as_slice(), end.is_ok()), (plain, true));
+    }
+}
+
+#[test]
+fn what_was_packed_twice_is_unpacked_twice_and_no_more() {
+    let text = sample(1000);
+    for (outer, inner) in [
+        (gzip as fn(&[u8]) -> Vec<u8>, gzip as fn(&[u8]) -> Vec<u8>),
+        (gzip, zstd),
+        (zstd, gzip),
+    ] {
+        let packed = outer(&inner(&text));
+        for (read, room) in [(1, 7), (1000, 100), (100_000, 100_000)] {
+            let (out, end) = decode(&packed, read, room);
+            assert!(out == text && end.is_ok(), "{end:?}");
+        }
+        let (out, end) = decode(&packed[..packed.len() / 2], 1000, 1000);
+        assert!(text.starts_with(&out));
+        assert!(matches!(end, Err(Error::CutOff { at, .. }) if at == packed.len() as u64 / 2));
+        // Cut off before it was packed a second time.
+        let packed = outer(&inner(&text)[..1000]);
+        let (out, end) = decode(&packed, 1000, 1000);
+        assert!(text.starts_with(&out));
+        assert!(
+            matches!(end, Err(Error::CutOff { at: 1000, .. })),
+            "{end:?}"
+        );
+        let thrice = gzip(&outer(&inner(&text)));
+        assert!(decode(&thrice, 1000, 1000).0 == inner(&text));
+    }
+}
+
+#[test]
+fn a_window_that_is_too_wide_is_no_damage() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.write_all(&sample(10)).unwrap();
+    let wide = encoder.finish().unwrap();
+    let (out, end) = decode(&[zstd(b"before\n"), wide].concat(), 1000, 1000);
+    assert_eq!(out, b"before\n");
+    assert!(matches!(end, Err(Error::WideWindow { .. })), "{end:?}");
+}

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
+use super::shown;
 use crate::{
     format::visible,
     source::{Context, Counters},
@@ -54,7 +55,7 @@ impl Faults {
         }
         self.now.insert(path.to_owned(), error.to_string());
         if !self.before.contains_key(path) {
-            tracing::warn!(path = %path.display(), %error, "cannot read; will try again");
+            tracing::warn!(path = %shown(path), %error, "cannot read; will try again");
             self.counters.errors.fetch_add(1, Relaxed);
             self.show();
         }

@@ -17,9 +17,13 @@ use super::{
     fingerprint::{Fingerprint, Head},
     past::{Generation, Past},
     positions::{self, Changes},
+    shown,
     tracked::{Next, Phase, Tracked},
 };
-use crate::source::{Context, Error, Stop};
+use crate::{
+    record::foreign::foreign,
+    source::{Context, Error, Stop},
+};
 
 /// The files of one source.
 pub(super) struct Files<'a> {
@@ -293,18 +297,21 @@ impl<'a> Files<'a> {
             Verdict::Wait => return,
             Verdict::Same(known) => return waiting.go_on(*known, file, &head, stamp, max),
             Verdict::New => {
+                if let Some(foreign) = foreign(head.fingerprint.bytes()) {
+                    tracing::warn!(path = %shown(&waiting.path), "{foreign}");
+                }
                 if !head.is_compressed {
                     // It grows with what is read.
                     waiting.fingerprint = Fingerprint::default();
                 }
-                tracing::debug!(path = %waiting.path.display(), "found");
+                tracing::debug!(path = %shown(&waiting.path), "found");
                 waiting.read_on(file, &head, 0, None, max);
                 return;
             }
             Verdict::CopyReadTo(offset) => (offset, None),
             Verdict::CopyOf(generation) => (generation.read_to(), Some(generation)),
         };
-        tracing::debug!(path = %waiting.path.display(), read_to, "a copy");
+        tracing::debug!(path = %shown(&waiting.path), read_to, "a copy");
         if !head.is_compressed && stamp.size < read_to {
             waiting.phase = Phase::Parked {
                 offset: read_to,

@@ -11,10 +11,10 @@
 //! One thread reads all files in turn. A file that rests is looked at every 25 ms, with two system calls.
 //! What is read is known by the file's identity and an offset in it, of decoded bytes.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{Context, Decoding, Ended, Error, Outlet};
-use crate::audit::words;
+use crate::{audit::words, format::visible};
 
 mod copies;
 mod discovery;
@@ -67,6 +67,14 @@ pub enum ReadFrom {
 }
 
 words!(ReadFrom { Beginning = "beginning", End = "end" });
+
+/// Characters of a path that the log shows.
+const SHOWN: usize = 1024;
+
+/// A path for the log. Whoever may write into a directory that is watched chooses the names in it.
+fn shown(path: &Path) -> String {
+    visible(&path.display().to_string(), SHOWN).into_owned()
+}
 
 /// Follows files until stopped.
 ///

@@ -16,6 +16,7 @@ use super::{
     follow::{Follower, Turn, start_of_last_line},
     past::{Beginning, Generation},
     positions::{Changes, Key, Place},
+    shown,
 };
 use crate::record::framing::Framer;
 
@@ -138,7 +139,7 @@ impl Tracked {
         max_line_bytes: usize,
     ) {
         let offset = known.offset;
-        tracing::debug!(path = %self.path.display(), offset, "found again");
+        tracing::debug!(path = %shown(&self.path), offset, "found again");
         // A stored path is text.
         let is_renamed = known.path.to_string_lossy() != self.path.to_string_lossy();
         self.is_rotated = known.is_rotated || is_renamed;
@@ -264,7 +265,7 @@ impl Tracked {
         let offset = follower.resumable_at();
         let framer = follower.restart(max_line_bytes);
         self.changed += 1;
-        tracing::debug!(path = %self.path.display(), offset, "truncated");
+        tracing::debug!(path = %shown(&self.path), offset, "truncated");
         let generation = Generation {
             framer: Some(framer),
             ..self.generation(offset, None)
@@ -311,7 +312,7 @@ impl Tracked {
 
     /// It is no longer at `left`, where something else will stand soon.
     fn rotated(&mut self, left: PathBuf) {
-        tracing::debug!(path = %left.display(), "rotated");
+        tracing::debug!(path = %shown(&left), "rotated");
         self.is_rotated = true;
         self.vacant = Some(left);
         self.last_growth = Instant::now();

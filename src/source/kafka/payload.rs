@@ -123,7 +123,9 @@ impl Payloads {
 
     fn kind(&self, payload: &[u8]) -> Kind {
         match payload.first() {
-            Some(0x1f | 0x28) if matches!(recognise(payload), Magic::Compressed(_)) => {
+            Some(0x1f | 0x28 | 0x50..=0x5f)
+                if matches!(recognise(payload), Magic::Compressed(_)) =>
+            {
                 return Kind::Packed;
             }
             None => return Kind::Nothing,
@@ -209,7 +211,7 @@ fn frame<M: Message>(
         rest = later;
         Ok(now.len())
     };
-    let mut decompressor = Decompressor::new();
+    let mut decompressor = Decompressor::of_record();
     let outcome = loop {
         match decompressor.read(framer.space(READ_BYTES), &mut fill) {
             Ok(0) => {

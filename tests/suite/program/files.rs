@@ -49,3 +49,25 @@ fn old_ones_compressed_and_the_one_that_is_written() {
     assert_eq!(told.detections.len(), wanted.len(), "none is told twice");
     assert_eq!(Told::read(&ran.stdout).found(), wanted);
 }
+
+#[test]
+fn what_is_not_read_is_said_whatever_its_name() {
+    let mut configuration = with_expected(decoy(true));
+    configuration["sources"]["audit"] = json!({"type": "file", "include": ["logs/*"]});
+    let setting = Setting::with(&configuration);
+    std::fs::create_dir(setting.path("logs")).expect("the directory is ours");
+    setting.write(
+        "logs/\u{1b}[31m\nERROR \u{202e}.xz",
+        b"\xfd7zXZ\0\0\x04 and so on",
+    );
+    let running = setting.start_watch(&["-v"]);
+    running
+        .stderr
+        .wait_for("this is xz data, which is not read");
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let acts = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+    assert!(!ran.stderr.contains(acts), "{:?}", ran.stderr);
+    assert!(!ran.stderr.contains("\nERROR"), "{:?}", ran.stderr);
+}

@@ -186,27 +186,58 @@ fn without_a_configuration_it_is_the_example() {
 
 #[test]
 fn the_same_bytes_give_the_same_output_however_they_are_read() {
-    // Beyond the length of a range, so that threads share it.
-    let filler = json!({"kind": "Event", "pad": "x".repeat(1000)}).to_string();
+    // Three ranges and more, so that threads share it.
+    let filler = json!({"kind": "Event", "pad": "x".repeat(3000)}).to_string();
+    let filler = joined((0..20).map(|_| &filler));
     let mut bytes = Vec::new();
     for line in lines(log("request-response")) {
         bytes.extend_from_slice(line);
         bytes.push(b'\n');
-        if bytes.len() < 18 << 20 {
-            bytes.extend(joined((0..20).map(|_| &filler)));
+        if bytes.len() < 34 << 20 {
+            bytes.extend(&filler);
         }
     }
-    assert!(bytes.len() > 17 << 20);
-    let setting = Setting::empty();
+    assert!(bytes.len() > 33 << 20, "{}", bytes.len());
+    let setting = Setting::with(&with_budget());
     setting.write("log", &bytes);
-    let one = scan(&setting, &["-q", "--json", "--threads", "1", "log"]);
-    assert_eq!(one.code, Some(2), "{}", one.stderr);
+    let scan = |more: &[&str]| {
+        let ran = scan(
+            &setting,
+            &[&["-q", "--json", "-c", "baitline.json"], more].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        ran.stdout
+    };
+    let one = scan(&["--threads", "1", "log"]);
     for threads in ["2", "5"] {
-        let more = scan(&setting, &["-q", "--json", "--threads", threads, "log"]);
-        assert!(one.stdout == more.stdout, "{threads} threads");
+        let more = scan(&["--threads", threads, "log"]);
+        assert!(one == more, "{threads} threads");
     }
-    let piped = setting.run(&["scan", "-q", "--json", "-"], &bytes);
-    assert!(piped.stdout.replace("\"stdin:", "\"log:") == one.stdout);
+    let arguments = ["scan", "-q", "--json", "-c", "baitline.json", "-"];
+    let piped = setting.run(&arguments, &bytes);
+    assert!(piped.stdout.replace("\"stdin:", "\"log:") == one);
+    let (told, live) = (Told::read(&one), setting.watch(&[], &bytes).told());
+    assert_eq!(told.found(), live.found());
+    assert_eq!(incidents(&told), incidents(&live));
+}
+
+/// What tells no time counts as written when its file was, whichever way that comes.
+#[test]
+fn a_file_on_standard_input_tells_when_it_was_written() {
+    let setting = Setting::empty();
+    let mut event = token_use(1, "10.0.3.7", json!({}));
+    for key in ["requestReceivedTimestamp", "stageTimestamp"] {
+        event.as_object_mut().expect("an object").remove(key);
+    }
+    setting.write("log", joined([event.to_string()]));
+    let file = fs::File::open(setting.path("log")).expect("it is there");
+    let written = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    file.set_modified(written).expect("it is ours");
+    let mut program = setting.program(&["scan", "--json", "-"]);
+    let ran = setting.start(program.stdin(file)).wait();
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let told = Told::read(&ran.stdout);
+    assert_eq!(told.detections[0]["time"], "2023-11-14T22:13:20.000000Z");
 }
 
 #[test]
@@ -249,7 +280,8 @@ fn a_directory_is_read_whole_and_in_order() {
     let none = scan(&setting, &["logs/*.zst", "logs/a.log"]);
     assert_eq!(none.code, Some(1));
     assert!(
-        none.stderr.contains("logs/*.zst: no file fits"),
+        none.stderr
+            .contains("logs/*.zst: there is no such file, and as a pattern it matches nothing"),
         "{}",
         none.stderr
     );
@@ -301,6 +333,147 @@ fn damage_is_told_and_what_stood_before_it_is_found() {
     );
 }
 
+/// What is packed in a way that is not undone must not pass for a log without a hit.
+#[test]
+fn what_is_not_read_is_told_by_what_it_is() {
+    let setting = Setting::empty();
+    let log = hit(1, "2026-11-23T17:00:01Z");
+    let wide = String::from_utf8_lossy(&log)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let zip = [b"PK\x03\x04".as_slice(), &[0x14; 40]].concat();
+    let xz = [b"\xfd7zXZ\0".as_slice(), &vec![0xaa; 17 << 20]].concat();
+    for (name, bytes, said) in [
+        (
+            "log.xz",
+            xz.clone(),
+            "this is xz data, which is not read: unpack it first, with xz -dc",
+        ),
+        ("log.xz.gz", gzip(&xz[..1000]), "xz data"),
+        ("log.bz2", b"BZh91AY&SY\x1d\xcb".to_vec(), "bzip2 -dc"),
+        ("log.zip", zip, "unzip -p"),
+        ("log.lz4", b"\x04\x22\x4d\x18\x64\x40".to_vec(), "lz4 -dc"),
+        ("log.7z", b"7z\xbc\xaf\x27\x1c\0\x04".to_vec(), "7z archive"),
+        ("log.sz", b"\xff\x06\0\0sNaPpY".to_vec(), "snappy"),
+        ("log.txt", wide, "UTF-16"),
+        ("log.gz.gz.gz", gzip(&gzip(&gzip(&log))), "gzip -dc"),
+    ] {
+        setting.write(name, &bytes);
+        let ran = scan(&setting, &[name]);
+        assert_eq!(ran.code, Some(1), "{name}: {}", ran.stderr);
+        let told = ran
+            .stderr
+            .lines()
+            .find(|line| line.contains(&format!("{name}: ")));
+        assert!(
+            told.is_some_and(|told| told.contains(said)),
+            "{name}: {}",
+            ran.stderr
+        );
+        let beginning = &bytes[..bytes.len().min(10_000)];
+        let piped = setting.run(&["scan", "-"], beginning);
+        assert_eq!(piped.code, Some(1), "{name}: {}", piped.stderr);
+        assert!(piped.stderr.contains(said), "{name}: {}", piped.stderr);
+        let live = setting.run(&["run"], beginning);
+        assert_eq!(live.code, Some(0), "{name}: {}", live.stderr);
+        assert!(
+            live.stderr.contains("WARN") && live.stderr.contains(said),
+            "{name}: {}",
+            live.stderr
+        );
+    }
+}
+
+#[test]
+fn what_was_packed_twice_or_by_several_threads_is_read() {
+    let setting = Setting::empty();
+    let log = hit(1, "2026-11-23T17:00:01Z");
+    // As pzstd writes it: in front of each frame one that tells its length.
+    let frame = zstd(&log);
+    let length = (frame.len() as u32).to_le_bytes();
+    let parallel = [b"\x50\x2a\x4d\x18\x04\0\0\0".as_slice(), &length, &frame].concat();
+    for (name, packed) in [
+        ("log.gz.gz", gzip(&gzip(&log))),
+        ("log.gz.zst", zstd(&gzip(&log))),
+        ("log.zst", parallel),
+    ] {
+        setting.write(name, packed);
+        assert_eq!(told(&setting, &[name]).count(), 1, "{name}");
+    }
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("memory takes all");
+    encoder.window_log(28).expect("the library can do more");
+    encoder.write_all(&log).expect("memory takes all");
+    setting.write("wide.zst", encoder.finish().expect("memory takes all"));
+    let ran = scan(&setting, &["wide.zst"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("zstd -dc --long=31") && !ran.stderr.contains("damaged"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// The files of a tar archive are searched as one text, with the headers between them.
+#[test]
+fn a_tar_archive_is_told_and_searched_as_it_is() {
+    let setting = Setting::empty();
+    setting.write("a.log", hit(1, "2026-11-23T17:00:01Z"));
+    setting.write("b.log", hit(2, "2026-11-23T17:00:02Z"));
+    for (options, name) in [("-cf", "logs.tar"), ("-czf", "logs.tar.gz")] {
+        let made = std::process::Command::new("tar")
+            .current_dir(setting.path(""))
+            .args([options, name, "a.log", "b.log"])
+            .status();
+        assert!(made.expect("there is tar").success());
+        let ran = scan(&setting, &["--json", name]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains("tar -xO"), "{}", ran.stderr);
+        assert_eq!(Told::read(&ran.stdout).count(), 2, "{name}: {}", ran.stdout);
+    }
+}
+
+/// Whoever looks back has not what the pipeline needs where it runs.
+#[test]
+fn a_configuration_needs_no_more_than_a_search_takes_of_it() {
+    let setting = Setting::empty();
+    setting.write("log", hit(1, "2026-11-23T17:00:00Z"));
+    let decoys = "decoys: [{ service_account: \"${DECOY:-honeypot/backup-sa}\" }]\ncluster: prod\n\
+                  transforms:\n  found: { type: detect, inputs: [bus] }\n  told: { type: dedupe, inputs: [found], idle_secs: 7 }\n";
+    let elsewhere = "data_dir: \"${STATE_DIRECTORY}\"\napi: { enabled: true, address: \"${NOWHERE}\" }\n\
+                     sources:\n  bus: { type: kafka, bootstrap_servers: \"${BROKERS}\", group_id: x, topics: [a],\n    \
+                     sasl: { enabled: true, mechanism: PLAIN, username: x, password: \"${KAFKA_PASSWORD:?from the vault}\" } }\n\
+                     sinks:\n  slack: { type: slack, inputs: [told], webhook_url: \"${SLACK_WEBHOOK_URL}\" }\n";
+    setting.write("all.yaml", format!("{decoys}{elsewhere}"));
+    setting.write("plain.yaml", format!("{decoys}sources: {{ bus: {{ type: stdin }} }}\nsinks: {{ t: {{ type: console, inputs: [told] }} }}\n"));
+    let ran = scan(&setting, &["--json", "-c", "all.yaml", "log"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let plain = scan(&setting, &["--json", "-c", "plain.yaml", "log"]);
+    assert_eq!(ran.stdout, plain.stdout);
+    assert!(
+        ran.stdout.contains("\"cluster\":\"prod\""),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("\"source\":\"bus\""), "{}", ran.stdout);
+    assert_eq!(setting.run(&["validate", "all.yaml"], b"").code, Some(78));
+    // What it does take has to be sound.
+    for (from, to, said) in [
+        (
+            "${DECOY:-honeypot/backup-sa}",
+            "${DECOY}",
+            "DECOY is not set",
+        ),
+        ("idle_secs: 7", "idle_sec: 7", "idle_secs"),
+        ("type: dedupe", "type: \"${DEDUPE}\"", "DEDUPE is not set"),
+    ] {
+        setting.write("all.yaml", format!("{decoys}{elsewhere}").replace(from, to));
+        let ran = scan(&setting, &["-c", "all.yaml", "log"]);
+        assert_eq!(ran.code, Some(78), "{to}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{to}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn from_and_to_bound_event_time_half_open() {
     let setting = Setting::empty();
@@ -332,6 +505,7 @@ fn from_and_to_bound_event_time_half_open() {
             &times[2..3],
         ),
         (&["--from", "100y"], &times[..]),
+        (&["--from", "-100y"], &times[..]),
     ] {
         let told = told(&setting, &[&["log"], arguments].concat());
         assert_eq!(told.detections.len(), wanted.len(), "{arguments:?}");
@@ -469,6 +643,196 @@ fn a_fifo_that_is_named_is_a_stream() {
     assert_eq!(told.count(), 1);
 }
 
+fn make_fifo(setting: &Setting, name: &str) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(setting.path(name))
+        .status();
+    assert!(made.expect("there is mkfifo").success());
+}
+
+#[test]
+fn a_glob_ends_and_waits_for_nobody() {
+    let setting = Setting::empty();
+    fs::create_dir_all(setting.path("logs/a/b")).expect("the directory is ours");
+    setting.write("logs/a/b/hit.log", hit(1, "2026-11-23T17:00:00Z"));
+    for loop_name in ["logs/loop", "logs/a/loop", "logs/a/b/loop"] {
+        symlink("..", setting.path(loop_name)).expect("the directory is ours");
+    }
+    symlink("nowhere", setting.path("logs/dangling.log")).expect("the directory is ours");
+    make_fifo(&setting, "logs/fifo.log");
+    let ran = scan(&setting, &["logs/**/*.log"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stdout.contains("opened"), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("ERROR logs/dangling.log: No such file"),
+        "{}",
+        ran.stderr
+    );
+    let passed = "INFO logs/fifo.log: passed: neither a file nor a directory";
+    assert!(ran.stderr.contains(passed), "{}", ran.stderr);
+    let listed = scan(&setting, &["logs"]);
+    assert!(listed.stderr.contains(passed), "{}", listed.stderr);
+    assert!(
+        listed
+            .stderr
+            .contains("ERROR logs/dangling.log: No such file"),
+        "{}",
+        listed.stderr
+    );
+}
+
+#[test]
+fn a_stream_that_is_named_twice_is_read_once() {
+    let setting = Setting::empty();
+    make_fifo(&setting, "fifo");
+    let path = setting.path("fifo");
+    let writer = thread::spawn(move || fs::write(path, hit(1, "2026-11-23T17:00:00Z")));
+    let ran = scan(&setting, &["--json", "fifo", "./fifo"]);
+    writer.join().expect("no panic").expect("the program reads");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert_eq!(Told::read(&ran.stdout).count(), 1);
+    assert!(
+        ran.stderr
+            .contains("INFO ./fifo: named twice, and read once"),
+        "{}",
+        ran.stderr
+    );
+
+    let ran = setting.run(
+        &["scan", "--json", "-", "-"],
+        &hit(1, "2026-11-23T17:00:00Z"),
+    );
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("INFO -: named twice, and read once"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("inputs=1"), "{}", ran.stderr);
+}
+
+#[test]
+fn names_of_files_do_nothing_to_a_terminal() {
+    let setting = Setting::empty();
+    let hostile = "\u{1b}[31m\u{9b}1m\u{202e}\r\nERROR x";
+    let name = |what: &str| format!("{hostile}/{what}{hostile}");
+    fs::create_dir_all(setting.path(name("folder"))).expect("the directory is ours");
+    setting.write(&name("hit"), hit(1, "2026-11-23T17:00:00Z"));
+    setting.write(&name("cut"), &hit(2, "2026-11-23T17:00:00Z")[..400]);
+    setting.write(&name("damaged"), &gzip(&[b'x'; 1000])[..20]);
+    symlink("nowhere", setting.path(name("dangling"))).expect("the directory is ours");
+    symlink(".", setting.path(name("link"))).expect("the directory is ours");
+    make_fifo(&setting, &name("fifo"));
+    let missing = name("missing");
+    let pattern = name("*missing*");
+    for shown in [
+        &["--json"][..],
+        &["--summary"],
+        &["--log-format", "json"],
+        &[],
+    ] {
+        let ran = scan(&setting, &[shown, &[hostile, &missing, &pattern]].concat());
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        for (stream, text) in [("out", &ran.stdout), ("err", &ran.stderr)] {
+            let acts = |char: char| char.is_control() && char != '\n' || char == '\u{202e}';
+            assert!(!text.contains(acts), "{shown:?} {stream}: {text:?}");
+            assert!(!text.contains("\nERROR x"), "{shown:?} {stream}: {text:?}");
+        }
+        assert!(ran.stderr.contains("neither a file nor"), "{}", ran.stderr);
+    }
+}
+
+/// Hits from so many addresses, as a log.
+fn hits(count: u32) -> Vec<u8> {
+    let hit = |number: u32| {
+        let [_, a, b, c] = number.to_be_bytes();
+        let (minute, second) = (number / 1200 % 60, number / 20 % 60);
+        let received = format!("2026-11-23T17:{minute:02}:{second:02}.{number:06}Z");
+        let changes = json!({"requestReceivedTimestamp": received});
+        token_use(number, &format!("10.{a}.{b}.{c}"), changes).to_string()
+    };
+    joined((0..count).map(hit))
+}
+
+#[test]
+fn a_full_disk_is_told_at_once_and_by_where_it_is() {
+    let setting = Setting::empty();
+    let room = setting.path("room").display().to_string();
+    fs::create_dir(&room).expect("the directory is ours");
+    let binary = env!("CARGO_BIN_EXE_baitline");
+    // A file may not grow beyond this; the write fails as on a full disk, but for the reason.
+    let script = format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json -");
+    let mut program = std::process::Command::new("sh");
+    program.args(["-c", &script]).env("TMPDIR", &room);
+    program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // Its standard input does not end: it stops by itself.
+    let mut running = setting.start(&mut program);
+    running.write(&hits(10_000));
+    let ran = running.wait();
+    assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("cannot be kept in {room}: ")),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("TMPDIR"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("events that touch a decoy were found"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_summary_of_a_flood_tells_what_was_done_and_how_it_ended() {
+    let setting = Setting::empty();
+    setting.write("log", hits(2000));
+    let ran = scan(&setting, &["--summary", "log"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains(" incidents told as one\n"),
+        "{}",
+        ran.stdout
+    );
+    let done = "token_use by system:serviceaccount:honeypot:backup-sa: list namespaces 403 (1,9";
+    assert!(ran.stdout.contains(done), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with(" incidents, 2,000 hits\n"),
+        "{}",
+        ran.stdout
+    );
+
+    // One source that does a thousand things: the first and the last of them are shown.
+    let log: Vec<u8> = (0..1000)
+        .flat_map(|number| {
+            let name = format!("n{number}");
+            let received = format!("2026-11-23T17:00:{:02}.{number:06}Z", number / 20);
+            let changes = json!({"requestReceivedTimestamp": received, "verb": "get",
+                             "objectRef": {"resource": "pods", "namespace": "x", "name": name}});
+            joined([token_use(number, "10.0.3.7", changes).to_string()])
+        })
+        .collect();
+    setting.write("log", log);
+    let ran = scan(&setting, &["--summary", "log"]);
+    for shown in [
+        "/n0 403",
+        "/n19 403",
+        "… 960 more hits",
+        "/n980 403",
+        "/n999 403",
+    ] {
+        assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
+    }
+    assert!(
+        !ran.stdout.contains("/n20 403") && !ran.stdout.contains("/n979 403"),
+        "{}",
+        ran.stdout
+    );
+}
+
 /// The most memory that a process has had so far, in KiB; nothing once it has ended.
 fn peak_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -481,19 +845,7 @@ fn peak_kib(process: u32) -> Option<u64> {
 #[test]
 fn hits_without_end_fill_no_memory() {
     let setting = Setting::empty();
-    let mut log = Vec::new();
-    for number in 0..20_000_u32 {
-        let [_, a, b, c] = number.to_be_bytes();
-        let (minute, second) = (number / 1200, number / 20 % 60);
-        let received = format!("2026-11-23T17:{minute:02}:{second:02}.{number:06}Z");
-        let changes = json!({"requestReceivedTimestamp": received});
-        log.extend(joined([token_use(
-            number,
-            &format!("10.{a}.{b}.{c}"),
-            changes,
-        )
-        .to_string()]));
-    }
+    let log = hits(20_000);
     setting.write("log", log);
     let mut program = setting.program(&["scan", "-q", "--json", "--threads", "2", "log"]);
     let mut child = program

@@ -1,0 +1,182 @@
+//! Forms of data that nobody here reads, told by how they begin: searched as they are, they would pass for a log without a hit.
+
+use std::fmt;
+
+/// Bytes of a beginning that are kept: as many as a tar archive's first header has.
+const BEGINNING_BYTES: usize = 512;
+
+/// Where the mark of a tar archive stands, and what it is.
+const TAR: (usize, &[u8]) = (257, b"ustar");
+
+/// Behind the first four bytes of bzip2: the mark of a block, or of the end.
+const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
+
+/// So many bytes of which every second is NUL are UTF-16.
+const WIDE_BYTES: usize = 32;
+
+/// What is told by its first bytes. What of gzip and zstd comes here was packed more often than is undone.
+const KNOWN: [(&[u8], Foreign); 17] = [
+    (b"\xfd7zXZ\0", packed("xz data", "xz -dc")),
+    (b"\x5d\0\0", packed("lzma data", "xz -dc")),
+    (b"LZIP\x01", packed("lzip data", "lzip -dc")),
+    (b"\x1f\x9d", packed("compress data", "gzip -dc")),
+    (b"\x04\x22\x4d\x18", packed("lz4 data", "lz4 -dc")),
+    (b"\x02\x21\x4c\x18", packed("lz4 data", "lz4 -dc")),
+    (b"\xff\x06\0\0sNaPpY", packed("snappy data", "snzip -dc")),
+    (b"\x89LZO\0\r\n\x1a\n", packed("lzop data", "lzop -dc")),
+    (b"7z\xbc\xaf\x27\x1c", packed("a 7z archive", "7z x -so")),
+    (b"PK\x03\x04", packed("a zip archive", "unzip -p")),
+    (b"PK\x05\x06", packed("a zip archive", "unzip -p")),
+    (b"\x1f\x8b\x08", packed("gzip data", "gzip -dc")),
+    (b"\x28\xb5\x2f\xfd", packed("zstd data", "zstd -dc")),
+    (b"PAR1", table("a Parquet file")),
+    (b"Obj\x01", table("an Avro file")),
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+];
+
+const UTF_16: Foreign = Foreign {
+    what: "UTF-16 text",
+    remedy: "convert it first, with iconv -f UTF-16 -t UTF-8",
+    command: "",
+};
+
+const fn packed(what: &'static str, command: &'static str) -> Foreign {
+    let remedy = "unpack it first, with ";
+    Foreign {
+        what,
+        remedy,
+        command,
+    }
+}
+
+const fn table(what: &'static str) -> Foreign {
+    let remedy = "export its rows as JSON, one a line";
+    Foreign {
+        what,
+        remedy,
+        command: "",
+    }
+}
+
+/// A form of data that is not read. Displayed as what it is, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    what: &'static str,
+    remedy: &'static str,
+    command: &'static str,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            remedy,
+            command,
+        } = self;
+        write!(f, "this is {what}, which is not read: {remedy}{command}")
+    }
+}
+
+/// How a stream begins, as far as that matters here.
+pub(super) struct Beginning {
+    bytes: [u8; BEGINNING_BYTES],
+    length: usize,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self {
+            bytes: [0; BEGINNING_BYTES],
+            length: 0,
+        }
+    }
+}
+
+impl Beginning {
+    /// Takes in what comes next.
+    pub fn take(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.length..];
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.length += count;
+    }
+
+    pub fn foreign(&self) -> Option<Foreign> {
+        foreign(&self.bytes[..self.length])
+    }
+}
+
+/// What begins with `head`, if that is not read. A few hundred bytes are enough.
+pub fn foreign(head: &[u8]) -> Option<Foreign> {
+    if let Some((_, foreign)) = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(*foreign);
+    }
+    let stands_at = |place: usize, mark| head.get(place..).is_some_and(|at| at.starts_with(mark));
+    if stands_at(0, b"BZh") && BZIP2.iter().any(|mark| stands_at(4, mark)) {
+        return Some(packed("bzip2 data", "bzip2 -dc"));
+    }
+    if stands_at(TAR.0, TAR.1) {
+        return Some(packed("a tar archive", "tar -xO"));
+    }
+    is_wide(head).then_some(UTF_16)
+}
+
+/// Whether `head` is text of two bytes a character, without a byte-order mark: of ASCII one is NUL, and the other is not.
+fn is_wide(head: &[u8]) -> bool {
+    let Some(head) = head.first_chunk::<WIDE_BYTES>() else {
+        return false;
+    };
+    [0, 1].into_iter().any(|place| {
+        let is_nul = |(index, byte): (usize, &u8)| (*byte == 0) == (index % 2 == place);
+        head.iter().enumerate().all(is_nul)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_read_is_told_and_text_is_not() {
+        let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
+        let wide: Vec<u8> = "{\"kind\":\"Event\",\"level\":1}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for (head, what) in [
+            (&b"\xfd7zXZ\0\0\x04"[..], "xz data"),
+            (b"BZh91AY&SY", "bzip2 data"),
+            (b"BZh9\x17\x72\x45\x38\x50\x90", "bzip2 data"),
+            (&tar, "a tar archive"),
+            (&wide, "UTF-16 text"),
+            (&wide[1..], "UTF-16 text"),
+            (b"\xff\xfe{\0", "UTF-16 text"),
+        ] {
+            let told = foreign(head).map(|foreign| foreign.what);
+            assert_eq!(told, Some(what), "{head:?}");
+        }
+        for head in [
+            &b""[..],
+            b"{\"kind\":\"Event\"}",
+            b"BZh9 is how bzip2 begins",
+            b"PK",
+            b"]",
+            &[0; 600],
+            &tar[..260],
+            b"LZIP is a format",
+        ] {
+            assert_eq!(foreign(head), None, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_put_together_of_any_reads() {
+        let mut beginning = Beginning::default();
+        for part in [&b"PK"[..], b"", b"\x03\x04", &[0; 1000], b"x"] {
+            beginning.take(part);
+        }
+        assert_eq!(beginning.foreign(), foreign(b"PK\x03\x04"));
+        assert!(beginning.foreign().is_some());
+    }
+}
