@@ -15,7 +15,7 @@ use simd_json::{
 use super::{
     encoded,
     envelope::Envelope,
-    escape::unescaped,
+    escape::{undoubled, unescaped},
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
     wrapper::{Inner, Nested, Wrapper},
@@ -135,6 +135,10 @@ impl Search<'_> {
                     || layer.decode(&repaired(bytes), |value| {
                         self.decoded(deeper, value, bytes, wrapper);
                     })
+            }
+            Piece::Doubled(bytes) => {
+                self.text(deeper, &undoubled(bytes), wrapper);
+                true
             }
             Piece::Broken(bytes) => {
                 self.broken(deeper, bytes, wrapper);
