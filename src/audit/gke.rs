@@ -8,12 +8,26 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    event::{Annotations, Event, Json, ObjectRef, User, field},
+    event::{Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, number},
     http_code,
 };
 
 /// Where the `AuditLog` stands in an entry; the second as BigQuery has it.
-const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+pub const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+
+/// The fields of an entry and of an `AuditLog` that are no scalars.
+pub const PARTS: &[&str] = &[
+    "protoPayload",
+    "protopayload_auditlog",
+    "labels",
+    "operation",
+    "authenticationInfo",
+    "authorizationInfo",
+    "requestMetadata",
+    "request",
+    "response",
+    "status",
+];
 
 /// What all of Google's services call an `AuditLog`.
 const AUDIT_LOG: &str = "google.cloud.audit.AuditLog";
@@ -44,6 +58,12 @@ impl<'o, 'v> Entry<'o, 'v> {
         (payload.is_some() || is_bare()).then_some(entry)
     }
 
+    /// Whether `object` is an entry, or would be if its payload were no text.
+    pub fn is_one(object: &'o Object<'v, 'v>) -> bool {
+        let is_text = |key: &&str| object.get(*key).is_some_and(|payload| payload.is_str());
+        Self::new(object).is_some() || PAYLOADS.iter().any(is_text)
+    }
+
     /// Whether it tells of a request to a Kubernetes API server.
     pub fn is_kubernetes(&self) -> bool {
         let is_service = |service: &str| service == "k8s.io" || service.ends_with(".k8s.io");
@@ -58,7 +78,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         ["authenticationInfo", "requestMetadata", "status"]
             .iter()
             .filter_map(|key| self.get(key))
-            .all(|value| value.is_object() || value.is_null())
+            .all(is_object_or_nothing)
     }
 
     /// The entry as the API server would have logged it. All of it comes from the entry's own fields; the bodies are
@@ -303,13 +323,6 @@ fn refuses_impersonation(message: &str) -> bool {
 fn body(body: Json<'_>) -> Json<'_> {
     let list = body.get("value").filter(|value| value.is_array());
     list.filter(|_| body.get("@type").is_some()).unwrap_or(body)
-}
-
-fn number(value: Json<'_>, key: &str) -> Option<u64> {
-    let number = value.get(key)?;
-    number
-        .as_u64()
-        .or_else(|| number.into_string()?.parse().ok())
 }
 
 #[cfg(test)]

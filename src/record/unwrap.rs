@@ -16,8 +16,10 @@ use super::{
     encoded,
     envelope::Envelope,
     escape::{undoubled, unescaped},
+    flattened::{self, Ambiguous},
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
+    stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{Event, Json, gke};
@@ -213,6 +215,11 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
+        match as_written(object) {
+            None => {}
+            Some(Ok(text)) => return self.reshaped(deeper, &text, depth, wrapper),
+            Some(Err(Ambiguous)) => return false,
+        }
         if Event::is_one(object) {
             let is_readable = Event::is_readable(object);
             if is_readable {
@@ -238,6 +245,25 @@ impl Search<'_> {
         for (key, value) in object.iter() {
             is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
         }
+        is_searched
+    }
+
+    /// Searches an object that a store had changed; whether all of it could be.
+    fn reshaped(
+        &mut self,
+        deeper: &mut [Layer],
+        text: &[u8],
+        depth: usize,
+        wrapper: &dyn Wrapper,
+    ) -> bool {
+        let Some((layer, deeper)) = deeper.split_first_mut() else {
+            return false;
+        };
+        let mut is_searched = false;
+        let mut search = |value: Json<'_>| {
+            is_searched = self.value(deeper, value, depth, wrapper);
+        };
+        let _ = layer.decode(text, &mut search) || layer.decode(&repaired(text), &mut search);
         is_searched
     }
 
@@ -275,13 +301,25 @@ impl Search<'_> {
     }
 }
 
+/// What `object` was before a store made text of its parts or joined its keys, if one did.
+fn as_written(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
+    let as_text = if Event::is_one(object) {
+        stringified::event(object)
+    } else if gke::Entry::is_one(object) {
+        stringified::entry(object)
+    } else {
+        None
+    };
+    as_text.map(Ok).or_else(|| flattened::restored(object))
+}
+
 /// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a
 /// pod chooses its labels and annotations.
 fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
     match key {
-        "labels" | "annotations" => None,
         // Elastic's place for the event.
         "kubernetes" if value.is_object() => value.get("audit"),
+        _ if flattened::is_of_pod(key) => None,
         _ => Some(value),
     }
 }
