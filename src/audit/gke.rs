@@ -121,7 +121,7 @@ impl<'o, 'v> Entry<'o, 'v> {
                 .into_iter()
                 .collect(),
             user_agent: metadata.and_then(|data| field(data, "callerSuppliedUserAgent")),
-            object_path: path.filter(|_| method.is_kubelet() || object.resource.is_none()),
+            object_path: path.filter(|_| is_kubelet(&object) || object.resource.is_none()),
             object,
             code,
             message,
@@ -260,16 +260,16 @@ impl<'v> Method<'v> {
             verb: Some(verb),
         }
     }
-
-    /// Whether it goes through the API server to a kubelet, so that the path alone tells what about.
-    fn is_kubelet(&self) -> bool {
-        self.resource == Some("nodes") && self.subresource == Some("proxy")
-    }
 }
 
-/// The core group has no name.
+/// Whether a request goes through the API server to a kubelet, so that the path alone tells what about.
+fn is_kubelet(object: &ObjectRef<'_>) -> bool {
+    object.resource == Some("nodes") && object.subresource == Some("proxy")
+}
+
+/// The core group has no name; in the path of a request `api` stands in its place.
 fn named_group(group: &str) -> Option<&str> {
-    Some(group).filter(|group| !matches!(*group, "" | "core"))
+    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
 /// `v1`, `v1beta2`: neither a group nor a resource is called so.
@@ -287,13 +287,16 @@ fn is_version(part: &str) -> bool {
 }
 
 /// What `path`, as in `core/v1/namespaces/NAMESPACE/pods/NAME/exec`, is about; where it tells nothing, what `method` is about.
+/// The subresource in a path is as a client encoded it, that of the method is the API server's own.
 fn object<'v>(path: Option<&'v str>, method: &Method<'v>) -> ObjectRef<'v> {
+    let path = path.and_then(|path| path.split('?').next());
     let segments: Vec<&str> = path
         .unwrap_or_default()
         .split('/')
         .filter(|part| !part.is_empty())
         .collect();
-    let mut object = match segments.as_slice() {
+    let segments = segments.strip_prefix(&["apis"]).unwrap_or(&segments);
+    let mut object = match segments {
         [group, version, rest @ ..] if is_version(version) => {
             ObjectRef::from_segments(named_group(group), rest)
         }
@@ -307,7 +310,7 @@ fn object<'v>(path: Option<&'v str>, method: &Method<'v>) -> ObjectRef<'v> {
         object.resource = method.resource;
     }
     if object.resource == method.resource {
-        object.subresource = object.subresource.or(method.subresource);
+        object.subresource = method.subresource.or(object.subresource);
     }
     object
 }
