@@ -29,7 +29,10 @@ const MARKS: [&str; 7] = [
 ];
 
 /// How baitline's own JSON lines begin; one that is cut off is no audit event.
-const OWN: [&[u8]; 2] = [b"{\"type\":\"alert\"", b"{\"type\":\"detection\""];
+const OWN: [&[u8]; 2] = [
+    b"{\"type\":\"alert\",\"schema\":",
+    b"{\"type\":\"detection\",\"schema\":",
+];
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::{
     stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
-use crate::audit::{Event, Json, gke};
+use crate::audit::{AlertId, DetectionId, Event, Json, gke};
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -338,15 +338,17 @@ fn is_managed_cluster(resource: &str) -> bool {
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in
-/// them are no events.
+/// them are no events. All that is written in each of their lines has to be as it is written.
 fn is_own_output(object: &Object<'_, '_>) -> bool {
-    let kind = object.get("type").and_then(|kind| kind.into_string());
-    let id = match kind {
-        Some("alert") => "alert_id",
-        Some("detection") => "detection_id",
+    let text = |key: &str| object.get(key).and_then(|value| value.into_string());
+    let has_id = match text("type") {
+        Some("alert") => text("alert_id").and_then(AlertId::from_hex).is_some(),
+        Some("detection") => text("detection_id")
+            .and_then(DetectionId::from_hex)
+            .is_some(),
         _ => return false,
     };
-    object.get("schema").is_some() && object.get(id).is_some()
+    has_id && object.get("schema").is_some_and(|schema| schema.is_u64())
 }
 
 /// Whether a string is JSON, or a log line with JSON in it, or with the rest of an event.
