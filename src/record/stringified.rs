@@ -14,6 +14,11 @@ use crate::audit::{Event, Json, gke};
 
 /// `event` as it was written; `None` if no part of it is text.
 pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
+    // Of most events none is, and they are many.
+    let is_text = |key: &str, value: Json<'_>| value.is_str() && Event::PARTS.contains(&key);
+    if !event.iter().any(|(key, value)| is_text(key, value)) {
+        return None;
+    }
     rewrite::object(event, |key, value| part(Event::PARTS, key, value))
 }
 

@@ -1,7 +1,8 @@
 //! Whatever a cloud or a log shipper wrapped around audit events is taken off.
 //!
 //! An audit event is looked for inside objects and arrays ([`MAX_DEPTH`] levels) and
-//! inside strings that hold JSON, or base64 of it ([`MAX_LAYERS`] layers). It is never
+//! inside strings that hold JSON, or base64 of it ([`MAX_LAYERS`] layers); one whose shape a store
+//! has changed is written anew, in a layer of its own. It is never
 //! looked for inside another audit event: what a client writes into a body, a URI or a
 //! user agent must not be taken for an event of its own.
 

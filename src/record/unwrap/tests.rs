@@ -211,6 +211,24 @@ fn many_base64_values_in_a_cut_record_take_no_longer_than_their_length() {
 }
 
 #[test]
+fn rows_and_depth_without_end_take_no_longer_than_their_length() {
+    for part in [
+        r#"{""a"#,
+        r#"{""a" "#,
+        r#"{""a"",{""a"" "#,
+        r#"[{""a":"#,
+        r#"{"a":["#,
+        r#"{"protoPayload":"{}""#,
+        r#"{"user.username":"#,
+    ] {
+        let start = std::time::Instant::now();
+        unwrap(&part.repeat(1 << 16));
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < 60.0, "{part} {seconds}");
+    }
+}
+
+#[test]
 fn base64_in_a_cut_record_is_searched_up_to_the_mark_of_an_event() {
     let value = |id: &str| format!(r#""data":"{}","#, BASE64_STANDARD.encode(event(id)));
     let (first, second) = (value("1"), value("forged"));
