@@ -79,36 +79,86 @@ pub struct Annotations<'v> {
 }
 
 impl<'v> Event<'v> {
-    /// Whether `object` is an audit event: it says so by its `apiVersion`, or, as an
-    /// item of an EventList or behind a shipper that drops fields, it has fields that
+    /// The fields of an event that are looked at, as the API server calls them.
+    pub const FIELDS: &'static [&'static str] = &[
+        "kind",
+        "apiVersion",
+        "auditID",
+        "stage",
+        "requestURI",
+        "verb",
+        "user",
+        "impersonatedUser",
+        "sourceIPs",
+        "userAgent",
+        "objectRef",
+        "responseStatus",
+        "requestReceivedTimestamp",
+        "stageTimestamp",
+        "annotations",
+        "requestObject",
+        "responseObject",
+    ];
+
+    /// The fields of an event that are no scalars, as the API server and as Azure calls them.
+    pub const PARTS: &'static [&'static str] = &[
+        "user",
+        "impersonatedUser",
+        "sourceIPs",
+        "objectRef",
+        "responseStatus",
+        "annotations",
+        "requestObject",
+        "responseObject",
+        "User",
+        "ImpersonatedUser",
+        "SourceIps",
+        "ObjectRef",
+        "ResponseStatus",
+        "Annotations",
+        "RequestObject",
+        "ResponseObject",
+    ];
+
+    /// Whether `object` is an audit event: see [`Event::has_the_fields_of_one`].
+    pub fn is_one(object: &Object<'v, 'v>) -> bool {
+        Self::has_the_fields_of_one(|key| object.get(key).is_some(), |key| text(object, key))
+    }
+
+    /// Whether what has these fields, some of them text, is an audit event: it says so by its `apiVersion`,
+    /// or, as an item of an EventList or behind a shipper that drops fields, it has fields that
     /// nothing else has, or has together. Azure's table `AKSAudit` has them under names of its
     /// own (learn.microsoft.com/azure/azure-monitor/reference/tables/aksaudit).
-    pub fn is_one(object: &Object<'v, 'v>) -> bool {
-        let has = |key: &str| object.get(key).is_some();
-        let asks = ["verb", "requestURI", "user", "stage"].into_iter().any(has);
-        if has("AuditId") && ["Verb", "RequestUri", "User"].into_iter().any(has) {
+    pub fn has_the_fields_of_one(
+        has: impl Fn(&str) -> bool,
+        text: impl Fn(&str) -> Option<&'v str>,
+    ) -> bool {
+        let asks = ["verb", "requestURI", "user", "stage"]
+            .into_iter()
+            .any(&has);
+        if has("AuditId") && ["Verb", "RequestUri", "User"].into_iter().any(&has) {
             return true;
         }
-        match text(object, "apiVersion") {
+        match text("apiVersion") {
             Some(version) if version.starts_with("audit.k8s.io/") => {
-                return text(object, "kind") == Some("Event") || has("auditID") || asks;
+                return text("kind") == Some("Event") || has("auditID") || asks;
             }
-            Some(_) if text(object, "kind").is_some() => return false,
+            Some(_) if text("kind").is_some() => return false,
             _ => {}
         }
         let is_marked = ["auditID", "requestReceivedTimestamp", "stageTimestamp"]
             .into_iter()
-            .any(has);
+            .any(&has);
         let is_request = has("verb")
             && has("user")
             && ["requestURI", "objectRef", "sourceIPs"]
                 .into_iter()
-                .any(has);
+                .any(&has);
         is_marked && asks || is_request
     }
 
     /// Whether the parts of an event that say who touched what are objects, where they are
-    /// there at all. A shipper may have made strings of them.
+    /// there at all. A store may have made strings of them that cannot be read.
     pub fn is_readable(object: &Object<'v, 'v>) -> bool {
         let is_part = |key: &str| {
             matches!(
@@ -124,7 +174,7 @@ impl<'v> Event<'v> {
         object
             .iter()
             .filter(|(key, _)| is_part(key))
-            .all(|(_, value)| value.is_object() || value.is_null())
+            .all(|(_, value)| is_object_or_nothing(value))
     }
 
     /// Reads what is there.
@@ -144,9 +194,7 @@ impl<'v> Event<'v> {
                 "userAgent" | "UserAgent" => event.user_agent = value.into_string(),
                 "objectRef" | "ObjectRef" => event.object = ObjectRef::from_value(value),
                 "responseStatus" | "ResponseStatus" => {
-                    event.code = value
-                        .get("code")
-                        .and_then(|code| u16::try_from(code.as_u64()?).ok());
+                    event.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
                     event.message = field(value, "message");
                 }
                 "requestReceivedTimestamp" | "RequestReceivedTime" => {
@@ -285,6 +333,19 @@ pub(super) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
         .get(key)?
         .into_string()
         .filter(|text| !text.is_empty())
+}
+
+/// Whether `value` is an object, or what stands for none; stores of text have an empty one.
+pub(super) fn is_object_or_nothing(value: Json<'_>) -> bool {
+    value.is_object() || value.is_null() || matches!(value.into_string(), Some("" | "null"))
+}
+
+/// The number under `key`, which some stores write as text.
+pub(super) fn number(value: Json<'_>, key: &str) -> Option<u64> {
+    let number = value.get(key)?;
+    number
+        .as_u64()
+        .or_else(|| number.into_string()?.parse().ok())
 }
 
 fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {

@@ -8,12 +8,26 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    event::{Annotations, Event, Json, ObjectRef, User, field},
+    event::{Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, number},
     http_code,
 };
 
 /// Where the `AuditLog` stands in an entry; the second as BigQuery has it.
-const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+pub const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+
+/// The fields of an entry and of an `AuditLog` that are no scalars.
+pub const PARTS: &[&str] = &[
+    "protoPayload",
+    "protopayload_auditlog",
+    "labels",
+    "operation",
+    "authenticationInfo",
+    "authorizationInfo",
+    "requestMetadata",
+    "request",
+    "response",
+    "status",
+];
 
 /// What all of Google's services call an `AuditLog`.
 const AUDIT_LOG: &str = "google.cloud.audit.AuditLog";
@@ -44,6 +58,12 @@ impl<'o, 'v> Entry<'o, 'v> {
         (payload.is_some() || is_bare()).then_some(entry)
     }
 
+    /// Whether `object` is an entry, or would be if its payload were no text.
+    pub fn is_one(object: &'o Object<'v, 'v>) -> bool {
+        let is_text = |key: &&str| object.get(*key).is_some_and(|payload| payload.is_str());
+        Self::new(object).is_some() || PAYLOADS.iter().any(is_text)
+    }
+
     /// Whether it tells of a request to a Kubernetes API server.
     pub fn is_kubernetes(&self) -> bool {
         let is_service = |service: &str| service == "k8s.io" || service.ends_with(".k8s.io");
@@ -58,7 +78,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         ["authenticationInfo", "requestMetadata", "status"]
             .iter()
             .filter_map(|key| self.get(key))
-            .all(|value| value.is_object() || value.is_null())
+            .all(is_object_or_nothing)
     }
 
     /// The entry as the API server would have logged it. All of it comes from the entry's own fields; the bodies are
@@ -101,7 +121,7 @@ impl<'o, 'v> Entry<'o, 'v> {
                 .into_iter()
                 .collect(),
             user_agent: metadata.and_then(|data| field(data, "callerSuppliedUserAgent")),
-            object_path: path.filter(|_| method.is_kubelet() || object.resource.is_none()),
+            object_path: path.filter(|_| is_kubelet(&object) || object.resource.is_none()),
             object,
             code,
             message,
@@ -240,16 +260,16 @@ impl<'v> Method<'v> {
             verb: Some(verb),
         }
     }
-
-    /// Whether it goes through the API server to a kubelet, so that the path alone tells what about.
-    fn is_kubelet(&self) -> bool {
-        self.resource == Some("nodes") && self.subresource == Some("proxy")
-    }
 }
 
-/// The core group has no name.
+/// Whether a request goes through the API server to a kubelet, so that the path alone tells what about.
+fn is_kubelet(object: &ObjectRef<'_>) -> bool {
+    object.resource == Some("nodes") && object.subresource == Some("proxy")
+}
+
+/// The core group has no name; in the path of a request `api` stands in its place.
 fn named_group(group: &str) -> Option<&str> {
-    Some(group).filter(|group| !matches!(*group, "" | "core"))
+    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
 /// `v1`, `v1beta2`: neither a group nor a resource is called so.
@@ -267,13 +287,16 @@ fn is_version(part: &str) -> bool {
 }
 
 /// What `path`, as in `core/v1/namespaces/NAMESPACE/pods/NAME/exec`, is about; where it tells nothing, what `method` is about.
+/// The subresource in a path is as a client encoded it, that of the method is the API server's own.
 fn object<'v>(path: Option<&'v str>, method: &Method<'v>) -> ObjectRef<'v> {
+    let path = path.and_then(|path| path.split('?').next());
     let segments: Vec<&str> = path
         .unwrap_or_default()
         .split('/')
         .filter(|part| !part.is_empty())
         .collect();
-    let mut object = match segments.as_slice() {
+    let segments = segments.strip_prefix(&["apis"]).unwrap_or(&segments);
+    let mut object = match segments {
         [group, version, rest @ ..] if is_version(version) => {
             ObjectRef::from_segments(named_group(group), rest)
         }
@@ -287,7 +310,7 @@ fn object<'v>(path: Option<&'v str>, method: &Method<'v>) -> ObjectRef<'v> {
         object.resource = method.resource;
     }
     if object.resource == method.resource {
-        object.subresource = object.subresource.or(method.subresource);
+        object.subresource = method.subresource.or(object.subresource);
     }
     object
 }
@@ -303,13 +326,6 @@ fn refuses_impersonation(message: &str) -> bool {
 fn body(body: Json<'_>) -> Json<'_> {
     let list = body.get("value").filter(|value| value.is_array());
     list.filter(|_| body.get("@type").is_some()).unwrap_or(body)
-}
-
-fn number(value: Json<'_>, key: &str) -> Option<u64> {
-    let number = value.get(key)?;
-    number
-        .as_u64()
-        .or_else(|| number.into_string()?.parse().ok())
 }
 
 #[cfg(test)]

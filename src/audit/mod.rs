@@ -13,5 +13,5 @@ mod words;
 
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
-pub use time::{from_epoch, parse_time, to_microsecond, wire_time};
+pub use time::{from_epoch, from_epoch_fraction, parse_time, to_microsecond, wire_time};
 pub(crate) use words::{Text, words};

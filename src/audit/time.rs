@@ -14,22 +14,158 @@ pub fn to_microsecond(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
-/// RFC 3339, or a date and time without a zone, which some stores keep: then UTC.
+/// RFC 3339, and what stores and log lines make of it: a space for the `T`, a comma before the fraction, `UTC` or an offset
+/// behind another space, no zone, which then is UTC, or a number as [`from_epoch`] takes it. A mere date is no time: it would
+/// be taken for midnight.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let local: DateTime = text.parse().ok()?;
-        TimeZone::UTC.to_timestamp(local).ok()
-    })
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return from_epoch(text.parse().ok()?);
+    }
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return from_epoch_fraction(text.parse().ok()?);
+    }
+    let in_utc = ["UTC", "GMT", "Z"]
+        .iter()
+        .find_map(|zone| text.strip_suffix(zone)?.strip_suffix(' '));
+    let text = in_utc.unwrap_or(text);
+    text.parse()
+        .ok()
+        .or_else(|| without_zone(text))
+        .or_else(|| behind_space(text))
 }
 
+/// A time of day without a zone.
+fn without_zone(text: &str) -> Option<Timestamp> {
+    let local: DateTime = text.contains(':').then(|| text.parse().ok()).flatten()?;
+    TimeZone::UTC.to_timestamp(local).ok()
+}
+
+/// A time with its offset behind a space.
+fn behind_space(text: &str) -> Option<Timestamp> {
+    let (local, offset) = text.rsplit_once(' ')?;
+    offset
+        .starts_with(['+', '-'])
+        .then(|| format!("{local}{offset}").parse().ok())?
+}
+
+/// The second since 1970 in which the year of Kubernetes' first release began. What would be a time before is a number of
+/// something else, such as an account.
+const FIRST_SECOND: i64 = 1_388_534_400;
+
 /// Since 1970: seconds, milliseconds, microseconds or nanoseconds, told apart by how many they are.
-/// Each unit reaches from 1973 to 5138.
+/// Each unit reaches to 5138.
 pub fn from_epoch(number: i64) -> Option<Timestamp> {
-    match number.unsigned_abs() {
-        0..100_000_000_000 => Timestamp::from_second(number),
+    let time = match number {
+        ..100_000_000_000 => Timestamp::from_second(number),
         100_000_000_000..100_000_000_000_000 => Timestamp::from_millisecond(number),
         100_000_000_000_000..100_000_000_000_000_000 => Timestamp::from_microsecond(number),
         _ => Timestamp::from_nanosecond(number.into()),
+    };
+    time.ok().filter(|time| time.as_second() >= FIRST_SECOND)
+}
+
+/// As [`from_epoch`], to the microsecond, which is what such a number can tell.
+pub fn from_epoch_fraction(number: f64) -> Option<Timestamp> {
+    // What is out of range, or no number, becomes the nearest that is in it, or 0.
+    let microseconds = match from_epoch(number as i64)? {
+        _ if number < 1e11 => number * 1e6,
+        _ if number < 1e14 => number * 1e3,
+        _ if number < 1e17 => number,
+        _ => number / 1e3,
+    };
+    Timestamp::from_microsecond(microseconds.round() as i64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_stores_write_them() {
+        let time = |fraction: &str| format!("2026-11-23T17:21:08{fraction}Z");
+        for (text, wanted) in [
+            ("2026-11-23T17:21:08.912184Z", time(".912184")),
+            ("2026-11-23T19:21:08.912184+02:00", time(".912184")),
+            ("2026-11-23 17:21:08.912", time(".912")),
+            ("2026-11-23T17:21:08", time("")),
+            ("2026-11-23 17:21:08,912", time(".912")),
+            ("2026-11-23 17:21:08.912184 UTC", time(".912184")),
+            ("2026-11-23 17:21:08 GMT", time("")),
+            ("2026-11-23 17:21:08.912 Z", time(".912")),
+            ("2026-11-23 17:21:08.912184 +00:00", time(".912184")),
+            ("2026-11-23 19:21:08.912184 +0200", time(".912184")),
+            ("2026-11-23 12:21:08.9 -05:00", time(".9")),
+            ("2026-11-23 17:21:08.912184 +0000 UTC", time(".912184")),
+            ("1795454468", time("")),
+            ("1795454468.912", time(".912")),
+            ("1795454468.912184", time(".912184")),
+            ("1795454468912", time(".912")),
+            ("1795454468912.184", time(".912184")),
+            ("1795454468912184", time(".912184")),
+        ] {
+            let read = parse_time(text).map(|time| time.to_string());
+            assert_eq!(read, Some(wanted), "{text}");
+        }
     }
-    .ok()
+
+    #[test]
+    fn what_tells_no_time_of_day_is_no_time() {
+        for text in [
+            "2026-11-23",
+            "20261123",
+            "2026-11-23 UTC",
+            "2026-11-23 +02:00",
+            "17:21:08",
+            "2026",
+            "12",
+            "1.5",
+            "-1795454468",
+            "123456789012",
+            "999999999999",
+            "NaN",
+            "inf",
+            ".",
+            "",
+            "UTC",
+            " UTC",
+            "99999999999999999999999999",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+        assert_eq!(from_epoch(12), None);
+        assert_eq!(from_epoch_fraction(f64::NAN), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC{0,40}", whole in any::<i64>(), number in any::<f64>()) {
+            parse_time(&text);
+            from_epoch(whole);
+            from_epoch_fraction(number);
+        }
+
+        #[test]
+        fn a_time_is_the_same_in_every_shape(microsecond in 1_400_000_000_000_000_i64..4_000_000_000_000_000) {
+            let time = Timestamp::from_microsecond(microsecond).unwrap();
+            let civil = wire_time(time).replace('T', " ");
+            let civil = civil.trim_end_matches('Z');
+            for text in [
+                wire_time(time),
+                civil.to_owned(),
+                civil.replace('.', ","),
+                format!("{civil} UTC"),
+                format!("{civil} +00:00"),
+                format!("{civil} +0000 UTC"),
+                microsecond.to_string(),
+                format!("{}.{:06}", microsecond / 1_000_000, microsecond % 1_000_000),
+            ] {
+                prop_assert_eq!(parse_time(&text), Some(time), "{}", text);
+            }
+        }
+    }
 }

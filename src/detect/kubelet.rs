@@ -27,11 +27,7 @@ pub(super) fn kubelet_path(event: &Event<'_>) -> Option<KubeletPath> {
     if event.object.resource != Some("nodes") || event.object.subresource != Some("proxy") {
         return None;
     }
-    // A path by itself is decoded: an encoded name in it is no needle.
-    let path = match event.request_uri {
-        Some(uri) => uri::path(uri),
-        None => event.object_path?.into(),
-    };
+    let path = uri::path(event.request_uri.or(event.object_path)?);
     let mut segments = path.split('/').skip_while(|segment| *segment != "nodes");
     let behind_proxy: Vec<&str> = match (segments.next(), segments.next(), segments.next()) {
         (Some("nodes"), Some(_), Some("proxy")) => segments.collect(),

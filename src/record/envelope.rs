@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use simd_json::{prelude::*, tape::Object};
 
 use super::log_line;
-use crate::audit::{Json, from_epoch, parse_time};
+use crate::audit::{Json, from_epoch, from_epoch_fraction, parse_time};
 
 /// What is known of the origin of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +114,7 @@ const TIME: &[&str] = &[
     "time",
     "TimeGenerated",
     "publishTime",
+    "p_event_time",
     "__REALTIME_TIMESTAMP",
     "date",
 ];
@@ -258,14 +259,10 @@ impl<'v> Told<'v> {
 
 fn time(value: Json<'_>) -> Option<Timestamp> {
     if let Some(text) = value.into_string() {
-        return parse_time(text).or_else(|| from_epoch(text.parse().ok()?));
+        return parse_time(text);
     }
-    let seconds = || {
-        value
-            .as_f64()
-            .and_then(|seconds| Timestamp::from_microsecond((seconds * 1e6) as i64).ok())
-    };
-    value.as_i64().map_or_else(seconds, from_epoch)
+    let fraction = || value.as_f64().and_then(from_epoch_fraction);
+    value.as_i64().map_or_else(fraction, from_epoch)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! JSON's escapes, undone without a parser: for text that is no longer JSON.
+//! The escapes of JSON and of CSV, undone without a parser: for text that is no longer JSON, or not yet.
+
+use memchr::memmem;
 
 /// A copy of `text` with one layer of escapes undone. Escaped white space and control
 /// characters become spaces, a lone surrogate becomes U+FFFD.
@@ -37,6 +39,18 @@ pub fn unescaped(text: &str) -> String {
     plain
 }
 
+/// A copy of a field of CSV in which each quote is written once.
+pub fn undoubled(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some(at) = memmem::find(rest, b"\"\"") {
+        plain.extend_from_slice(&rest[..=at]);
+        rest = &rest[at + 2..];
+    }
+    plain.extend_from_slice(rest);
+    plain
+}
+
 /// The character of `uXXXX` at the start of `escape`.
 fn code_point(escape: &str) -> Option<char> {
     let unit = u32::from_str_radix(escape.get(1..5)?, 16).ok()?;
@@ -58,7 +72,19 @@ mod tests {
         assert_eq!(unescaped(r"\ud83d\u00e9\u12"), "\u{fffd}é12");
     }
 
+    #[test]
+    fn quotes_are_written_once() {
+        let plain = undoubled(br#"{""a"":""\""b"""",""c"":""""}""#);
+        assert_eq!(plain, br#"{"a":"\"b"","c":""}""#);
+    }
+
     proptest! {
+        #[test]
+        fn a_field_comes_back(text in "[a\"{}\\\\]*") {
+            let field = text.replace('"', "\"\"");
+            prop_assert_eq!(undoubled(field.as_bytes()), text.as_bytes());
+        }
+
         #[test]
         fn a_json_string_without_control_characters_comes_back(text in "[^\\x00-\\x1f\\x7f-\\x9f]*") {
             let json = serde_json::to_string(&text).unwrap();

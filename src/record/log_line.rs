@@ -7,6 +7,12 @@ use crate::audit::parse_time;
 /// Bytes in which the beginning of a line is looked for.
 const MAX_BYTES: usize = 512;
 
+/// Words of the longest time: `2026-11-23 17:21:08.912 +0000 UTC`.
+const MAX_TIME_WORDS: usize = 4;
+
+/// Words that are looked at: a time and a host.
+const MAX_WORDS: usize = MAX_TIME_WORDS + 1;
+
 /// What stands before the JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head<'v> {
@@ -28,29 +34,52 @@ impl<'v> Head<'v> {
             .utf8_chunks()
             .next()
             .map_or("", |chunk| chunk.valid());
-        match behind_priority(head) {
-            Some(rest) => Self::syslog(rest),
+        let is_syslog = behind_priority(head);
+        let words: Vec<&str> = is_syslog
+            .unwrap_or(head)
+            .split_ascii_whitespace()
+            .take(MAX_WORDS)
+            .collect();
+        match is_syslog {
+            Some(_) => Self::syslog(&words),
             None => Self {
-                time: head.split_ascii_whitespace().next().and_then(parse_time),
+                time: leading_time(&words).map(|(time, _)| time),
                 host: None,
             },
         }
     }
 
-    fn syslog(text: &'v str) -> Self {
-        let words: Vec<&str> = text.split_ascii_whitespace().take(4).collect();
-        let (time, host) = match words.as_slice() {
-            ["1", time, host, ..] => (*time, Some(*host)),
+    fn syslog(words: &[&'v str]) -> Self {
+        let (time, host) = match (words, leading_time(words)) {
+            (["1", time, host, ..], _) => (parse_time(time), Some(*host)),
             // As newer daemons write the older form.
-            [time, host, ..] if parse_time(time).is_some() => (*time, Some(*host)),
-            [_, _, time, host] if time.contains(':') => ("", Some(*host)),
+            (words, Some((time, count))) => (Some(time), words.get(count).copied()),
+            ([_, _, time, host, ..], None) if time.contains(':') => (None, Some(*host)),
             _ => return Self::default(),
         };
         Self {
-            time: parse_time(time),
+            time,
             host: host.filter(|host| *host != "-"),
         }
     }
+}
+
+/// The time with which `words` begin, which may have spaces in it, and how many of them it takes.
+fn leading_time(words: &[&str]) -> Option<(Timestamp, usize)> {
+    let mut counts = (1..=words.len().min(MAX_TIME_WORDS)).rev();
+    counts.find_map(|count| Some((delimited_time(&words[..count].join(" "))?, count)))
+}
+
+/// Reads a time in quotes or brackets, before a colon, or in the first column of a row: a comma in its last word may be its own
+/// or stand behind it.
+fn delimited_time(text: &str) -> Option<Timestamp> {
+    let last_word = text.rfind(' ').map_or(0, |space| space + 1);
+    let commas = [text[last_word..].rfind(','), text[last_word..].find(',')];
+    let ends = commas.into_iter().flatten().map(|at| last_word + at);
+    let is_around = |character: char| character.is_ascii_punctuation();
+    std::iter::once(text.len())
+        .chain(ends)
+        .find_map(|end| parse_time(text[..end].trim_matches(is_around)))
 }
 
 /// What follows syslog's `<PRI>`.
@@ -93,7 +122,36 @@ mod tests {
                 (time.clone(), Some("cp-1")),
             ),
             (r#"2026-11-23T17:21:08.5Z stdout F {"#, (time.clone(), None)),
-            (r#"2026-11-23T17:21:08.5Z {"#, (time, None)),
+            (r#"2026-11-23T17:21:08.5Z {"#, (time.clone(), None)),
+            (r#"2026-11-23 17:21:08.5 {"#, (time.clone(), None)),
+            (
+                r#"2026-11-23 17:21:08,500 INFO audit: {"#,
+                (time.clone(), None),
+            ),
+            (r#"2026-11-23 17:21:08.5 UTC {"#, (time.clone(), None)),
+            (
+                r#"2026-11-23 17:21:08.5 +0000 UTC audit {"#,
+                (time.clone(), None),
+            ),
+            (r#"2026-11-23 19:21:08.5 +02:00 {"#, (time.clone(), None)),
+            (r#"[2026-11-23 17:21:08.5] {"#, (time.clone(), None)),
+            (r#"2026-11-23 17:21:08.5,"{""#, (time.clone(), None)),
+            (r#"2026-11-23 17:21:08,500,"{""#, (time.clone(), None)),
+            (r#""2026-11-23 17:21:08.5 UTC","{""#, (time.clone(), None)),
+            (
+                r#"2026-11-23 17:21:08.5,123456789012,"{""#,
+                (time.clone(), None),
+            ),
+            (r#"1795454468.5 {"#, (time.clone(), None)),
+            (r#"1795454468500: {"#, (time.clone(), None)),
+            (
+                r#"<134>2026-11-23 17:21:08.5 cp-1 audit: {"#,
+                (time, Some("cp-1")),
+            ),
+            (r#"2026-11-23 {"#, (None, None)),
+            (r#"2026-11-23 audit {"#, (None, None)),
+            (r#"12 {"#, (None, None)),
+            (r#"123456789012,"{""#, (None, None)),
             (r#"<9999>1 x y z {"#, (None, None)),
             (r#"{"<1>1 2026-11-23T17:21:08Z host": 1}"#, (None, None)),
             ("", (None, None)),

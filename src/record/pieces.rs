@@ -29,13 +29,18 @@ const MARKS: [&str; 7] = [
 ];
 
 /// How baitline's own JSON lines begin; one that is cut off is no audit event.
-const OWN: [&[u8]; 2] = [b"{\"type\":\"alert\"", b"{\"type\":\"detection\""];
+const OWN: [&[u8]; 2] = [
+    b"{\"type\":\"alert\",\"schema\":",
+    b"{\"type\":\"detection\",\"schema\":",
+];
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'r> {
     /// From a bracket to its partner.
     Value(&'r [u8]),
+    /// A value in a field of CSV, where each quote is written twice, to the end of the field.
+    Doubled(&'r [u8]),
     /// What is left of something that was cut off or damaged.
     Broken(&'r [u8]),
 }
@@ -68,7 +73,10 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             broken = Some(start);
             break;
         }
-        if let Some(length) = value_end(&text[start..]) {
+        if let Some(length) = doubled_end(&text[start..]) {
+            take(Piece::Doubled(&text[start..start + length]));
+            at = start + length;
+        } else if let Some(length) = value_end(&text[start..]) {
             let value = &text[start..start + length];
             if !take(Piece::Value(value)) && !is_own(value) {
                 if depth < MAX_OPEN {
@@ -108,7 +116,7 @@ fn headless(text: &[u8]) -> Option<usize> {
             return Some(start);
         }
         has_begun |= memchr(b'"', between).is_some();
-        at = end + value_end(&text[end..])?;
+        at = end + doubled_end(&text[end..]).or_else(|| value_end(&text[end..]))?;
         if !has_begun && bears_mark(&text[end..at]) {
             start = at;
         }
@@ -143,6 +151,32 @@ pub fn first_mark_end(text: &[u8]) -> Option<usize> {
         .iter()
         .filter_map(|mark| Some(memmem::find(text, mark.as_bytes())? + mark.len()))
         .min()
+}
+
+/// The length of the rest of a field of CSV, if what begins with the brackets at the start of `text` has its quotes doubled:
+/// `{""kind"":""Event""}`.
+///
+/// Within a string of JSON a quote stands behind a backslash, so that no text of a client looks like this. A key that is
+/// empty is followed by a colon, an item by a comma or a bracket.
+fn doubled_end(text: &[u8]) -> Option<usize> {
+    let brackets = text
+        .iter()
+        .take(MAX_OPEN)
+        .take_while(|byte| matches!(byte, b'{' | b'['))
+        .count();
+    let first = text[brackets..].strip_prefix(b"\"\"")?.first()?;
+    if first.is_ascii_whitespace() || matches!(first, b':' | b',' | b']' | b'}') {
+        return None;
+    }
+    let mut at = brackets;
+    while let Some(offset) = memchr(b'"', &text[at..]) {
+        at += offset;
+        if text.get(at + 1) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
+    }
+    Some(text.len())
 }
 
 /// The length of the value that begins with the bracket at the start of `text`.
@@ -181,10 +215,10 @@ mod tests {
     fn parts(record: &str) -> (Vec<&str>, Vec<&str>) {
         let (mut whole, mut broken) = (Vec::new(), Vec::new());
         pieces(record.as_bytes(), &mut |piece| {
-            let (Piece::Value(bytes) | Piece::Broken(bytes)) = piece;
+            let (Piece::Value(bytes) | Piece::Doubled(bytes) | Piece::Broken(bytes)) = piece;
             let text = std::str::from_utf8(bytes).unwrap();
             let list = match piece {
-                Piece::Value(_) => &mut whole,
+                Piece::Value(_) | Piece::Doubled(_) => &mut whole,
                 Piece::Broken(_) => &mut broken,
             };
             list.push(text);
@@ -220,6 +254,34 @@ mod tests {
             assert_eq!(parts(&body), (vec![], vec![body.as_str()]));
         }
         assert_eq!(parts(r#"the "auditID" of "x" {"a":1}"#).1.len(), 0);
+    }
+
+    #[test]
+    fn a_field_of_csv_ends_at_a_single_quote() {
+        let field = r#"{""a"":""\""}}\"""",""b"":[""x"","""",{}],""auditID"":1}"#;
+        for record in [
+            format!(r#"2026,"{field}",x"#),
+            format!(r#""{field}""#),
+            format!(r#""{field}"#),
+            format!(r#"[WARN] "x, ""y""","{field}""#),
+        ] {
+            let (values, broken) = parts(&record);
+            assert_eq!(values.last(), Some(&field), "{record}");
+            assert_eq!(broken, [""; 0], "{record}");
+        }
+        let list = format!("[{field}]");
+        assert_eq!(parts(&format!(r#""{list}""#)).0, [list]);
+        let two = format!(r#""{field}","{field}""#);
+        assert_eq!(parts(&two), (vec![field, field], vec![]));
+        for plain in [
+            r#"{"":1}"#,
+            r#"{"" : 1}"#,
+            r#"["",""]"#,
+            r#"[""]"#,
+            r#"[[""]]"#,
+        ] {
+            assert_eq!(parts(&format!("x {plain} y")).0, [plain]);
+        }
     }
 
     #[test]

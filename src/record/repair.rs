@@ -1,10 +1,16 @@
 //! Mends JSON that the API server may well write and the fast parser refuses.
 
+use super::pieces::value_length;
+
 /// Digits that a number may have before it is taken to be out of range.
 const MAX_NUMBER_BYTES: usize = 15;
 
+/// Levels that are kept: the parser takes twice as many, and more than are searched.
+const MAX_DEPTH: usize = 512;
+
 /// A copy of `text` in which invalid UTF-8 and lone surrogates are U+FFFD, control
-/// characters in strings are spaces, and numbers that may be out of range are 0.
+/// characters in strings are spaces, numbers that may be out of range are 0, and values deeper than
+/// [`MAX_DEPTH`] levels are null.
 ///
 /// No field that baitline reads is such a number, and a name with such a character is
 /// no decoy's.
@@ -13,11 +19,20 @@ pub fn repaired(text: &[u8]) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut mended = Vec::with_capacity(bytes.len());
     let mut at = 0;
-    let mut in_string = false;
+    let (mut in_string, mut depth) = (false, 0_usize);
     while let Some(&byte) = bytes.get(at) {
         let length = match byte {
             b'\\' if in_string => push_escape(&bytes[at..], &mut mended),
             0..0x20 if in_string => push(b" ", 1, &mut mended),
+            b'{' | b'[' if !in_string && depth == MAX_DEPTH => push_null(&bytes[at..], &mut mended),
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                push(&[byte], 1, &mut mended)
+            }
+            b'}' | b']' if !in_string => {
+                depth = depth.saturating_sub(1);
+                push(&[byte], 1, &mut mended)
+            }
             b'-' | b'0'..=b'9' if !in_string => push_number(&bytes[at..], &mut mended),
             _ => {
                 in_string ^= byte == b'"';
@@ -32,6 +47,12 @@ pub fn repaired(text: &[u8]) -> Vec<u8> {
 fn push(replacement: &[u8], length: usize, mended: &mut Vec<u8>) -> usize {
     mended.extend_from_slice(replacement);
     length
+}
+
+/// Replaces the value that begins with the bracket at the start of `bytes`; what is not closed is left out to its end.
+fn push_null(bytes: &[u8], mended: &mut Vec<u8>) -> usize {
+    let length = value_length(bytes.iter().copied());
+    push(b"null", length.unwrap_or(bytes.len()), mended)
 }
 
 fn push_number(bytes: &[u8], mended: &mut Vec<u8>) -> usize {

@@ -1,7 +1,8 @@
 //! Whatever a cloud or a log shipper wrapped around audit events is taken off.
 //!
 //! An audit event is looked for inside objects and arrays ([`MAX_DEPTH`] levels) and
-//! inside strings that hold JSON, or base64 of it ([`MAX_LAYERS`] layers). It is never
+//! inside strings that hold JSON, or base64 of it ([`MAX_LAYERS`] layers); one whose shape a store
+//! has changed is written anew, in a layer of its own. It is never
 //! looked for inside another audit event: what a client writes into a body, a URI or a
 //! user agent must not be taken for an event of its own.
 
@@ -15,12 +16,14 @@ use simd_json::{
 use super::{
     encoded,
     envelope::Envelope,
-    escape::unescaped,
+    escape::{undoubled, unescaped},
+    flattened::{self, Ambiguous},
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
+    stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
-use crate::audit::{Event, Json, gke};
+use crate::audit::{AlertId, DetectionId, Event, Json, gke};
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -136,6 +139,10 @@ impl Search<'_> {
                         self.decoded(deeper, value, bytes, wrapper);
                     })
             }
+            Piece::Doubled(bytes) => {
+                self.text(deeper, &undoubled(bytes), wrapper);
+                true
+            }
             Piece::Broken(bytes) => {
                 self.broken(deeper, bytes, wrapper);
                 true
@@ -209,6 +216,11 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
+        match as_written(object) {
+            None => {}
+            Some(Ok(text)) => return self.reshaped(deeper, &text, depth, wrapper),
+            Some(Err(Ambiguous)) => return false,
+        }
         if Event::is_one(object) {
             let is_readable = Event::is_readable(object);
             if is_readable {
@@ -234,6 +246,25 @@ impl Search<'_> {
         for (key, value) in object.iter() {
             is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
         }
+        is_searched
+    }
+
+    /// Searches an object that a store had changed; whether all of it could be.
+    fn reshaped(
+        &mut self,
+        deeper: &mut [Layer],
+        text: &[u8],
+        depth: usize,
+        wrapper: &dyn Wrapper,
+    ) -> bool {
+        let Some((layer, deeper)) = deeper.split_first_mut() else {
+            return false;
+        };
+        let mut is_searched = false;
+        let mut search = |value: Json<'_>| {
+            is_searched = self.value(deeper, value, depth, wrapper);
+        };
+        let _ = layer.decode(text, &mut search) || layer.decode(&repaired(text), &mut search);
         is_searched
     }
 
@@ -271,13 +302,25 @@ impl Search<'_> {
     }
 }
 
+/// What `object` was before a store made text of its parts or joined its keys, if one did.
+fn as_written(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
+    let as_text = if Event::is_one(object) {
+        stringified::event(object)
+    } else if gke::Entry::is_one(object) {
+        stringified::entry(object)
+    } else {
+        None
+    };
+    as_text.map(Ok).or_else(|| flattened::restored(object))
+}
+
 /// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a
 /// pod chooses its labels and annotations.
 fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
     match key {
-        "labels" | "annotations" => None,
         // Elastic's place for the event.
         "kubernetes" if value.is_object() => value.get("audit"),
+        _ if flattened::is_of_pod(key) => None,
         _ => Some(value),
     }
 }
@@ -296,15 +339,17 @@ fn is_managed_cluster(resource: &str) -> bool {
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in
-/// them are no events.
+/// them are no events. All that is written in each of their lines has to be as it is written.
 fn is_own_output(object: &Object<'_, '_>) -> bool {
-    let kind = object.get("type").and_then(|kind| kind.into_string());
-    let id = match kind {
-        Some("alert") => "alert_id",
-        Some("detection") => "detection_id",
+    let text = |key: &str| object.get(key).and_then(|value| value.into_string());
+    let has_id = match text("type") {
+        Some("alert") => text("alert_id").and_then(AlertId::from_hex).is_some(),
+        Some("detection") => text("detection_id")
+            .and_then(DetectionId::from_hex)
+            .is_some(),
         _ => return false,
     };
-    object.get("schema").is_some() && object.get(id).is_some()
+    has_id && object.get("schema").is_some_and(|schema| schema.is_u64())
 }
 
 /// Whether a string is JSON, or a log line with JSON in it, or with the rest of an event.

@@ -72,7 +72,7 @@ impl<'a> Line<'a> {
             _ => return None,
         };
         let rest = match tags.get(1) {
-            None | Some(b'\n') => &tags[1..],
+            None | Some(b'\r' | b'\n') => &tags[1..],
             Some(b' ') => &tags[2..],
             Some(b':') => {
                 let end = memchr::memchr2(b' ', b'\n', tags)?;
@@ -80,13 +80,17 @@ impl<'a> Line<'a> {
             }
             Some(_) => return None,
         };
+        let without_newline = rest.strip_suffix(b"\n").unwrap_or(rest);
+        // On the way through other systems lines get ends of two bytes, which would stand in the middle of a name.
+        let text = without_newline.strip_suffix(b"\r");
+        let text = text.unwrap_or(without_newline);
         Some(Self {
             format: Format::Cri,
             stream,
             is_partial,
             head: &line[..line.len() - rest.len()],
-            text: rest.strip_suffix(b"\n").unwrap_or(rest),
-            tail: b"",
+            text,
+            tail: &without_newline[text.len()..],
         })
     }
 

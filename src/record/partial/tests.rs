@@ -58,6 +58,28 @@ fn log(lines: &[String]) -> String {
 }
 
 #[test]
+fn a_carriage_return_at_the_end_of_a_line_is_no_part_of_the_text() {
+    let lines = |end: &str| {
+        [
+            ("P", "{\"a\":\"back"),
+            ("P", "up"),
+            ("F", "-sa\"}"),
+            ("F", "x"),
+        ]
+        .map(|(tag, text)| cri("stdout", tag, text).replace('\n', end))
+        .concat()
+    };
+    assert_eq!(
+        joined(&lines("\r\n")).replace('\r', ""),
+        joined(&lines("\n"))
+    );
+    let wanted = format!("{TIME} stdout F {{\"a\":\"backup-sa\"}}");
+    for end in ["\n", "\r\n"] {
+        assert!(joined(&lines(end)).starts_with(&wanted), "{end:?}");
+    }
+}
+
+#[test]
 fn the_parts_of_a_record_become_its_line() {
     let parts = log(&[
         cri("stdout", "F", "before"),

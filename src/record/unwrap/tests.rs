@@ -79,7 +79,7 @@ fn nothing_is_looked_for_inside_an_event() {
 fn other_objects_are_no_events() {
     for record in [
         r#"{"kind":"Event","apiVersion":"v1","reason":"Pulled","verb":"x","stageTimestamp":"y"}"#,
-        r#"{"type":"alert","schema":1,"alert_id":"a","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
+        r#"{"type":"alert","schema":1,"alert_id":"0123456789abcdef0123456789abcdef","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
         r#"{"message":"auditID honeypot backup-sa"}"#,
         "plain text with auditID",
         "",
@@ -124,6 +124,55 @@ fn depth_beyond_the_limit_is_broken_and_harmless() {
 }
 
 #[test]
+fn a_body_that_is_deeper_than_the_parser_goes_hides_nothing() {
+    for depth in [100, 1020, 1030, 100_000] {
+        let deep = format!("{}1{}", r#"{"a":["#.repeat(depth), "]}".repeat(depth));
+        let last = event("1").replace(r#""verb":"#, &format!(r#""requestObject":{deep},"verb":"#));
+        let first = event("1").replace(r#""kind":"#, &format!(r#""annotations":{deep},"kind":"#));
+        for event in [last, first] {
+            assert_eq!(unwrap(&event), (vec!["1".to_owned()], 0), "{depth}");
+            let beside = format!(r#"{{"items":[{event},{}]}}"#, self::event("2"));
+            assert_eq!(unwrap(&beside).0, ["1", "2"], "{depth}");
+            let log = format!(r#"{{"log":{}}}"#, quoted(&event));
+            assert_eq!(unwrap(&log).0, ["1"], "{depth}");
+        }
+        let wrapper = format!(r#"{{"a":{deep},"log":{}}}"#, event("1"));
+        assert_eq!(
+            unwrap(&wrapper),
+            (vec!["1".to_owned()], usize::from(depth > 31)),
+            "{depth}"
+        );
+    }
+}
+
+#[test]
+fn only_what_baitline_writes_is_passed_over_as_its_own() {
+    let id = "0123456789abcdef0123456789abcdef";
+    for (kind, key) in [("alert", "alert_id"), ("detection", "detection_id")] {
+        let own = |schema: &str, id: &str| {
+            format!(
+                r#"{{"type":"{kind}","schema":{schema},"{key}":{id},"excerpt":{}}}"#,
+                event("1")
+            )
+        };
+        assert_eq!(unwrap(&own("1", &quoted(id))), (vec![], 0));
+        for (schema, id) in [
+            ("1", "\"x\""),
+            ("1", "1"),
+            ("1", "null"),
+            ("\"x\"", &quoted(id)),
+            ("null", &quoted(id)),
+        ] {
+            assert_eq!(
+                unwrap(&own(schema, id)),
+                (vec!["1".to_owned()], 0),
+                "{schema} {id}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_the_parser_refuses_and_the_api_server_takes_is_mended() {
     let odd = event("1").replace(
         r#""verb":"get""#,
@@ -158,6 +207,24 @@ fn many_base64_values_in_a_cut_record_take_no_longer_than_their_length() {
         assert!(broken > 0);
         let seconds = start.elapsed().as_secs_f64();
         assert!(seconds < 60.0, "{seconds}");
+    }
+}
+
+#[test]
+fn rows_and_depth_without_end_take_no_longer_than_their_length() {
+    for part in [
+        r#"{""a"#,
+        r#"{""a" "#,
+        r#"{""a"",{""a"" "#,
+        r#"[{""a":"#,
+        r#"{"a":["#,
+        r#"{"protoPayload":"{}""#,
+        r#"{"user.username":"#,
+    ] {
+        let start = std::time::Instant::now();
+        unwrap(&part.repeat(1 << 16));
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < 60.0, "{part} {seconds}");
     }
 }
 

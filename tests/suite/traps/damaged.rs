@@ -131,7 +131,8 @@ fn a_broken_event_in_a_list_costs_no_other_its_technique() {
 #[test]
 fn an_event_of_which_a_shipper_made_strings_is_never_dropped() {
     for field in ["user", "impersonatedUser", "objectRef"] {
-        let inner = json!({"username": DECOY, "namespace": "honeypot"}).to_string();
+        // As some tables show what is no scalar.
+        let inner = format!("{{username={DECOY}, namespace=honeypot}}");
         assert_eq!(
             technique(&event(json!({ field: inner }))),
             Some(Technique::Undecodable),
@@ -162,7 +163,7 @@ fn baitlines_own_output_is_no_event_however_it_is_cut_and_wrapped() {
     assert!(excerpt.contains("auditID"));
     let prose = format!("HIGH honeypot/backup-sa: cannot be decoded, record: '{excerpt}'");
     let own = format!(
-        r#"{{"type":"detection","schema":1,"detection_id":"x","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
+        r#"{{"type":"detection","schema":1,"detection_id":"0123456789abcdef0123456789abcdef","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
         json!(excerpt)
     );
     for text in [prose, own] {

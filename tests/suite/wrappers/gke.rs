@@ -127,3 +127,63 @@ fn an_entry_is_the_hit_that_the_event_is() {
         assert!(hits > 100 && techniques.len() > 8, "{hits} {techniques:?}");
     }
 }
+
+/// What a client asks of a kubelet stands in the path alone, as the client wrote it.
+#[test]
+fn a_kubelets_path_is_read_as_in_an_event() {
+    let found = |method: &str, resource: &str| -> Vec<Technique> {
+        let entry = json!({"insertId": "1", "timestamp": "2026-11-23T17:21:08Z", "protoPayload": {
+            "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io",
+            "authenticationInfo": {"principalEmail": "jane"}, "methodName": method, "resourceName": resource}});
+        let all = found(None, entry.to_string().as_bytes());
+        all.iter().map(|one| one.technique).collect()
+    };
+    for method in [
+        "io.k8s.core.v1.nodes.proxy.get",
+        "io.k8s.core.v1.nodes.proxy.create",
+        "",
+    ] {
+        for below in [
+            "exec/honeypot/file-backup/c",
+            "exec/honeypot/file-backup/c?command=id",
+            "exec/honeypot/file-backup?x=/../..",
+            "exec/%68oneypot/x/../%66ile-backup/c",
+            "x/..//./exec/honeypot/file-backup/c",
+            "exec%2Fhoneypot%2ffile-backup/c",
+        ] {
+            for path in ["core/v1", "/core/v1", "api/v1", "/api/v1"] {
+                let path = format!("{path}/nodes/n1/proxy/{below}");
+                assert_eq!(
+                    found(method, &path),
+                    [Technique::PodExec],
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+    let method = "io.k8s.core.v1.nodes.proxy.get";
+    let encoded = "core/v1/nodes/n1/pr%6fxy/exec/honeypot/file-backup/c";
+    assert_eq!(found(method, encoded), [Technique::PodExec]);
+    let other = "core/v1/nodes/n1/proxy/pods?x=/exec/honeypot/file-backup";
+    assert_eq!(found(method, other), []);
+}
+
+#[test]
+fn a_path_may_begin_with_a_slash_or_as_a_request_does() {
+    for path in [
+        "core/v1/namespaces/honeypot/secrets/backup-sa-token",
+        "/core/v1/namespaces/honeypot/secrets/backup-sa-token",
+        "api/v1/namespaces/honeypot/secrets/backup-sa-token",
+        "/api/v1/namespaces/honeypot/secrets/backup-sa-token",
+        "//core/v1/namespaces/honeypot/secrets/backup-sa-token/",
+    ] {
+        for method in ["io.k8s.core.v1.secrets.get", "io.k8s.get"] {
+            let entry = json!({"protoPayload": {"serviceName": "k8s.io", "authenticationInfo": {"principalEmail": "jane"},
+                "methodName": method, "resourceName": path}});
+            let [found] = found(None, entry.to_string().as_bytes())
+                .try_into()
+                .expect(path);
+            assert_eq!(found.technique, Technique::SecretRead, "{path}");
+        }
+    }
+}

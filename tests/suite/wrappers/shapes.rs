@@ -44,7 +44,9 @@ impl Wrapper {
         self.layers
             .iter()
             .fold(record.to_owned(), |inner, layer| match layer {
-                Value::String(text) => text.replace("@VALUE@", &inner),
+                Value::String(text) => text
+                    .replace("@VALUE@", &inner)
+                    .replace("@CSV@", &inner.replace('"', "\"\"")),
                 shape => write(filled(shape, &inner).to_string()),
             })
     }
@@ -67,16 +69,62 @@ fn filled(shape: &Value, record: &str) -> Value {
         Value::Object(fields) => {
             let mut object = Map::new();
             for (key, field) in fields {
-                if key == "@FIELDS@" {
-                    let event: Value = value();
-                    object.extend(event.as_object().expect("an event").clone());
-                } else {
-                    object.insert(key.clone(), filled(field, record));
+                let event = || -> Value { value() };
+                match key.as_str() {
+                    "@FIELDS@" => object.extend(event().as_object().expect("an event").clone()),
+                    "@FIELDS_AS_STRINGS@" => object.extend(fields_as_strings(&event())),
+                    "@KEYS_JOINED@" => {
+                        let prefix = field.as_str().expect("a prefix");
+                        join_keys(prefix, &event(), false, &mut object);
+                    }
+                    "@KEYS_AND_INDICES_JOINED@" => {
+                        let prefix = field.as_str().expect("a prefix");
+                        join_keys(prefix, &event(), true, &mut object);
+                    }
+                    _ => {
+                        object.insert(key.clone(), filled(field, record));
+                    }
                 }
             }
             Value::Object(object)
         }
         other => other.clone(),
+    }
+}
+
+/// The fields of `event`, of which those that are no scalars are text.
+fn fields_as_strings(event: &Value) -> Map<String, Value> {
+    let fields = event.as_object().expect("an event").iter();
+    let text = |value: &Value| match value {
+        Value::Object(_) | Value::Array(_) => value.to_string().into(),
+        scalar => scalar.clone(),
+    };
+    fields
+        .map(|(key, value)| (key.clone(), text(value)))
+        .collect()
+}
+
+/// Puts the scalars in `value` into `object`, under all keys on the way to them; arrays as they are, or their items too.
+fn join_keys(path: &str, value: &Value, with_indices: bool, object: &mut Map<String, Value>) {
+    let mut join = |key: &str, inner: &Value| {
+        let dot = if path.is_empty() || path.ends_with('.') {
+            ""
+        } else {
+            "."
+        };
+        join_keys(&format!("{path}{dot}{key}"), inner, with_indices, object);
+    };
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(key, inner)| join(key, inner));
+        }
+        Value::Array(items) if with_indices && !items.is_empty() => {
+            let items = items.iter().enumerate();
+            items.for_each(|(index, inner)| join(&index.to_string(), inner));
+        }
+        _ => {
+            object.insert(path.to_owned(), value.clone());
+        }
     }
 }
 

@@ -1,0 +1,295 @@
+//! Events whose keys a store has joined: `"user.username"`, `"kubernetes.audit.objectRef.name"`, as Elastic, Datadog, Splunk and
+//! Logstash do.
+//!
+//! The keys of an event are the API server's, but those inside of bodies, annotations and extras are not. So what stands
+//! behind one of an event's own keys never counts as a key of an event.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use simd_json::{prelude::*, tape::Object};
+
+use super::rewrite;
+use crate::audit::{Event, Json, gke};
+
+/// Keys that tell where the others are.
+const ANCHORS: [&str; 6] = [
+    "auditID",
+    "requestURI",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "user.username",
+    "objectRef.resource",
+];
+
+/// Prefixes that are tried: a shipper may have keys of its own that look like an event's.
+const MAX_PREFIXES: usize = 4;
+
+/// Keys that are taken apart of those that were joined. Pod specs lie less deep.
+const MAX_KEYS: usize = 24;
+
+/// Two readings of one object, such as `{"a":1,"a.b":2}`: neither may hide the other.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ambiguous;
+
+/// The event whose keys were joined in `object`, as it was written; `None` if there is none.
+pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
+    if !object.iter().any(|(key, _)| key.contains('.')) {
+        return None;
+    }
+    prefixes(object).into_iter().find_map(|prefix| {
+        let fields: Fields<'_> = object
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)))
+            .filter(|(path, _)| Event::FIELDS.contains(&head(path)))
+            .collect();
+        let is_joined = !prefix.is_empty() || fields.iter().any(|(path, _)| path.contains('.'));
+        (is_joined && is_event(&fields)).then(|| written(&fields))
+    })
+}
+
+/// What stands behind the prefix, and its value.
+type Fields<'v> = Vec<(&'v str, Json<'v>)>;
+
+/// What may stand before the keys of an event, the shortest first.
+fn prefixes<'v>(object: &Object<'v, 'v>) -> Vec<&'v str> {
+    let mut prefixes = Vec::new();
+    for (key, _) in object.iter() {
+        let prefix = ANCHORS
+            .iter()
+            .find_map(|anchor| key.strip_suffix(anchor).filter(|prefix| is_prefix(prefix)));
+        if let Some(prefix) = prefix
+            && !prefixes.contains(&prefix)
+        {
+            prefixes.push(prefix);
+        }
+        if prefixes.len() == MAX_PREFIXES {
+            break;
+        }
+    }
+    prefixes.sort_by_key(|prefix| prefix.len());
+    prefixes
+}
+
+fn is_prefix(prefix: &str) -> bool {
+    let Some(keys) = prefix.strip_suffix('.') else {
+        return prefix.is_empty();
+    };
+    let is_inside = |key: &str| {
+        Event::FIELDS.contains(&key)
+            || gke::PAYLOADS.contains(&key)
+            || matches!(key, "request" | "response")
+    };
+    !is_of_pod(keys) && !keys.split('.').any(is_inside)
+}
+
+/// Whether `key`, in which several may be joined, leads to what shippers know of a pod. Whoever makes a pod chooses its labels
+/// and annotations.
+pub fn is_of_pod(key: &str) -> bool {
+    let is_chosen = |key: &str| {
+        ["labels", "Labels", "annotations", "Annotations"]
+            .iter()
+            .any(|end| key.ends_with(end))
+    };
+    let below = key.strip_prefix("kubernetes.");
+    let is_audit = |key: &str| key == "audit" || key.starts_with("audit.");
+    key.split('.').any(is_chosen) || below.is_some_and(|key| !is_audit(key))
+}
+
+fn head(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(head, _)| head)
+}
+
+fn is_event(fields: &Fields<'_>) -> bool {
+    let has = |key: &str| fields.iter().any(|(path, _)| head(path) == key);
+    let text = |key: &str| {
+        let (_, value) = fields.iter().find(|(path, _)| *path == key)?;
+        value.into_string()
+    };
+    Event::has_the_fields_of_one(has, text)
+}
+
+/// A value, or what was taken apart.
+enum Node<'v> {
+    Value(Json<'v>),
+    Fields(BTreeMap<&'v str, Node<'v>>),
+}
+
+fn written(fields: &Fields<'_>) -> Result<Vec<u8>, Ambiguous> {
+    let is_whole = |value: Json<'_>| value.is_object() || value.is_array();
+    let (mut whole, mut joined) = (BTreeSet::new(), BTreeSet::new());
+    for (path, value) in fields {
+        let head = head(path);
+        if head != *path {
+            joined.insert(head);
+        } else if is_whole(*value) {
+            whole.insert(head);
+        }
+    }
+    let mut event = BTreeMap::new();
+    for (path, value) in fields {
+        // Of a part that is there in both ways the whole one counts.
+        let is_repeated = match head(path) {
+            head if head == *path => !is_whole(*value) && joined.contains(head),
+            head => whole.contains(head),
+        };
+        if !is_repeated {
+            insert(&mut event, &keys(path), *value)?;
+        }
+    }
+    let mut out = Vec::new();
+    write(&Node::Fields(event), &mut out)?;
+    Ok(out)
+}
+
+/// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
+fn keys(path: &str) -> Vec<&str> {
+    let most = match head(path) {
+        "annotations" => 2,
+        "user" | "impersonatedUser" => 3,
+        _ => MAX_KEYS,
+    };
+    let mut keys: Vec<&str> = path.splitn(most, '.').collect();
+    if let [_, "extra", name] = keys[..]
+        && let Some((name, index)) = name.rsplit_once('.')
+        && is_index(index)
+    {
+        keys.truncate(2);
+        keys.extend([name, index]);
+    }
+    keys
+}
+
+fn is_index(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn insert<'v>(
+    mut fields: &mut BTreeMap<&'v str, Node<'v>>,
+    path: &[&'v str],
+    value: Json<'v>,
+) -> Result<(), Ambiguous> {
+    let [keys @ .., last] = path else {
+        return Ok(());
+    };
+    for key in keys {
+        let inner = fields.entry(key);
+        match inner.or_insert_with(|| Node::Fields(BTreeMap::new())) {
+            Node::Fields(inner) => fields = inner,
+            Node::Value(_) => return Err(Ambiguous),
+        }
+    }
+    match fields.entry(last) {
+        Entry::Vacant(place) => {
+            place.insert(Node::Value(value));
+            Ok(())
+        }
+        Entry::Occupied(_) => Err(Ambiguous),
+    }
+}
+
+fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
+    let fields = match node {
+        Node::Value(value) => {
+            rewrite::value(single(*value), 0, out);
+            return Ok(());
+        }
+        Node::Fields(fields) => fields,
+    };
+    let mut written = Ok(());
+    let mut inner = |node: &Node<'_>, out: &mut Vec<u8>| {
+        if written.is_ok() {
+            written = write(node, out);
+        }
+    };
+    match fields.keys().filter(|key| is_index(key)).count() {
+        0 => rewrite::fields(fields.iter(), out, |(key, node), out| {
+            rewrite::name(key, out);
+            inner(node, out);
+        }),
+        count if count == fields.len() => {
+            let mut items: Vec<_> = fields.iter().collect();
+            items.sort_by_key(|(index, _)| (index.len(), **index));
+            rewrite::items(items.into_iter(), out, |(_, node), out| inner(node, out));
+        }
+        _ => return Err(Ambiguous),
+    }
+    written
+}
+
+/// Elastic has the fields of a document as arrays, most of one item. Where baitline reads a list, one item will do.
+fn single(value: Json<'_>) -> Json<'_> {
+    let item = value
+        .as_array()
+        .filter(|array| array.len() == 1)
+        .and_then(|array| array.get(0));
+    item.filter(|item| !item.is_object() && !item.is_array())
+        .unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, sample::select};
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    #[test]
+    fn keys_of_annotations_and_extras_have_dots_of_their_own() {
+        for (path, wanted) in [
+            ("verb", &["verb"][..]),
+            ("user.groups.0", &["user", "groups", "0"]),
+            (
+                "user.extra.authentication.kubernetes.io/pod-name.0",
+                &[
+                    "user",
+                    "extra",
+                    "authentication.kubernetes.io/pod-name",
+                    "0",
+                ],
+            ),
+            ("user.extra.a.b", &["user", "extra", "a.b"]),
+            (
+                "annotations.authorization.k8s.io/decision",
+                &["annotations", "authorization.k8s.io/decision"],
+            ),
+            ("objectRef.name", &["objectRef", "name"]),
+        ] {
+            assert_eq!(keys(path), wanted);
+        }
+    }
+
+    #[test]
+    fn many_keys_take_no_longer_than_their_length() {
+        let body = |index: usize| format!(r#""requestObject.data.{index}.a":1"#);
+        let fields: Vec<String> = (0..1 << 17).map(body).collect();
+        let text = format!(r#"{{"auditID":"1","verb":"create",{}}}"#, fields.join(","));
+        let mut bytes = text.clone().into_bytes();
+        let tape = simd_json::to_tape(&mut bytes).unwrap();
+        let start = std::time::Instant::now();
+        let restored = restored(&tape.as_value().as_object().unwrap());
+        assert!(restored.is_some_and(|restored| restored.is_ok()));
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < 20.0, "{seconds}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_restored_is_an_event_and_json(fields in proptest::collection::vec((
+            select(vec!["", "audit.", "kubernetes.audit.", "requestObject.", "a.labels."]),
+            select(vec!["auditID", "verb", "user", "user.username", "user.extra", "user.extra.a.0", "objectRef.name", "requestObject",
+                "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b"]),
+            select(vec!["\"x\"", "1", "null", "[\"y\"]", "{}", "{\"username\":\"z\"}"])), 0..12)) {
+            let fields = fields.iter().map(|(prefix, path, value)| {
+                let value: Value = serde_json::from_str(value).unwrap();
+                (format!("{prefix}{path}"), value)
+            });
+            let mut text = Value::Object(Map::from_iter(fields)).to_string().into_bytes();
+            let tape = simd_json::to_tape(&mut text).unwrap();
+            if let Some(Ok(restored)) = restored(&tape.as_value().as_object().unwrap()) {
+                let mut restored = restored;
+                let tape = simd_json::to_tape(&mut restored).unwrap();
+                prop_assert!(Event::is_one(&tape.as_value().as_object().unwrap()));
+            }
+        }
+    }
+}

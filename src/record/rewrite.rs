@@ -1,0 +1,142 @@
+//! Writes decoded JSON anew, where a store has changed the shape of an event.
+
+use std::borrow::Cow;
+
+use simd_json::{prelude::*, tape::Object};
+
+use crate::audit::Json;
+
+/// Levels that are written. What lies deeper is in no body that is looked at.
+const MAX_DEPTH: usize = 96;
+
+/// `object` with the JSON that `replace` tells for a field in place of its value; `None` if it tells none.
+pub fn object<'v>(
+    object: &Object<'v, 'v>,
+    replace: impl Fn(&str, Json<'v>) -> Option<Cow<'v, [u8]>>,
+) -> Option<Vec<u8>> {
+    let replaced: Vec<_> = object
+        .iter()
+        .map(|(key, value)| replace(key, value))
+        .collect();
+    if replaced.iter().all(Option::is_none) {
+        return None;
+    }
+    let mut out = Vec::new();
+    fields(
+        object.iter().zip(replaced),
+        &mut out,
+        |new, out| match new {
+            ((key, _), Some(json)) => {
+                name(key, out);
+                out.extend_from_slice(&json);
+            }
+            ((key, value), None) => {
+                name(key, out);
+                self::value(value, 0, out);
+            }
+        },
+    );
+    Some(out)
+}
+
+/// Appends `value`, which lies `depth` levels deep.
+pub fn value(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+    if depth == MAX_DEPTH {
+        scalar(&(), out);
+    } else if let Some(object) = value.as_object() {
+        fields(object.iter(), out, |(key, inner), out| {
+            name(key, out);
+            self::value(inner, depth + 1, out);
+        });
+    } else if let Some(array) = value.as_array() {
+        items(array.iter(), out, |item, out| {
+            self::value(item, depth + 1, out);
+        });
+    } else if let Some(text) = value.into_string() {
+        scalar(text, out);
+    } else if let Some(is) = value.as_bool() {
+        scalar(&is, out);
+    } else if let Some(number) = value.as_u64() {
+        scalar(&number, out);
+    } else if let Some(number) = value.as_i64() {
+        scalar(&number, out);
+    } else {
+        scalar(&value.as_f64(), out);
+    }
+}
+
+/// Appends an object, of which `write` appends each field.
+pub fn fields<T>(
+    fields: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    write: impl FnMut(T, &mut Vec<u8>),
+) {
+    list(*b"{}", fields, out, write);
+}
+
+/// Appends an array, of which `write` appends each item.
+pub fn items<T>(
+    items: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    write: impl FnMut(T, &mut Vec<u8>),
+) {
+    list(*b"[]", items, out, write);
+}
+
+/// Appends a key and its colon. A client may have chosen it, quotes and all.
+pub fn name(key: &str, out: &mut Vec<u8>) {
+    scalar(key, out);
+    out.push(b':');
+}
+
+fn list<T>(
+    [open, close]: [u8; 2],
+    parts: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(open);
+    for (number, part) in parts.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        write(part, out);
+    }
+    out.push(close);
+}
+
+fn scalar<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("memory takes all, and a scalar has no keys");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rewritten(json: &str) -> Value {
+        let mut bytes = json.as_bytes().to_vec();
+        let tape = simd_json::to_tape(&mut bytes).unwrap();
+        let mut out = Vec::new();
+        value(tape.as_value(), 0, &mut out);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn depth_has_an_end() {
+        let nested = format!("{}1{}", "[".repeat(1000), "]".repeat(1000));
+        let text = rewritten(&nested).to_string();
+        let wanted = format!("{}null{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        assert_eq!(text, wanted);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_is_written(key in "\\PC{0,9}", text in "[\\x00-\\x7f]{0,9}", number in any::<i64>(), big in any::<u64>()) {
+            let json = json!({key: [text, number, big, 1.5, true, null, {}, []], "a\"b": {"c\\": 1}});
+            prop_assert_eq!(rewritten(&json.to_string()), json);
+        }
+    }
+}

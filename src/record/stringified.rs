@@ -1,0 +1,40 @@
+//! Parts of an event that a store keeps as text: `"user":"{\"username\":…}"`, as Snowflake, Athena, Databricks and tables of
+//! Azure do.
+//!
+//! The API server and Google write all of these parts as objects or arrays, so that text in their place was made by a store.
+//! The bodies alone are a client's, who may send a string as a patch: it is read as the body that it could have sent instead.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use simd_json::{prelude::*, tape::Object};
+
+use super::rewrite;
+use crate::audit::{Event, Json, gke};
+
+/// `event` as it was written; `None` if no part of it is text.
+pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
+    // Of most events none is, and they are many.
+    let is_text = |key: &str, value: Json<'_>| value.is_str() && Event::PARTS.contains(&key);
+    if !event.iter().any(|(key, value)| is_text(key, value)) {
+        return None;
+    }
+    rewrite::object(event, |key, value| part(Event::PARTS, key, value))
+}
+
+/// `entry`, which is Google's, as it was written; `None` if no part of it, or of the payload in it, is text.
+pub fn entry(entry: &Object<'_, '_>) -> Option<Vec<u8>> {
+    rewrite::object(entry, |key, value| match value.as_object() {
+        Some(payload) if gke::PAYLOADS.contains(&key) => {
+            rewrite::object(&payload, |key, value| part(gke::PARTS, key, value)).map(Cow::Owned)
+        }
+        _ => part(gke::PARTS, key, value),
+    })
+}
+
+/// The JSON in `value`, if it is text, and all of it is one value: nothing of it may end up beside the part.
+fn part<'v>(parts: &[&str], key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
+    let text = value.into_string().filter(|_| parts.contains(&key))?;
+    let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
+    (text.trim_start().starts_with(['{', '[']) && is_json()).then(|| text.as_bytes().into())
+}

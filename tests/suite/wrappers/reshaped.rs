@@ -1,0 +1,225 @@
+//! Events whose shape a store has changed: parts as text, keys joined, rows of CSV.
+
+use serde_json::{Value, json};
+
+use super::found;
+use crate::soundness::events;
+use baitline::detect::{Detection, Technique};
+
+const DECOY: &str = "system:serviceaccount:honeypot:backup-sa";
+
+fn techniques(record: &Value) -> Vec<Technique> {
+    let all: Vec<Detection> = found(None, record.to_string().as_bytes());
+    all.iter().map(|one| one.technique).collect()
+}
+
+/// An entry of GKE by which the decoy's token was used.
+fn entry() -> Value {
+    json!({"insertId": "1", "timestamp": "2026-11-23T17:21:08.912184Z",
+        "resource": {"type": "k8s_cluster", "labels": {"cluster_name": "prod"}},
+        "labels": {"authorization.k8s.io/decision": "forbid"},
+        "operation": {"id": "1", "first": true, "last": true},
+        "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io",
+            "authenticationInfo": {"principalEmail": DECOY}, "methodName": "io.k8s.core.v1.secrets.list",
+            "resourceName": "core/v1/namespaces/shop/secrets", "requestMetadata": {"callerIp": "10.0.3.7"},
+            "authorizationInfo": [{"granted": false}], "status": {"code": 7, "message": "no"}}})
+}
+
+/// Makes text of all in `value` that is no scalar, but for what wrappers tell.
+fn as_text(value: &mut Value) {
+    for (key, field) in value.as_object_mut().expect("an object") {
+        if (field.is_object() || field.is_array()) && key != "resource" {
+            *field = field.to_string().into();
+        }
+    }
+}
+
+#[test]
+fn an_entry_of_gke_may_have_text_for_its_parts() {
+    let bare = found(None, entry().to_string().as_bytes());
+    assert_eq!(bare.len(), 1);
+    assert_eq!(bare[0].source_ip.as_deref(), Some("10.0.3.7"));
+    let mut outer = entry();
+    as_text(&mut outer);
+    let mut inner = entry();
+    as_text(&mut inner["protoPayload"]);
+    let mut both = inner.clone();
+    as_text(&mut both);
+    for entry in [outer, inner, both] {
+        assert_eq!(found(None, entry.to_string().as_bytes()), bare, "{entry}");
+    }
+    let mut payload = entry()["protoPayload"].take();
+    as_text(&mut payload);
+    assert_eq!(techniques(&payload), [Technique::TokenUse]);
+}
+
+#[test]
+fn text_that_is_no_json_leaves_an_event_undecodable_and_empty_text_is_nothing() {
+    let event = |user: &str, other: Value| {
+        json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "list", "stage": "ResponseComplete",
+            "user": user, "objectRef": other, "impersonatedUser": other})
+    };
+    let user = json!({"username": DECOY}).to_string();
+    for nothing in [json!(""), json!("null"), Value::Null, json!("{}")] {
+        let found = techniques(&event(&user, nothing.clone()));
+        assert_eq!(found, [Technique::TokenUse], "{nothing}");
+    }
+    for broken in [
+        format!("{{username={DECOY}}}"),
+        user[..user.len() - 1].to_owned(),
+    ] {
+        let found = techniques(&event(&broken, Value::Null));
+        assert_eq!(found, [Technique::Undecodable], "{broken}");
+    }
+}
+
+#[test]
+fn what_a_client_sends_as_text_does_not_reach_beyond_its_part() {
+    let user = json!({"username": DECOY}).to_string();
+    for body in [
+        format!(r#"{{}},"user":{user}"#),
+        format!(r#"{{}},"user":{user},"a":{{}}"#),
+        format!(r#"{{}}}}{{"user":{user}}}"#),
+        format!(r#"[],"impersonatedUser":{user},"b":[]"#),
+        format!(r#"{{"a":1}}\u0000,"user":{user}"#),
+        format!(r#"{{"user":{user},"verb":"list","auditID":"2"}}"#),
+        format!(r#"{{"a\",\"user\":{{\"username\":\"{DECOY}\"}},\"b":1}}"#),
+    ] {
+        let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "patch",
+            "stage": "ResponseComplete", "user": r#"{"username":"jane"}"#, "sourceIPs": r#"["10.0.0.1"]"#,
+            "userAgent": body, "requestURI": body, "requestObject": body, "responseObject": body,
+            "annotations": json!({"a": body}).to_string()});
+        assert_eq!(techniques(&event), [], "{event}");
+        let mut whole = event;
+        whole["user"] = json!({"username": "jane"});
+        whole["requestObject"] = json!({body.as_str(): {body.as_str(): body}});
+        assert_eq!(techniques(&whole), [], "{whole}");
+    }
+}
+
+#[test]
+fn joined_keys_of_a_body_are_no_keys_of_an_event() {
+    for prefix in ["", "kubernetes.audit.", "audit."] {
+        for inside in [
+            "requestObject.data",
+            "responseObject",
+            "annotations",
+            "user.extra",
+            "objectRef",
+            "requestURI",
+            "labels",
+            "kubernetes.annotations",
+            "k8s.pod.labels",
+        ] {
+            let mut record = json!({});
+            for (key, value) in [
+                ("auditID", "1"),
+                ("verb", "list"),
+                ("user.username", "jane"),
+            ] {
+                record[format!("{prefix}{key}")] = value.into();
+            }
+            for (key, value) in [
+                ("auditID", "2"),
+                ("verb", "list"),
+                ("user.username", DECOY),
+                (
+                    "requestURI",
+                    "/api/v1/namespaces/honeypot/secrets/backup-sa-token",
+                ),
+                ("objectRef.namespace", "honeypot"),
+                ("objectRef.resource", "secrets"),
+            ] {
+                record[format!("{prefix}{inside}.{key}")] = value.into();
+            }
+            assert_eq!(techniques(&record), [], "{record}");
+        }
+    }
+    let event = json!({"auditID": "1", "verb": "list", "user": {"username": DECOY}}).to_string();
+    let pod = json!({"kubernetes.annotations.a": event, "kubernetes.pod_labels": {"a": event}, "k8s.pod.labels": {"b": event}});
+    assert_eq!(techniques(&pod), []);
+}
+
+#[test]
+fn joined_keys_that_can_be_read_in_two_ways_hide_nothing() {
+    let event = |more: Value| {
+        let mut event = json!({"auditID": "1", "verb": "patch", "user.username": "jane", "objectRef.resource": "rolebindings",
+            "requestObject.subjects.0.kind": "ServiceAccount", "requestObject.subjects.0.name": "backup-sa",
+            "requestObject.subjects.0.namespace": "honeypot"});
+        let more = more.as_object().expect("an object").clone();
+        event.as_object_mut().expect("an object").extend(more);
+        event
+    };
+    assert_eq!(techniques(&event(json!({}))), [Technique::PrivilegeGrant]);
+    for more in [
+        json!({"requestObject.subjects": "x"}),
+        json!({"requestObject.subjects.x": "x"}),
+        json!({"requestObject.subjects.0.name.x": "x"}),
+    ] {
+        assert_eq!(
+            techniques(&event(more.clone())),
+            [Technique::Undecodable],
+            "{more}"
+        );
+    }
+    let dots = ".x".repeat(100_000);
+    let more = json!({format!("requestObject.a{dots}"): 1});
+    assert_eq!(techniques(&event(more)), [Technique::PrivilegeGrant]);
+}
+
+#[test]
+fn a_part_that_is_there_in_both_ways_counts_once() {
+    for user in [json!({"username": DECOY}), json!("-"), json!("")] {
+        let event = json!({"auditID": "1", "verb": "list", "user": user, "user.username": DECOY, "objectRef.resource": "pods"});
+        assert_eq!(techniques(&event), [Technique::TokenUse], "{event}");
+    }
+}
+
+#[test]
+fn fields_of_elastic_are_arrays_of_one() {
+    let event = json!({"fields": {"kubernetes.audit.auditID": ["1"], "kubernetes.audit.verb": ["get"],
+        "kubernetes.audit.user.username": [DECOY], "kubernetes.audit.user.groups": ["a", "b"],
+        "kubernetes.audit.sourceIPs": ["10.0.3.7"], "kubernetes.audit.responseStatus.code": ["403"],
+        "kubernetes.audit.annotations.authorization.k8s.io/decision": ["forbid"],
+        "kubernetes.audit.user.extra.authentication.kubernetes.io/credential-id": ["JTI=1"]}});
+    let [found] = found(None, event.to_string().as_bytes())
+        .try_into()
+        .expect("one");
+    assert_eq!(found.technique, Technique::TokenUse);
+    assert_eq!(found.source_ip.as_deref(), Some("10.0.3.7"));
+    assert_eq!(found.request.code, Some(403));
+    assert_eq!(found.request.decision.as_deref(), Some("forbid"));
+    assert_eq!(found.actor.credential_id.as_deref(), Some("JTI=1"));
+    assert_eq!(found.actor.groups, ["a", "b"]);
+}
+
+/// The peer is the last address: items of an array are put back in the order of their numbers.
+#[test]
+fn addresses_keep_their_order() {
+    let mut event = json!({"auditID": "1", "verb": "get", "user.username": DECOY});
+    for index in (0..12).rev() {
+        event[format!("sourceIPs.{index}")] = format!("10.0.0.{index}").into();
+    }
+    let [found] = found(None, event.to_string().as_bytes())
+        .try_into()
+        .expect("one");
+    assert_eq!(found.source_ip.as_deref(), Some("10.0.0.11"));
+    assert_eq!(found.claimed_ips.len(), 11);
+}
+
+#[test]
+fn every_technique_is_found_in_an_event_that_was_reshaped_twice() {
+    for (event, technique) in events("honeypot", "backup-sa", &str::to_owned) {
+        let mut inner = event.clone();
+        as_text(&mut inner);
+        let row = inner.to_string().replace('"', "\"\"");
+        let record = format!("x,\"{row}\"\n");
+        let found = found(None, record.as_bytes());
+        let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
+        assert_eq!(
+            techniques,
+            technique.into_iter().collect::<Vec<_>>(),
+            "{record}"
+        );
+    }
+}
