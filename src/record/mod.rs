@@ -7,6 +7,7 @@ pub(crate) mod encoded;
 mod envelope;
 pub mod escape;
 pub mod framing;
+mod lifted;
 mod log_line;
 pub(crate) mod partial;
 mod pieces;

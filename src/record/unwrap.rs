@@ -16,6 +16,7 @@ use super::{
     encoded,
     envelope::Envelope,
     escape::unescaped,
+    lifted::{self, Beside, Place},
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     repair::repaired,
     wrapper::{Inner, Nested, Wrapper},
@@ -210,12 +211,7 @@ impl Search<'_> {
     ) -> bool {
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
         if Event::is_one(object) {
-            let is_readable = Event::is_readable(object);
-            if is_readable {
-                let event = Event::from_object(object);
-                (self.found)(Finding::Event(&event, wrapper));
-            }
-            return is_readable;
+            return self.event(deeper, object, depth, wrapper);
         }
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
@@ -235,6 +231,67 @@ impl Search<'_> {
             is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
         }
         is_searched
+    }
+
+    /// Tells the event that `object` is, or that it has the fields of.
+    fn event<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let event = Event::from_object(object);
+        let is_readable = Event::is_readable(object);
+        let (mut is_told, mut is_searched) = (false, true);
+        for (key, value) in object.iter() {
+            let place = Place::of(key);
+            if place == Place::Event {
+                continue;
+            }
+            // Where a time tells events from text of clients, what cannot be decoded is such text.
+            let is_text = place == Place::Other && event.time().is_some();
+            let mut is_clear = true;
+            let found = &mut *self.found;
+            let mut judge = |finding: Finding<'_>| match finding {
+                Finding::Event(inner, wrapper) => {
+                    let beside = Beside::of(&event, inner, place);
+                    is_clear &= beside != Beside::Doubtful;
+                    is_told |= beside.replaces_fields(is_readable);
+                    if beside.is_event() {
+                        found(Finding::Event(inner, wrapper));
+                    }
+                }
+                Finding::Broken(..) if is_text => {}
+                broken => found(broken),
+            };
+            let mut search = Search {
+                found: &mut judge,
+                room: self.room,
+            };
+            let is_all = search.beside(deeper, key, value, depth, wrapper);
+            self.room = search.room;
+            is_searched &= (is_all || is_text) && is_clear;
+        }
+        if is_readable && !is_told {
+            (self.found)(Finding::Event(&event, wrapper));
+        }
+        (is_readable || is_told) && is_searched
+    }
+
+    /// Searches what stands under `key` beside fields of an event.
+    fn beside<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        key: &str,
+        value: Json<'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        match lifted::carried(key, value) {
+            Some(value) => depth < MAX_DEPTH && self.field(deeper, key, value, depth + 1, wrapper),
+            None => true,
+        }
     }
 
     fn field<'v>(

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::{found, shapes};
 
-const DECOY: &str = "system:serviceaccount:honeypot:backup-sa";
+pub const DECOY: &str = "system:serviceaccount:honeypot:backup-sa";
 
 /// An event by which the decoy's token was used.
-fn hit(id: &str) -> Value {
+pub fn hit(id: &str) -> Value {
     json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": id, "stage": "ResponseComplete",
         "verb": "list", "requestURI": "/api/v1/namespaces", "user": {"username": DECOY},
         "sourceIPs": ["10.0.3.7"], "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z"})
@@ -34,7 +34,7 @@ fn forgeries() -> Vec<Value> {
 }
 
 /// What was found: audit id and cluster.
-fn ids(record: &str) -> Vec<(String, Option<String>)> {
+pub fn ids(record: &str) -> Vec<(String, Option<String>)> {
     let all = found(None, record.as_bytes());
     all.into_iter()
         .map(|one| {

@@ -2,6 +2,7 @@
 
 mod forged;
 mod gke;
+mod lifted;
 mod shapes;
 
 use baitline::detect::{Config, Detection, Detector, Origin};
