@@ -6,19 +6,17 @@
 //! user agent must not be taken for an event of its own.
 
 use memchr::memmem;
-use simd_json::{
-    Buffers,
-    prelude::*,
-    tape::{Object, Tape},
-};
+use simd_json::{prelude::*, tape::Object};
 
 use super::{
     encoded,
     envelope::Envelope,
     escape::unescaped,
+    layer::Layer,
     lifted::{self, Beside, Place},
+    other_log::is_other_log,
+    part_mark::Part,
     pieces::{Piece, bears_mark, first_mark_end, pieces},
-    repair::repaired,
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{Event, Json, gke};
@@ -31,9 +29,6 @@ pub const MAX_LAYERS: usize = 4;
 
 /// Bytes that are decompressed from what stands in one record.
 const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
-
-/// Working memory above this is given back after a record that needed it.
-const KEPT_BYTES: usize = 1 << 20;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {
@@ -72,45 +67,6 @@ impl Unwrapper {
     }
 }
 
-/// The working memory of one layer: simd-json writes into what it reads, so each layer
-/// has a copy.
-struct Layer {
-    copy: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
-}
-
-impl Default for Layer {
-    fn default() -> Self {
-        Self {
-            copy: Vec::new(),
-            buffers: Buffers::default(),
-            tape: Tape(Vec::new()),
-        }
-    }
-}
-
-impl Layer {
-    /// Decodes `text` and calls `visit` with it; false if it is not one JSON value.
-    fn decode(&mut self, text: &[u8], visit: impl FnOnce(Json<'_>)) -> bool {
-        self.copy.clear();
-        self.copy.extend_from_slice(text);
-        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let decoded = simd_json::fill_tape(&mut self.copy, &mut self.buffers, &mut tape).is_ok();
-        if decoded {
-            visit(tape.as_value());
-        }
-        self.tape = tape.reset();
-        decoded
-    }
-
-    fn give_back(&mut self) {
-        if self.copy.capacity() > KEPT_BYTES {
-            *self = Self::default();
-        }
-    }
-}
-
 /// One record's way down. What is found goes out by `found`.
 struct Search<'s> {
     found: &'s mut dyn FnMut(Finding<'_>),
@@ -125,18 +81,17 @@ impl Search<'_> {
             return (self.found)(Finding::Broken(text, wrapper));
         };
         let is_whole = matches!(text.first(), Some(b'{' | b'['))
-            && layer.decode(text, |value| self.decoded(deeper, value, text, wrapper));
+            && layer.decode(text, &mut |value| {
+                self.decoded(deeper, value, text, wrapper)
+            });
         if is_whole {
             return;
         }
         let wrapper = &Nested::new(wrapper, Inner::Line(text));
         pieces(text, &mut |piece| match piece {
-            Piece::Value(bytes) => {
-                layer.decode(bytes, |value| self.decoded(deeper, value, bytes, wrapper))
-                    || layer.decode(&repaired(bytes), |value| {
-                        self.decoded(deeper, value, bytes, wrapper);
-                    })
-            }
+            Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
+                self.decoded(deeper, value, bytes, wrapper);
+            }),
             Piece::Broken(bytes) => {
                 self.broken(deeper, bytes, wrapper);
                 true
@@ -226,9 +181,9 @@ impl Search<'_> {
         if depth == MAX_DEPTH {
             return false;
         }
-        let mut is_searched = true;
+        let (part, mut is_searched) = (Part::of(object), true);
         for (key, value) in object.iter() {
-            is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
+            is_searched &= self.entry(deeper, part, (key, value), depth + 1, wrapper);
         }
         is_searched
     }
@@ -243,6 +198,7 @@ impl Search<'_> {
     ) -> bool {
         let event = Event::from_object(object);
         let is_readable = Event::is_readable(object);
+        let part = Part::of(object);
         let (mut is_told, mut is_searched) = (false, true);
         for (key, value) in object.iter() {
             let place = Place::of(key);
@@ -269,7 +225,7 @@ impl Search<'_> {
                 found: &mut judge,
                 room: self.room,
             };
-            let is_all = search.beside(deeper, key, value, depth, wrapper);
+            let is_all = search.beside(deeper, part, (key, value), depth, wrapper);
             self.room = search.room;
             is_searched &= (is_all || is_text) && is_clear;
         }
@@ -279,18 +235,38 @@ impl Search<'_> {
         (is_readable || is_told) && is_searched
     }
 
-    /// Searches what stands under `key` beside fields of an event.
+    /// Searches what stands beside fields of an event.
     fn beside<'v>(
         &mut self,
         deeper: &mut [Layer],
-        key: &str,
-        value: Json<'v>,
+        part: Option<Part>,
+        (key, value): (&str, Json<'v>),
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         match lifted::carried(key, value) {
-            Some(value) => depth < MAX_DEPTH && self.field(deeper, key, value, depth + 1, wrapper),
+            Some(value) => {
+                depth < MAX_DEPTH && self.entry(deeper, part, (key, value), depth + 1, wrapper)
+            }
             None => true,
+        }
+    }
+
+    /// Searches an entry of an object whose texts may be parts.
+    fn entry<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        part: Option<Part>,
+        (key, value): (&str, Json<'v>),
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        match (part, value.into_string()) {
+            (Some(part), Some(text)) => {
+                self.part(deeper, part, text.as_bytes(), wrapper);
+                true
+            }
+            _ => self.field(deeper, key, value, depth, wrapper),
         }
     }
 
@@ -307,12 +283,38 @@ impl Search<'_> {
             && encoded::may_be_base64(string.trim_start().as_bytes())
         {
             self.base64(deeper, string.as_bytes(), wrapper);
-        } else if let Some(bytes) = encoded::numbers(key, value) {
+            // Words may begin as base64 does.
+            return self.value(deeper, value, depth, wrapper);
+        }
+        if let Some(bytes) = encoded::numbers(key, value) {
             self.text(deeper, &bytes, wrapper);
         } else if let Some(value) = carried(key, value) {
             return self.value(deeper, value, depth, wrapper);
         }
         true
+    }
+
+    /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
+    /// only if it is no part at all: the end of an event closes brackets that stand in the parts before.
+    fn part(&mut self, deeper: &mut [Layer], part: Part, text: &[u8], wrapper: &dyn Wrapper) {
+        if !holds_json(text) {
+            return;
+        }
+        let text = trimmed(text);
+        let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
+        let starts = [Some(0), memmem::find(text, b"{\"")];
+        let is_whole = part == Part::Last
+            && starts.into_iter().flatten().filter(is_value).any(|start| {
+                let value = &text[start..];
+                deeper.split_first_mut().is_some_and(|(layer, deeper)| {
+                    layer.decode_mended(value, &mut |decoded| {
+                        self.decoded(deeper, decoded, value, wrapper);
+                    })
+                })
+            });
+        if !is_whole {
+            (self.found)(Finding::Broken(text, wrapper));
+        }
     }
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
@@ -337,19 +339,6 @@ fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
         "kubernetes" if value.is_object() => value.get("audit"),
         _ => Some(value),
     }
-}
-
-/// What else Azure and AWS deliver of the control plane by the same way: lines in which text of clients may stand.
-fn is_other_log(object: &Object<'_, '_>) -> bool {
-    let text = |key: &str| object.get(key).and_then(|value| value.into_string());
-    let is_other = |name: Option<&str>| name.is_some_and(|name| !name.contains("audit"));
-    let is_eks = || text("logGroup").is_some_and(|group| group.starts_with("/aws/eks/"));
-    is_other(text("category")) && text("resourceId").is_some_and(is_managed_cluster)
-        || is_other(text("logStream")) && is_eks()
-}
-
-fn is_managed_cluster(resource: &str) -> bool {
-    resource.to_lowercase().contains("/managedclusters/")
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in

@@ -3,6 +3,8 @@
 mod forged;
 mod gke;
 mod lifted;
+mod other_logs;
+mod parts;
 mod shapes;
 
 use baitline::detect::{Config, Detection, Detector, Origin};
