@@ -27,7 +27,10 @@ pub fn compare(decoys: &[Decoy], bytes: &[u8]) {
     for whole_namespace in [true, false] {
         let decoys: Vec<Decoy> = decoys
             .iter()
-            .map(|decoy| Decoy { whole_namespace, ..decoy.clone() })
+            .map(|decoy| Decoy {
+                whole_namespace,
+                ..decoy.clone()
+            })
             .collect();
         assert_eq!(run(&decoys, bytes, false), run(&decoys, bytes, true));
     }

@@ -16,6 +16,7 @@ use super::{
     lifted::{self, Beside, Place},
     other_log::is_other_log,
     part_mark::Part,
+    partial::open_part,
     pieces::{Piece, bears_mark, first_mark_end, pieces},
     wrapper::{Inner, Nested, Wrapper},
 };
@@ -88,6 +89,9 @@ impl Search<'_> {
             return;
         }
         let wrapper = &Nested::new(wrapper, Inner::Line(text));
+        if let Some(part) = open_part(text) {
+            return self.part(deeper, Part::Open, part, wrapper);
+        }
         pieces(text, &mut |piece| match piece {
             Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
                 self.decoded(deeper, value, bytes, wrapper);

@@ -101,3 +101,18 @@ fn a_line_that_was_never_cut_is_read() {
         }
     }
 }
+
+#[test]
+fn a_line_of_a_runtime_that_goes_on_elsewhere_is_no_event() {
+    let forged = hit("forged");
+    for head in [
+        "2026-11-23T17:21:01.912216789Z stdout P ",
+        "2026-11-23T17:21:01Z stderr P:x x\":",
+    ] {
+        let line = format!("{head}{forged}");
+        for record in [line.clone(), json!({ "message": line }).to_string()] {
+            let found: Vec<_> = ids(&record).into_iter().map(|(id, _)| id).collect();
+            assert_eq!(found, ["undecodable"], "{record}");
+        }
+    }
+}
