@@ -17,7 +17,7 @@ use super::{
     other_log::is_other_log,
     part_mark::Part,
     partial::open_part,
-    pieces::{Piece, bears_mark, first_mark_end, pieces},
+    pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{Event, Json, gke};
@@ -301,10 +301,10 @@ impl Search<'_> {
     /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
     /// only if it is no part at all: the end of an event closes brackets that stand in the parts before.
     fn part(&mut self, deeper: &mut [Layer], part: Part, text: &[u8], wrapper: &dyn Wrapper) {
+        let text = trimmed(text);
         if !holds_json(text) {
             return;
         }
-        let text = trimmed(text);
         let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
         let starts = [Some(0), memmem::find(text, b"{\"")];
         let is_whole = part == Part::Last
@@ -316,7 +316,7 @@ impl Search<'_> {
                     })
                 })
             });
-        if !is_whole {
+        if !is_whole && !is_own(text) {
             (self.found)(Finding::Broken(text, wrapper));
         }
     }

@@ -87,6 +87,7 @@ fn a_line_that_was_never_cut_is_read() {
         format!("{real}\n"),
         format!("I1123 [audit] {real}"),
         format!(" [{real}]"),
+        format!("{{\"type\":\"alert\",\"of\":{real}}}"),
     ];
     for text in lines {
         for record in last(&text) {
