@@ -22,9 +22,18 @@ pub fn decoy(namespace: &str, service_account: &str) -> Decoy {
     }
 }
 
-/// The needle scan finds in `bytes` what decoding every record finds.
+/// The needle scan finds in `bytes` what decoding every record finds, whether or not the whole namespaces are bait.
 pub fn compare(decoys: &[Decoy], bytes: &[u8]) {
-    assert_eq!(run(decoys, bytes, false), run(decoys, bytes, true));
+    for whole_namespace in [true, false] {
+        let decoys: Vec<Decoy> = decoys
+            .iter()
+            .map(|decoy| Decoy {
+                whole_namespace,
+                ..decoy.clone()
+            })
+            .collect();
+        assert_eq!(run(&decoys, bytes, false), run(&decoys, bytes, true));
+    }
 }
 
 fn run(decoys: &[Decoy], bytes: &[u8], decode_all: bool) -> Vec<Detection> {

@@ -25,6 +25,8 @@ fuzz_target!(|input: (bool, &[u8])| {
     for record in [
         format!(r#"{{"message":{{"data":"{encoded}"}}}}"#),
         format!(r#"{{"data_base64" : "{encoded}","#),
+        format!(r#"{{"Records":[{{"Data":"{encoded}"}}]}}"#),
+        format!(r#"{{"rawData":"{encoded}"#),
         format!(r#"{{"m":"{{\"data\":\"{encoded}\"}}"}}"#),
         format!(r#"{{"MESSAGE":{bytes:?}}}"#),
     ] {

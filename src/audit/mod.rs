@@ -6,6 +6,7 @@ mod event;
 pub mod gke;
 mod http_code;
 mod id;
+mod part;
 pub mod source_ip;
 mod time;
 pub mod uri;

@@ -186,9 +186,13 @@ fn raw(text: String) -> Pattern {
 fn encoded_keys() -> impl Iterator<Item = Pattern> {
     [
         ("\"", "data"),
+        ("\"", "Data"),
         ("\"", "MESSAGE"),
         ("\\u0022", "data"),
+        ("\\u0022", "Data"),
         ("\\u0022", "MESSAGE"),
+        // So rare that its quote need not tell it.
+        ("", "rawData"),
     ]
     .into_iter()
     .map(|(quote, key)| Pattern {

@@ -1,5 +1,5 @@
-//! Bytes that wrappers write as something else: base64 in Pub/Sub and Kinesis (`data`), Firehose, Lambda's `awslogs.data`
-//! and CloudEvents (`data_base64`), perhaps of what is compressed; numbers in journald's `MESSAGE`.
+//! Bytes that wrappers write as something else: base64 in Pub/Sub, Kinesis (`data`, `Data`), Firehose (also `rawData`),
+//! Lambda's `awslogs.data` and CloudEvents (`data_base64`), perhaps of what is compressed; numbers in journald's `MESSAGE`.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use super::decompress::Decompressor;
 use crate::audit::Json;
 
 /// The keys of base64.
-const BASE64_KEYS: [&str; 2] = ["data", "data_base64"];
+const BASE64_KEYS: [&str; 4] = ["data", "data_base64", "Data", "rawData"];
 
 /// The key under which journald's JSON has an array of numbers, where it takes text for binary.
 const NUMBERS_KEY: &str = "MESSAGE";
@@ -131,7 +131,8 @@ fn unpack(packed: &[u8], most: usize, into: &mut Vec<u8>) -> bool {
 
 /// What `text`, which cannot be decoded, has as base64, as far as it goes, and where its key stands.
 pub fn base64_values(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    memmem::find_iter(text, b"data").filter_map(|at| {
+    memmem::find_iter(text, b"ata").filter_map(|behind| {
+        let at = behind.checked_sub(1)?;
         let value = behind_base64_key(&text[at..])?;
         let end = value
             .iter()
@@ -147,6 +148,7 @@ pub fn begins_at(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(NUMBERS_KEY.as_bytes()) {
         return matches!(behind_colon(rest).first(), Some(b'[' | b'\\'));
     }
+    let text = text.strip_prefix(b"raw").unwrap_or(text);
     if text.starts_with(b"data_base\\u") || text.starts_with(b"data_base6\\u") {
         return true;
     }
@@ -156,8 +158,11 @@ pub fn begins_at(text: &[u8]) -> bool {
     })
 }
 
+/// What stands behind a key, as far as all such keys are alike.
 fn behind_base64_key(text: &[u8]) -> Option<&[u8]> {
-    let rest = text.strip_prefix(b"data")?;
+    let rest = text
+        .strip_prefix(b"data")
+        .or_else(|| text.strip_prefix(b"Data"))?;
     let rest = rest.strip_prefix(b"_base64").unwrap_or(rest);
     matches!(rest.first(), Some(b'"' | b'\\')).then(|| behind_colon(rest))
 }
@@ -167,7 +172,8 @@ fn behind_colon(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
         rest = match rest {
-            [b'"' | b':' | b' ' | b'\t' | b'\r' | b'\n', after @ ..] => after,
+            // Control characters, too, are mended to spaces where they stand in a string.
+            [b'"' | b':' | 0..=b' ', after @ ..] => after,
             [b'\\', after @ ..] => match gap_escape(after) {
                 Some(length) => &after[length..],
                 None => return rest,

@@ -106,8 +106,13 @@ const REGION: &[&str] = &[
     "location",
     "region",
 ];
-const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
-const LOG_STREAM: &[&str] = &["logStream", "log_stream", "awscloudwatch.log_stream"];
+pub(super) const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
+pub(super) const LOG_STREAM: &[&str] = &[
+    "logStream",
+    "log_stream",
+    "@logStream",
+    "awscloudwatch.log_stream",
+];
 const TIME: &[&str] = &[
     "timestamp",
     "@timestamp",
@@ -118,7 +123,7 @@ const TIME: &[&str] = &[
     "__REALTIME_TIMESTAMP",
     "date",
 ];
-const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
+pub(super) const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
 
 const PATHS: [&[&str]; 12] = [
     CLUSTER,

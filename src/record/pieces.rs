@@ -101,7 +101,8 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
     }
 }
 
-fn is_own(text: &[u8]) -> bool {
+/// Whether `text` begins as baitline's own JSON lines do.
+pub fn is_own(text: &[u8]) -> bool {
     OWN.iter().any(|own| text.starts_with(own))
 }
 

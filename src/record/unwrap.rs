@@ -7,19 +7,19 @@
 //! user agent must not be taken for an event of its own.
 
 use memchr::memmem;
-use simd_json::{
-    Buffers,
-    prelude::*,
-    tape::{Object, Tape},
-};
+use simd_json::{prelude::*, tape::Object};
 
 use super::{
     encoded,
     envelope::Envelope,
     escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
-    pieces::{Piece, bears_mark, first_mark_end, pieces},
-    repair::repaired,
+    layer::Layer,
+    lifted::{self, Beside, Place},
+    other_log::is_other_log,
+    part_mark::Part,
+    partial::open_part,
+    pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
     stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
@@ -33,9 +33,6 @@ pub const MAX_LAYERS: usize = 4;
 
 /// Bytes that are decompressed from what stands in one record.
 const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
-
-/// Working memory above this is given back after a record that needed it.
-const KEPT_BYTES: usize = 1 << 20;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {
@@ -74,45 +71,6 @@ impl Unwrapper {
     }
 }
 
-/// The working memory of one layer: simd-json writes into what it reads, so each layer
-/// has a copy.
-struct Layer {
-    copy: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
-}
-
-impl Default for Layer {
-    fn default() -> Self {
-        Self {
-            copy: Vec::new(),
-            buffers: Buffers::default(),
-            tape: Tape(Vec::new()),
-        }
-    }
-}
-
-impl Layer {
-    /// Decodes `text` and calls `visit` with it; false if it is not one JSON value.
-    fn decode(&mut self, text: &[u8], visit: impl FnOnce(Json<'_>)) -> bool {
-        self.copy.clear();
-        self.copy.extend_from_slice(text);
-        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let decoded = simd_json::fill_tape(&mut self.copy, &mut self.buffers, &mut tape).is_ok();
-        if decoded {
-            visit(tape.as_value());
-        }
-        self.tape = tape.reset();
-        decoded
-    }
-
-    fn give_back(&mut self) {
-        if self.copy.capacity() > KEPT_BYTES {
-            *self = Self::default();
-        }
-    }
-}
-
 /// One record's way down. What is found goes out by `found`.
 struct Search<'s> {
     found: &'s mut dyn FnMut(Finding<'_>),
@@ -127,18 +85,20 @@ impl Search<'_> {
             return (self.found)(Finding::Broken(text, wrapper));
         };
         let is_whole = matches!(text.first(), Some(b'{' | b'['))
-            && layer.decode(text, |value| self.decoded(deeper, value, text, wrapper));
+            && layer.decode(text, &mut |value| {
+                self.decoded(deeper, value, text, wrapper)
+            });
         if is_whole {
             return;
         }
         let wrapper = &Nested::new(wrapper, Inner::Line(text));
+        if let Some(part) = open_part(text) {
+            return self.part(deeper, Part::Open, part, wrapper);
+        }
         pieces(text, &mut |piece| match piece {
-            Piece::Value(bytes) => {
-                layer.decode(bytes, |value| self.decoded(deeper, value, bytes, wrapper))
-                    || layer.decode(&repaired(bytes), |value| {
-                        self.decoded(deeper, value, bytes, wrapper);
-                    })
-            }
+            Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
+                self.decoded(deeper, value, bytes, wrapper);
+            }),
             Piece::Doubled(bytes) => {
                 self.text(deeper, &undoubled(bytes), wrapper);
                 true
@@ -222,12 +182,7 @@ impl Search<'_> {
             Some(Err(Ambiguous)) => return false,
         }
         if Event::is_one(object) {
-            let is_readable = Event::is_readable(object);
-            if is_readable {
-                let event = Event::from_object(object);
-                (self.found)(Finding::Event(&event, wrapper));
-            }
-            return is_readable;
+            return self.event(deeper, object, depth, wrapper);
         }
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
@@ -242,9 +197,9 @@ impl Search<'_> {
         if depth == MAX_DEPTH {
             return false;
         }
-        let mut is_searched = true;
+        let (part, mut is_searched) = (Part::of(object), true);
         for (key, value) in object.iter() {
-            is_searched &= self.field(deeper, key, value, depth + 1, wrapper);
+            is_searched &= self.entry(deeper, part, (key, value), depth + 1, wrapper);
         }
         is_searched
     }
@@ -261,11 +216,92 @@ impl Search<'_> {
             return false;
         };
         let mut is_searched = false;
-        let mut search = |value: Json<'_>| {
+        layer.decode_mended(text, &mut |value| {
             is_searched = self.value(deeper, value, depth, wrapper);
-        };
-        let _ = layer.decode(text, &mut search) || layer.decode(&repaired(text), &mut search);
+        });
         is_searched
+    }
+
+    /// Tells the event that `object` is, or that it has the fields of.
+    fn event<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let event = Event::from_object(object);
+        let is_readable = Event::is_readable(object);
+        let part = Part::of(object);
+        let (mut is_told, mut is_searched) = (false, true);
+        for (key, value) in object.iter() {
+            let place = Place::of(key);
+            if place == Place::Event {
+                continue;
+            }
+            // Where a time tells events from text of clients, what cannot be decoded is such text.
+            let is_text = place == Place::Other && event.time().is_some();
+            let mut is_clear = true;
+            let found = &mut *self.found;
+            let mut judge = |finding: Finding<'_>| match finding {
+                Finding::Event(inner, wrapper) => {
+                    let beside = Beside::of(&event, inner, place);
+                    is_clear &= beside != Beside::Doubtful;
+                    is_told |= beside.replaces_fields(is_readable);
+                    if beside.is_event() {
+                        found(Finding::Event(inner, wrapper));
+                    }
+                }
+                Finding::Broken(..) if is_text => {}
+                broken => found(broken),
+            };
+            let mut search = Search {
+                found: &mut judge,
+                room: self.room,
+            };
+            let is_all = search.beside(deeper, part, (key, value), depth, wrapper);
+            self.room = search.room;
+            is_searched &= (is_all || is_text) && is_clear;
+        }
+        if is_readable && !is_told {
+            (self.found)(Finding::Event(&event, wrapper));
+        }
+        (is_readable || is_told) && is_searched
+    }
+
+    /// Searches what stands beside fields of an event.
+    fn beside<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        part: Option<Part>,
+        (key, value): (&str, Json<'v>),
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        match lifted::carried(key, value) {
+            Some(value) => {
+                depth < MAX_DEPTH && self.entry(deeper, part, (key, value), depth + 1, wrapper)
+            }
+            None => true,
+        }
+    }
+
+    /// Searches an entry of an object whose texts may be parts.
+    fn entry<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        part: Option<Part>,
+        (key, value): (&str, Json<'v>),
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        match (part, value.into_string()) {
+            (Some(part), Some(text)) => {
+                self.part(deeper, part, text.as_bytes(), wrapper);
+                true
+            }
+            _ => self.field(deeper, key, value, depth, wrapper),
+        }
     }
 
     fn field<'v>(
@@ -281,12 +317,38 @@ impl Search<'_> {
             && encoded::may_be_base64(string.trim_start().as_bytes())
         {
             self.base64(deeper, string.as_bytes(), wrapper);
-        } else if let Some(bytes) = encoded::numbers(key, value) {
+            // Words may begin as base64 does.
+            return self.value(deeper, value, depth, wrapper);
+        }
+        if let Some(bytes) = encoded::numbers(key, value) {
             self.text(deeper, &bytes, wrapper);
         } else if let Some(value) = carried(key, value) {
             return self.value(deeper, value, depth, wrapper);
         }
         true
+    }
+
+    /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
+    /// only if it is no part at all: the end of an event closes brackets that stand in the parts before.
+    fn part(&mut self, deeper: &mut [Layer], part: Part, text: &[u8], wrapper: &dyn Wrapper) {
+        let text = trimmed(text);
+        if !holds_json(text) {
+            return;
+        }
+        let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
+        let starts = [Some(0), memmem::find(text, b"{\"")];
+        let is_whole = part == Part::Last
+            && starts.into_iter().flatten().filter(is_value).any(|start| {
+                let value = &text[start..];
+                deeper.split_first_mut().is_some_and(|(layer, deeper)| {
+                    layer.decode_mended(value, &mut |decoded| {
+                        self.decoded(deeper, decoded, value, wrapper);
+                    })
+                })
+            });
+        if !is_whole && !is_own(text) {
+            (self.found)(Finding::Broken(text, wrapper));
+        }
     }
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
@@ -323,19 +385,6 @@ fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
         _ if flattened::is_of_pod(key) => None,
         _ => Some(value),
     }
-}
-
-/// What else Azure and AWS deliver of the control plane by the same way: lines in which text of clients may stand.
-fn is_other_log(object: &Object<'_, '_>) -> bool {
-    let text = |key: &str| object.get(key).and_then(|value| value.into_string());
-    let is_other = |name: Option<&str>| name.is_some_and(|name| !name.contains("audit"));
-    let is_eks = || text("logGroup").is_some_and(|group| group.starts_with("/aws/eks/"));
-    is_other(text("category")) && text("resourceId").is_some_and(is_managed_cluster)
-        || is_other(text("logStream")) && is_eks()
-}
-
-fn is_managed_cluster(resource: &str) -> bool {
-    resource.to_lowercase().contains("/managedclusters/")
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in

@@ -17,11 +17,7 @@ static RECORDED: LazyLock<Vec<u8>> = LazyLock::new(|| recording("metadata", "aud
 
 pub type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
 
-pub fn run(scan: Scan, names: (&str, &str), bytes: &[u8]) -> Vec<Detection> {
-    run_for(scan, decoy(names.0, names.1, true), bytes)
-}
-
-fn run_for(scan: Scan, decoy: Decoy, bytes: &[u8]) -> Vec<Detection> {
+pub fn run_for(scan: Scan, decoy: Decoy, bytes: &[u8]) -> Vec<Detection> {
     let detector = Detector::new(&Config::default(), &[decoy], None, "test".into());
     run_with(scan, detector.expect("the globs are globs"), bytes)
 }
@@ -82,10 +78,11 @@ fn names_that_are_percent_encoded_are_found_wherever_the_event_is_cut() {
     }
 }
 
-/// One event for each technique, and events that are nearly one.
+/// One event for each technique, events of which only the URI tells what was asked for, and events that are nearly one; with
+/// what they are for a decoy to which the whole namespace belongs, or not.
 pub fn events(
-    namespace: &str,
-    name: &str,
+    (namespace, name): (&str, &str),
+    whole_namespace: bool,
     encode: &dyn Fn(&str) -> String,
 ) -> Vec<(Value, Option<Technique>)> {
     let user = format!("system:serviceaccount:{namespace}:{name}");
@@ -99,7 +96,7 @@ pub fn events(
         event.as_object_mut().expect("an object").extend(fields);
         event
     };
-    let path = format!(
+    let kubelet = format!(
         "/api/v1/nodes/n/proxy/exec/{}/{}/c",
         encode(namespace),
         encode("file-backup")
@@ -113,6 +110,8 @@ pub fn events(
          \"serviceaccounts\" in API group \"\" in the namespace \"{namespace}\""
     );
     let unnamed = "secrets is forbidden: User \"jane\" cannot impersonate-on:serviceaccount:list resource \"secrets\"";
+    let in_namespace = |technique| whole_namespace.then_some(technique);
+    let path = format!("/api/v1/namespaces/{namespace}");
     vec![
         (
             event("list", json!({"user": {"username": user}})),
@@ -155,7 +154,7 @@ pub fn events(
         (
             event(
                 "create",
-                json!({"objectRef": object("nodes", json!("proxy"), Value::Null, json!("n")), "requestURI": path}),
+                json!({"objectRef": object("nodes", json!("proxy"), Value::Null, json!("n")), "requestURI": kubelet}),
             ),
             Some(Technique::PodExec),
         ),
@@ -179,7 +178,7 @@ pub fn events(
                 "list",
                 json!({"objectRef": object("secrets", Value::Null, Value::Null, Value::Null), "requestURI": selector}),
             ),
-            Some(Technique::SecretRead),
+            in_namespace(Technique::SecretRead),
         ),
         (
             event(
@@ -200,7 +199,35 @@ pub fn events(
                 "get",
                 json!({"objectRef": object("leases", Value::Null, json!(namespace), json!("x"))}),
             ),
-            Some(Technique::NamespaceTouch),
+            in_namespace(Technique::NamespaceTouch),
+        ),
+        (
+            event(
+                "get",
+                json!({"requestURI": format!("{path}/secrets/{secret}")}),
+            ),
+            Some(Technique::SecretRead),
+        ),
+        (
+            event(
+                "create",
+                json!({"requestURI": format!("{path}/serviceaccounts/{name}/token?x=1")}),
+            ),
+            Some(Technique::TokenRequest),
+        ),
+        (
+            event(
+                "get",
+                json!({"requestURI": format!("{path}/pods/file-backup/exec?command=id")}),
+            ),
+            Some(Technique::PodExec),
+        ),
+        (
+            event(
+                "list",
+                json!({"requestURI": format!("/apis/apps/v1/namespaces/{namespace}/deployments")}),
+            ),
+            in_namespace(Technique::NamespaceTouch),
         ),
         (
             event(
@@ -283,14 +310,16 @@ proptest! {
             ("honeypot", "backup-sa"), ("ci", "deployer"), ("a", "b"), ("default", "x1.y"), ("p-9", "token"),
         ]),
         layers in prop::collection::vec(0..4_u8, 0..=4),
+        whole_namespace in any::<bool>(),
         dice in prop::collection::vec(0..6_u8, 64),
     ) {
+        let decoy = || decoy(names.0, names.1, whole_namespace);
         let encode = |path: &str| percent_encoded(path, &dice);
         let mut endless = dice.iter().copied().cycle();
-        let events = events(names.0, names.1, &encode);
+        let events = events(names, whole_namespace, &encode);
         let lines: Vec<String> = events.iter().map(|(event, _)| wrapped(event, &layers, &mut endless)).collect();
-        let all = run(Detector::decode_all, names, lines.join("\n").as_bytes());
-        let scanned = run(Detector::scan, names, lines.join("\n").as_bytes());
+        let all = run_for(Detector::decode_all, decoy(), lines.join("\n").as_bytes());
+        let scanned = run_for(Detector::scan, decoy(), lines.join("\n").as_bytes());
         prop_assert_eq!(&scanned, &all);
         let found: Vec<Technique> = scanned.iter().map(|detection| detection.technique).collect();
         let wanted: Vec<Technique> = events.iter().filter_map(|(_, technique)| *technique).collect();
@@ -301,7 +330,9 @@ proptest! {
     fn damage_hides_nothing_from_the_scan_that_decoding_finds(
         cuts in prop::collection::vec((0..4000_usize, any::<u8>()), 0..8),
         start in 0..3000_usize,
+        whole_namespace in any::<bool>(),
     ) {
+        let decoy = || decoy("honeypot", "backup-sa", whole_namespace);
         let mut lines: Vec<u8> = RECORDED
             .split_inclusive(|byte| *byte == b'\n').skip(start).take(40).flatten().copied().collect();
         for (at, byte) in cuts {
@@ -309,8 +340,7 @@ proptest! {
                 *hit = byte;
             }
         }
-        let names = ("honeypot", "backup-sa");
-        prop_assert_eq!(run(Detector::scan, names, &lines), run(Detector::decode_all, names, &lines));
+        prop_assert_eq!(run_for(Detector::scan, decoy(), &lines), run_for(Detector::decode_all, decoy(), &lines));
     }
 }
 
@@ -319,10 +349,12 @@ fn the_scan_finds_in_the_recordings_what_decoding_finds() {
     for folder in ["metadata", "request-response"] {
         for file in ["audit.ndjson.gz", "eventlist.ndjson.gz"] {
             let bytes = recording(folder, file);
-            let names = ("honeypot", "backup-sa");
-            let scanned = run(Detector::scan, names, &bytes);
-            assert!(scanned.len() > 300);
-            assert_eq!(scanned, run(Detector::decode_all, names, &bytes));
+            for whole_namespace in [true, false] {
+                let decoy = || decoy("honeypot", "backup-sa", whole_namespace);
+                let scanned = run_for(Detector::scan, decoy(), &bytes);
+                assert!(scanned.len() > 200, "{}", scanned.len());
+                assert_eq!(scanned, run_for(Detector::decode_all, decoy(), &bytes));
+            }
         }
     }
 }

@@ -60,6 +60,12 @@ fn keys_and_values_that_may_hide_something() {
         (r#"data\\\":\\\"W3si"#, true),
         (r#"data\u0022\u003A\n\"eyJh"#, true),
         (r#"data":"\u0065yJh"#, true),
+        (r#"Data":"eyJh"#, true),
+        (r#"rawData\":\"H4sI"#, true),
+        ("data\"\u{b}:\u{c}\u{1}\"\0eyJh", true),
+        (r#"data":"\f\u000b\beyJh"#, true),
+        (r#"metadata":"eyJh"#, false),
+        (r#"ata":"eyJh"#, false),
         (r#"data":"-_-_"#, false),
         (r#"data":"ey"#, false),
         (r#"data":"AAEC"#, false),
@@ -74,6 +80,18 @@ fn keys_and_values_that_may_hide_something() {
     ] {
         assert_eq!(begins_at(text.as_bytes()), expected, "{text}");
     }
+}
+
+#[test]
+fn values_in_what_is_cut_off_are_found_under_every_key() {
+    let text = r#"{"data":"eyJ0","rawData":"eyJ1","Data" : "eyJ2","data_base64":"eyJ3","ata":"eyJ4","x":"eyJ5"#;
+    let found: Vec<_> = base64_values(text.as_bytes())
+        .map(|(at, value)| (at, std::str::from_utf8(value).expect("it is text")))
+        .collect();
+    assert_eq!(
+        found,
+        [(2, "eyJ0"), (19, "eyJ1"), (33, "eyJ2"), (49, "eyJ3")]
+    );
 }
 
 proptest! {

@@ -2,6 +2,9 @@
 
 mod forged;
 mod gke;
+mod lifted;
+mod other_logs;
+mod parts;
 mod reshaped;
 mod shapes;
 
@@ -12,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     recordings::{decoy, recording},
-    soundness::{escaped, events, run, run_with},
+    soundness::{escaped, events, run_for, run_with},
 };
 
 /// What is found in `bytes`, in a cluster that the configuration calls so.
@@ -170,12 +173,14 @@ proptest! {
     fn the_scan_finds_in_any_wrappers_what_decoding_finds(
         names in prop::sample::select(vec![("honeypot", "backup-sa"), ("ci", "x1"), ("data", "message")]),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..=2),
+        whole_namespace in any::<bool>(),
         dice in prop::collection::vec(0..9_u8, 64),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
     ) {
         let wrappers = shapes::all();
+        let decoy = || decoy(names.0, names.1, whole_namespace);
         let mut endless = dice.iter().copied().cycle();
-        let events = events(names.0, names.1, &str::to_owned);
+        let events = events(names, whole_namespace, &str::to_owned);
         let mut lines = Vec::new();
         for (event, _) in &events {
             let mut text = event.to_string();
@@ -192,8 +197,8 @@ proptest! {
         for (at, byte) in damage {
             *at.get_mut(&mut bytes) = byte;
         }
-        let all = run(Detector::decode_all, names, &bytes);
-        let scanned = run(Detector::scan, names, &bytes);
+        let all = run_for(Detector::decode_all, decoy(), &bytes);
+        let scanned = run_for(Detector::scan, decoy(), &bytes);
         prop_assert_eq!(&scanned, &all);
         if is_sound {
             let found: Vec<_> = scanned.iter().map(|detection| detection.technique).collect();

@@ -1,0 +1,130 @@
+//! Fields of an event that a shipper lifted out of it, beside which the whole event may still stand.
+//!
+//! What the API server writes under its own keys holds text of clients and is never searched. Under any other key a shipper
+//! wrote: the record as it came, or something it took out of the record, which may again be text of a client. Such text
+//! can say all that the event says but for its time, which only the server knows.
+
+use crate::audit::{Event, Json};
+
+/// Keys under which shippers keep the record as it came, as text or decoded.
+const RECORD_KEYS: [&str; 18] = [
+    "message",
+    "@message",
+    "log",
+    "msg",
+    "_msg",
+    "MESSAGE",
+    "raw",
+    "_raw",
+    "@raw",
+    "original",
+    "event.original",
+    "event",
+    "kubernetes",
+    "audit",
+    "json",
+    "payload",
+    "textPayload",
+    "jsonPayload",
+];
+
+/// Who wrote what stands under a key of an object with fields of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The API server, for a client.
+    Event,
+    /// A shipper: the record as it came.
+    Record,
+    /// A shipper: anything.
+    Other,
+}
+
+impl Place {
+    pub fn of(key: &str) -> Self {
+        match key {
+            "kind"
+            | "apiVersion"
+            | "level"
+            | "auditID"
+            | "stage"
+            | "requestURI"
+            | "verb"
+            | "user"
+            | "impersonatedUser"
+            | "authenticationMetadata"
+            | "sourceIPs"
+            | "userAgent"
+            | "objectRef"
+            | "responseStatus"
+            | "requestObject"
+            | "responseObject"
+            | "requestReceivedTimestamp"
+            | "stageTimestamp"
+            | "annotations" => Self::Event,
+            "AuditId"
+            | "Level"
+            | "Stage"
+            | "RequestUri"
+            | "Verb"
+            | "User"
+            | "ImpersonatedUser"
+            | "SourceIps"
+            | "UserAgent"
+            | "ObjectRef"
+            | "ResponseStatus"
+            | "RequestObject"
+            | "ResponseObject"
+            | "RequestReceivedTime"
+            | "StageReceivedTime"
+            | "Annotations" => Self::Event,
+            key if RECORD_KEYS.contains(&key) => Self::Record,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What of the value of `key` may be the whole event. Elastic's `event` tells other things too.
+pub fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
+    let object = value.as_object().filter(|_| key == "event");
+    match object {
+        Some(object) if !Event::is_one(&object) => object.get("original"),
+        _ => Some(value),
+    }
+}
+
+/// What an event that stands beside lifted fields is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// The event that the fields were lifted out of: they add nothing to it.
+    Whole,
+    /// An event, but the fields may tell something else.
+    Another,
+    /// An event or what a client made to look like one.
+    Doubtful,
+    /// What a client made to look like one.
+    Text,
+}
+
+impl Beside {
+    /// What `event` is, which was found at `place` beside `fields`.
+    pub fn of(fields: &Event<'_>, event: &Event<'_>, place: Place) -> Self {
+        let time = fields.shares_time_with(event);
+        let is_part = fields.is_part_of(event) && (time == Some(true) || !fields.has_body());
+        match (time, place, is_part) {
+            (Some(false), ..) => Self::Text,
+            (Some(true), _, true) | (None, Place::Record, true) => Self::Whole,
+            (_, Place::Record, false) => Self::Another,
+            (None, _, true) => Self::Doubtful,
+            (_, _, false) => Self::Text,
+        }
+    }
+
+    pub fn is_event(self) -> bool {
+        matches!(self, Self::Whole | Self::Another)
+    }
+
+    /// Whether the fields need not be told as well. From unreadable ones nothing else is to be had.
+    pub fn replaces_fields(self, are_readable: bool) -> bool {
+        self == Self::Whole || (self == Self::Another && !are_readable)
+    }
+}

@@ -1,0 +1,182 @@
+//! Single fields of an event that a shipper lifted out of it, beside the whole event or beside text of clients.
+
+use serde_json::{Value, json};
+
+use super::forged::{DECOY, hit, ids};
+
+/// The fields `keys` of `event`.
+fn fields(event: &Value, keys: &[&str]) -> Value {
+    let lifted = keys
+        .iter()
+        .map(|key| ((*key).to_owned(), event[key].clone()));
+    Value::Object(lifted.collect())
+}
+
+/// `object` with `value` at `path`, whose keys have dots between them.
+fn with(mut object: Value, path: &str, value: Value) -> Value {
+    let value = path
+        .rsplit('.')
+        .fold(value, |value, key| json!({ key: value }));
+    let added = value.as_object().expect("an object").clone();
+    object.as_object_mut().expect("an object").extend(added);
+    object
+}
+
+/// An event of somebody else, with nothing of the decoy but in what `key` has.
+fn quiet(key: &str, text: Value) -> Value {
+    let mut event = hit("quiet");
+    event["user"] = json!({"username": "jane"});
+    event[key] = text;
+    event
+}
+
+/// What may be lifted out of an event, so that it still looks like one.
+const LIFTED: [&[&str]; 6] = [
+    &["auditID", "stage", "verb"],
+    &["auditID", "user", "requestURI"],
+    &["verb", "user", "sourceIPs"],
+    &["auditID", "stage", "requestReceivedTimestamp"],
+    &[
+        "auditID",
+        "verb",
+        "user",
+        "requestURI",
+        "requestReceivedTimestamp",
+        "sourceIPs",
+    ],
+    &["apiVersion", "kind", "auditID"],
+];
+
+fn once(id: &str) -> Vec<(String, Option<String>)> {
+    vec![(id.to_owned(), None)]
+}
+
+#[test]
+fn the_whole_event_is_found_beside_its_fields_and_told_once() {
+    let real = hit("real");
+    for keys in LIFTED {
+        for place in [
+            "message",
+            "log",
+            "msg",
+            "MESSAGE",
+            "@message",
+            "_raw",
+            "raw",
+            "original",
+            "event.original",
+            "event",
+            "kubernetes.audit",
+            "audit",
+            "payload",
+            "json",
+        ] {
+            let object = with(fields(&real, keys), place, real.clone());
+            assert_eq!(ids(&object.to_string()), once("real"), "{object}");
+            for text in [
+                real.to_string(),
+                format!("2026-11-23T17:21:08Z stdout F {real}"),
+            ] {
+                if place == "event" {
+                    continue;
+                }
+                let record = with(fields(&real, keys), place, text.into());
+                assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_altered_on_the_way_out_hides_nothing() {
+    let real = hit("real");
+    for lifted in [
+        json!({"auditID": "real", "verb": "list", "user": DECOY}),
+        json!({"auditID": "real", "stage": "ResponseComplete", "requestReceivedTimestamp": "2026-11-23T17:21:08.912Z"}),
+        json!({"auditID": "real", "stage": "ResponseComplete", "requestReceivedTimestamp": "2026-11-23 17:21:08.912184"}),
+        json!({"auditID": "real", "verb": "LIST", "stage": 7}),
+        json!({"auditID": "real", "verb": "list", "user": {"name": DECOY}}),
+    ] {
+        let record = with(lifted, "message", real.to_string().into());
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+}
+
+#[test]
+fn an_unknown_place_is_believed_if_it_tells_a_time_that_only_the_server_knew() {
+    let real = hit("real");
+    let lifted = fields(&real, &["auditID", "stage", "requestReceivedTimestamp"]);
+    for value in [real.clone(), real.to_string().into()] {
+        let record = with(lifted.clone(), "entry", value);
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+    let record = with(
+        fields(&real, &["auditID", "stage", "verb"]),
+        "entry",
+        real.to_string().into(),
+    );
+    assert_eq!(ids(&record.to_string()), once("undecodable"), "{record}");
+}
+
+#[test]
+fn text_of_a_client_that_a_shipper_lifted_out_is_no_event_and_hides_none() {
+    for key in ["userAgent", "requestURI", "requestObject"] {
+        for lifted in [
+            "user_agent_original",
+            "user_agent.original",
+            "url.original",
+            "body",
+            "http.request.body",
+            "labels",
+        ] {
+            let mut forged = hit("quiet");
+            for value in [forged.clone(), forged.to_string().into()] {
+                let record = with(quiet(key, value.clone()), lifted, value);
+                assert_eq!(ids(&record.to_string()), [], "{record}");
+            }
+            // It knows all but when its request will be received.
+            forged["user"] = json!({"username": "jane"});
+            forged["requestReceivedTimestamp"] = "2026-11-23T17:21:08.912185Z".into();
+            let mut real = quiet(key, forged.to_string().into());
+            real["user"] = json!({"username": DECOY});
+            for place in [lifted, "message", "log"] {
+                let record = with(real.clone(), place, forged.to_string().into());
+                assert_eq!(ids(&record.to_string()), once("quiet"), "{record}");
+                let record = with(real.clone(), place, format!("list {forged}").into());
+                assert_eq!(ids(&record.to_string()), once("quiet"), "{record}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_made_of_a_path_is_no_event() {
+    let record = with(
+        quiet("verb", "get".into()),
+        "message",
+        format!("get /{}", {
+            let mut forged = hit("quiet");
+            forged["requestReceivedTimestamp"] = "2026-11-23T17:21:07.5Z".into();
+            forged
+        })
+        .into(),
+    );
+    assert_eq!(ids(&record.to_string()), [], "{record}");
+}
+
+#[test]
+fn fields_without_a_time_do_not_let_text_of_a_client_hide_what_they_tell() {
+    let mut real = fields(&hit("real"), &["auditID", "verb", "user"]);
+    let forged = json!({"auditID": "real", "verb": "list", "user": {"username": "jane"}});
+    for place in ["message", "entry"] {
+        real = with(real, place, forged.to_string().into());
+        assert_eq!(ids(&real.to_string()), once("real"), "{real}");
+    }
+}
+
+#[test]
+fn a_whole_event_that_is_cut_off_beside_its_fields_is_told() {
+    let text = hit("real").to_string();
+    let record = json!({"auditID": "real", "stage": "ResponseComplete", "verb": "list", "message": text[..text.len() - 9]});
+    assert_eq!(ids(&record.to_string()), once("undecodable"));
+}
