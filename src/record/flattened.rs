@@ -265,11 +265,8 @@ mod tests {
         let text = format!(r#"{{"auditID":"1","verb":"create",{}}}"#, fields.join(","));
         let mut bytes = text.clone().into_bytes();
         let tape = simd_json::to_tape(&mut bytes).unwrap();
-        let start = std::time::Instant::now();
         let restored = restored(&tape.as_value().as_object().unwrap());
         assert!(restored.is_some_and(|restored| restored.is_ok()));
-        let seconds = start.elapsed().as_secs_f64();
-        assert!(seconds < 20.0, "{seconds}");
     }
 
     proptest! {
