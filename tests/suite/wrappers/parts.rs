@@ -1,5 +1,6 @@
 //! Parts of an event that a container runtime cut and a shipper did not join.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::forged::{hit, ids};
@@ -114,6 +115,27 @@ fn a_line_of_a_runtime_that_goes_on_elsewhere_is_no_event() {
         for record in [line.clone(), json!({ "message": line }).to_string()] {
             let found: Vec<_> = ids(&record).into_iter().map(|(id, _)| id).collect();
             assert_eq!(found, ["undecodable"], "{record}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_of_a_client_makes_the_end_of_an_event_an_event(
+        words in prop::collection::vec(prop::sample::select(vec!["@", "{", "}", "[", "]", "\"", ":", ",", "\\", "{\"a\":", "1"]), 1..8),
+        key in prop::sample::select(vec!["userAgent", "requestURI", "requestObject", "annotations"]),
+    ) {
+        let text = words.concat().replace('@', &hit("forged").to_string());
+        let mut event = hit("quiet");
+        event["user"] = json!({"username": "jane"});
+        event[key] = json!([text, {text.clone(): hit("forged")}]);
+        let event = event.to_string();
+        for (at, _) in event.char_indices().skip(1) {
+            let record = &last(&event[at..])[0];
+            let found = techniques(record);
+            prop_assert!(found.iter().all(|id| id == "undecodable"), "{}", record);
         }
     }
 }
