@@ -8,6 +8,8 @@ const BEGINNING_BYTES: usize = 512;
 /// Where the mark of a tar archive stands, and what it is.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
+const TAR_ARCHIVE: &str = "a tar archive";
+
 /// Behind the first four bytes of bzip2: the mark of a block, or of the end.
 const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
 
@@ -74,7 +76,11 @@ impl fmt::Display for Foreign {
             remedy,
             command,
         } = self;
-        write!(f, "this is {what}, which is not read: {remedy}{command}")
+        let how = match *what {
+            TAR_ARCHIVE => "searched as one text, without what is compressed in it",
+            _ => "which is not read",
+        };
+        write!(f, "this is {what}, {how}: {remedy}{command}")
     }
 }
 
@@ -117,7 +123,7 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
         return Some(packed("bzip2 data", "bzip2 -dc"));
     }
     if stands_at(TAR.0, TAR.1) {
-        return Some(packed("a tar archive", "tar -xO"));
+        return Some(packed(TAR_ARCHIVE, "tar -xO"));
     }
     is_wide(head).then_some(UTF_16)
 }
