@@ -209,7 +209,7 @@ fn addresses_keep_their_order() {
 
 #[test]
 fn every_technique_is_found_in_an_event_that_was_reshaped_twice() {
-    for (event, technique) in events("honeypot", "backup-sa", &str::to_owned) {
+    for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
         let mut inner = event.clone();
         as_text(&mut inner);
         let row = inner.to_string().replace('"', "\"\"");
