@@ -31,8 +31,12 @@ pub const MAX_DEPTH: usize = 64;
 /// Layers of JSON in a string that are searched, beside the record itself.
 pub const MAX_LAYERS: usize = 4;
 
-/// Bytes that are decompressed from what stands in one record.
+/// Bytes that are decompressed from one value in a record, since all of them are held.
 const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
+
+/// Bytes that are decompressed from all values of a record, for each byte of it, besides that. Batches of a cloud's logs are
+/// packed 10 to 30 times.
+const MAX_RATIO: usize = 64;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {
@@ -62,7 +66,7 @@ impl Unwrapper {
     pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
         let mut search = Search {
             found,
-            room: MAX_DECOMPRESSED_BYTES,
+            room: MAX_DECOMPRESSED_BYTES + MAX_RATIO * record.len(),
         };
         search.text(&mut self.layers, record, &Envelope::default());
         for layer in &mut self.layers {
@@ -353,7 +357,7 @@ impl Search<'_> {
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
     fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let decoded = encoded::decoded(text, self.room);
+        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
         self.room -= decoded.bytes.len();
         if holds_json(&decoded.bytes) {
             self.text(deeper, &decoded.bytes, wrapper);

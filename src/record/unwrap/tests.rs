@@ -287,3 +287,31 @@ fn wrappers_are_read_through_all_levels_and_layers() {
     let record = format!(r#"{{"host":"cp-1","log":{record}}}"#);
     assert_eq!(nodes(&record, true), (vec!["cp-1".to_owned()], 1));
 }
+
+/// As Lambda hands on what Kinesis collected.
+#[test]
+fn a_batch_may_hold_more_than_one_value_may() {
+    let mut random = 1u64;
+    let noise: String = (0..1 << 13)
+        .map(|_| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            format!("{:08x}", random >> 32)
+        })
+        .collect();
+    let lines = format!("{{\"noise\":\"{noise}\"}}\n").repeat(30);
+    let values: Vec<String> = (0..20)
+        .map(|number| {
+            let text = format!("{lines}{}", event(&number.to_string()));
+            let packed = zstd::encode_all(text.as_bytes(), 0).unwrap();
+            format!(
+                r#"{{"kinesis":{{"data":"{}"}}}}"#,
+                BASE64_STANDARD.encode(packed)
+            )
+        })
+        .collect();
+    assert!(lines.len() * values.len() > MAX_DECOMPRESSED_BYTES);
+    let (ids, broken) = unwrap(&format!(r#"{{"Records":[{}]}}"#, values.join(",")));
+    assert_eq!((ids.len(), broken), (20, 0));
+}
