@@ -34,9 +34,9 @@ pub const MAX_LAYERS: usize = 4;
 /// Bytes that are decompressed from one value in a record, since all of them are held.
 const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
 
-/// Bytes that are decompressed from all values of a record, for each byte of it, besides that. Batches of a cloud's logs are
-/// packed 10 to 30 times.
-const MAX_RATIO: usize = 64;
+/// Bytes that are decompressed from all values of a record, for each byte of it: no gzip unpacks to more, so that a client who
+/// sends what packs well puts nothing behind the limit.
+const MAX_RATIO: usize = 1032;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {
@@ -66,7 +66,7 @@ impl Unwrapper {
     pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
         let mut search = Search {
             found,
-            room: MAX_DECOMPRESSED_BYTES + MAX_RATIO * record.len(),
+            room: MAX_RATIO * record.len(),
         };
         search.text(&mut self.layers, record, &Envelope::default());
         for layer in &mut self.layers {

@@ -5,7 +5,7 @@
 //! decides how often the search stops for nothing, which is judged by a text like those of audit logs. A bad guess costs
 //! time and nothing else.
 
-use std::{array, collections::HashMap, sync::LazyLock};
+use std::{array, collections::HashMap, iter, sync::LazyLock};
 
 /// Bytes of a needle that are looked for.
 pub const WINDOW: usize = 4;
@@ -41,23 +41,22 @@ pub type Halves = [[u16; 2]; WINDOW];
 type Grams = [u64; MAX_GRAMS / 64];
 
 /// A bucket for each window by which a needle is found, the rarest it has. A needle that is shorter than a window is found
-/// with anything behind it.
+/// with anything behind it; of those, all that begin alike are in one bucket.
 pub fn buckets(needles: &[&[u8]]) -> Vec<Bucket> {
     let mut buckets: Vec<Bucket> = Vec::new();
-    let mut known: HashMap<Halves, usize> = HashMap::new();
+    let mut known: HashMap<&[u8], usize> = HashMap::new();
     for (needle, bytes) in needles.iter().enumerate() {
-        let windows = bytes.windows(WINDOW.min(bytes.len()).max(1)).enumerate();
-        let judged = windows.map(|(offset, window)| (TYPICAL.bucket(halves(window)), offset));
-        let Some((mut bucket, offset)) = judged.min_by(|(a, _), (b, _)| a.cost.total_cmp(&b.cost))
-        else {
-            continue;
+        let (offset, window) = TYPICAL.rarest_window(bytes);
+        let mut bucket = TYPICAL.bucket(halves(window));
+        bucket.members.push(Member { needle, offset });
+        let alike = match window.len() {
+            WINDOW => window,
+            _ => &window[..window.len().min(1)],
         };
-        let member = Member { needle, offset };
-        match known.get(&bucket.halves) {
-            Some(same) => buckets[*same].members.push(member),
+        match known.get(alike) {
+            Some(same) => buckets[*same].take(bucket),
             None => {
-                known.insert(bucket.halves, buckets.len());
-                bucket.members.push(member);
+                known.insert(alike, buckets.len());
                 buckets.push(bucket);
             }
         }
@@ -94,7 +93,6 @@ pub fn merged(mut buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
             row.remove(last);
         }
         buckets[first].take(other);
-        buckets[first].cost = TYPICAL.cost(&buckets[first], None);
         for (at, bucket) in buckets.iter().enumerate() {
             if at != first {
                 let cost = more(bucket, &buckets[first]);
@@ -115,6 +113,7 @@ impl Bucket {
                 *grams = array::from_fn(|word| grams[word] | other.grams[place][half][word]);
             }
         }
+        self.cost = TYPICAL.cost(self, None);
     }
 }
 
@@ -131,19 +130,21 @@ struct Typical {
     bytes: [f64; 256],
     /// How often each window stands in it, as a part of one.
     grams: Vec<f64>,
+    /// Where in `grams` a window is.
+    numbers: HashMap<&'static [u8], usize>,
     /// The windows that have a half of a byte at a place.
     with: Box<[[[Grams; 16]; 2]; WINDOW]>,
 }
 
 impl Typical {
-    fn read(text: &[u8]) -> Self {
+    fn read(text: &'static [u8]) -> Self {
         let part = 1.0 / text.len() as f64;
         // No byte is impossible.
         let mut bytes = [part / 16.0; 256];
         for byte in text {
             bytes[usize::from(*byte)] += part;
         }
-        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
+        let mut numbers: HashMap<&'static [u8], usize> = HashMap::new();
         let mut grams = Vec::new();
         let mut with = Box::new([[[[0; MAX_GRAMS / 64]; 16]; 2]; WINDOW]);
         for window in text.windows(WINDOW) {
@@ -160,7 +161,31 @@ impl Typical {
                 None => {}
             }
         }
-        Self { bytes, grams, with }
+        Self {
+            bytes,
+            grams,
+            numbers,
+            with,
+        }
+    }
+
+    /// Where `needle` has the window that stands in the text most seldom, and that window: all of a shorter needle.
+    fn rarest_window<'n>(&self, needle: &'n [u8]) -> (usize, &'n [u8]) {
+        let cost = |window: &[u8]| {
+            let often = self
+                .numbers
+                .get(window)
+                .and_then(|gram| self.grams.get(*gram));
+            let by_chance: f64 = window
+                .iter()
+                .map(|byte| self.bytes[usize::from(*byte)])
+                .product();
+            often.copied().unwrap_or(0.0) + by_chance
+        };
+        let windows = needle.windows(WINDOW).enumerate();
+        windows
+            .min_by(|(_, one), (_, other)| cost(one).total_cmp(&cost(other)))
+            .unwrap_or((0, needle))
     }
 
     fn bucket(&self, halves: Halves) -> Bucket {
@@ -196,16 +221,14 @@ impl Typical {
             let upper = bits(high).flat_map(|high| bits(low).map(move |low| high << 4 | low));
             by_chance *= upper.map(|byte| self.bytes[byte]).sum::<f64>();
         }
-        let words = all.iter().enumerate().filter(|(_, word)| **word != 0);
-        let stopped = words.flat_map(|(at, word)| {
-            (0..64)
-                .filter(move |bit| word >> bit & 1 == 1)
-                .map(move |bit| at * 64 + bit)
-        });
+        let words = all.iter().enumerate();
+        let stopped = words.flat_map(|(at, word)| bits(*word).map(move |bit| at * 64 + bit));
         by_chance + stopped.filter_map(|gram| self.grams.get(gram)).sum::<f64>()
     }
 }
 
-fn bits(set: u16) -> impl Iterator<Item = usize> {
-    (0..16).filter(move |bit| set >> bit & 1 == 1)
+fn bits(set: impl Into<u64>) -> impl Iterator<Item = usize> + Clone {
+    let rest = |set: &u64| Some(set & (set - 1)).filter(|rest| *rest != 0);
+    let first = Some(set.into()).filter(|set| *set != 0);
+    iter::successors(first, rest).map(|set| set.trailing_zeros() as usize)
 }
