@@ -38,6 +38,10 @@ const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
 /// sends what packs well puts nothing behind the limit.
 const MAX_RATIO: usize = 1032;
 
+/// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
+/// join parts keep the mark of the first beside the whole.
+const MAX_PART_BYTES: usize = 16 << 10;
+
 /// What a record turned out to hold.
 pub enum Finding<'v> {
     /// With what its wrappers tell.
@@ -341,7 +345,8 @@ impl Search<'_> {
         }
         let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
         let starts = [Some(0), memmem::find(text, b"{\"")];
-        let is_whole = part == Part::Last
+        let is_joined = part == Part::Last || text.len() > MAX_PART_BYTES;
+        let is_whole = is_joined
             && starts.into_iter().flatten().filter(is_value).any(|start| {
                 let value = &text[start..];
                 deeper.split_first_mut().is_some_and(|(layer, deeper)| {

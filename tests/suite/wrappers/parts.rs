@@ -119,6 +119,21 @@ fn a_line_of_a_runtime_that_goes_on_elsewhere_is_no_event() {
     }
 }
 
+/// Fluent Bit's `multiline.parser cri` and Fluentd's `concat` keep the mark of the first part beside the joined text.
+#[test]
+fn what_is_longer_than_a_part_was_joined() {
+    let mut event = hit("joined");
+    event["requestObject"] = json!({"padding": "x".repeat(16 << 10)});
+    let event = event.to_string();
+    for record in open(&event) {
+        assert_eq!(techniques(&record), ["joined"], "{record}");
+    }
+    let cut = &event[..event.len() - 1];
+    for record in open(cut) {
+        assert_eq!(techniques(&record), ["undecodable"], "{record}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
