@@ -25,7 +25,7 @@ use crate::{
 /// Finds what touches the decoys. One per source, since it remembers an oversized
 /// record from one part to the next.
 pub struct Detector {
-    decoys: Vec<Decoy>,
+    decoys: Arc<[Decoy]>,
     needles: Arc<Needles>,
     unwrapper: Unwrapper,
     trusted_proxies: Vec<IpNet>,
@@ -100,7 +100,7 @@ impl Detector {
         let decoys = decoys
             .iter()
             .map(Decoy::compile)
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Arc<[_]>, _>>()?;
         Ok(Self {
             needles: Arc::new(Needles::new(&decoys)),
             decoys,
@@ -111,6 +111,20 @@ impl Detector {
             oversized: Oversized::default(),
             counts: Counts::default(),
         })
+    }
+
+    /// One for another stream of the same source. What takes time to make is shared.
+    pub fn another(&self) -> Self {
+        Self {
+            decoys: Arc::clone(&self.decoys),
+            needles: Arc::clone(&self.needles),
+            unwrapper: Unwrapper::default(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            cluster: self.cluster.clone(),
+            source: Arc::clone(&self.source),
+            oversized: Oversized::default(),
+            counts: Counts::default(),
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -259,7 +273,7 @@ impl Detector {
         if first {
             state.excerpt = text.excerpt();
         }
-        for (names, decoy) in state.names.iter_mut().zip(&self.decoys) {
+        for (names, decoy) in state.names.iter_mut().zip(&*self.decoys) {
             *names = names.and(text.names(decoy));
         }
     }

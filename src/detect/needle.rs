@@ -23,7 +23,7 @@ mod groups;
 #[expect(unsafe_code, reason = "vector registers are loaded through pointers")]
 mod vector;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use groups::Groups;
 #[cfg(target_arch = "x86_64")]
@@ -148,31 +148,38 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
     patterns.extend(globs.iter().map(|glob| raw((*glob).to_owned())));
-    let covered = |name: &str| {
-        let others = names.iter().chain(&globs);
-        others
-            .filter(|other| **other != name)
-            .any(|other| name.contains(other))
-    };
-    let covers = |name: &str| {
-        let others = names.iter().chain(&globs);
-        others
-            .filter(|other| **other != name)
-            .any(|other| other.contains(name))
-    };
-    patterns.extend(
-        names
-            .iter()
-            .filter(|name| !covered(name))
-            .map(|name| Pattern {
-                bytes: name.as_bytes().to_vec(),
-                condition: match covers(name) {
-                    true => Condition::Nothing,
-                    false => Condition::WholeName,
-                },
-            }),
-    );
+    let nested = Nested::among(&names.iter().chain(&globs).copied().collect());
+    let outermost = names.iter().filter(|name| !nested.outer.contains(*name));
+    patterns.extend(outermost.map(|name| Pattern {
+        bytes: name.as_bytes().to_vec(),
+        condition: match nested.inner.contains(name) {
+            true => Condition::Nothing,
+            false => Condition::WholeName,
+        },
+    }));
     patterns.into_iter().collect()
+}
+
+/// Words that stand in one another.
+struct Nested<'w> {
+    outer: HashSet<&'w str>,
+    inner: HashSet<&'w str>,
+}
+
+impl<'w> Nested<'w> {
+    fn among(words: &HashSet<&'w str>) -> Self {
+        let (mut outer, mut inner) = (HashSet::new(), HashSet::new());
+        for word in words {
+            let ends = || (0..=word.len()).filter(|end| word.is_char_boundary(*end));
+            let parts = ends().flat_map(|start| ends().map(move |end| (start, end)));
+            let parts = parts.filter_map(|(start, end)| word.get(start..end));
+            for part in parts.filter(|part| part != word && words.contains(part)) {
+                outer.insert(*word);
+                inner.insert(part);
+            }
+        }
+        Self { outer, inner }
+    }
 }
 
 fn raw(text: String) -> Pattern {

@@ -57,9 +57,15 @@ pub fn may_be_base64(head: &[u8]) -> bool {
     };
     let mut bytes = [0; 3];
     let is_decoded = ENGINE.decode_slice(head.map(standard), &mut bytes);
+    // Of any language, perhaps coloured, or with the separator of JSON text sequences (RFC 7464) before it.
     let is_text = || {
         let mut bytes = bytes.iter();
-        bytes.all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+        bytes.all(|byte| {
+            byte.is_ascii_graphic()
+                || byte.is_ascii_whitespace()
+                || !byte.is_ascii()
+                || matches!(byte, b'\x1b' | b'\x1e')
+        })
     };
     is_decoded.is_ok()
         && (matches!(&bytes, b"\x1f\x8b\x08" | b"\x28\xb5\x2f" | b"\xef\xbb\xbf") || is_text())

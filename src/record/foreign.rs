@@ -5,8 +5,8 @@ use std::fmt;
 /// Bytes of a beginning that are kept: as many as a tar archive's first header has.
 const BEGINNING_BYTES: usize = 512;
 
-/// Where the mark of a tar archive stands, and what it is.
-const TAR: (usize, &[u8]) = (257, b"ustar");
+/// Where the mark of a tar archive stands, and what it is: POSIX's and GNU's. No text holds a NUL.
+const TAR: (usize, [&[u8]; 2]) = (257, [b"ustar\0", b"ustar  \0"]);
 
 const TAR_ARCHIVE: &str = "a tar archive";
 
@@ -17,7 +17,7 @@ const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x
 const WIDE_BYTES: usize = 32;
 
 /// What is told by its first bytes. What of gzip and zstd comes here was packed more often than is undone.
-const KNOWN: [(&[u8], Foreign); 17] = [
+const KNOWN: [(&[u8], Foreign); 18] = [
     (b"\xfd7zXZ\0", packed("xz data", "xz -dc")),
     (b"\x5d\0\0", packed("lzma data", "xz -dc")),
     (b"LZIP\x01", packed("lzip data", "lzip -dc")),
@@ -31,7 +31,8 @@ const KNOWN: [(&[u8], Foreign); 17] = [
     (b"PK\x05\x06", packed("a zip archive", "unzip -p")),
     (b"\x1f\x8b\x08", packed("gzip data", "gzip -dc")),
     (b"\x28\xb5\x2f\xfd", packed("zstd data", "zstd -dc")),
-    (b"PAR1", table("a Parquet file")),
+    (b"PAR1\x15", table("a Parquet file")),
+    (b"LPKSHHRH", JOURNAL),
     (b"Obj\x01", table("an Avro file")),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
@@ -41,6 +42,12 @@ const UTF_16: Foreign = Foreign {
     what: "UTF-16 text",
     remedy: "convert it first, with iconv -f UTF-16 -t UTF-8",
     command: "",
+};
+
+const JOURNAL: Foreign = Foreign {
+    what: "a journal of systemd",
+    remedy: "export it first, with ",
+    command: "journalctl -o json --file",
 };
 
 const fn packed(what: &'static str, command: &'static str) -> Foreign {
@@ -122,7 +129,7 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
     if stands_at(0, b"BZh") && BZIP2.iter().any(|mark| stands_at(4, mark)) {
         return Some(packed("bzip2 data", "bzip2 -dc"));
     }
-    if stands_at(TAR.0, TAR.1) {
+    if TAR.1.iter().any(|mark| stands_at(TAR.0, mark)) {
         return Some(packed(TAR_ARCHIVE, "tar -xO"));
     }
     is_wide(head).then_some(UTF_16)
@@ -162,8 +169,11 @@ mod tests {
             let told = foreign(head).map(|foreign| foreign.what);
             assert_eq!(told, Some(what), "{head:?}");
         }
+        let text_like_tar = [&[b'a'; 257][..], b"ustard"].concat();
         for head in [
             &b""[..],
+            &text_like_tar,
+            b"PAR1-master kube-apiserver: {}",
             b"{\"kind\":\"Event\"}",
             b"BZh9 is how bzip2 begins",
             b"PK",

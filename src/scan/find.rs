@@ -140,6 +140,8 @@ impl Finder<'_> {
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => Some(entries),
                 Err(error) => {
+                    // What is in it is not known.
+                    is_empty = false;
                     self.trouble(&folder, error);
                     None
                 }

@@ -23,8 +23,9 @@ const SCHEMA: &str = "
 
 /// Made once all is there, which costs less than to keep it up.
 const INDEX: &str = "
-    CREATE INDEX IF NOT EXISTS incident_by_key ON incident (key);
+    CREATE INDEX IF NOT EXISTS incident_by_key ON incident (key, first_seen);
     CREATE INDEX IF NOT EXISTS hit_by_key ON hit (key, time, request);
+    CREATE INDEX IF NOT EXISTS hit_by_decoy ON hit (cluster, decoy, time);
 ";
 
 const OF_KEY: &str = "

@@ -70,7 +70,7 @@ pub(super) fn search_units(
     watch: &(dyn Fn(Event) + Sync),
 ) -> Result<Searched, Error> {
     let shared = Shared {
-        rules,
+        detector: rules.detector()?,
         window,
         plan: Mutex::new(plan),
         ordered: Mutex::new(Ordered::new()?),
@@ -78,7 +78,7 @@ pub(super) fn search_units(
         watch,
     };
     let counts = thread::scope(|scope| {
-        let work = || Worker::new(&shared)?.work();
+        let work = || Worker::new(&shared).work();
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
         // Where the system gives no more threads, those that there are do it all.
         let others: Vec<_> = (1..threads.get()).map_while(spawn).collect();
@@ -108,7 +108,7 @@ pub(super) fn search_units(
 
 /// What the threads share.
 struct Shared<'s> {
-    rules: &'s Rules,
+    detector: Detector,
     window: Window,
     // Std mutexes: each is held for a moment.
     plan: Mutex<Plan>,
@@ -125,11 +125,11 @@ struct Worker<'s> {
 }
 
 impl<'s> Worker<'s> {
-    fn new(shared: &'s Shared<'s>) -> Result<Self, Error> {
-        Ok(Self {
+    fn new(shared: &'s Shared<'s>) -> Self {
+        Self {
             shared,
-            detector: shared.rules.detector()?,
-        })
+            detector: shared.detector.another(),
+        }
     }
 
     /// Searches units until there are no more, or one thread has failed.

@@ -96,7 +96,10 @@ impl Engine {
             .build();
         packed.map_or_else(
             || {
-                let automaton = AhoCorasick::new(needles);
+                // A needle that is refused must not hide one that began before it.
+                let automaton = AhoCorasick::builder()
+                    .match_kind(aho_corasick::MatchKind::LeftmostFirst)
+                    .build(needles);
                 Self::Automaton(automaton.expect("needles are short, and fewer than 2^31"))
             },
             Self::Packed,

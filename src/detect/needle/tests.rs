@@ -88,6 +88,23 @@ proptest! {
     }
 }
 
+/// So many that the last of them are left to the automaton.
+#[test]
+fn a_needle_that_is_refused_hides_none_that_began_before() {
+    let others: Vec<String> = (0..1100).map(|number| format!("zz{number:04}")).collect();
+    let needles: Vec<&[u8]> = others.iter().map(String::as_bytes).collect();
+    let needles = [&needles[..], &[b"aw", b"rawData"]].concat();
+    for scan in searches(&needles) {
+        let mut found = Vec::new();
+        let is_needle = |number: usize, _: usize| needles[number] != b"aw";
+        scan(b"{\"rawData\":", &is_needle, &mut |at| {
+            found.push(at);
+            usize::MAX
+        });
+        assert_eq!(found, [2]);
+    }
+}
+
 #[test]
 fn what_follows_a_short_needle_may_be_any_byte_or_none() {
     let needles = [b"ci".as_slice(), b"%6e"];
