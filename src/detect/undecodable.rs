@@ -9,18 +9,18 @@ use super::{
 };
 use crate::{
     audit::uri::percent_decoded,
-    record::{MAX_LAYERS, escape::unescaped},
+    record::{MAX_LAYERS, begins_key, escape::unescaped},
 };
 
-/// Keys and values that only an audit event has, each behind a quote: prose and
-/// baitline's own text alerts, whose quotes are single, do not have them.
+/// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
+/// and baitline's own text alerts, whose quotes are single, do not have them.
 const MARKS: [&str; 6] = [
-    "\"audit.k8s.io",
-    "\"auditID",
-    "\"requestReceivedTimestamp",
-    "\"stageTimestamp",
-    "\"protoPayload",
-    "\"AuditId",
+    "audit.k8s.io",
+    "auditID",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "protoPayload",
+    "AuditId",
 ];
 
 /// What stands only before bodies, however the rest is damaged.
@@ -63,7 +63,10 @@ impl BrokenText {
 
     /// Whether it was an audit event, before whatever happened to it.
     pub fn bears_mark(&self) -> bool {
-        MARKS.iter().any(|mark| self.plain.contains(mark))
+        let text = self.plain.as_bytes();
+        MARKS
+            .iter()
+            .any(|mark| memmem::find_iter(text, mark).any(|at| begins_key(&text[..at])))
     }
 
     /// What of the decoy it names.

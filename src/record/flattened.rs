@@ -27,7 +27,22 @@ const MAX_PREFIXES: usize = 4;
 /// Keys that are taken apart of those that were joined. Pod specs lie less deep.
 const MAX_KEYS: usize = 24;
 
-/// Two readings of one object, such as `{"a":1,"a.b":2}`: neither may hide the other.
+/// Fields of bodies whose text tells what is looked for. Keys of a client's that are joined to one do not take its place.
+const TEXTS: [&str; 11] = [
+    "kind",
+    "name",
+    "namespace",
+    "username",
+    "user",
+    "serviceAccountName",
+    "serviceAccount",
+    "secretName",
+    "op",
+    "path",
+    "value",
+];
+
+/// Two readings of one object, such as `{"a":[],"a.b":2}`: neither may hide the other.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
@@ -85,14 +100,16 @@ fn is_prefix(prefix: &str) -> bool {
 /// Whether `key`, in which several may be joined, leads to what shippers know of a pod. Whoever makes a pod chooses its labels
 /// and annotations.
 pub fn is_of_pod(key: &str) -> bool {
-    let is_chosen = |key: &str| {
-        ["labels", "Labels", "annotations", "Annotations"]
-            .iter()
-            .any(|end| key.ends_with(end))
-    };
     let below = key.strip_prefix("kubernetes.");
     let is_audit = |key: &str| key == "audit" || key.starts_with("audit.");
     key.split('.').any(is_chosen) || below.is_some_and(|key| !is_audit(key))
+}
+
+/// Whether all keys below `key` are chosen by whoever makes an object.
+fn is_chosen(key: &str) -> bool {
+    ["labels", "Labels", "annotations", "Annotations"]
+        .iter()
+        .any(|end| key.ends_with(end))
 }
 
 fn head(path: &str) -> &str {
@@ -171,9 +188,14 @@ fn insert<'v>(
     let [keys @ .., last] = path else {
         return Ok(());
     };
-    for key in keys {
-        let inner = fields.entry(key);
-        match inner.or_insert_with(|| Node::Fields(BTreeMap::new())) {
+    for (depth, key) in keys.iter().enumerate() {
+        let node = fields
+            .entry(key)
+            .or_insert_with(|| Node::Fields(BTreeMap::new()));
+        if matches!(node, Node::Value(value) if gives_way(&path[..=depth], *value)) {
+            *node = Node::Fields(BTreeMap::new());
+        }
+        match node {
             Node::Fields(inner) => fields = inner,
             Node::Value(_) => return Err(Ambiguous),
         }
@@ -183,8 +205,19 @@ fn insert<'v>(
             place.insert(Node::Value(value));
             Ok(())
         }
-        Entry::Occupied(_) => Err(Ambiguous),
+        Entry::Occupied(place) => match place.get() {
+            Node::Fields(_) if gives_way(path, value) => Ok(()),
+            _ => Err(Ambiguous),
+        },
     }
+}
+
+/// Whether fields at the same `path` may stand in place of `value`, as of the label `app` beside `app.kubernetes.io/name`.
+fn gives_way(path: &[&str], value: Json<'_>) -> bool {
+    let value = single(value);
+    let is_scalar = !value.is_object() && !value.is_array();
+    let is_text = path.last().is_some_and(|key| TEXTS.contains(key));
+    is_scalar && (!is_text || path.iter().any(|key| is_chosen(key)))
 }
 
 fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {

@@ -24,5 +24,6 @@ mod unwrap;
 mod wrapper;
 
 pub use envelope::Envelope;
+pub(crate) use pieces::begins_key;
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};
 pub use wrapper::Wrapper;

@@ -152,7 +152,7 @@ fn joined_keys_that_can_be_read_in_two_ways_hide_nothing() {
     };
     assert_eq!(techniques(&event(json!({}))), [Technique::PrivilegeGrant]);
     for more in [
-        json!({"requestObject.subjects": "x"}),
+        json!({"requestObject.subjects": []}),
         json!({"requestObject.subjects.x": "x"}),
         json!({"requestObject.subjects.0.name.x": "x"}),
     ] {
@@ -162,9 +162,48 @@ fn joined_keys_that_can_be_read_in_two_ways_hide_nothing() {
             "{more}"
         );
     }
+    for more in [
+        json!({"requestObject.subjects": "x"}),
+        json!({"requestObject.metadata.labels.app": "x", "requestObject.metadata.labels.app.kubernetes.io/name": "y"}),
+        json!({"requestObject.metadata.labels.app.kubernetes.io/name": "y", "requestObject.metadata.labels.app": "x"}),
+        json!({"requestObject.metadata.labels.name": "x", "requestObject.metadata.labels.name.x": "y"}),
+    ] {
+        assert_eq!(
+            techniques(&event(more.clone())),
+            [Technique::PrivilegeGrant],
+            "{more}"
+        );
+    }
     let dots = ".x".repeat(100_000);
     let more = json!({format!("requestObject.a{dots}"): 1});
     assert_eq!(techniques(&event(more)), [Technique::PrivilegeGrant]);
+}
+
+/// Names stay in sight though a key of the client's is joined to theirs.
+#[test]
+fn a_name_does_not_give_way_to_what_is_joined_to_it() {
+    let record = json!({"kubernetes.audit.auditID": "1", "kubernetes.audit.verb": "patch", "kubernetes.audit.user.username": "jane",
+        "kubernetes.audit.objectRef.resource": "pods", "kubernetes.audit.objectRef.namespace": "honeypot",
+        "kubernetes.audit.requestObject.spec.serviceAccountName": "backup-sa",
+        "kubernetes.audit.requestObject.spec.serviceAccountName.x": "y"});
+    assert_eq!(techniques(&record), [Technique::Undecodable]);
+}
+
+#[test]
+fn joined_keys_that_are_cut_off_are_those_of_an_event() {
+    let record = json!({"@timestamp": "2026-11-23T17:21:08.912184Z", "kubernetes.audit.auditID": "1", "kubernetes.audit.verb": "list",
+        "kubernetes.audit.user.username": DECOY, "kubernetes.audit.userAgent": "x"})
+    .to_string();
+    let start = record.find(r#""kubernetes.audit.auditID"#).expect("a key");
+    for cut in [&record[..record.len() - 10], &record[start..]] {
+        for text in [cut.to_owned(), json!({ "log": cut }).to_string()] {
+            let found: Vec<_> = found(None, text.as_bytes())
+                .iter()
+                .map(|one| one.technique)
+                .collect();
+            assert_eq!(found, [Technique::Undecodable], "{text}");
+        }
+    }
 }
 
 #[test]
