@@ -14,12 +14,13 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 6] = [
+const MARKS: [&str; 7] = [
     "audit.k8s.io",
     "auditID",
     "requestReceivedTimestamp",
     "stageTimestamp",
     "protoPayload",
+    "protopayload_auditlog",
     "AuditId",
 ];
 
@@ -28,13 +29,17 @@ const HEAD_MARKS: [&str; 4] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload", 
 
 /// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
 /// shippers put the names of the outer keys before them. Then Azure's and Google's.
-const BODIES: [&str; 6] = [
+const BODIES: [&str; 9] = [
     "requestObject",
     "responseObject",
     "RequestObject",
     "ResponseObject",
     "\"request\"",
     "\"response\"",
+    "requestJson",
+    "responseJson",
+    // Behind joined keys; what else begins so stands in no head that is told.
+    "protoPayload.re",
 ];
 
 /// Characters of an excerpt.
@@ -159,4 +164,30 @@ fn continues_name(after: &[u8]) -> bool {
 
 fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_body_is_in_an_excerpt() {
+        for body in [
+            r#""requestObject":"#,
+            r#""kubernetes.audit.requestObject.data":"#,
+            r#""request":"#,
+            r#""requestJson":"#,
+            r#""responseJson":"#,
+            r#""protoPayload.request.data":"#,
+            r#""protoPayload.response":"#,
+        ] {
+            let text = format!(r#"{{"protoPayload.methodName":"m",{body}"secret"#);
+            let excerpt = BrokenText::new(text.as_bytes()).excerpt();
+            let excerpt = excerpt.expect("it is the beginning of an event");
+            assert!(
+                excerpt.contains("methodName") && !excerpt.contains("secret"),
+                "{excerpt}"
+            );
+        }
+    }
 }

@@ -11,14 +11,38 @@ use simd_json::{prelude::*, tape::Object};
 use super::rewrite;
 use crate::audit::{Event, Json, gke};
 
-/// Keys that tell where the others are.
-const ANCHORS: [&str; 6] = [
-    "auditID",
-    "requestURI",
-    "requestReceivedTimestamp",
-    "stageTimestamp",
-    "user.username",
-    "objectRef.resource",
+/// What may have been taken apart.
+struct Form {
+    /// Keys that tell where the others are.
+    anchors: &'static [&'static str],
+    /// Whether this is the first key of a field that is looked at.
+    is_field: fn(&str) -> bool,
+    is_whole: fn(&Fields<'_>) -> bool,
+}
+
+const FORMS: [Form; 2] = [
+    Form {
+        anchors: &[
+            "auditID",
+            "requestURI",
+            "requestReceivedTimestamp",
+            "stageTimestamp",
+            "user.username",
+            "objectRef.resource",
+        ],
+        is_field: |key| Event::FIELDS.contains(&key),
+        is_whole: is_event,
+    },
+    Form {
+        anchors: &[
+            "protoPayload.methodName",
+            "protoPayload.serviceName",
+            "protopayload_auditlog.methodName",
+            "protopayload_auditlog.serviceName",
+        ],
+        is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
+        is_whole: |_| true,
+    },
 ];
 
 /// Prefixes that are tried: a shipper may have keys of its own that look like an event's.
@@ -51,25 +75,36 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
     if !object.iter().any(|(key, _)| key.contains('.')) {
         return None;
     }
-    prefixes(object).into_iter().find_map(|prefix| {
+    FORMS.iter().find_map(|form| {
+        let mut prefixes = prefixes(form.anchors, object).into_iter();
+        prefixes.find_map(|prefix| form.restored(prefix, object))
+    })
+}
+
+impl Form {
+    fn restored(
+        &self,
+        prefix: &str,
+        object: &Object<'_, '_>,
+    ) -> Option<Result<Vec<u8>, Ambiguous>> {
         let fields: Fields<'_> = object
             .iter()
             .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)))
-            .filter(|(path, _)| Event::FIELDS.contains(&head(path)))
+            .filter(|(path, _)| (self.is_field)(head(path)))
             .collect();
         let is_joined = !prefix.is_empty() || fields.iter().any(|(path, _)| path.contains('.'));
-        (is_joined && is_event(&fields)).then(|| written(&fields))
-    })
+        (is_joined && (self.is_whole)(&fields)).then(|| written(&fields))
+    }
 }
 
 /// What stands behind the prefix, and its value.
 type Fields<'v> = Vec<(&'v str, Json<'v>)>;
 
-/// What may stand before the keys of an event, the shortest first.
-fn prefixes<'v>(object: &Object<'v, 'v>) -> Vec<&'v str> {
+/// What may stand before the keys, the shortest first.
+fn prefixes<'v>(anchors: &[&str], object: &Object<'v, 'v>) -> Vec<&'v str> {
     let mut prefixes = Vec::new();
     for (key, _) in object.iter() {
-        let prefix = ANCHORS
+        let prefix = anchors
             .iter()
             .find_map(|anchor| key.strip_suffix(anchor).filter(|prefix| is_prefix(prefix)));
         if let Some(prefix) = prefix
@@ -161,7 +196,7 @@ fn written(fields: &Fields<'_>) -> Result<Vec<u8>, Ambiguous> {
 /// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
 fn keys(path: &str) -> Vec<&str> {
     let most = match head(path) {
-        "annotations" => 2,
+        "annotations" | "labels" => 2,
         "user" | "impersonatedUser" => 3,
         _ => MAX_KEYS,
     };

@@ -53,6 +53,81 @@ fn an_entry_of_gke_may_have_text_for_its_parts() {
     assert_eq!(techniques(&payload), [Technique::TokenUse]);
 }
 
+/// The scalars in `value` under all keys on the way to them.
+fn joined(path: &str, value: &Value, out: &mut Value) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, inner)| joined(&format!("{path}{key}."), inner, out)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, inner)| joined(&format!("{path}{index}."), inner, out)),
+        scalar => out[path.trim_end_matches('.')] = scalar.clone(),
+    }
+}
+
+#[test]
+fn an_entry_of_gke_may_have_its_keys_joined() {
+    let bare = found(None, entry().to_string().as_bytes());
+    for prefix in ["", "data."] {
+        let mut record = json!({});
+        joined(prefix, &entry(), &mut record);
+        record["resource.labels.cluster_name"] = "prod".into();
+        record["timestamp"] = entry()["timestamp"].take();
+        assert_eq!(found(None, record.to_string().as_bytes()), bare, "{record}");
+        let cut = record.to_string();
+        let all: Vec<Detection> = found(None, &cut.as_bytes()[..cut.len() - 1]);
+        assert_eq!(all.len(), 1, "{cut}");
+        assert_eq!(all[0].technique, Technique::Undecodable);
+    }
+    let mut other = json!({});
+    let inside = json!({"protoPayload": {"request": entry(), "serviceName": "k8s.io", "methodName": "io.k8s.core.v1.pods.create"}});
+    joined("", &inside, &mut other);
+    assert_eq!(techniques(&other), []);
+}
+
+#[test]
+fn bodies_of_gke_are_text_in_bigquery() {
+    let row = |method: &str, name: &str, body: Value| {
+        let mut entry = entry();
+        let payload = &mut entry["protoPayload"];
+        payload["authenticationInfo"]["principalEmail"] = "jane".into();
+        payload["methodName"] = method.into();
+        payload["resourceName"] = "x".into();
+        payload[name] = body.to_string().into();
+        let payload = payload.take();
+        json!({"insertId": "1", "protopayload_auditlog": payload})
+    };
+    let binding = json!({"subjects": [{"kind": "ServiceAccount", "name": "backup-sa", "namespace": "honeypot"}]});
+    let method = "io.k8s.authorization.rbac.v1.rolebindings.create";
+    let review = json!({"status": {"user": {"username": DECOY}}});
+    for (row, technique) in [
+        (
+            row(method, "requestJson", binding.clone()),
+            Technique::PrivilegeGrant,
+        ),
+        (
+            row(method, "responseJson", binding.clone()),
+            Technique::PrivilegeGrant,
+        ),
+        (
+            row(
+                "io.k8s.authentication.v1.tokenreviews.create",
+                "responseJson",
+                review,
+            ),
+            Technique::TokenReview,
+        ),
+    ] {
+        assert_eq!(techniques(&row), [technique], "{row}");
+        let cut = row.to_string();
+        let all = found(None, &cut.as_bytes()[..cut.len() - 1]);
+        assert_eq!(all.len(), 1, "{cut}");
+        assert_eq!(all[0].technique, Technique::Undecodable, "{cut}");
+    }
+}
+
 #[test]
 fn text_that_is_no_json_leaves_an_event_undecodable_and_empty_text_is_nothing() {
     let event = |user: &str, other: Value| {
