@@ -14,9 +14,11 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 7] = [
+const MARKS: [&str; 9] = [
     "audit.k8s.io",
     "auditID",
+    "auditid",
+    "AUDITID",
     "requestReceivedTimestamp",
     "stageTimestamp",
     "protoPayload",
@@ -29,11 +31,15 @@ const HEAD_MARKS: [&str; 4] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload", 
 
 /// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
 /// shippers put the names of the outer keys before them. Then Azure's and Google's.
-const BODIES: [&str; 9] = [
+const BODIES: [&str; 13] = [
     "requestObject",
     "responseObject",
     "RequestObject",
     "ResponseObject",
+    "requestobject",
+    "responseobject",
+    "REQUESTOBJECT",
+    "RESPONSEOBJECT",
     "\"request\"",
     "\"response\"",
     "requestJson",
@@ -180,6 +186,8 @@ mod tests {
             r#""responseJson":"#,
             r#""protoPayload.request.data":"#,
             r#""protoPayload.response":"#,
+            r#""requestobject":"#,
+            r#""RESPONSEOBJECT":"#,
         ] {
             let text = format!(r#"{{"protoPayload.methodName":"m",{body}"secret"#);
             let excerpt = BrokenText::new(text.as_bytes()).excerpt();

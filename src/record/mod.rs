@@ -16,6 +16,7 @@ mod other_log;
 mod part_mark;
 pub(crate) mod partial;
 mod pieces;
+mod recased;
 mod repair;
 mod rewrite;
 mod stringified;

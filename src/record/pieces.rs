@@ -8,8 +8,10 @@ use memchr::{memchr, memchr2, memmem};
 const MAX_OPEN: usize = 8;
 
 /// Keys that only an audit event has; the last two are Google's.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "auditID",
+    "auditid",
+    "AUDITID",
     "requestReceivedTimestamp",
     "stageTimestamp",
     "AuditId",
@@ -18,9 +20,13 @@ const KEYS: [&str; 6] = [
 ];
 
 /// Words that only the keys of audit events hold, and Google's name for what it makes of one.
-const MARKS: [&str; 7] = [
+const MARKS: [&str; 11] = [
     "auditID",
+    "auditid",
+    "AUDITID",
     "requestURI",
+    "requesturi",
+    "REQUESTURI",
     "Timestamp",
     "AuditId",
     "protoPayload",

@@ -307,6 +307,47 @@ fn fields_of_elastic_are_arrays_of_one() {
     assert_eq!(found.actor.groups, ["a", "b"]);
 }
 
+/// As columns of Hive and Athena, and of Snowflake.
+#[test]
+fn keys_may_have_another_case() {
+    for recased in [str::to_lowercase, str::to_uppercase] {
+        for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+            let fields = event.as_object().expect("an object").iter();
+            let mut row: Value = fields
+                .map(|(key, value)| (recased(key), value.clone()))
+                .collect();
+            let wanted: Vec<_> = technique.into_iter().collect();
+            assert_eq!(techniques(&row), wanted, "{row}");
+            as_text(&mut row);
+            assert_eq!(techniques(&row), wanted, "{row}");
+        }
+        let event = json!({"requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "auditID": "1", "verb": "list",
+            "user": {"username": DECOY}, "sourceIPs": ["10.0.3.7"]});
+        let fields = event.as_object().expect("an object").iter();
+        let row: Value = fields
+            .map(|(key, value)| (recased(key), value.clone()))
+            .collect();
+        let row = row.to_string();
+        let bare = found(None, event.to_string().as_bytes());
+        assert_eq!(found(None, row.as_bytes()), bare, "{row}");
+        for cut in [&row[..row.len() - 1], &row[1..]] {
+            let found: Vec<Detection> = found(None, cut.as_bytes());
+            assert_eq!(found.len(), 1, "{cut}");
+            assert_eq!(found[0].technique, Technique::Undecodable, "{cut}");
+        }
+    }
+}
+
+#[test]
+fn of_two_cases_of_a_key_the_exact_one_counts() {
+    let row = |user: &str, other: &str| {
+        json!({"AUDITID": "1", "VERB": "list", "user": {"username": user}, "USER": {"username": other},
+            "REQUESTOBJECT": {"auditID": "1", "verb": "list", "user": {"username": DECOY}}})
+    };
+    assert_eq!(techniques(&row(DECOY, "jane")), [Technique::TokenUse]);
+    assert_eq!(techniques(&row("jane", DECOY)), []);
+}
+
 /// Filebeat has underscores for the dots in keys of annotations.
 #[test]
 fn annotations_may_have_underscores() {
