@@ -408,3 +408,30 @@ fn every_technique_is_found_in_an_event_that_was_reshaped_twice() {
         );
     }
 }
+
+/// As numbers since 1970.
+#[test]
+fn times_of_an_event_may_be_numbers() {
+    let event = |received: Value, reached: Value| {
+        let event = json!({"auditID": "1", "verb": "list", "user": {"username": DECOY},
+            "requestReceivedTimestamp": received, "stageTimestamp": reached});
+        let found = found(None, event.to_string().as_bytes());
+        found.into_iter().next().expect("one")
+    };
+    let text = event(
+        "2026-11-23T17:21:08.9Z".into(),
+        "2026-11-23T17:21:09Z".into(),
+    );
+    for (received, reached) in [
+        (json!(1795454468.9), json!(1795454469)),
+        (json!(1795454468900_i64), json!(1795454469000_i64)),
+    ] {
+        let number = event(received, reached);
+        assert_eq!(
+            (number.time, number.stage_time),
+            (text.time, text.stage_time)
+        );
+    }
+    let other = |received| event(received, json!(1795454469)).request_id;
+    assert_ne!(other(json!(1795454468.9)), other(json!(1795454468.8)));
+}
