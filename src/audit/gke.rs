@@ -26,8 +26,13 @@ pub const PARTS: &[&str] = &[
     "requestMetadata",
     "request",
     "response",
+    "requestJson",
+    "responseJson",
     "status",
 ];
+
+/// The fields of an entry that are looked at, beside its payload.
+pub const FIELDS: &[&str] = &["insertId", "timestamp", "labels", "operation"];
 
 /// What all of Google's services call an `AuditLog`.
 const AUDIT_LOG: &str = "google.cloud.audit.AuditLog";
@@ -129,8 +134,8 @@ impl<'o, 'v> Entry<'o, 'v> {
             received: time.filter(|_| progress.id.is_none()),
             stage_time: time,
             annotations: self.annotations(code),
-            request_object: self.get("request").map(body),
-            response_object: self.get("response").map(body),
+            request_object: self.body("request", "requestJson"),
+            response_object: self.body("response", "responseJson"),
             ..Event::default()
         }
     }
@@ -166,6 +171,14 @@ impl<'o, 'v> Entry<'o, 'v> {
 
     fn text(&self, key: &str) -> Option<&'v str> {
         self.get(key)?.into_string().filter(|text| !text.is_empty())
+    }
+
+    /// The body under `key`, or under the name that BigQuery has for it.
+    fn body(&self, key: &str, in_bigquery: &str) -> Option<Json<'v>> {
+        self.get(key)
+            .filter(|body| !body.is_null())
+            .or_else(|| self.get(in_bigquery))
+            .map(body)
     }
 
     /// A field of the `AuditLog`.

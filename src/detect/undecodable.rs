@@ -9,18 +9,21 @@ use super::{
 };
 use crate::{
     audit::uri::percent_decoded,
-    record::{MAX_LAYERS, escape::unescaped},
+    record::{MAX_LAYERS, begins_key, escape::unescaped},
 };
 
-/// Keys and values that only an audit event has, each behind a quote: prose and
-/// baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 6] = [
-    "\"audit.k8s.io",
-    "\"auditID",
-    "\"requestReceivedTimestamp",
-    "\"stageTimestamp",
-    "\"protoPayload",
-    "\"AuditId",
+/// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
+/// and baitline's own text alerts, whose quotes are single, do not have them.
+const MARKS: [&str; 9] = [
+    "audit.k8s.io",
+    "auditID",
+    "auditid",
+    "AUDITID",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "protoPayload",
+    "protopayload_auditlog",
+    "AuditId",
 ];
 
 /// What stands only before bodies, however the rest is damaged.
@@ -28,13 +31,21 @@ const HEAD_MARKS: [&str; 4] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload", 
 
 /// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
 /// shippers put the names of the outer keys before them. Then Azure's and Google's.
-const BODIES: [&str; 6] = [
+const BODIES: [&str; 13] = [
     "requestObject",
     "responseObject",
     "RequestObject",
     "ResponseObject",
+    "requestobject",
+    "responseobject",
+    "REQUESTOBJECT",
+    "RESPONSEOBJECT",
     "\"request\"",
     "\"response\"",
+    "requestJson",
+    "responseJson",
+    // Behind joined keys; what else begins so stands in no head that is told.
+    "protoPayload.re",
 ];
 
 /// Characters of an excerpt.
@@ -63,7 +74,10 @@ impl BrokenText {
 
     /// Whether it was an audit event, before whatever happened to it.
     pub fn bears_mark(&self) -> bool {
-        MARKS.iter().any(|mark| self.plain.contains(mark))
+        let text = self.plain.as_bytes();
+        MARKS
+            .iter()
+            .any(|mark| memmem::find_iter(text, mark).any(|at| begins_key(&text[..at])))
     }
 
     /// What of the decoy it names.
@@ -156,4 +170,32 @@ fn continues_name(after: &[u8]) -> bool {
 
 fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_body_is_in_an_excerpt() {
+        for body in [
+            r#""requestObject":"#,
+            r#""kubernetes.audit.requestObject.data":"#,
+            r#""request":"#,
+            r#""requestJson":"#,
+            r#""responseJson":"#,
+            r#""protoPayload.request.data":"#,
+            r#""protoPayload.response":"#,
+            r#""requestobject":"#,
+            r#""RESPONSEOBJECT":"#,
+        ] {
+            let text = format!(r#"{{"protoPayload.methodName":"m",{body}"secret"#);
+            let excerpt = BrokenText::new(text.as_bytes()).excerpt();
+            let excerpt = excerpt.expect("it is the beginning of an event");
+            assert!(
+                excerpt.contains("methodName") && !excerpt.contains("secret"),
+                "{excerpt}"
+            );
+        }
+    }
 }

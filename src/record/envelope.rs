@@ -147,8 +147,8 @@ static KEYS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     paths.flat_map(|path| [path, first(path)]).collect()
 });
 
-/// Places where a time is looked for in an array: Loki's `[time, line]`.
-const TIMED_ITEMS: usize = 2;
+/// Arrays so long may begin with a time: Loki's `[time, line]`, behind which its labels may stand.
+const TIMED_ITEMS: [usize; 2] = [2, 3];
 
 impl<'v> Envelope<'v> {
     /// This, with what `object` adds, which stands further in.
@@ -178,8 +178,8 @@ impl<'v> Envelope<'v> {
 
     /// This, with what the items of `array` add to each other.
     pub fn among(&self, array: &simd_json::tape::Array<'v, 'v>) -> Self {
-        let is_pair = array.len() == TIMED_ITEMS;
-        let first = array.iter().next().filter(|_| is_pair);
+        let is_timed = TIMED_ITEMS.contains(&array.len());
+        let first = array.iter().next().filter(|_| is_timed);
         Self {
             time: first
                 .filter(|first| first.is_str())

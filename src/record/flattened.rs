@@ -11,14 +11,38 @@ use simd_json::{prelude::*, tape::Object};
 use super::rewrite;
 use crate::audit::{Event, Json, gke};
 
-/// Keys that tell where the others are.
-const ANCHORS: [&str; 6] = [
-    "auditID",
-    "requestURI",
-    "requestReceivedTimestamp",
-    "stageTimestamp",
-    "user.username",
-    "objectRef.resource",
+/// What may have been taken apart.
+struct Form {
+    /// Keys that tell where the others are.
+    anchors: &'static [&'static str],
+    /// Whether this is the first key of a field that is looked at.
+    is_field: fn(&str) -> bool,
+    is_whole: fn(&Fields<'_>) -> bool,
+}
+
+const FORMS: [Form; 2] = [
+    Form {
+        anchors: &[
+            "auditID",
+            "requestURI",
+            "requestReceivedTimestamp",
+            "stageTimestamp",
+            "user.username",
+            "objectRef.resource",
+        ],
+        is_field: |key| Event::FIELDS.contains(&key),
+        is_whole: is_event,
+    },
+    Form {
+        anchors: &[
+            "protoPayload.methodName",
+            "protoPayload.serviceName",
+            "protopayload_auditlog.methodName",
+            "protopayload_auditlog.serviceName",
+        ],
+        is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
+        is_whole: |_| true,
+    },
 ];
 
 /// Prefixes that are tried: a shipper may have keys of its own that look like an event's.
@@ -27,7 +51,22 @@ const MAX_PREFIXES: usize = 4;
 /// Keys that are taken apart of those that were joined. Pod specs lie less deep.
 const MAX_KEYS: usize = 24;
 
-/// Two readings of one object, such as `{"a":1,"a.b":2}`: neither may hide the other.
+/// Fields of bodies whose text tells what is looked for. Keys of a client's that are joined to one do not take its place.
+const TEXTS: [&str; 11] = [
+    "kind",
+    "name",
+    "namespace",
+    "username",
+    "user",
+    "serviceAccountName",
+    "serviceAccount",
+    "secretName",
+    "op",
+    "path",
+    "value",
+];
+
+/// Two readings of one object, such as `{"a":[],"a.b":2}`: neither may hide the other.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
@@ -36,25 +75,36 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
     if !object.iter().any(|(key, _)| key.contains('.')) {
         return None;
     }
-    prefixes(object).into_iter().find_map(|prefix| {
+    FORMS.iter().find_map(|form| {
+        let mut prefixes = prefixes(form.anchors, object).into_iter();
+        prefixes.find_map(|prefix| form.restored(prefix, object))
+    })
+}
+
+impl Form {
+    fn restored(
+        &self,
+        prefix: &str,
+        object: &Object<'_, '_>,
+    ) -> Option<Result<Vec<u8>, Ambiguous>> {
         let fields: Fields<'_> = object
             .iter()
             .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)))
-            .filter(|(path, _)| Event::FIELDS.contains(&head(path)))
+            .filter(|(path, _)| (self.is_field)(head(path)))
             .collect();
         let is_joined = !prefix.is_empty() || fields.iter().any(|(path, _)| path.contains('.'));
-        (is_joined && is_event(&fields)).then(|| written(&fields))
-    })
+        (is_joined && (self.is_whole)(&fields)).then(|| written(&fields))
+    }
 }
 
 /// What stands behind the prefix, and its value.
 type Fields<'v> = Vec<(&'v str, Json<'v>)>;
 
-/// What may stand before the keys of an event, the shortest first.
-fn prefixes<'v>(object: &Object<'v, 'v>) -> Vec<&'v str> {
+/// What may stand before the keys, the shortest first.
+fn prefixes<'v>(anchors: &[&str], object: &Object<'v, 'v>) -> Vec<&'v str> {
     let mut prefixes = Vec::new();
     for (key, _) in object.iter() {
-        let prefix = ANCHORS
+        let prefix = anchors
             .iter()
             .find_map(|anchor| key.strip_suffix(anchor).filter(|prefix| is_prefix(prefix)));
         if let Some(prefix) = prefix
@@ -85,14 +135,16 @@ fn is_prefix(prefix: &str) -> bool {
 /// Whether `key`, in which several may be joined, leads to what shippers know of a pod. Whoever makes a pod chooses its labels
 /// and annotations.
 pub fn is_of_pod(key: &str) -> bool {
-    let is_chosen = |key: &str| {
-        ["labels", "Labels", "annotations", "Annotations"]
-            .iter()
-            .any(|end| key.ends_with(end))
-    };
     let below = key.strip_prefix("kubernetes.");
     let is_audit = |key: &str| key == "audit" || key.starts_with("audit.");
     key.split('.').any(is_chosen) || below.is_some_and(|key| !is_audit(key))
+}
+
+/// Whether all keys below `key` are chosen by whoever makes an object.
+fn is_chosen(key: &str) -> bool {
+    ["labels", "Labels", "annotations", "Annotations"]
+        .iter()
+        .any(|end| key.ends_with(end))
 }
 
 fn head(path: &str) -> &str {
@@ -144,7 +196,7 @@ fn written(fields: &Fields<'_>) -> Result<Vec<u8>, Ambiguous> {
 /// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
 fn keys(path: &str) -> Vec<&str> {
     let most = match head(path) {
-        "annotations" => 2,
+        "annotations" | "labels" => 2,
         "user" | "impersonatedUser" => 3,
         _ => MAX_KEYS,
     };
@@ -171,9 +223,14 @@ fn insert<'v>(
     let [keys @ .., last] = path else {
         return Ok(());
     };
-    for key in keys {
-        let inner = fields.entry(key);
-        match inner.or_insert_with(|| Node::Fields(BTreeMap::new())) {
+    for (depth, key) in keys.iter().enumerate() {
+        let node = fields
+            .entry(key)
+            .or_insert_with(|| Node::Fields(BTreeMap::new()));
+        if matches!(node, Node::Value(value) if gives_way(&path[..=depth], *value)) {
+            *node = Node::Fields(BTreeMap::new());
+        }
+        match node {
             Node::Fields(inner) => fields = inner,
             Node::Value(_) => return Err(Ambiguous),
         }
@@ -183,8 +240,19 @@ fn insert<'v>(
             place.insert(Node::Value(value));
             Ok(())
         }
-        Entry::Occupied(_) => Err(Ambiguous),
+        Entry::Occupied(place) => match place.get() {
+            Node::Fields(_) if gives_way(path, value) => Ok(()),
+            _ => Err(Ambiguous),
+        },
     }
+}
+
+/// Whether fields at the same `path` may stand in place of `value`, as of the label `app` beside `app.kubernetes.io/name`.
+fn gives_way(path: &[&str], value: Json<'_>) -> bool {
+    let value = single(value);
+    let is_scalar = !value.is_object() && !value.is_array();
+    let is_text = path.last().is_some_and(|key| TEXTS.contains(key));
+    is_scalar && (!is_text || path.iter().any(|key| is_chosen(key)))
 }
 
 fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {

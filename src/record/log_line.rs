@@ -82,9 +82,15 @@ fn delimited_time(text: &str) -> Option<Timestamp> {
         .find_map(|end| parse_time(text[..end].trim_matches(is_around)))
 }
 
-/// What follows syslog's `<PRI>`.
+/// What follows syslog's `<PRI>`, before which its length may stand (RFC 6587).
 fn behind_priority(text: &str) -> Option<&str> {
-    let (priority, rest) = text.trim_start().strip_prefix('<')?.split_once('>')?;
+    let behind_length = text
+        .trim_start()
+        .trim_start_matches(|character: char| character.is_ascii_digit());
+    let (priority, rest) = behind_length
+        .trim_start()
+        .strip_prefix('<')?
+        .split_once('>')?;
     let is_number =
         (1..=3).contains(&priority.len()) && priority.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(rest)
@@ -120,6 +126,14 @@ mod tests {
             (
                 r#"<134>2026-11-23T17:21:08.5Z cp-1 audit: {"#,
                 (time.clone(), Some("cp-1")),
+            ),
+            (
+                r#"163 <134>1 2026-11-23T17:21:08.5Z cp-1 kube 7 - - {"#,
+                (time.clone(), Some("cp-1")),
+            ),
+            (
+                r#"x 163 <134>1 2026-11-23T17:21:08.5Z cp-1 {"#,
+                (None, None),
             ),
             (r#"2026-11-23T17:21:08.5Z stdout F {"#, (time.clone(), None)),
             (r#"2026-11-23T17:21:08.5Z {"#, (time.clone(), None)),

@@ -16,6 +16,7 @@ mod other_log;
 mod part_mark;
 pub(crate) mod partial;
 mod pieces;
+mod recased;
 mod repair;
 mod rewrite;
 mod stringified;
@@ -24,5 +25,6 @@ mod unwrap;
 mod wrapper;
 
 pub use envelope::Envelope;
+pub(crate) use pieces::begins_key;
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};
 pub use wrapper::Wrapper;

@@ -8,8 +8,10 @@ use memchr::{memchr, memchr2, memmem};
 const MAX_OPEN: usize = 8;
 
 /// Keys that only an audit event has; the last two are Google's.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "auditID",
+    "auditid",
+    "AUDITID",
     "requestReceivedTimestamp",
     "stageTimestamp",
     "AuditId",
@@ -18,15 +20,22 @@ const KEYS: [&str; 6] = [
 ];
 
 /// Words that only the keys of audit events hold, and Google's name for what it makes of one.
-const MARKS: [&str; 7] = [
+const MARKS: [&str; 11] = [
     "auditID",
+    "auditid",
+    "AUDITID",
     "requestURI",
+    "requesturi",
+    "REQUESTURI",
     "Timestamp",
     "AuditId",
     "protoPayload",
     "protopayload",
     "cloud.audit.AuditLog",
 ];
+
+/// Bytes that joined keys may have before the last.
+const MAX_PREFIX_BYTES: usize = 128;
 
 /// How baitline's own JSON lines begin; one that is cut off is no audit event.
 const OWN: [&[u8]; 2] = [
@@ -127,16 +136,26 @@ fn headless(text: &[u8]) -> Option<usize> {
 /// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
 fn has_field(text: &[u8]) -> bool {
     let is_key = |key: &str, at: usize| {
-        let before = &text[..at];
         let after = text[at + key.len()..].trim_ascii_start();
         let backslashes = after.iter().take_while(|byte| **byte == b'\\').count();
-        before.ends_with(b"\"")
+        begins_key(&text[..at])
             && after[backslashes..]
                 .strip_prefix(b"\"")
                 .is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
     };
     KEYS.iter()
         .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
+}
+
+/// Whether `before` ends where a key begins: at a quote, or behind keys that were joined to it, as in
+/// `"kubernetes.audit.auditID"`.
+pub fn begins_key(before: &[u8]) -> bool {
+    let is_of_key =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@');
+    let prefix = before.iter().rev().take(MAX_PREFIX_BYTES);
+    let length = prefix.take_while(|byte| is_of_key(byte)).count();
+    let (before, prefix) = before.split_at(before.len() - length);
+    before.ends_with(b"\"") && (prefix.is_empty() || prefix.ends_with(b"."))
 }
 
 /// Whether `text` holds a word that stands only in audit events, before their bodies.

@@ -12,14 +12,27 @@ use simd_json::{prelude::*, tape::Object};
 use super::rewrite;
 use crate::audit::{Event, Json, gke};
 
-/// `event` as it was written; `None` if no part of it is text.
+/// The fields of an event that tell times, as the API server and as Azure calls them. Some stores have numbers there.
+const TIMES: [&str; 4] = [
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "RequestReceivedTime",
+    "StageReceivedTime",
+];
+
+/// `event` as it was written; `None` if no part of it is text, and no time of it a number.
 pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
     // Of most events none is, and they are many.
-    let is_text = |key: &str, value: Json<'_>| value.is_str() && Event::PARTS.contains(&key);
-    if !event.iter().any(|(key, value)| is_text(key, value)) {
+    let is_changed = |key: &str, value: Json<'_>| match value.is_str() {
+        true => Event::PARTS.contains(&key),
+        false => TIMES.contains(&key),
+    };
+    if !event.iter().any(|(key, value)| is_changed(key, value)) {
         return None;
     }
-    rewrite::object(event, |key, value| part(Event::PARTS, key, value))
+    rewrite::object(event, |key, value| {
+        part(Event::PARTS, key, value).or_else(|| time(key, value))
+    })
 }
 
 /// `entry`, which is Google's, as it was written; `None` if no part of it, or of the payload in it, is text.
@@ -37,4 +50,15 @@ fn part<'v>(parts: &[&str], key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>>
     let text = value.into_string().filter(|_| parts.contains(&key))?;
     let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
     (text.trim_start().starts_with(['{', '[']) && is_json()).then(|| text.as_bytes().into())
+}
+
+/// A number since 1970, as text.
+fn time<'v>(key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
+    let number = || {
+        let fraction = || value.as_f64().map(|number| number.to_string());
+        let whole = value.as_u64().map(|number| number.to_string());
+        whole.or_else(fraction)
+    };
+    let number = TIMES.contains(&key).then(number).flatten()?;
+    Some(format!("\"{number}\"").into_bytes().into())
 }

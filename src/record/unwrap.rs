@@ -20,7 +20,7 @@ use super::{
     part_mark::Part,
     partial::open_part,
     pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
-    stringified,
+    recased, stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke};
@@ -373,16 +373,16 @@ impl Search<'_> {
     }
 }
 
-/// What `object` was before a store made text of its parts or joined its keys, if one did.
+/// What `object` was before a store made text of its parts, joined its keys or changed their case, if one did.
 fn as_written(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
-    let as_text = if Event::is_one(object) {
+    let reshaped = if Event::is_one(object) {
         stringified::event(object)
     } else if gke::Entry::is_one(object) {
         stringified::entry(object)
     } else {
-        None
+        recased::event(object)
     };
-    as_text.map(Ok).or_else(|| flattened::restored(object))
+    reshaped.map(Ok).or_else(|| flattened::restored(object))
 }
 
 /// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a

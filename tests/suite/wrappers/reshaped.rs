@@ -53,6 +53,81 @@ fn an_entry_of_gke_may_have_text_for_its_parts() {
     assert_eq!(techniques(&payload), [Technique::TokenUse]);
 }
 
+/// The scalars in `value` under all keys on the way to them.
+fn joined(path: &str, value: &Value, out: &mut Value) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, inner)| joined(&format!("{path}{key}."), inner, out)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, inner)| joined(&format!("{path}{index}."), inner, out)),
+        scalar => out[path.trim_end_matches('.')] = scalar.clone(),
+    }
+}
+
+#[test]
+fn an_entry_of_gke_may_have_its_keys_joined() {
+    let bare = found(None, entry().to_string().as_bytes());
+    for prefix in ["", "data."] {
+        let mut record = json!({});
+        joined(prefix, &entry(), &mut record);
+        record["resource.labels.cluster_name"] = "prod".into();
+        record["timestamp"] = entry()["timestamp"].take();
+        assert_eq!(found(None, record.to_string().as_bytes()), bare, "{record}");
+        let cut = record.to_string();
+        let all: Vec<Detection> = found(None, &cut.as_bytes()[..cut.len() - 1]);
+        assert_eq!(all.len(), 1, "{cut}");
+        assert_eq!(all[0].technique, Technique::Undecodable);
+    }
+    let mut other = json!({});
+    let inside = json!({"protoPayload": {"request": entry(), "serviceName": "k8s.io", "methodName": "io.k8s.core.v1.pods.create"}});
+    joined("", &inside, &mut other);
+    assert_eq!(techniques(&other), []);
+}
+
+#[test]
+fn bodies_of_gke_are_text_in_bigquery() {
+    let row = |method: &str, name: &str, body: Value| {
+        let mut entry = entry();
+        let payload = &mut entry["protoPayload"];
+        payload["authenticationInfo"]["principalEmail"] = "jane".into();
+        payload["methodName"] = method.into();
+        payload["resourceName"] = "x".into();
+        payload[name] = body.to_string().into();
+        let payload = payload.take();
+        json!({"insertId": "1", "protopayload_auditlog": payload})
+    };
+    let binding = json!({"subjects": [{"kind": "ServiceAccount", "name": "backup-sa", "namespace": "honeypot"}]});
+    let method = "io.k8s.authorization.rbac.v1.rolebindings.create";
+    let review = json!({"status": {"user": {"username": DECOY}}});
+    for (row, technique) in [
+        (
+            row(method, "requestJson", binding.clone()),
+            Technique::PrivilegeGrant,
+        ),
+        (
+            row(method, "responseJson", binding.clone()),
+            Technique::PrivilegeGrant,
+        ),
+        (
+            row(
+                "io.k8s.authentication.v1.tokenreviews.create",
+                "responseJson",
+                review,
+            ),
+            Technique::TokenReview,
+        ),
+    ] {
+        assert_eq!(techniques(&row), [technique], "{row}");
+        let cut = row.to_string();
+        let all = found(None, &cut.as_bytes()[..cut.len() - 1]);
+        assert_eq!(all.len(), 1, "{cut}");
+        assert_eq!(all[0].technique, Technique::Undecodable, "{cut}");
+    }
+}
+
 #[test]
 fn text_that_is_no_json_leaves_an_event_undecodable_and_empty_text_is_nothing() {
     let event = |user: &str, other: Value| {
@@ -152,7 +227,7 @@ fn joined_keys_that_can_be_read_in_two_ways_hide_nothing() {
     };
     assert_eq!(techniques(&event(json!({}))), [Technique::PrivilegeGrant]);
     for more in [
-        json!({"requestObject.subjects": "x"}),
+        json!({"requestObject.subjects": []}),
         json!({"requestObject.subjects.x": "x"}),
         json!({"requestObject.subjects.0.name.x": "x"}),
     ] {
@@ -162,9 +237,48 @@ fn joined_keys_that_can_be_read_in_two_ways_hide_nothing() {
             "{more}"
         );
     }
+    for more in [
+        json!({"requestObject.subjects": "x"}),
+        json!({"requestObject.metadata.labels.app": "x", "requestObject.metadata.labels.app.kubernetes.io/name": "y"}),
+        json!({"requestObject.metadata.labels.app.kubernetes.io/name": "y", "requestObject.metadata.labels.app": "x"}),
+        json!({"requestObject.metadata.labels.name": "x", "requestObject.metadata.labels.name.x": "y"}),
+    ] {
+        assert_eq!(
+            techniques(&event(more.clone())),
+            [Technique::PrivilegeGrant],
+            "{more}"
+        );
+    }
     let dots = ".x".repeat(100_000);
     let more = json!({format!("requestObject.a{dots}"): 1});
     assert_eq!(techniques(&event(more)), [Technique::PrivilegeGrant]);
+}
+
+/// Names stay in sight though a key of the client's is joined to theirs.
+#[test]
+fn a_name_does_not_give_way_to_what_is_joined_to_it() {
+    let record = json!({"kubernetes.audit.auditID": "1", "kubernetes.audit.verb": "patch", "kubernetes.audit.user.username": "jane",
+        "kubernetes.audit.objectRef.resource": "pods", "kubernetes.audit.objectRef.namespace": "honeypot",
+        "kubernetes.audit.requestObject.spec.serviceAccountName": "backup-sa",
+        "kubernetes.audit.requestObject.spec.serviceAccountName.x": "y"});
+    assert_eq!(techniques(&record), [Technique::Undecodable]);
+}
+
+#[test]
+fn joined_keys_that_are_cut_off_are_those_of_an_event() {
+    let record = json!({"@timestamp": "2026-11-23T17:21:08.912184Z", "kubernetes.audit.auditID": "1", "kubernetes.audit.verb": "list",
+        "kubernetes.audit.user.username": DECOY, "kubernetes.audit.userAgent": "x"})
+    .to_string();
+    let start = record.find(r#""kubernetes.audit.auditID"#).expect("a key");
+    for cut in [&record[..record.len() - 10], &record[start..]] {
+        for text in [cut.to_owned(), json!({ "log": cut }).to_string()] {
+            let found: Vec<_> = found(None, text.as_bytes())
+                .iter()
+                .map(|one| one.technique)
+                .collect();
+            assert_eq!(found, [Technique::Undecodable], "{text}");
+        }
+    }
 }
 
 #[test]
@@ -191,6 +305,77 @@ fn fields_of_elastic_are_arrays_of_one() {
     assert_eq!(found.request.decision.as_deref(), Some("forbid"));
     assert_eq!(found.actor.credential_id.as_deref(), Some("JTI=1"));
     assert_eq!(found.actor.groups, ["a", "b"]);
+}
+
+/// As columns of Hive and Athena, and of Snowflake.
+#[test]
+fn keys_may_have_another_case() {
+    for recased in [str::to_lowercase, str::to_uppercase] {
+        for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+            let fields = event.as_object().expect("an object").iter();
+            let mut row: Value = fields
+                .map(|(key, value)| (recased(key), value.clone()))
+                .collect();
+            let wanted: Vec<_> = technique.into_iter().collect();
+            assert_eq!(techniques(&row), wanted, "{row}");
+            as_text(&mut row);
+            assert_eq!(techniques(&row), wanted, "{row}");
+        }
+        let event = json!({"requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "auditID": "1", "verb": "list",
+            "user": {"username": DECOY}, "sourceIPs": ["10.0.3.7"]});
+        let fields = event.as_object().expect("an object").iter();
+        let row: Value = fields
+            .map(|(key, value)| (recased(key), value.clone()))
+            .collect();
+        let row = row.to_string();
+        let bare = found(None, event.to_string().as_bytes());
+        assert_eq!(found(None, row.as_bytes()), bare, "{row}");
+        for cut in [&row[..row.len() - 1], &row[1..]] {
+            let found: Vec<Detection> = found(None, cut.as_bytes());
+            assert_eq!(found.len(), 1, "{cut}");
+            assert_eq!(found[0].technique, Technique::Undecodable, "{cut}");
+        }
+    }
+}
+
+#[test]
+fn of_two_cases_of_a_key_the_exact_one_counts() {
+    let row = |user: &str, other: &str| {
+        json!({"AUDITID": "1", "VERB": "list", "user": {"username": user}, "USER": {"username": other},
+            "REQUESTOBJECT": {"auditID": "1", "verb": "list", "user": {"username": DECOY}}})
+    };
+    assert_eq!(techniques(&row(DECOY, "jane")), [Technique::TokenUse]);
+    assert_eq!(techniques(&row("jane", DECOY)), []);
+}
+
+/// Filebeat has underscores for the dots in keys of annotations.
+#[test]
+fn annotations_may_have_underscores() {
+    let spelled = |with: &str| -> [String; 4] {
+        [
+            "authorization.k8s.io/decision",
+            "authentication.kubernetes.io/issued-credential-id",
+            "authentication.k8s.io/legacy-token",
+            "authentication.k8s.io/legacy-token-autogenerated-secret",
+        ]
+        .map(|key| key.replace('.', with))
+    };
+    let values = ["allow", "JTI=1", DECOY, "backup-sa-token"];
+    let event = |with: &str| {
+        let annotations: Value = spelled(with).into_iter().zip(values).collect();
+        json!({"auditID": "1", "verb": "create", "user": {"username": DECOY}, "annotations": annotations,
+            "objectRef": {"resource": "serviceaccounts", "subresource": "token", "namespace": "honeypot", "name": "backup-sa"}})
+    };
+    let bare = found(None, event(".").to_string().as_bytes());
+    assert_eq!(bare[0].request.decision.as_deref(), Some("allow"));
+    assert_eq!(bare[0].issued_credential_id.as_deref(), Some("JTI=1"));
+    let underscored = event("_");
+    let mut keys = json!({});
+    joined("kubernetes.audit.", &underscored, &mut keys);
+    for record in [underscored, keys] {
+        let detections = found(None, record.to_string().as_bytes());
+        assert_eq!(detections, bare, "{record}");
+    }
 }
 
 /// The peer is the last address: items of an array are put back in the order of their numbers.
@@ -222,4 +407,31 @@ fn every_technique_is_found_in_an_event_that_was_reshaped_twice() {
             "{record}"
         );
     }
+}
+
+/// As numbers since 1970.
+#[test]
+fn times_of_an_event_may_be_numbers() {
+    let event = |received: Value, reached: Value| {
+        let event = json!({"auditID": "1", "verb": "list", "user": {"username": DECOY},
+            "requestReceivedTimestamp": received, "stageTimestamp": reached});
+        let found = found(None, event.to_string().as_bytes());
+        found.into_iter().next().expect("one")
+    };
+    let text = event(
+        "2026-11-23T17:21:08.9Z".into(),
+        "2026-11-23T17:21:09Z".into(),
+    );
+    for (received, reached) in [
+        (json!(1795454468.9), json!(1795454469)),
+        (json!(1795454468900_i64), json!(1795454469000_i64)),
+    ] {
+        let number = event(received, reached);
+        assert_eq!(
+            (number.time, number.stage_time),
+            (text.time, text.stage_time)
+        );
+    }
+    let other = |received| event(received, json!(1795454469)).request_id;
+    assert_ne!(other(json!(1795454468.9)), other(json!(1795454468.8)));
 }
