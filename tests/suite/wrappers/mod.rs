@@ -1,5 +1,6 @@
 //! Audit events however they arrive.
 
+mod copies;
 mod forged;
 mod gke;
 mod lifted;
