@@ -18,7 +18,8 @@ use super::{
     escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
     layer::Layer,
-    other_log::is_other_log,
+    lifted,
+    other_log::{self, is_other_log},
     part_mark::Part,
     partial::open_part,
     pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
@@ -154,6 +155,18 @@ impl Search<'_> {
         if let Some(part) = open_part(text) {
             return self.part(deeper, Part::Open, part, wrapper);
         }
+        for lines in other_log::without_klog(text) {
+            self.pieces(layer, deeper, lines, wrapper);
+        }
+    }
+
+    fn pieces(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        text: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
         pieces(text, &mut |piece| match piece {
             Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
                 self.decoded(deeper, value, bytes, wrapper);
@@ -294,6 +307,8 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         match (part, value.into_string()) {
+            // A part of such a text may be under any other key.
+            _ if lifted::is_of_client(key) && !matches!(self.aim, Aim::Inside(..)) => true,
             (Some(part), Some(text)) => {
                 self.part(deeper, part, text.as_bytes(), wrapper);
                 true
