@@ -182,18 +182,43 @@ impl Detector {
     fn record(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) {
         self.counts.candidates += 1;
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
+        let (counts, length) = (self.counts, out.len());
         let mut number = 0;
-        unwrapper.unwrap(record.bytes, &mut |finding| match finding {
-            Finding::Event(event, wrapper) => {
-                number += 1;
-                self.event(event, number, record, wrapper, out);
-            }
-            Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
+        let may_hold_copies = unwrapper.unwrap(record.bytes, &mut |finding| {
+            self.finding(finding, &mut number, record, out);
         });
+        // Nothing that raised nothing is worth another look.
+        if may_hold_copies && out.len() > length {
+            let copies = unwrapper.copies(record.bytes);
+            if !copies.is_empty() {
+                out.truncate(length);
+                self.counts = counts;
+                let mut number = 0;
+                unwrapper.unwrap_without(&copies, record.bytes, &mut |finding| {
+                    self.finding(finding, &mut number, record, out);
+                });
+            }
+        }
         self.unwrapper = unwrapper;
     }
 
     /// `number` counts the events of the record.
+    fn finding(
+        &mut self,
+        finding: Finding<'_>,
+        number: &mut u64,
+        record: &Record<'_>,
+        out: &mut Vec<Detection>,
+    ) {
+        match finding {
+            Finding::Event(event, wrapper) => {
+                *number += 1;
+                self.event(event, *number, record, wrapper, out);
+            }
+            Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
+        }
+    }
+
     fn event(
         &mut self,
         event: &Event<'_>,

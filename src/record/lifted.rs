@@ -28,6 +28,30 @@ const RECORD_KEYS: [&str; 18] = [
     "jsonPayload",
 ];
 
+/// Keys that hold texts of clients in whatever tells of requests: what is left of an event, Elastic's fields, what the API server
+/// and clouds log of requests elsewhere.
+const CLIENT_KEYS: [&str; 14] = [
+    "userAgent",
+    "user_agent",
+    "UserAgent",
+    "callerSuppliedUserAgent",
+    "requestURI",
+    "RequestUri",
+    "URI",
+    "uri",
+    "requestObject",
+    "RequestObject",
+    "responseObject",
+    "ResponseObject",
+    "responseStatus",
+    "ResponseStatus",
+];
+
+/// Whether what stands under `key`, in which several may be joined, is a client's.
+pub fn is_of_client(key: &str) -> bool {
+    key.split('.').any(|key| CLIENT_KEYS.contains(&key))
+}
+
 /// Who wrote what stands under a key of an object with fields of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

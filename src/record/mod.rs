@@ -1,6 +1,7 @@
 //! Bytes to audit events: streams are decompressed and cut where their records end,
 //! wrappers are taken off, what cannot be decoded is named.
 
+mod copies;
 pub mod decompress;
 pub mod detections;
 pub(crate) mod encoded;
@@ -24,6 +25,7 @@ mod structural;
 mod unwrap;
 mod wrapper;
 
+pub use copies::Copies;
 pub use envelope::Envelope;
 pub(crate) use pieces::begins_key;
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

@@ -3,9 +3,14 @@
 //!
 //! They are known by name, so that what has a name that is not known is searched.
 
+use memchr::memchr;
 use simd_json::{prelude::*, tape::Object};
 
-use super::envelope::{LOG_GROUP, LOG_STREAM, RESOURCE_ID};
+use super::{
+    envelope::{LOG_GROUP, LOG_STREAM, RESOURCE_ID},
+    partial::whole_text,
+    pieces::holds_plain_rest,
+};
 
 /// Azure's categories (learn.microsoft.com/azure/aks/monitor-aks-reference), but for the drivers of storage.
 const CATEGORIES: [&str; 6] = [
@@ -37,6 +42,54 @@ const COMPONENT: &str = "k8s_control_plane_component";
 /// Whether `object` holds such lines.
 pub fn is_other_log(object: &Object<'_, '_>) -> bool {
     is_of_azure(object) || is_of_eks(object) || text(object, "resource.type") == Some(COMPONENT)
+}
+
+/// The runs of lines in `text` between those that Kubernetes' own programs log, the API server among them.
+pub fn without_klog(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let run = rest;
+        let mut at = 0;
+        while at < run.len() {
+            let end = memchr(b'\n', &run[at..]).map_or(run.len(), |newline| at + newline + 1);
+            if is_klog(&run[at..end]) {
+                rest = &run[end..];
+                return Some(&run[..at]);
+            }
+            at = end;
+        }
+        rest = &[];
+        (!run.is_empty()).then_some(run)
+    })
+}
+
+/// Whether `line` begins as klog's do: `I1123 17:21:08.912184       1 httplog.go:134] `. A client can make the rest of an event
+/// that was cut look like that, but not without quotes of the API server's behind it.
+fn is_klog(line: &[u8]) -> bool {
+    let text = whole_text(line).unwrap_or(line);
+    let is_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let [b'I' | b'W' | b'E' | b'F', head @ ..] = text else {
+        return false;
+    };
+    let mut words = head
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    let mut is_next = |is: &dyn Fn(&[u8]) -> bool| words.next().is_some_and(is);
+    let is_date = |word: &[u8]| word.len() == 4 && is_digits(word);
+    let is_time = |word: &[u8]| {
+        let count = word.split(|byte| matches!(byte, b':' | b'.')).count();
+        word.contains(&b'.') && count == 4 && word.iter().all(is_of_time)
+    };
+    let is_place = |word: &[u8]| word.ends_with(b"]") && word.contains(&b':');
+    is_next(&is_date)
+        && is_next(&is_time)
+        && is_next(&is_digits)
+        && is_next(&is_place)
+        && !holds_plain_rest(text)
+}
+
+fn is_of_time(byte: &u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b':' | b'.')
 }
 
 fn is_of_azure(object: &Object<'_, '_>) -> bool {

@@ -174,6 +174,12 @@ pub fn open_part(line: &[u8]) -> Option<&[u8]> {
     line.is_partial.then_some(line.text)
 }
 
+/// The text of a line of CRI that does not go on in others.
+pub fn whole_text(line: &[u8]) -> Option<&[u8]> {
+    let line = Line::read(line).filter(|line| line.format == line::Format::Cri)?;
+    (!line.is_partial).then_some(line.text)
+}
+
 /// Whether any of `lines` is a part of a longer one.
 pub fn holds_parts(lines: &[u8]) -> bool {
     let mut lines = lines.split(|byte| *byte == b'\n');

@@ -133,6 +133,12 @@ fn headless(text: &[u8]) -> Option<usize> {
     }
 }
 
+/// Whether the rest of an event stands in `text` with quotes that are not escaped: not in a string that somebody logged.
+pub fn holds_plain_rest(text: &[u8]) -> bool {
+    let is_plain = |key: &str| memmem::find(text, format!("\"{key}\":").as_bytes()).is_some();
+    headless(text).is_some() && KEYS.into_iter().any(is_plain)
+}
+
 /// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
 fn has_field(text: &[u8]) -> bool {
     let is_key = |key: &str, at: usize| {

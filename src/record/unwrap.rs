@@ -6,17 +6,20 @@
 //! looked for inside another audit event: what a client writes into a body, a URI or a
 //! user agent must not be taken for an event of its own.
 
+use std::cell::RefCell;
+
 use memchr::memmem;
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
+    copies::{Copies, Sightings},
     encoded,
     envelope::Envelope,
     escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
     layer::Layer,
-    lifted::{self, Beside, Place},
-    other_log::is_other_log,
+    lifted,
+    other_log::{self, is_other_log},
     part_mark::Part,
     partial::open_part,
     pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
@@ -24,6 +27,8 @@ use super::{
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke};
+
+mod event;
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -66,11 +71,45 @@ impl Default for Unwrapper {
 
 impl Unwrapper {
     /// Calls `found` with each audit event in `record` and with each part of it that
-    /// cannot be decoded.
-    pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) {
+    /// cannot be decoded. Whether one of them may be a copy of what a client wrote into another: see [`Unwrapper::copies`].
+    pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) -> bool {
+        let sightings = Sightings::default();
+        let mut counted = |finding: Finding<'_>| {
+            if let Finding::Broken(..) = finding {
+                sightings.add_broken();
+            }
+            found(finding);
+        };
+        self.search(record, Aim::Tell(&sightings), &mut counted);
+        sightings.may_hold_copies()
+    }
+
+    /// What of the texts of clients in the events of `record` would be told if it stood beside them.
+    pub fn copies(&mut self, record: &[u8]) -> Copies {
+        let (copies, inside) = (Copies::default(), RefCell::default());
+        self.search(record, Aim::Collect(&copies, &inside), &mut |_| {});
+        copies
+    }
+
+    /// As [`Unwrapper::unwrap`], without what is one of `copies`.
+    pub fn unwrap_without(
+        &mut self,
+        copies: &Copies,
+        record: &[u8],
+        found: &mut dyn FnMut(Finding<'_>),
+    ) {
+        let mut others = |finding: Finding<'_>| match finding {
+            Finding::Broken(bytes, _) if copies.certainty(bytes) == Some(true) => {}
+            other => found(other),
+        };
+        self.search(record, Aim::TellWithout(copies), &mut others);
+    }
+
+    fn search(&mut self, record: &[u8], aim: Aim<'_>, found: &mut dyn FnMut(Finding<'_>)) {
         let mut search = Search {
             found,
             room: MAX_RATIO * record.len(),
+            aim,
         };
         search.text(&mut self.layers, record, &Envelope::default());
         for layer in &mut self.layers {
@@ -79,16 +118,33 @@ impl Unwrapper {
     }
 }
 
+/// What a search is for.
+#[derive(Clone, Copy)]
+enum Aim<'s> {
+    /// To tell what is found.
+    Tell(&'s Sightings),
+    /// To learn what the texts of clients hold, in working memory of its own.
+    Collect(&'s Copies, &'s RefCell<Unwrapper>),
+    /// The same, inside of such a text, and whether the event tells a time to which it belongs.
+    Inside(&'s Copies, bool),
+    /// To tell what is found but for these.
+    TellWithout(&'s Copies),
+}
+
 /// One record's way down. What is found goes out by `found`.
 struct Search<'s> {
     found: &'s mut dyn FnMut(Finding<'_>),
     /// Bytes that may still be decompressed.
     room: usize,
+    aim: Aim<'s>,
 }
 
 impl Search<'_> {
     fn text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
         let text = trimmed(text);
+        if let Aim::Inside(copies, is_timed) = self.aim {
+            copies.add(text, is_timed);
+        }
         let Some((layer, deeper)) = layers.split_first_mut() else {
             return (self.found)(Finding::Broken(text, wrapper));
         };
@@ -103,6 +159,18 @@ impl Search<'_> {
         if let Some(part) = open_part(text) {
             return self.part(deeper, Part::Open, part, wrapper);
         }
+        for lines in other_log::without_klog(text) {
+            self.pieces(layer, deeper, lines, wrapper);
+        }
+    }
+
+    fn pieces(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        text: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
         pieces(text, &mut |piece| match piece {
             Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
                 self.decoded(deeper, value, bytes, wrapper);
@@ -195,7 +263,10 @@ impl Search<'_> {
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
             if is_readable && entry.is_kubernetes() {
-                (self.found)(Finding::Event(&entry.event(), wrapper));
+                let event = entry.event();
+                if self.is_event(deeper, object, &event, wrapper) {
+                    (self.found)(Finding::Event(&event, wrapper));
+                }
             }
             return is_readable;
         }
@@ -230,70 +301,6 @@ impl Search<'_> {
         is_searched
     }
 
-    /// Tells the event that `object` is, or that it has the fields of.
-    fn event<'v>(
-        &mut self,
-        deeper: &mut [Layer],
-        object: &Object<'v, 'v>,
-        depth: usize,
-        wrapper: &'v dyn Wrapper,
-    ) -> bool {
-        let event = Event::from_object(object);
-        let is_readable = Event::is_readable(object);
-        let part = Part::of(object);
-        let (mut is_told, mut is_searched) = (false, true);
-        for (key, value) in object.iter() {
-            let place = Place::of(key);
-            if place == Place::Event {
-                continue;
-            }
-            // Where a time tells events from text of clients, what cannot be decoded is such text.
-            let is_text = place == Place::Other && event.time().is_some();
-            let mut is_clear = true;
-            let found = &mut *self.found;
-            let mut judge = |finding: Finding<'_>| match finding {
-                Finding::Event(inner, wrapper) => {
-                    let beside = Beside::of(&event, inner, place);
-                    is_clear &= beside != Beside::Doubtful;
-                    is_told |= beside.replaces_fields(is_readable);
-                    if beside.is_event() {
-                        found(Finding::Event(inner, wrapper));
-                    }
-                }
-                Finding::Broken(..) if is_text => {}
-                broken => found(broken),
-            };
-            let mut search = Search {
-                found: &mut judge,
-                room: self.room,
-            };
-            let is_all = search.beside(deeper, part, (key, value), depth, wrapper);
-            self.room = search.room;
-            is_searched &= (is_all || is_text) && is_clear;
-        }
-        if is_readable && !is_told {
-            (self.found)(Finding::Event(&event, wrapper));
-        }
-        (is_readable || is_told) && is_searched
-    }
-
-    /// Searches what stands beside fields of an event.
-    fn beside<'v>(
-        &mut self,
-        deeper: &mut [Layer],
-        part: Option<Part>,
-        (key, value): (&str, Json<'v>),
-        depth: usize,
-        wrapper: &'v dyn Wrapper,
-    ) -> bool {
-        match lifted::carried(key, value) {
-            Some(value) => {
-                depth < MAX_DEPTH && self.entry(deeper, part, (key, value), depth + 1, wrapper)
-            }
-            None => true,
-        }
-    }
-
     /// Searches an entry of an object whose texts may be parts.
     fn entry<'v>(
         &mut self,
@@ -304,6 +311,8 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         match (part, value.into_string()) {
+            // A part of such a text may be under any other key.
+            _ if lifted::is_of_client(key) && !matches!(self.aim, Aim::Inside(..)) => true,
             (Some(part), Some(text)) => {
                 self.part(deeper, part, text.as_bytes(), wrapper);
                 true
@@ -330,10 +339,22 @@ impl Search<'_> {
         }
         if let Some(bytes) = encoded::numbers(key, value) {
             self.text(deeper, &bytes, wrapper);
-        } else if let Some(value) = carried(key, value) {
+        } else if let Some(value) = self.carried(key, value) {
             return self.value(deeper, value, depth, wrapper);
         }
         true
+    }
+
+    /// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a
+    /// pod chooses its labels and annotations.
+    fn carried<'v>(&self, key: &str, value: Json<'v>) -> Option<Json<'v>> {
+        match key {
+            _ if matches!(self.aim, Aim::Inside(..)) => Some(value),
+            // Elastic's place for the event.
+            "kubernetes" if value.is_object() => value.get("audit"),
+            _ if flattened::is_of_pod(key) => None,
+            _ => Some(value),
+        }
     }
 
     /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
@@ -383,17 +404,6 @@ fn as_written(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
         recased::event(object)
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
-}
-
-/// What of the value of `key` may be what a wrapper carries. What it knows of the pod that wrote it is none: whoever makes a
-/// pod chooses its labels and annotations.
-fn carried<'v>(key: &str, value: Json<'v>) -> Option<Json<'v>> {
-    match key {
-        // Elastic's place for the event.
-        "kubernetes" if value.is_object() => value.get("audit"),
-        _ if flattened::is_of_pod(key) => None,
-        _ => Some(value),
-    }
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in

@@ -261,9 +261,11 @@ fn nodes(record: &str, asked: bool) -> (Vec<String>, usize) {
             nodes.extend(wrapper.envelope().node.map(str::to_owned));
         }
     };
+    let sightings = Sightings::default();
     let mut search = Search {
         found: &mut found,
         room: 0,
+        aim: Aim::Tell(&sightings),
     };
     search.text(&mut Unwrapper::default().layers, record.as_bytes(), &root);
     (nodes, root.asked.get())

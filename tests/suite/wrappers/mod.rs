@@ -1,8 +1,10 @@
 //! Audit events however they arrive.
 
+mod copies;
 mod forged;
 mod gke;
 mod lifted;
+mod no_events;
 mod other_logs;
 mod parts;
 mod reshaped;

@@ -1,0 +1,152 @@
+//! An event, and what stands in it and beside it.
+
+use simd_json::tape::Object;
+
+use super::{Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper};
+use crate::{
+    audit::{Event, Json, gke},
+    record::{
+        copies::{Copies, written},
+        envelope::Envelope,
+        lifted::{self, Beside, Place},
+    },
+};
+
+impl Search<'_> {
+    /// Whether `event`, which `object` is, is no copy of a text of a client. What there is to learn of it is noted.
+    pub(super) fn is_event<'v>(
+        &mut self,
+        deeper: &[Layer],
+        object: &Object<'v, 'v>,
+        event: &Event<'v>,
+        wrapper: &dyn Wrapper,
+    ) -> bool {
+        // In another layer than that of the record.
+        let is_in_text = deeper.len() < MAX_LAYERS;
+        let is_timed = event.time().is_some();
+        match self.aim {
+            Aim::Tell(sightings) => sightings.add_event(is_in_text),
+            Aim::Collect(copies, inside) => {
+                self.collect(copies, &mut inside.borrow_mut(), object, is_timed);
+            }
+            Aim::Inside(copies, is_carrier_timed) => {
+                copies.add(&written(object), is_carrier_timed || is_timed);
+            }
+            Aim::TellWithout(copies) if is_in_text => {
+                let bytes = written(object);
+                let certainty = copies.certainty(&bytes);
+                if certainty == Some(false) {
+                    (self.found)(Finding::Broken(&bytes, wrapper));
+                }
+                return certainty.is_none();
+            }
+            Aim::TellWithout(_) => {}
+        }
+        true
+    }
+
+    /// Searches all that the API server wrote into `object`.
+    fn collect<'v>(
+        &mut self,
+        copies: &Copies,
+        inside: &mut Unwrapper,
+        object: &Object<'v, 'v>,
+        is_timed: bool,
+    ) {
+        let mut broken = |finding: Finding<'_>| {
+            if let Finding::Broken(bytes, _) = finding {
+                copies.add(bytes, is_timed);
+            }
+        };
+        let mut search = Search {
+            found: &mut broken,
+            room: self.room,
+            aim: Aim::Inside(copies, is_timed),
+        };
+        let is_entry = !Event::is_one(object);
+        let nowhere = Envelope::default();
+        for (key, value) in object.iter() {
+            match value.as_object() {
+                // Alone it would be an entry of its own, in which nothing is looked for.
+                Some(payload) if is_entry && gke::PAYLOADS.contains(&key) => {
+                    for (_, value) in payload.iter() {
+                        search.value(&mut inside.layers, value, 0, &nowhere);
+                    }
+                }
+                _ if is_entry || Place::of(key) == Place::Event => {
+                    search.value(&mut inside.layers, value, 0, &nowhere);
+                }
+                _ => {}
+            }
+        }
+        self.room = search.room;
+    }
+
+    /// Tells the event that `object` is, or that it has the fields of.
+    pub(super) fn event<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let event = Event::from_object(object);
+        if !self.is_event(deeper, object, &event, wrapper) {
+            return true;
+        }
+        let is_readable = Event::is_readable(object);
+        let part = Part::of(object);
+        let (mut is_told, mut is_searched) = (false, true);
+        for (key, value) in object.iter() {
+            let place = Place::of(key);
+            if place == Place::Event {
+                continue;
+            }
+            // Where a time tells events from text of clients, what cannot be decoded is such text.
+            let is_text = place == Place::Other && event.time().is_some();
+            let mut is_clear = true;
+            let found = &mut *self.found;
+            let mut judge = |finding: Finding<'_>| match finding {
+                Finding::Event(inner, wrapper) => {
+                    let beside = Beside::of(&event, inner, place);
+                    is_clear &= beside != Beside::Doubtful;
+                    is_told |= beside.replaces_fields(is_readable);
+                    if beside.is_event() {
+                        found(Finding::Event(inner, wrapper));
+                    }
+                }
+                Finding::Broken(..) if is_text => {}
+                broken => found(broken),
+            };
+            let mut search = Search {
+                found: &mut judge,
+                room: self.room,
+                aim: self.aim,
+            };
+            let is_all = search.beside(deeper, part, (key, value), depth, wrapper);
+            self.room = search.room;
+            is_searched &= (is_all || is_text) && is_clear;
+        }
+        if is_readable && !is_told {
+            (self.found)(Finding::Event(&event, wrapper));
+        }
+        (is_readable || is_told) && is_searched
+    }
+
+    /// Searches what stands beside fields of an event.
+    fn beside<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        part: Option<Part>,
+        (key, value): (&str, Json<'v>),
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        match lifted::carried(key, value) {
+            Some(value) => {
+                depth < MAX_DEPTH && self.entry(deeper, part, (key, value), depth + 1, wrapper)
+            }
+            None => true,
+        }
+    }
+}
