@@ -121,6 +121,7 @@ const TIME: &[&str] = &[
     "publishTime",
     "p_event_time",
     "__REALTIME_TIMESTAMP",
+    "timeUnixNano",
     "date",
 ];
 pub(super) const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
