@@ -12,7 +12,7 @@ use simd_json::tape::Object;
 
 use super::rewrite;
 
-/// What would be told of the texts of clients in a record if they were no such texts: events as [`written`], and what cannot
+/// What would be told of the texts of clients in a record if they were no such texts: events as they are `written`, and what cannot
 /// be decoded.
 #[derive(Debug, Default)]
 pub struct Copies {
