@@ -100,6 +100,9 @@ impl<'v> Event<'v> {
         "responseObject",
     ];
 
+    /// The fields of an event that are not looked at.
+    pub const UNREAD_FIELDS: &'static [&'static str] = &["level", "authenticationMetadata"];
+
     /// The fields of an event that are no scalars, as the API server and as Azure calls them.
     pub const PARTS: &'static [&'static str] = &[
         "user",

@@ -71,8 +71,7 @@ impl Sightings {
 pub fn written(object: &Object<'_, '_>) -> Vec<u8> {
     let mut out = Vec::new();
     rewrite::fields(object.iter(), &mut out, |(key, value), out| {
-        rewrite::name(key, out);
-        rewrite::value(value, 0, out);
+        rewrite::field(key, value, 0, out);
     });
     out
 }

@@ -38,33 +38,31 @@ const KNOWN: [(&[u8], Foreign); 18] = [
     (b"\xfe\xff", UTF_16),
 ];
 
-const UTF_16: Foreign = Foreign {
-    what: "UTF-16 text",
-    remedy: "convert it first, with iconv -f UTF-16 -t UTF-8",
-    command: "",
-};
+const UTF_16: Foreign = told(
+    "UTF-16 text",
+    "convert it first, with iconv -f UTF-16 -t UTF-8",
+    "",
+);
 
-const JOURNAL: Foreign = Foreign {
-    what: "a journal of systemd",
-    remedy: "export it first, with ",
-    command: "journalctl -o json --file",
-};
+const JOURNAL: Foreign = told(
+    "a journal of systemd",
+    "export it first, with ",
+    "journalctl -o json --file",
+);
 
 const fn packed(what: &'static str, command: &'static str) -> Foreign {
-    let remedy = "unpack it first, with ";
+    told(what, "unpack it first, with ", command)
+}
+
+const fn table(what: &'static str) -> Foreign {
+    told(what, "export its rows as JSON, one a line", "")
+}
+
+const fn told(what: &'static str, remedy: &'static str, command: &'static str) -> Foreign {
     Foreign {
         what,
         remedy,
         command,
-    }
-}
-
-const fn table(what: &'static str) -> Foreign {
-    let remedy = "export its rows as JSON, one a line";
-    Foreign {
-        what,
-        remedy,
-        command: "",
     }
 }
 

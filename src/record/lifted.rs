@@ -28,6 +28,26 @@ const RECORD_KEYS: [&str; 18] = [
     "jsonPayload",
 ];
 
+/// The fields of an event as Azure calls them.
+const AZURE_FIELDS: [&str; 16] = [
+    "AuditId",
+    "Level",
+    "Stage",
+    "RequestUri",
+    "Verb",
+    "User",
+    "ImpersonatedUser",
+    "SourceIps",
+    "UserAgent",
+    "ObjectRef",
+    "ResponseStatus",
+    "RequestObject",
+    "ResponseObject",
+    "RequestReceivedTime",
+    "StageReceivedTime",
+    "Annotations",
+];
+
 /// Keys that hold texts of clients in whatever tells of requests: what is left of an event, Elastic's fields, what the API server
 /// and clouds log of requests elsewhere.
 const CLIENT_KEYS: [&str; 14] = [
@@ -65,42 +85,9 @@ pub enum Place {
 
 impl Place {
     pub fn of(key: &str) -> Self {
+        let of_event = [Event::FIELDS, Event::UNREAD_FIELDS, &AZURE_FIELDS];
         match key {
-            "kind"
-            | "apiVersion"
-            | "level"
-            | "auditID"
-            | "stage"
-            | "requestURI"
-            | "verb"
-            | "user"
-            | "impersonatedUser"
-            | "authenticationMetadata"
-            | "sourceIPs"
-            | "userAgent"
-            | "objectRef"
-            | "responseStatus"
-            | "requestObject"
-            | "responseObject"
-            | "requestReceivedTimestamp"
-            | "stageTimestamp"
-            | "annotations" => Self::Event,
-            "AuditId"
-            | "Level"
-            | "Stage"
-            | "RequestUri"
-            | "Verb"
-            | "User"
-            | "ImpersonatedUser"
-            | "SourceIps"
-            | "UserAgent"
-            | "ObjectRef"
-            | "ResponseStatus"
-            | "RequestObject"
-            | "ResponseObject"
-            | "RequestReceivedTime"
-            | "StageReceivedTime"
-            | "Annotations" => Self::Event,
+            key if of_event.iter().any(|keys| keys.contains(&key)) => Self::Event,
             key if RECORD_KEYS.contains(&key) => Self::Record,
             _ => Self::Other,
         }

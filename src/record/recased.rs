@@ -12,9 +12,6 @@ use crate::audit::{Event, Json};
 /// Keys that make it worth a look.
 const ANCHORS: [&str; 2] = ["auditID", "requestURI"];
 
-/// Keys of an event beside [`Event::FIELDS`].
-const OTHERS: [&str; 2] = ["level", "authenticationMetadata"];
-
 /// The event that `object`, which is none as it is, would be with its keys in their own case.
 pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     let is_anchor = |key: &str| ANCHORS.iter().any(|name| key.eq_ignore_ascii_case(name));
@@ -29,15 +26,14 @@ pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     }
     let mut out = Vec::new();
     rewrite::fields(fields.into_iter(), &mut out, |(key, value), out| {
-        rewrite::name(key, out);
-        rewrite::value(value, 0, out);
+        rewrite::field(key, value, 0, out);
     });
     Some(out)
 }
 
 /// What `object` has, under the API server's names. Of several cases of one name the right one counts, else the first.
 fn named<'v>(object: &Object<'v, 'v>) -> Vec<(&'v str, Json<'v>)> {
-    let names = || Event::FIELDS.iter().chain(&OTHERS).copied();
+    let names = || Event::FIELDS.iter().chain(Event::UNREAD_FIELDS).copied();
     let is_name = |key: &&str| names().any(|name| name == *key);
     let mut taken: BTreeSet<&str> = object.iter().map(|(key, _)| key).filter(is_name).collect();
     let named = object.iter().filter_map(|(key, value)| {

@@ -30,13 +30,16 @@ pub fn object<'v>(
                 name(key, out);
                 out.extend_from_slice(&json);
             }
-            ((key, value), None) => {
-                name(key, out);
-                self::value(value, 0, out);
-            }
+            ((key, value), None) => field(key, value, 0, out),
         },
     );
     Some(out)
+}
+
+/// Appends a key and its value, which lies `depth` levels deep.
+pub fn field(key: &str, value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+    name(key, out);
+    self::value(value, depth, out);
 }
 
 /// Appends `value`, which lies `depth` levels deep.
@@ -45,8 +48,7 @@ pub fn value(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
         scalar(&(), out);
     } else if let Some(object) = value.as_object() {
         fields(object.iter(), out, |(key, inner), out| {
-            name(key, out);
-            self::value(inner, depth + 1, out);
+            field(key, inner, depth + 1, out);
         });
     } else if let Some(array) = value.as_array() {
         items(array.iter(), out, |item, out| {

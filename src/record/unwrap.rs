@@ -252,12 +252,13 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
-        match as_written(object) {
+        let is_event = Event::is_one(object);
+        match as_written(object, is_event) {
             None => {}
             Some(Ok(text)) => return self.reshaped(deeper, &text, depth, wrapper),
             Some(Err(Ambiguous)) => return false,
         }
-        if Event::is_one(object) {
+        if is_event {
             return self.event(deeper, object, depth, wrapper);
         }
         if let Some(entry) = gke::Entry::new(object) {
@@ -394,9 +395,10 @@ impl Search<'_> {
     }
 }
 
-/// What `object` was before a store made text of its parts, joined its keys or changed their case, if one did.
-fn as_written(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
-    let reshaped = if Event::is_one(object) {
+/// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
+/// case, if one did.
+fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
+    let reshaped = if is_event {
         stringified::event(object)
     } else if gke::Entry::is_one(object) {
         stringified::entry(object)

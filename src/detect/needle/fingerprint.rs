@@ -183,8 +183,10 @@ impl Typical {
             often.copied().unwrap_or(0.0) + by_chance
         };
         let windows = needle.windows(WINDOW).enumerate();
-        windows
-            .min_by(|(_, one), (_, other)| cost(one).total_cmp(&cost(other)))
+        let judged = windows.map(|(offset, window)| (cost(window), offset, window));
+        judged
+            .min_by(|(one, ..), (other, ..)| one.total_cmp(other))
+            .map(|(_, offset, window)| (offset, window))
             .unwrap_or((0, needle))
     }
 

@@ -23,14 +23,15 @@ impl Search<'_> {
     ) -> bool {
         // In another layer than that of the record.
         let is_in_text = deeper.len() < MAX_LAYERS;
-        let is_timed = event.time().is_some();
+        // Most events are but told, and need no time for that.
+        let is_timed = || event.time().is_some();
         match self.aim {
             Aim::Tell(sightings) => sightings.add_event(is_in_text),
             Aim::Collect(copies, inside) => {
-                self.collect(copies, &mut inside.borrow_mut(), object, is_timed);
+                self.collect(copies, &mut inside.borrow_mut(), object, is_timed());
             }
             Aim::Inside(copies, is_carrier_timed) => {
-                copies.add(&written(object), is_carrier_timed || is_timed);
+                copies.add(&written(object), is_carrier_timed || is_timed());
             }
             Aim::TellWithout(copies) if is_in_text => {
                 let bytes = written(object);
