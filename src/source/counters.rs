@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use jiff::Timestamp;
 
 use super::{Block, OVERLAP, Shape};
+use crate::record::msgpack;
 
 /// Stands for a time that never was.
 const NEVER: i64 = i64::MIN;
@@ -105,6 +106,7 @@ fn records(block: &Block<'_>) -> u64 {
             (delimiters + usize::from(lacks_its_own)) as u64
         }
         Shape::Value => 1,
+        Shape::MessagePack => msgpack::entries(block.bytes).count() as u64,
         Shape::Oversized { last, .. } => u64::from(last),
     }
 }
