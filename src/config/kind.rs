@@ -124,6 +124,7 @@ named!(
     source::Decoding,
     source::file::ReadFrom,
     source::kafka::AutoOffsetReset,
+    source::server::Strategy,
     store::WhenFull,
 );
 

@@ -34,6 +34,7 @@ mod options;
 mod pipeline;
 mod read;
 mod secret;
+mod server;
 mod template;
 mod toml;
 mod topics;

@@ -13,6 +13,7 @@ mod counters;
 pub mod file;
 pub mod kafka;
 mod outlet;
+pub mod server;
 pub mod stdin;
 mod stop;
 
@@ -124,6 +125,17 @@ pub enum Error {
         glob: String,
         source: glob::PatternError,
     },
+    #[error("cannot listen at {address}: {source}; {advice}")]
+    Listen {
+        address: server::Address,
+        source: std::io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    #[error("TLS: {0}")]
+    Tls(#[source] server::TlsError),
+    #[error("cannot serve connections: {0}")]
+    Serve(#[source] std::io::Error),
     #[error("Kafka: {0}")]
     Kafka(#[source] rdkafka::error::KafkaError),
     #[error("Kafka: {0}")]
