@@ -123,6 +123,7 @@ named!(
     sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
+    source::fluent::Mode,
     source::kafka::AutoOffsetReset,
     source::server::Strategy,
     store::WhenFull,

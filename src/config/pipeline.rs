@@ -94,6 +94,7 @@ pub enum SourceConfig {
     Stdin(source::stdin::Config),
     File(source::file::Config),
     Kafka(Box<source::kafka::Config>),
+    Fluent(Box<source::fluent::Config>),
 }
 
 impl SourceConfig {
@@ -103,6 +104,7 @@ impl SourceConfig {
             Self::Stdin(_) => "stdin",
             Self::File(_) => "file",
             Self::Kafka(_) => "kafka",
+            Self::Fluent(_) => "fluent",
         }
     }
 
@@ -112,6 +114,7 @@ impl SourceConfig {
             Self::Stdin(config) => config.decoding,
             Self::File(config) => config.decoding,
             Self::Kafka(config) => config.decoding,
+            Self::Fluent(config) => config.decoding,
         }
     }
 }
