@@ -123,6 +123,8 @@ named!(
     sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
+    source::http_server::Encoding,
+    source::http_server::Method,
     source::kafka::AutoOffsetReset,
     source::server::Strategy,
     store::WhenFull,

@@ -11,8 +11,10 @@ use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::
 
 mod counters;
 pub mod file;
+pub mod http_server;
 pub mod kafka;
 mod outlet;
+pub(crate) mod payload;
 pub mod server;
 pub mod stdin;
 mod stop;
