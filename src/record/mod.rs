@@ -13,6 +13,7 @@ pub mod framing;
 mod layer;
 mod lifted;
 mod log_line;
+pub mod msgpack;
 mod other_log;
 mod part_mark;
 pub(crate) mod partial;

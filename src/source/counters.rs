@@ -8,6 +8,7 @@ use std::sync::{
 use jiff::Timestamp;
 
 use super::{Block, OVERLAP, Shape, server};
+use crate::record::msgpack;
 
 /// Stands for a time that never was.
 const NEVER: i64 = i64::MIN;
@@ -121,6 +122,7 @@ fn records(block: &Block<'_>) -> u64 {
             (delimiters + usize::from(lacks_its_own)) as u64
         }
         Shape::Value => 1,
+        Shape::MessagePack => msgpack::entries(block.bytes).count() as u64,
         Shape::Oversized { last, .. } => u64::from(last),
     }
 }

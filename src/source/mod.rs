@@ -98,6 +98,8 @@ pub enum Shape {
     Lines,
     /// One record; newlines in it are white space.
     Value,
+    /// Entries of MessagePack, one after the other: see [`crate::record::msgpack`].
+    MessagePack,
     /// A part of one record that is longer than `max_line_bytes`. Each part repeats the
     /// last [`OVERLAP`] bytes of the one before, so that no name is cut in two.
     Oversized { first: bool, last: bool },

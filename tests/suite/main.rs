@@ -2,6 +2,7 @@
 
 mod containers;
 mod failures;
+mod msgpack;
 mod partial;
 mod program;
 mod readme;
