@@ -124,6 +124,8 @@ named!(
     source::Decoding,
     source::file::ReadFrom,
     source::fluent::Mode,
+    source::http_server::Encoding,
+    source::http_server::Method,
     source::kafka::AutoOffsetReset,
     source::server::Strategy,
     store::WhenFull,

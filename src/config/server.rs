@@ -6,7 +6,7 @@ use super::{
     notation::{FilePath, Password},
     options::{Options, options},
 };
-use crate::source::server::{Auth, Strategy, Tls};
+use crate::source::server::{Auth, Exposure, Strategy, Tls};
 
 options! {
     Tls {
@@ -94,4 +94,27 @@ pub(super) fn check_auth(auth: &Auth, options: &mut Options<'_, '_>) -> Option<(
         message,
     );
     None
+}
+
+/// What is to be said of a source that others may reach, after its name.
+pub(super) fn warning(exposure: &Exposure) -> Option<String> {
+    if !exposure.is_public {
+        return None;
+    }
+    let guard = exposure.guard;
+    let (what, advice) = match (exposure.is_encrypted, exposure.is_guarded) {
+        (true, true) => return None,
+        (true, false) => ("asks nobody who they are", format!("write {guard}")),
+        (false, true) => (
+            "does not encrypt",
+            "write tls: { enabled: true, crt_file: …, key_file: … }".to_owned(),
+        ),
+        (false, false) => (
+            "neither encrypts nor asks anybody who they are",
+            format!("write tls: {{ enabled: true, crt_file: …, key_file: … }} and {guard}"),
+        ),
+    };
+    Some(format!(
+        "listens on an address that other machines may reach, and {what}; {advice}, or let it listen on 127.0.0.1"
+    ))
 }

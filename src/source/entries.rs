@@ -76,12 +76,21 @@ impl Search<'_> {
             let made = decompressor.read(&mut bytes[held..], &mut fill);
             bytes.truncate(held + made.as_ref().copied().unwrap_or(0));
             match made {
-                Ok(0) => break decompressor.end().map(|more| bytes.extend(more)).map_err(Error::from),
+                Ok(0) => {
+                    break decompressor
+                        .end()
+                        .map(|more| bytes.extend(more))
+                        .map_err(Error::from);
+                }
                 Ok(made) => total += made,
                 Err(error) => break Err(error.into()),
             }
             if total > max_bytes || bytes.len() > max_entry_bytes.max(BLOCK_BYTES) {
-                let limit = if total > max_bytes { max_bytes } else { max_entry_bytes };
+                let limit = if total > max_bytes {
+                    max_bytes
+                } else {
+                    max_entry_bytes
+                };
                 break Err(Error::TooLarge { limit });
             }
             if bytes.len() >= due {

@@ -90,7 +90,10 @@ pub(super) async fn serve(
     connection: Connection,
     inbox: inbox::Sender<Delivery, Reply>,
 ) {
-    let (peer, counters) = (Arc::clone(&connection.peer), Arc::clone(&connection.counters));
+    let (peer, counters) = (
+        Arc::clone(&connection.peer),
+        Arc::clone(&connection.counters),
+    );
     let mut session = Session {
         connection,
         inbox,
@@ -111,7 +114,11 @@ pub(super) async fn serve(
     if session.shared.may_warn() {
         let error = error.to_string();
         let error = visible(&error, SHOWN);
-        warn!(source = &*session.shared.id, peer = &*peer, "connection closed: {error}");
+        warn!(
+            source = &*session.shared.id,
+            peer = &*peer,
+            "connection closed: {error}"
+        );
     }
 }
 

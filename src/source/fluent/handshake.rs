@@ -76,7 +76,12 @@ impl Challenge {
     }
 
     /// What to say to `ping`, and whether its sender is let in.
-    pub fn pong(&self, security: &Security, key: &Secret, ping: &[u8]) -> (Vec<u8>, Result<(), Error>) {
+    pub fn pong(
+        &self,
+        security: &Security,
+        key: &Secret,
+        ping: &[u8],
+    ) -> (Vec<u8>, Result<(), Error>) {
         let read = Ping::read(ping).ok_or(Error::NoPing);
         let checked = read.and_then(|ping| self.check(security, key, &ping).map(|()| ping.salt));
         let mut pong = vec![0x95];
@@ -100,7 +105,12 @@ impl Challenge {
     }
 
     fn check(&self, security: &Security, key: &Secret, ping: &Ping<'_>) -> Result<(), Error> {
-        let expected = [ping.salt, ping.hostname, &self.nonce, key.reveal().as_bytes()];
+        let expected = [
+            ping.salt,
+            ping.hostname,
+            &self.nonce,
+            key.reveal().as_bytes(),
+        ];
         if !is_equal(ping.digest, digest(&expected).as_bytes()) {
             return Err(Error::SharedKey);
         }
@@ -183,9 +193,9 @@ mod tests {
 
     fn security(users: &[(&str, &str)]) -> (Security, Secret) {
         let key = Secret::new("open sesame".to_owned());
-        let users = users.iter().map(|(user, password)| {
-            ((*user).to_owned(), Secret::new((*password).to_owned()))
-        });
+        let users = users
+            .iter()
+            .map(|(user, password)| ((*user).to_owned(), Secret::new((*password).to_owned())));
         let security = Security {
             shared_key: Some(key.clone()),
             self_hostname: "baitline".to_owned(),
@@ -195,7 +205,12 @@ mod tests {
     }
 
     fn ping(challenge: &Challenge, key: &str, user: &str, password: &str) -> Vec<u8> {
-        let shown = [b"salt", b"node-1".as_slice(), &challenge.nonce, key.as_bytes()];
+        let shown = [
+            b"salt",
+            b"node-1".as_slice(),
+            &challenge.nonce,
+            key.as_bytes(),
+        ];
         let mut ping = vec![0x96];
         for text in ["PING", "node-1", "salt", &digest(&shown), user] {
             reply::text(text, &mut ping);
@@ -217,7 +232,12 @@ mod tests {
         let (pong, outcome) = try_with(&ping(&challenge, "open", "", ""));
         assert_eq!(outcome, Err(Error::SharedKey));
         assert_eq!(pong, b"\x95\xa4PONG\xc2\xb3shared_key mismatch\xa0\xa0");
-        for no_ping in [&right[..right.len() - 1], b"", b"\x92\xa3tag\x90", b"\x96\x01"] {
+        for no_ping in [
+            &right[..right.len() - 1],
+            b"",
+            b"\x92\xa3tag\x90",
+            b"\x96\x01",
+        ] {
             assert_eq!(try_with(no_ping).1, Err(Error::NoPing));
         }
         // The same again, on another connection.

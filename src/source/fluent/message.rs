@@ -132,7 +132,10 @@ fn events<'b>(values: &mut Values<'b>, count: u32) -> Result<(Form<'b>, u32), Er
 
 fn begins_with_time(bytes: &[u8]) -> bool {
     let token = Token::read(bytes).map(|(token, _)| token);
-    matches!(token, Ok(Token::Integer(_) | Token::Float(_) | Token::Ext(..)))
+    matches!(
+        token,
+        Ok(Token::Integer(_) | Token::Float(_) | Token::Ext(..))
+    )
 }
 
 fn options<'b>(values: &mut Values<'b>) -> Result<Options<'b>, Error> {
@@ -178,12 +181,21 @@ mod tests {
     fn each_mode_is_told_from_the_others() {
         let none = Options::default();
         assert_eq!(read(3, b"\x07\x80"), Ok((Form::Message(b"\x07\x80"), none)));
-        assert_eq!(read(4, b"\x07\x80\xc0"), Ok((Form::Message(b"\x07\x80"), none)));
+        assert_eq!(
+            read(4, b"\x07\x80\xc0"),
+            Ok((Form::Message(b"\x07\x80"), none))
+        );
         let timed = b"\xd7\x00AAAABBBB\x80";
         assert_eq!(read(3, timed), Ok((Form::Message(timed), none)));
-        assert_eq!(read(3, b"\x92\x07\x80\x80"), Ok((Form::Message(b"\x92\x07\x80\x80"), none)));
+        assert_eq!(
+            read(3, b"\x92\x07\x80\x80"),
+            Ok((Form::Message(b"\x92\x07\x80\x80"), none))
+        );
         assert_eq!(read(2, b"\x90"), Ok((Form::Entries(b""), none)));
-        assert_eq!(read(2, b"\x91\x92\x07\x80"), Ok((Form::Entries(b"\x92\x07\x80"), none)));
+        assert_eq!(
+            read(2, b"\x91\x92\x07\x80"),
+            Ok((Form::Entries(b"\x92\x07\x80"), none))
+        );
         let two = b"\x92\x07\x80\x92\x92\x08\x80\x80";
         let array = [b"\xdd\x00\x00\x00\x02".as_slice(), two, b"\x80"].concat();
         assert_eq!(read(3, &array), Ok((Form::Entries(two), none)));
@@ -197,7 +209,13 @@ mod tests {
         let options = b"\x84\xa4size\x0c\xa5chunk\xa2id\xa1x\x91\x80\xadfluent_signal\x01";
         let (_, read) = read(3, &[b"\xc4\x00".as_slice(), options].concat()).unwrap();
         let chunk = b"\xa2id".as_slice();
-        assert_eq!(read, Options { chunk: Some(chunk), signal: 1 });
+        assert_eq!(
+            read,
+            Options {
+                chunk: Some(chunk),
+                signal: 1
+            }
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use self::message::{Events, Form, Message};
 use super::{
     Context, Decoding, Ended, Error, Outlet, Provenance,
     entries::{self, Search},
-    server::{Address, Connection, Listen, Refusal, Server, Tls, inbox},
+    server::{Address, Connection, Exposure, Listen, Refusal, Server, Tls, inbox},
 };
 use crate::{
     audit::words,
@@ -61,6 +61,22 @@ pub struct Config {
     pub max_line_bytes: usize,
     /// What the records are. Default audit.
     pub decoding: Decoding,
+}
+
+impl Config {
+    /// What it lets others do.
+    pub(crate) fn exposure(&self) -> Exposure {
+        let is_public = |address: &Address| match address {
+            Address::Socket(address) => !address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => false,
+        };
+        Exposure {
+            is_public: is_public(&self.address),
+            is_encrypted: self.tls.enabled,
+            is_guarded: self.security.shared_key.is_some() || self.tls.verify_certificate,
+            guard: "shared_key",
+        }
+    }
 }
 
 /// What carries the connections.
@@ -105,8 +121,14 @@ impl Shared {
     }
 
     fn permits(&self, peer: &str) -> bool {
-        let address = peer.parse().map(|peer: std::net::SocketAddr| peer.ip().to_canonical());
-        let is_in = |address| self.permit_origin.iter().any(|network| network.contains(&address));
+        let address = peer
+            .parse()
+            .map(|peer: std::net::SocketAddr| peer.ip().to_canonical());
+        let is_in = |address| {
+            self.permit_origin
+                .iter()
+                .any(|network| network.contains(&address))
+        };
         self.permit_origin.is_empty() || address.is_ok_and(is_in)
     }
 }
@@ -144,9 +166,8 @@ pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Resul
             }
         }
     };
-    let search = |delivery: Delivery, outlet: &mut dyn Outlet| {
-        search(config, context, &delivery, outlet)
-    };
+    let search =
+        |delivery: Delivery, outlet: &mut dyn Outlet| search(config, context, &delivery, outlet);
     server.run(context, outlet, connect, search)
 }
 

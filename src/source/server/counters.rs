@@ -17,6 +17,8 @@ pub enum Refusal {
     Route,
     /// More than `max_body_bytes`, or packed more tightly than data is.
     TooLarge,
+    /// Packed in a way that nobody here undoes.
+    Coding,
     /// Too much waits to be searched or stored. The peer is told to try again.
     Overload,
     /// The peer was too slow.
@@ -31,6 +33,7 @@ words!(Refusal {
     Auth = "auth",
     Route = "route",
     TooLarge = "too_large",
+    Coding = "encoding",
     Overload = "overload",
     Timeout = "timeout",
     Malformed = "malformed",

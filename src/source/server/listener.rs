@@ -387,7 +387,10 @@ fn socket(listen: &Listen) -> io::Result<(Socket, Address)> {
         }
         Address::Unix(path) => {
             remove_stale(path);
-            Ok((Socket::Unix(UnixListener::bind(path)?), listen.address.clone()))
+            Ok((
+                Socket::Unix(UnixListener::bind(path)?),
+                listen.address.clone(),
+            ))
         }
     }
 }

@@ -13,10 +13,7 @@
 //!                                                       ▲───────────── Receipt ◀──────── once it is safe
 //! ```
 
-use std::{
-    fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::runtime::{self, Runtime};
 use tracing::info;
