@@ -85,13 +85,8 @@ impl Search<'_> {
                 Ok(made) => total += made,
                 Err(error) => break Err(error.into()),
             }
-            if total > max_bytes || bytes.len() > max_entry_bytes.max(BLOCK_BYTES) {
-                let limit = if total > max_bytes {
-                    max_bytes
-                } else {
-                    max_entry_bytes
-                };
-                break Err(Error::TooLarge { limit });
+            if total > max_bytes {
+                break Err(Error::TooLarge { limit: max_bytes });
             }
             if bytes.len() >= due {
                 let (end, fault) = self.whole_entries(&bytes);
@@ -99,6 +94,10 @@ impl Search<'_> {
                 due = BLOCK_BYTES.max(2 * bytes.len());
                 if fault == Some(Fault::Malformed) {
                     break Ok(());
+                }
+                if bytes.len() > max_entry_bytes {
+                    let limit = max_entry_bytes;
+                    break Err(Error::TooLarge { limit });
                 }
             }
         };
