@@ -17,6 +17,7 @@ use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
         framing::{Framer, READ_BYTES, is_spread_over_lines},
+        msgpack,
         partial::holds_parts,
     },
     source::{Block, Context, Outlet, Provenance, Shape},
@@ -56,6 +57,8 @@ enum Kind {
     Values,
     /// Lines of a container's log, of which some are to be joined.
     Parts,
+    /// Entries of MessagePack.
+    MessagePack,
     /// Longer than a record may be.
     Long,
     Packed,
@@ -82,14 +85,18 @@ impl Payloads {
         for (place, sent) in payloads.iter().enumerate() {
             let payload = sent.bytes();
             let kind = self.kind(payload);
-            if !matches!(kind, Kind::Nothing | Kind::Packed) && is_garbage(payload) {
-                context.counters.discarded.fetch_add(1, Relaxed);
-            }
+            let is_garbage = match kind {
+                Kind::Nothing => true,
+                Kind::Packed => false,
+                Kind::MessagePack => !begins_with_entry(payload),
+                Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
+            };
+            context
+                .counters
+                .discarded
+                .fetch_add(u64::from(is_garbage), Relaxed);
             let framer = match kind {
-                Kind::Nothing => {
-                    context.counters.discarded.fetch_add(1, Relaxed);
-                    continue;
-                }
+                Kind::Nothing => continue,
                 Kind::Lines if payload.len() <= COPIED_BYTES => {
                     self.starts.push((self.lines.len(), place));
                     self.lines.extend_from_slice(payload);
@@ -101,6 +108,11 @@ impl Payloads {
                 Kind::Lines => {
                     found |= self.flush(payloads, outlet);
                     found |= take(payload, Shape::Lines, sent, outlet);
+                    continue;
+                }
+                Kind::MessagePack => {
+                    found |= self.flush(payloads, outlet);
+                    found |= take(payload, Shape::MessagePack, sent, outlet);
                     continue;
                 }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
@@ -129,6 +141,9 @@ impl Payloads {
             {
                 return Kind::Packed;
             }
+            // No text begins so.
+            Some(0x80..=0x9f) => return Kind::MessagePack,
+            Some(0xdc..=0xdf) if begins_with_entry(payload) => return Kind::MessagePack,
             None => return Kind::Nothing,
             Some(byte) if byte.is_ascii_whitespace() && payload.trim_ascii().is_empty() => {
                 return Kind::Nothing;
@@ -167,6 +182,11 @@ impl Payloads {
         self.starts.clear();
         found
     }
+}
+
+/// Whether a whole value of MessagePack stands at the beginning.
+fn begins_with_entry(payload: &[u8]) -> bool {
+    matches!(msgpack::entries(payload).next(), Some(Ok(_)))
 }
 
 /// Whether no record can be in `payload`. Of most records it looks at two bytes.

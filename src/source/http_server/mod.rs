@@ -33,12 +33,15 @@ pub use search::search;
 /// What TLS agrees on, the best first.
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 
-/// How long a connection may take to send its first request, and how long it may be idle later. Go's clients, the API
-/// server among them, close after 90 s: it is better if they do, since a request may be on its way.
+/// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
+/// a request may be on its way.
 const SILENCE: Silence = Silence {
     first: Duration::from_secs(30),
     later: Duration::from_secs(120),
 };
+
+/// After how long of silence TCP asks whether the peer is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Takes what is posted. Options as in Vector.
 #[derive(Clone, Debug)]
@@ -110,7 +113,7 @@ impl Config {
     /// What it lets others do.
     pub(crate) fn exposure(&self) -> Exposure {
         Exposure {
-            is_public: !self.address.ip().to_canonical().is_loopback(),
+            is_public: Address::Socket(self.address).is_public(),
             is_encrypted: self.tls.enabled,
             is_guarded: self.auth.strategy.is_some() || self.tls.verify_certificate,
             guard: "auth",
@@ -152,7 +155,7 @@ fn bind(config: &Config, context: &Context) -> Result<Server, Error> {
         // One that is as large as may be is searched while another is read.
         room: config.max_body_bytes.saturating_mul(2),
         silence: Some(SILENCE),
-        keepalive: None,
+        keepalive: Some(KEEPALIVE),
         receive_buffer_bytes: None,
     };
     Server::bind(&listen, context)

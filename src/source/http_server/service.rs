@@ -49,6 +49,9 @@ const STREAMS: u32 = 64;
 /// How often a client of HTTP/2 is asked whether it is there.
 const PING: Duration = Duration::from_secs(30);
 
+/// How long an answer may take to be written, once the connection is to end.
+const PARTING: Duration = Duration::from_millis(250);
+
 /// What all connections have in common.
 pub(super) struct Service {
     path: String,
@@ -104,8 +107,9 @@ impl Service {
             peer,
             counters: Arc::clone(&counters),
         });
+        let requests = Arc::clone(&activity);
         let service = service_fn(move |request| {
-            let busy = activity.begin();
+            let busy = requests.begin();
             let visit = Arc::clone(&visit);
             async move {
                 let _busy = busy;
@@ -126,7 +130,15 @@ impl Service {
             ended = connection.as_mut() => ended,
             () = closing.cancelled() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                loop {
+                    if let Ok(ended) = timeout(PARTING, connection.as_mut()).await {
+                        break ended;
+                    }
+                    // What is half a request is not waited for.
+                    if activity.idle().is_some_and(|idle| idle >= PARTING) {
+                        return;
+                    }
+                }
             }
         };
         let error = ended.err();

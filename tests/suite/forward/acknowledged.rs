@@ -1,6 +1,6 @@
 //! What is sent is found, and acknowledged when it is safe.
 
-use std::{iter, time::Duration};
+use std::{iter, slice, time::Duration};
 
 use baitline::{record::msgpack::Token, source::Counters};
 use proptest::prelude::*;
@@ -69,12 +69,15 @@ fn every_mode_is_found_and_acknowledged() {
 fn messages_may_follow_each_other_and_be_cut_anywhere() {
     let source = Source::start(|_| {});
     let mut messages = Vec::new();
+    let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1",
+        "user": {"username": "system:serviceaccount:honeypot:backup-sa"}});
+    let entry = Value::Array(vec![Value::time(1_795_455_390, 5), Value::from(&event)]);
     for (number, mode) in (0..).zip(Mode::ALL) {
         // Some clients look whether anybody is there.
         messages.push(0xc0);
         let chunk = format!("chunk-{number}");
         let mut dice = [number as u8, 1, 2].into_iter().cycle();
-        messages.extend(mode.messages(&[entry(number)], Some(&chunk), &mut dice));
+        messages.extend(mode.messages(slice::from_ref(&entry), Some(&chunk), &mut dice));
     }
     let mut client = source.connect();
     for cut in 1..messages.len() {
