@@ -92,7 +92,7 @@ impl Search<'_> {
                 let (end, fault) = self.whole_entries(&bytes);
                 bytes.drain(..end);
                 due = BLOCK_BYTES.max(2 * bytes.len());
-                if fault == Some(Fault::Malformed) {
+                if fault.is_some_and(|fault| fault != Fault::CutOff) {
                     break Ok(());
                 }
                 if bytes.len() > max_entry_bytes {
