@@ -237,3 +237,6 @@ impl<'b> Strings<'b> {
         marks
     }
 }
+
+#[cfg(test)]
+mod tests;
