@@ -8,6 +8,7 @@
 mod books;
 mod copies;
 mod files;
+mod http;
 mod instance;
 mod kafka;
 mod receiver;
