@@ -8,7 +8,6 @@
 mod books;
 mod copies;
 mod files;
-mod http;
 mod instance;
 mod kafka;
 mod receiver;
