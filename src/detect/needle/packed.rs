@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes between two places from which strings are looked for.
-const STRIDE: usize = 512;
+const STRIDE: usize = 128;
 
 /// Finds candidates in MessagePack.
 #[derive(Debug)]
