@@ -12,7 +12,7 @@ use crate::{
     detect::decoy::Decoy,
     record::{
         encoded,
-        msgpack::{Fault, Step, Token, Walk},
+        msgpack::{Token, entry_length},
     },
 };
 
@@ -69,7 +69,9 @@ impl PackedNeedles {
         let mut entry = 0..0;
         let mut entry_at = |at: usize| {
             while entry.end <= at {
-                entry = entry.end..entry.end + length(&bytes[entry.end..]);
+                let rest = &bytes[entry.end..];
+                let length = entry_length(rest).unwrap_or(rest.len());
+                entry = entry.end..entry.end + length;
             }
             entry.clone()
         };
@@ -144,14 +146,6 @@ fn rivals(patterns: &[Pattern<Condition>]) -> Vec<Vec<usize>> {
     patterns.iter().map(of).collect()
 }
 
-/// The length of the entry with which `bytes` begin.
-fn length(bytes: &[u8]) -> usize {
-    match Walk::default().on(bytes) {
-        Ok(Step::End(end)) => end,
-        Ok(Step::AtLeast(_)) | Err(_) => bytes.len(),
-    }
-}
-
 /// Whether `name` may be how a number is written, or stand in one of the words that JSON has.
 fn may_be_number(name: &str) -> bool {
     name.bytes()
@@ -193,7 +187,7 @@ fn is_encoded(bytes: &[u8], start: usize) -> bool {
         }
         Ok((Token::Array(_), _)) => !encoded::is_base64_key(key),
         Ok(_) => false,
-        Err(Fault::CutOff | Fault::Malformed) => true,
+        Err(_) => true,
     })
 }
 
