@@ -22,6 +22,7 @@ mod decoys;
 mod fault;
 mod fluent;
 mod graph;
+mod http_server;
 mod interpolate;
 mod json;
 mod kafka;
