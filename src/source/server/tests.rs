@@ -182,6 +182,23 @@ fn who_is_idle_makes_room_for_who_comes() {
 }
 
 #[test]
+fn who_says_nothing_is_sent_away_and_who_has_spoken_may_be_silent_longer() {
+    let mut listen = listen(10);
+    listen.silence = Some(Silence {
+        first: Duration::from_millis(10),
+        later: PATIENCE,
+    });
+    let served = Served::new(&listen);
+    let mut silent = served.connect();
+    let mut spoken = served.connect();
+    assert_eq!(say(&mut spoken, "hello\n").unwrap(), "hello\n");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    assert_eq!(served.counters.refused(Refusal::Timeout), 1);
+    assert_eq!(say(&mut spoken, "still here\n").unwrap(), "still here\n");
+    served.end().unwrap();
+}
+
+#[test]
 fn a_unix_socket_is_taken_over_from_the_dead_and_goes_with_its_source() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("forward.sock");
