@@ -286,6 +286,44 @@ fn tls_with_and_without_certificates_of_clients() {
 }
 
 #[test]
+fn certificates_that_are_renewed_are_shown_and_those_that_cannot_be_used_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let renew = |name: &str, from: &str| {
+        std::fs::copy(file(from), at(name)).unwrap();
+        // The clock of a file system may stand still between two writes.
+        let later = std::time::SystemTime::now() + Duration::from_secs(fastrand::u64(1..1_000_000));
+        let file = std::fs::File::options().append(true).open(at(name));
+        file.unwrap().set_modified(later).unwrap();
+    };
+    // A client's certificate, which clients do not believe a server.
+    renew("tls.crt", "client.crt");
+    renew("tls.key", "client.key");
+    let mut listen = listen(10);
+    listen.tls = Tls {
+        enabled: true,
+        crt_file: Some(at("tls.crt")),
+        key_file: Some(at("tls.key")),
+        ca_file: None,
+        verify_certificate: false,
+    };
+    let served = Served::new(&listen);
+    assert!(say_secretly(&served, None).is_err());
+    renew("tls.crt", "server.crt");
+    assert!(
+        say_secretly(&served, None).is_err(),
+        "the key is the old one's"
+    );
+    renew("tls.key", "server.key");
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    std::fs::write(at("tls.crt"), "nothing of the kind").unwrap();
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    std::fs::remove_file(at("tls.key")).unwrap();
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    served.end().unwrap();
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let empty = directory.path().join("empty.pem");
