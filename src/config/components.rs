@@ -1,7 +1,7 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig, kafka,
+    SinkConfig, SourceConfig, TransformConfig, fluent, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
     notation::{Glob, Network, PathTemplate, SocketAddress, UrlPath, WebhookUrl},
     number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, Success, WholeSeconds},
@@ -367,6 +367,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             Some(Config::Source(SourceConfig::Kafka(Box::new(config))))
         },
         describe: source::kafka::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "fluent",
+        about: "Takes what Fluentd, Fluent Bit and others send by Forward.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            let config = source::fluent::Config::read(options, "")?;
+            fluent::check(&config, options)?;
+            Some(Config::Source(SourceConfig::Fluent(Box::new(config))))
+        },
+        describe: source::fluent::Config::describe,
     },
     Component {
         role: Role::Transform,

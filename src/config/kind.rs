@@ -123,6 +123,7 @@ named!(
     sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
+    source::fluent::Mode,
     source::http_server::Encoding,
     source::http_server::Method,
     source::kafka::AutoOffsetReset,

@@ -20,6 +20,7 @@ mod components;
 mod declared;
 mod decoys;
 mod fault;
+mod fluent;
 mod graph;
 mod interpolate;
 mod json;

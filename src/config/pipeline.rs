@@ -96,6 +96,7 @@ pub enum SourceConfig {
     File(source::file::Config),
     HttpServer(Box<source::http_server::Config>),
     Kafka(Box<source::kafka::Config>),
+    Fluent(Box<source::fluent::Config>),
 }
 
 impl SourceConfig {
@@ -106,6 +107,7 @@ impl SourceConfig {
             Self::File(_) => "file",
             Self::HttpServer(_) => "http_server",
             Self::Kafka(_) => "kafka",
+            Self::Fluent(_) => "fluent",
         }
     }
 
@@ -114,6 +116,7 @@ impl SourceConfig {
         match self {
             Self::Stdin(_) | Self::File(_) | Self::Kafka(_) => None,
             Self::HttpServer(config) => Some((config.exposure(), &config.tls)),
+            Self::Fluent(config) => Some((config.exposure(), &config.tls)),
         }
     }
 
@@ -124,6 +127,7 @@ impl SourceConfig {
             Self::File(config) => config.decoding,
             Self::HttpServer(config) => config.decoding,
             Self::Kafka(config) => config.decoding,
+            Self::Fluent(config) => config.decoding,
         }
     }
 }

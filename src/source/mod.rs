@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::Status};
 
 mod counters;
+pub mod entries;
 pub mod file;
+pub mod fluent;
 pub mod http_server;
 pub mod kafka;
 mod outlet;

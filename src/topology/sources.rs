@@ -110,6 +110,7 @@ fn run(
         SourceConfig::Kafka(config) => {
             source::kafka::run(config, shares_partitions, context, &mut pump)
         }
+        SourceConfig::Fluent(config) => source::fluent::run(config, context, &mut pump),
     };
     pump.say_counts();
     ended.inspect_err(|error| {

@@ -14,7 +14,7 @@ mod walk;
 
 pub use entry::entries;
 pub use json::{write_entry, write_record};
-pub use walk::{Step, Walk};
+pub use walk::{Step, Walk, length};
 
 /// Why no value can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

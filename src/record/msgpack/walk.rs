@@ -61,7 +61,7 @@ impl Walk {
 ///
 /// # Errors
 /// If it is not whole.
-pub(super) fn length(bytes: &[u8]) -> Result<usize, Fault> {
+pub fn length(bytes: &[u8]) -> Result<usize, Fault> {
     match Walk::default().on(bytes)? {
         Step::End(end) => Ok(end),
         Step::AtLeast(_) => Err(Fault::CutOff),

@@ -18,7 +18,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use self::{search::Searcher, service::Service};
 use super::{
     Context, Decoding, Ended, Error, Outlet,
-    server::{Address, Auth, Exposure, Listen, Server, Tls},
+    server::{Address, Auth, Exposure, Listen, Server, Silence, Tls},
 };
 use crate::audit::words;
 
@@ -32,6 +32,13 @@ pub use search::search;
 
 /// What TLS agrees on, the best first.
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// How long a connection may take to send its first request, and how long it may be idle later. Go's clients, the API
+/// server among them, close after 90 s: it is better if they do, since a request may be on its way.
+const SILENCE: Silence = Silence {
+    first: Duration::from_secs(30),
+    later: Duration::from_secs(120),
+};
 
 /// Takes what is posted. Options as in Vector.
 #[derive(Clone, Debug)]
@@ -144,6 +151,9 @@ fn bind(config: &Config, context: &Context) -> Result<Server, Error> {
         connection_limit: config.connection_limit,
         // One that is as large as may be is searched while another is read.
         room: config.max_body_bytes.saturating_mul(2),
+        silence: Some(SILENCE),
+        keepalive: None,
+        receive_buffer_bytes: None,
     };
     Server::bind(&listen, context)
 }

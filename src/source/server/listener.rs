@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -22,7 +25,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use super::{Address, Connection, Counters, Refusal, Stream, connection::Activity};
+use super::{
+    Address, Connection, Counters, Listen, Refusal, Silence, Stream, connection::Activity,
+};
 use crate::{
     source::{self, Context, Error, Stop},
     telemetry::{Seldom, Status},
@@ -30,11 +35,6 @@ use crate::{
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How long a connection may take to send its first request, and how long it may be idle later. Go's clients, the API
-/// server among them, close after 90 s: it is better if they do, since a request may be on its way.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
-const IDLE: Duration = Duration::from_secs(120);
 
 /// How often it is looked whether a connection is idle.
 const LOOK: Duration = Duration::from_secs(1);
@@ -55,6 +55,8 @@ pub(super) struct Listener {
     address: Address,
     tls: Option<TlsAcceptor>,
     limit: usize,
+    silence: Option<Silence>,
+    keepalive: Option<Duration>,
     counters: Arc<Counters>,
     source: Arc<source::Counters>,
     id: Arc<str>,
@@ -83,6 +85,7 @@ impl Stopping {
 struct Shared {
     id: Arc<str>,
     tls: Option<TlsAcceptor>,
+    silence: Option<Silence>,
     counters: Arc<Counters>,
     warning: Mutex<Seldom>,
     /// Those that are open, by their number.
@@ -105,15 +108,14 @@ struct Guest {
 impl Listener {
     /// Must be called within a runtime.
     pub(super) fn bind(
-        address: &Address,
+        listen: &Listen,
         tls: Option<TlsAcceptor>,
-        limit: usize,
         counters: Arc<Counters>,
         context: &Context,
     ) -> Result<Self, Error> {
         raise_file_limit();
-        let (socket, address) = socket(address).map_err(|source| Error::Listen {
-            address: address.clone(),
+        let (socket, address) = socket(listen).map_err(|source| Error::Listen {
+            address: listen.address.clone(),
             advice: advice(&source),
             source,
         })?;
@@ -121,7 +123,9 @@ impl Listener {
             socket,
             address,
             tls,
-            limit,
+            limit: listen.connection_limit,
+            silence: listen.silence,
+            keepalive: listen.keepalive,
             counters,
             source: Arc::clone(&context.counters),
             id: Arc::clone(&context.id),
@@ -148,6 +152,7 @@ impl Listener {
         let shared = Arc::new(Shared {
             id: Arc::clone(&self.id),
             tls: self.tls.clone(),
+            silence: self.silence,
             counters: Arc::clone(&self.counters),
             warning: Mutex::default(),
             open: Mutex::default(),
@@ -159,7 +164,7 @@ impl Listener {
             let places = Arc::new(Semaphore::new(self.limit));
             let mut pause = FIRST_PAUSE;
             loop {
-                let (stream, peer) = match self.socket.accept().await {
+                let (stream, peer) = match self.socket.accept(self.keepalive).await {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         self.cannot_accept(&error, &shared);
@@ -313,8 +318,11 @@ impl Guest {
             };
             let longest = match asked {
                 true => LEAVE,
-                false if self.activity.is_new() => FIRST_REQUEST,
-                false => IDLE,
+                false => match self.shared.silence {
+                    Some(silence) if self.activity.is_new() => silence.first,
+                    Some(silence) => silence.later,
+                    None => continue,
+                },
             };
             if asked {
                 sleep(LOOK).await;
@@ -344,12 +352,17 @@ async fn within(end: CancellationToken, task: impl Future<Output = ()>) {
 }
 
 impl Socket {
-    async fn accept(&self) -> io::Result<(Stream, Arc<str>)> {
+    async fn accept(&self, keepalive: Option<Duration>) -> io::Result<(Stream, Arc<str>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 // An answer is one small write, and somebody waits for it.
                 let _ = stream.set_nodelay(true);
+                if let Some(time) = keepalive {
+                    // A peer that is gone is then found out when it is written to.
+                    let _ = set_socket_keepalive(&stream, true);
+                    let _ = set_tcp_keepidle(&stream, time);
+                }
                 Ok((Box::new(stream), peer.to_string().into()))
             }
             Self::Unix(listener) => {
@@ -360,17 +373,24 @@ impl Socket {
     }
 }
 
-fn socket(address: &Address) -> io::Result<(Socket, Address)> {
-    match address {
+fn socket(listen: &Listen) -> io::Result<(Socket, Address)> {
+    match &listen.address {
         Address::Socket(address) => {
             let listener = std::net::TcpListener::bind(address)?;
+            if let Some(bytes) = listen.receive_buffer_bytes {
+                // What it accepts has the same.
+                set_socket_recv_buffer_size(&listener, bytes)?;
+            }
             listener.set_nonblocking(true)?;
             let address = Address::Socket(listener.local_addr()?);
             Ok((Socket::Tcp(TcpListener::from_std(listener)?), address))
         }
         Address::Unix(path) => {
             remove_stale(path);
-            Ok((Socket::Unix(UnixListener::bind(path)?), address.clone()))
+            Ok((
+                Socket::Unix(UnixListener::bind(path)?),
+                listen.address.clone(),
+            ))
         }
     }
 }

@@ -69,6 +69,20 @@ pub(crate) struct Listen {
     pub connection_limit: usize,
     /// Bytes that all connections together may have read and not handed over. At least what one delivery may need.
     pub room: usize,
+    /// How long a connection may be silent before it has sent anything, and later; `None` for ever, where clients do not learn
+    /// that they are cut off. Who is silent makes room for who comes all the same.
+    pub silence: Option<Silence>,
+    /// After how long of silence TCP asks whether the peer is still there.
+    pub keepalive: Option<Duration>,
+    /// The size of the system's buffer for what a TCP connection has received.
+    pub receive_buffer_bytes: Option<usize>,
+}
+
+/// How long a connection may be silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silence {
+    pub first: Duration,
+    pub later: Duration,
 }
 
 /// A source that listens, and is not fed yet.
@@ -94,8 +108,7 @@ impl Server {
         let tls = tls::acceptor(&listen.tls, listen.alpn).map_err(Error::Tls)?;
         let _within = runtime.enter();
         let counters = context.counters.serve();
-        let limit = listen.connection_limit;
-        let listener = Listener::bind(&listen.address, tls, limit, counters, context)?;
+        let listener = Listener::bind(listen, tls, counters, context)?;
         let encrypted = listen.tls.enabled;
         info!(source = &*context.id, address = %listener.address(), tls = encrypted, "listening");
         Ok(Self {

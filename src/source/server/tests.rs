@@ -27,6 +27,9 @@ fn listen(limit: usize) -> Listen {
         alpn: &[],
         connection_limit: limit,
         room: 1000,
+        silence: None,
+        keepalive: None,
+        receive_buffer_bytes: None,
     }
 }
 
