@@ -24,6 +24,7 @@ use crate::{
     source::http_server::{Encoding, Method},
     source::kafka::AutoOffsetReset,
     source::server::{Auth, Tls},
+    source::vector::Version,
     store,
     store::WhenFull,
 };
@@ -125,6 +126,28 @@ options! {
         fetch_wait_max: "fetch_wait_max_ms" Milliseconds, default Duration::from_millis(100);
         /// Time between two commits of offsets to Kafka. Only what is safe is committed.
         commit_interval: "commit_interval_ms" Milliseconds, default Duration::from_secs(5);
+        /// Longer records are searched for decoys and reported, but not decoded.
+        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// What the records are: audit events in whatever wraps them, or detections that another
+        /// baitline wrote as JSON. It is never guessed.
+        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
+    }
+}
+
+options! {
+    source::vector::Config {
+        /// Where to listen. Port 0 takes any free one, which the log names.
+        address: "address" SocketAddress, required;
+        /// Of the protocol. There is no other any more.
+        version: "version" Word<Version>, default Version::Two;
+        tls: "tls." Tls, group;
+        /// The longest request, before and after it is unpacked. Larger ones are refused, and Vector sends them again:
+        /// nothing is lost until this is raised, but nothing behind them comes either.
+        max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
+        /// How many bytes may come of one that was sent, once they are more than a mebibyte.
+        max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
+        /// Connections at a time. More are taken for idle ones, which are closed.
+        connection_limit: "connection_limit" Count<usize>, default 1000;
         /// Longer records are searched for decoys and reported, but not decoded.
         max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
         /// What the records are: audit events in whatever wraps them, or detections that another
@@ -380,6 +403,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             Some(Config::Source(SourceConfig::Fluent(Box::new(config))))
         },
         describe: source::fluent::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "vector",
+        about: "Takes what other Vectors send by their own protocol.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            let config = source::vector::Config::read(options, "")?;
+            server::check_tls(&config.tls, options)?;
+            Some(Config::Source(SourceConfig::Vector(Box::new(config))))
+        },
+        describe: source::vector::Config::describe,
     },
     Component {
         role: Role::Transform,

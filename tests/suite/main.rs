@@ -5,6 +5,7 @@ mod failures;
 mod msgpack;
 mod partial;
 mod program;
+mod protobuf;
 mod readme;
 mod recall;
 mod recordings;

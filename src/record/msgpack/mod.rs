@@ -13,6 +13,7 @@ mod json;
 mod walk;
 
 pub use entry::entries;
+pub(super) use json::text;
 pub use json::{write_entry, write_record};
 pub use walk::{Step, Walk, length};
 

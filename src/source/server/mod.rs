@@ -24,6 +24,7 @@ use super::{Context, Ended, Error, Outlet};
 mod auth;
 mod connection;
 mod counters;
+pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
 mod tls;
