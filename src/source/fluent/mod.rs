@@ -66,12 +66,8 @@ pub struct Config {
 impl Config {
     /// What it lets others do.
     pub(crate) fn exposure(&self) -> Exposure {
-        let is_public = |address: &Address| match address {
-            Address::Socket(address) => !address.ip().to_canonical().is_loopback(),
-            Address::Unix(_) => false,
-        };
         Exposure {
-            is_public: is_public(&self.address),
+            is_public: self.address.is_public(),
             is_encrypted: self.tls.enabled,
             is_guarded: self.security.shared_key.is_some() || self.tls.verify_certificate,
             guard: "shared_key",

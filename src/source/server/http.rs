@@ -1,7 +1,8 @@
 //! HTTP/1.1 and HTTP/2 on the connections of a source: how they are served, and bodies, read whole within their bounds.
 
-use std::{convert::Infallible, error::Error, future::Future, pin::pin, time::Duration};
+use std::{convert::Infallible, error::Error, future::Future, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{
     Request, Response,
@@ -19,12 +20,15 @@ use super::{
     inbox::{Room, Sender},
 };
 
-/// How long a connection may take to send its first request, and how long it may be idle later. Go's clients, the API
-/// server among them, close after 90 s: it is better if they do, since a request may be on its way.
+/// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
+/// a request may be on its way.
 pub(crate) const SILENCE: Silence = Silence {
     first: Duration::from_secs(30),
     later: Duration::from_secs(120),
 };
+
+/// After how long of silence TCP asks whether the peer is still there.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Bytes of headers, and bytes that are read at once.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -38,11 +42,18 @@ const STREAMS: u32 = 64;
 /// How often a client of HTTP/2 is asked whether it is there.
 const PING: Duration = Duration::from_secs(30);
 
+/// How long an answer may take to be written, once the connection is to end.
+const PARTING: Duration = Duration::from_millis(250);
+
 /// Room that is made at once, whatever length is announced.
-const FIRST_BYTES: u64 = 1 << 20;
+const FIRST_BYTES: u64 = 4 << 20;
 
 /// A client that sends fewer bytes a second than this, beyond the time that it has anyway, is too slow.
 const LEAST_PER_SECOND: u64 = 4 << 10;
+
+/// What is read of a body that is not taken, so that its sender hears why: most read no answer before they have written all.
+const UNWANTED_BYTES: usize = 1 << 20;
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// How long anybody waits.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +86,9 @@ where
         counters,
         ..
     } = connection;
+    let requests = Arc::clone(&activity);
     let service = service_fn(move |request| {
-        let busy = activity.begin();
+        let busy = requests.begin();
         let answer = answer(request);
         async move {
             let _busy = busy;
@@ -97,7 +109,15 @@ where
         ended = connection.as_mut() => ended,
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            loop {
+                if let Ok(ended) = timeout(PARTING, connection.as_mut()).await {
+                    break ended;
+                }
+                // What is half a request is not waited for.
+                if activity.idle().is_some_and(|idle| idle >= PARTING) {
+                    return;
+                }
+            }
         }
     };
     let error = ended.err();
@@ -121,7 +141,7 @@ pub(crate) enum Unread {
 
 /// Reads `body`, of `most` bytes at most; the room that it takes is lent by `inbox`.
 pub(crate) async fn read<D, A>(
-    mut body: Incoming,
+    body: &mut Incoming,
     most: usize,
     patience: Patience,
     inbox: &Sender<D, A>,
@@ -155,4 +175,18 @@ pub(crate) async fn read<D, A>(
             return Err(Unread::Slow);
         }
     }
+}
+
+/// Reads the rest of a body that is not taken, if it is short, and forgets it.
+pub(crate) async fn forget(body: &mut Incoming) {
+    let read = async {
+        let mut length = 0;
+        while length < UNWANTED_BYTES
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            length += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // What is longer, or comes more slowly, is broken off.
+    let _ = timeout(UNWANTED_TIME, read).await;
 }

@@ -21,7 +21,7 @@ use super::{
     Context, Decoding, Ended, Error, Outlet,
     server::{
         Address, Exposure, Listen, Server, Tls,
-        http::{PATIENCE, Patience, SILENCE},
+        http::{KEEPALIVE, PATIENCE, Patience, SILENCE},
     },
 };
 use crate::audit::words;
@@ -64,7 +64,7 @@ impl Config {
     /// What it lets others do.
     pub(crate) fn exposure(&self) -> Exposure {
         Exposure {
-            is_public: !self.address.ip().to_canonical().is_loopback(),
+            is_public: Address::Socket(self.address).is_public(),
             is_encrypted: self.tls.enabled,
             is_guarded: self.tls.verify_certificate,
             guard: "tls: { verify_certificate: true, ca_file: … }",
@@ -89,7 +89,7 @@ fn bind(config: &Config, context: &Context) -> Result<Server, Error> {
         // One that is as large as may be is searched while another is read.
         room: config.max_body_bytes.saturating_mul(2),
         silence: Some(SILENCE),
-        keepalive: None,
+        keepalive: Some(KEEPALIVE),
         receive_buffer_bytes: None,
     };
     Server::bind(&listen, context)

@@ -167,18 +167,21 @@ impl Service {
 
 impl Visit {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let (request, body) = request.into_parts();
-        match self.call(&request, body).await {
+        let (request, mut body) = request.into_parts();
+        match self.call(&request, &mut body).await {
             Ok(()) => grpc::done(),
             Err(refused) => {
                 self.counters.refuse(refused.counted_as());
                 self.say(refused);
+                if !matches!(refused, Refused::Slow | Refused::Broken) {
+                    http::forget(&mut body).await;
+                }
                 refused.answer()
             }
         }
     }
 
-    async fn call(&self, request: &Parts, body: Incoming) -> Result<(), Refused> {
+    async fn call(&self, request: &Parts, body: &mut Incoming) -> Result<(), Refused> {
         if request.version != Version::HTTP_2 {
             return Err(Refused::Version);
         }
@@ -199,7 +202,11 @@ impl Visit {
         }
     }
 
-    async fn push_events(&self, headers: &HeaderMap, body: Incoming) -> Result<(), Refused> {
+    async fn push_events(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Incoming,
+    ) -> Result<(), Refused> {
         let service = &*self.service;
         let patience = service.patience;
         let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);

@@ -2,6 +2,7 @@
 
 mod harness;
 mod inputs;
+mod poster;
 mod receiver;
 mod told;
 
@@ -14,6 +15,7 @@ mod files;
 mod floods;
 mod garbage;
 mod hostile;
+mod http_server;
 mod incidents;
 mod kafka;
 mod life_cycle;
