@@ -144,6 +144,10 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
         options.refuse(&["mode", "tls.enabled"], "a Unix socket has no TLS");
         return None;
     }
+    if !config.permit_origin.is_empty() && matches!(config.address, Address::Unix(_)) {
+        options.refuse(&["mode", "permit_origin"], "permit_origin is for mode tcp");
+        return None;
+    }
     if config.max_message_bytes < config.max_line_bytes {
         let message = format!(
             "max_message_bytes ({}) must not be below max_line_bytes ({})",

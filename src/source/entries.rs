@@ -85,20 +85,19 @@ impl Search<'_> {
                 Ok(made) => total += made,
                 Err(error) => break Err(error.into()),
             }
-            if total > max_bytes || bytes.len() > max_entry_bytes.max(BLOCK_BYTES) {
-                let limit = if total > max_bytes {
-                    max_bytes
-                } else {
-                    max_entry_bytes
-                };
-                break Err(Error::TooLarge { limit });
+            if total > max_bytes {
+                break Err(Error::TooLarge { limit: max_bytes });
             }
             if bytes.len() >= due {
                 let (end, fault) = self.whole_entries(&bytes);
                 bytes.drain(..end);
                 due = BLOCK_BYTES.max(2 * bytes.len());
-                if fault == Some(Fault::Malformed) {
+                if fault.is_some_and(|fault| fault != Fault::CutOff) {
                     break Ok(());
+                }
+                if bytes.len() > max_entry_bytes {
+                    let limit = max_entry_bytes;
+                    break Err(Error::TooLarge { limit });
                 }
             }
         };

@@ -17,7 +17,7 @@ use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
         framing::{Framer, READ_BYTES, is_spread_over_lines},
-        msgpack,
+        msgpack::begins_with_entry,
         partial::holds_parts,
     },
     source::{Block, Context, Outlet, Provenance, Shape},
@@ -88,7 +88,7 @@ impl Payloads {
             let is_garbage = match kind {
                 Kind::Nothing => true,
                 Kind::Packed => false,
-                Kind::MessagePack => !begins_with_entry(payload),
+                Kind::MessagePack => false,
                 Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
             };
             context
@@ -141,9 +141,9 @@ impl Payloads {
             {
                 return Kind::Packed;
             }
-            // No text begins so.
-            Some(0x80..=0x9f) => return Kind::MessagePack,
-            Some(0xdc..=0xdf) if begins_with_entry(payload) => return Kind::MessagePack,
+            Some(0x80..=0x9f | 0xdc..=0xdf) if begins_with_entry(payload) => {
+                return Kind::MessagePack;
+            }
             None => return Kind::Nothing,
             Some(byte) if byte.is_ascii_whitespace() && payload.trim_ascii().is_empty() => {
                 return Kind::Nothing;
@@ -182,11 +182,6 @@ impl Payloads {
         self.starts.clear();
         found
     }
-}
-
-/// Whether a whole value of MessagePack stands at the beginning.
-fn begins_with_entry(payload: &[u8]) -> bool {
-    matches!(msgpack::entries(payload).next(), Some(Ok(_)))
 }
 
 /// Whether no record can be in `payload`. Of most records it looks at two bytes.

@@ -2,6 +2,7 @@
 
 mod containers;
 mod failures;
+mod forward;
 mod msgpack;
 mod partial;
 mod program;

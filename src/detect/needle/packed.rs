@@ -219,3 +219,6 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
         Under::Unknown => true,
     })
 }
+
+#[cfg(test)]
+mod tests;

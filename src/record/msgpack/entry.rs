@@ -15,7 +15,7 @@ pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
         if rest.is_empty() {
             return None;
         }
-        let entry = walk::length(rest).map(|length| {
+        let entry = length(rest).map(|length| {
             let (entry, behind) = rest.split_at(length);
             rest = behind;
             entry
@@ -25,6 +25,30 @@ pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
         }
         Some(entry)
     })
+}
+
+/// The length of the entry at the beginning of `bytes`.
+///
+/// # Errors
+/// If it is not whole, or none.
+pub fn length(bytes: &[u8]) -> Result<usize, Fault> {
+    match bytes.first() {
+        Some(0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xca..=0xd3 | 0xe0..=0xff) => Err(Fault::NoEntry),
+        _ => walk::length(bytes),
+    }
+}
+
+/// Whether `bytes` begin as entries do, and as no text does: with a map, or a time and a map, perhaps cut off.
+pub fn begins_with_entry(bytes: &[u8]) -> bool {
+    let record = parts(bytes).map_or(bytes, |parts| parts.rest);
+    let Ok((Token::Map(pairs), length)) = Token::read(record) else {
+        return false;
+    };
+    pairs == 0
+        || matches!(
+            Token::read(&record[length..]),
+            Ok((Token::Str(_) | Token::Bin(_), _))
+        )
 }
 
 /// The parts of one entry, which need not be whole.

@@ -5,7 +5,10 @@
 
 use std::io::Write;
 
-use super::{Fault, Token, entry::parts};
+use super::{
+    Fault, Token,
+    entry::{length, parts},
+};
 use crate::audit::wire_time;
 
 /// Levels that are written as they are: more than are searched. What lies deeper is written flat.
@@ -14,6 +17,9 @@ const MAX_DEPTH: usize = 128;
 /// Appends `entry` as JSON: `["2026-11-23T17:21:08.912184Z", record]`, as the wrappers write that name a time, with metadata
 /// behind; or the record alone, if it has no time. What is cut off or malformed makes broken JSON, with what is left in a string.
 pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
+    if length(entry) == Err(Fault::NoEntry) {
+        return broken(entry, into);
+    }
     let Some(parts) = parts(entry) else {
         return write_values(entry, 1, into);
     };
@@ -48,10 +54,14 @@ fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) {
     };
     if writer.values().is_err() {
         let rest = writer.rest;
-        text(rest, into);
-        // So that it is broken wherever it broke.
-        into.extend_from_slice(b"{\"");
+        broken(rest, into);
     }
+}
+
+/// Appends what cannot be read, so that all of it is broken.
+fn broken(rest: &[u8], into: &mut Vec<u8>) {
+    text(rest, into);
+    into.extend_from_slice(b"{\"");
 }
 
 struct Writer<'b, 'o> {

@@ -12,7 +12,8 @@ mod entry;
 mod json;
 mod walk;
 
-pub use entry::entries;
+pub(crate) use entry::length as entry_length;
+pub use entry::{begins_with_entry, entries};
 pub(super) use json::text;
 pub use json::{write_entry, write_record};
 pub use walk::{Step, Walk, length};
@@ -26,6 +27,9 @@ pub enum Fault {
     /// No value begins with 0xc1.
     #[error("a byte begins no value of MessagePack")]
     Malformed,
+    /// A number, nil, true or false, in place of an entry: text has many of these.
+    #[error("a value is no entry")]
+    NoEntry,
 }
 
 /// A value, or the beginning of one that holds others, which follow it.

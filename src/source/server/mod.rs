@@ -177,4 +177,6 @@ pub(crate) struct Exposure {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -202,11 +202,7 @@ impl Visit {
         }
     }
 
-    async fn push_events(
-        &self,
-        headers: &HeaderMap,
-        body: &mut Incoming,
-    ) -> Result<(), Refused> {
+    async fn push_events(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<(), Refused> {
         let service = &*self.service;
         let patience = service.patience;
         let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);

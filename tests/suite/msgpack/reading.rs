@@ -1,4 +1,6 @@
-use baitline::record::msgpack::{Fault, Step, Token, Walk, entries, write_entry};
+use baitline::record::msgpack::{
+    Fault, Step, Token, Walk, begins_with_entry, entries, write_entry,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -76,7 +78,8 @@ proptest! {
         let bytes = value.encoded(&mut dice.iter().copied().cycle());
         prop_assert_eq!(expect(&value, &bytes).len(), 0);
         let written: serde_json::Result<Json> = serde_json::from_str(&json(&bytes));
-        prop_assert!(written.is_ok(), "{}", json(&bytes));
+        let is_entry = entries(&bytes).all(|entry| entry.is_ok());
+        prop_assert_eq!(written.is_ok(), is_entry, "{}", json(&bytes));
     }
 
     #[test]
@@ -192,11 +195,18 @@ fn entries_are_written_as_wrappers_write_them() {
 #[test]
 fn what_has_no_form_in_json_is_written_all_the_same() {
     let key = |key: Value| Value::Map(vec![(key, "v".into())]);
+    let list = |value: Value| Value::Array(vec![value]);
     for (value, wanted) in [
-        (Value::Integer(u64::MAX.into()), "18446744073709551615"),
-        (Value::Integer(i64::MIN.into()), "-9223372036854775808"),
-        (Value::Float(f64::NAN), "null"),
-        (Value::Float(1e300), "1e300"),
+        (
+            list(Value::Integer(u64::MAX.into())),
+            "[18446744073709551615]",
+        ),
+        (
+            list(Value::Integer(i64::MIN.into())),
+            "[-9223372036854775808]",
+        ),
+        (list(Value::Float(f64::NAN)), "[null]"),
+        (list(Value::Float(1e300)), "[1e300]"),
         (Value::Bin(b"a\xffb".to_vec()), "\"a\u{fffd}b\""),
         (Value::Str(b"a\"\n\x01".to_vec()), r#""a\"\n\u0001""#),
         (Value::Ext(5, b"ab".to_vec()), "\"#ab\""),
@@ -215,6 +225,30 @@ fn what_has_no_form_in_json_is_written_all_the_same() {
         ),
     ] {
         assert_eq!(json(&value.bytes()), wanted);
+    }
+}
+
+#[test]
+fn entries_are_told_from_text_and_from_what_else_is_packed() {
+    let record = Value::map([("log", "x".into())]);
+    let entry = Value::Array(vec![Value::time(1, 2), record.clone()]);
+    for bytes in [
+        record.bytes(),
+        entry.bytes(),
+        Value::map([]).bytes(),
+        entry.bytes()[..16].to_vec(),
+    ] {
+        assert!(begins_with_entry(&bytes), "{bytes:x?}");
+    }
+    for bytes in [
+        b"\x92{\"kind\":\"Event\"}".as_slice(),
+        b"\x82SNAPPY\0",
+        b"{}",
+        b"\x92\x07",
+        b"\x91\x80",
+        b"",
+    ] {
+        assert!(!begins_with_entry(bytes), "{bytes:x?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, iter, sync::LazyLock};
 
 use baitline::{
     detect::{Config, Detection, Detector, Technique},
-    record::msgpack::{Step, Walk, write_entry},
+    record::msgpack::{entries, write_entry},
     source::{Block, Provenance, Shape},
 };
 use base64::prelude::*;
@@ -66,14 +66,12 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
 /// What is found if every entry is written as JSON, and decoded.
 fn decode_all(detector: Detector, bytes: &[u8]) -> Vec<Detection> {
     let (mut lines, mut rest) = (Vec::new(), bytes);
-    while !rest.is_empty() {
-        let length = match Walk::default().on(rest) {
-            Ok(Step::End(end)) => end,
-            _ => rest.len(),
-        };
-        write_entry(&rest[..length], &mut lines);
+    for entry in entries(bytes) {
+        // What cannot be read is one, to the end.
+        let entry = entry.unwrap_or(rest);
+        write_entry(entry, &mut lines);
         lines.push(b'\n');
-        rest = &rest[length..];
+        rest = &rest[entry.len()..];
     }
     run_with(Detector::decode_all, detector, &lines)
 }
@@ -264,6 +262,18 @@ fn the_recordings_give_what_their_json_gives() {
         let found = compare(bait, &events);
         assert!(found.len() > 400, "{}", found.len());
         assert_eq!(found, run_with(Detector::scan, detector(bait), &lines));
+    }
+}
+
+#[test]
+fn text_in_place_of_entries_is_read_as_text() {
+    let (event, _) = events(("honeypot", "backup-sa"), true, &str::to_owned).swap_remove(0);
+    let text = event.to_string();
+    let entry = entry(2, Value::map([("log", "x".into())])).bytes();
+    for before in [b"".as_slice(), b"\n", b"  ", b"7 ", &entry] {
+        let found = compare(HONEYPOT, &[before, text.as_bytes()].concat());
+        assert_eq!(found.len(), 1, "{before:?}");
+        assert_eq!(found[0].technique, Technique::TokenUse);
     }
 }
 

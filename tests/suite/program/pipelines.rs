@@ -3,13 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{
+    fluent,
     harness::{PATIENCE, Running, Setting},
     inputs::{METADATA, joined, token_use},
     poster::{Poster, address},
@@ -35,11 +36,14 @@ fn all_are_sound() {
         let path = path.to_str().expect("its name is UTF-8").to_owned();
         let setting = Setting::empty();
         let mut program = setting.program(&["validate", &path]);
-        program.env(
-            "SLACK_WEBHOOK_URL",
-            "https://hooks.slack.example/services/x",
-        );
-        program.env("WEBHOOK_TOKEN", "t0ken");
+        program
+            .env(
+                "SLACK_WEBHOOK_URL",
+                "https://hooks.slack.example/services/x",
+            )
+            .env("FLUENT_SHARED_KEY", "open sesame")
+            .env("WEBHOOK_TOKEN", "t0ken")
+            .env("TLS_DIR", tls_dir(&setting));
         let ran = setting.start(&mut program).end();
         assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
         // One process that detects and dedupes behind Kafka is sound while it is alone in its group, and an api that
@@ -54,6 +58,14 @@ fn all_are_sound() {
         count += 1;
     }
     assert!(count >= 3);
+}
+
+/// A directory with a certificate and its key, as a Secret is mounted.
+fn tls_dir(setting: &Setting) -> PathBuf {
+    for (from, to) in [("server.crt", "tls.crt"), ("server.key", "tls.key")] {
+        fs::copy(fluent::certificate(from), setting.path(to)).expect("the directory is ours");
+    }
+    setting.path("")
 }
 
 /// `text` without what depends on when it was told.
@@ -296,4 +308,34 @@ fn the_other_sides_of_webhook_fit() {
         !policy.contains("secrets"),
         "their contents would be in the log"
     );
+}
+
+#[test]
+fn fluent_tells_slack_what_fluent_bit_sends() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("fluent.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("FLUENT_SHARED_KEY", "open sesame")
+        .env("FLUENT_ADDRESS", "127.0.0.1:0")
+        .env("TLS_DIR", tls_dir(&setting))
+        .env("DATA_DIR", setting.path("data"))
+        .env("EVIDENCE_DIR", setting.path("evidence"));
+    fs::create_dir(setting.path("evidence")).expect("the directory is ours");
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let mut client = fluent::enter(fluent::address(&running), "open sesame", ("", ""));
+    let path = recordings::path("fluent-bit", "forward-packed-gzip.bin");
+    client.send(&fs::read(path).expect("the recording is there"));
+    client.settle();
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("open sesame") && !ran.stderr.contains(SECRET));
+    let mut evidence = fs::read_dir(setting.path("evidence")).expect("the directory is ours");
+    let evidence = evidence.next().expect("a file").expect("an entry").path();
+    let told = Told::read(&fs::read_to_string(evidence).expect("it is text"));
+    assert!(told.hits() >= 4 && !told.alerts.is_empty());
+    assert_eq!(receiver.bodies().len(), told.alerts.len());
 }

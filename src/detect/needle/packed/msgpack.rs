@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, ops::Range};
 
 use super::{Format, Under};
-use crate::record::msgpack::{Fault, Step, Token, Walk};
+use crate::record::msgpack::{Token, entry_length};
 
 /// Bytes between two places from which strings are looked for.
 const STRIDE: usize = 512;
@@ -16,10 +16,7 @@ impl Format for MessagePack {
     type Strings<'b> = Strings<'b>;
 
     fn length(bytes: &[u8]) -> usize {
-        match Walk::default().on(bytes) {
-            Ok(Step::End(end)) => end,
-            Ok(Step::AtLeast(_)) | Err(_) => bytes.len(),
-        }
+        entry_length(bytes).unwrap_or(bytes.len())
     }
 
     fn is_behind_length(bytes: &[u8], start: usize, end: usize) -> bool {
@@ -33,7 +30,7 @@ impl Format for MessagePack {
             Ok((Token::Str(value) | Token::Bin(value), _)) => Under::Text(value),
             Ok((Token::Array(_), _)) => Under::Array,
             Ok(_) => Under::Other,
-            Err(Fault::CutOff | Fault::Malformed) => Under::Unknown,
+            Err(_) => Under::Unknown,
         }
     }
 }
