@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Response, StatusCode,
-    body::{Body, Frame},
+    body::{Body, Frame, SizeHint},
     header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 
@@ -126,6 +126,14 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         self.data.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.data, &self.trailers) {
+            // As gRPC has it, without a length.
+            (_, Some(_)) => SizeHint::default(),
+            (data, None) => SizeHint::with_exact(data.as_ref().map_or(0, Bytes::len) as u64),
+        }
     }
 }
 

@@ -109,12 +109,14 @@ impl Served {
         Caller::connect(self.address).unwrap()
     }
 
-    /// What comes back of `bytes` until the connection ends.
-    fn exchange(&self, bytes: &[u8]) -> String {
+    /// What comes back of `bytes`, behind which perhaps no more can come, until the connection ends.
+    fn exchange(&self, bytes: &[u8], is_end: bool) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        if is_end {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
         let mut heard = Vec::new();
         let _ = stream.read_to_end(&mut heard);
         String::from_utf8_lossy(&heard).into_owned()

@@ -146,9 +146,9 @@ fn what_is_not_called_is_refused() {
     assert_eq!(served.pipeline.text(), "", "nobody's data is read");
     assert_eq!(request("POST", "application/grpc+proto").status, Some(0));
     let old = format!(
-        "POST {PUSH_EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n"
+        "POST {PUSH_EVENTS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/grpc\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     );
-    let answer = served.exchange(old.as_bytes());
+    let answer = served.exchange(old.as_bytes(), false);
     assert!(answer.starts_with("HTTP/1.1 505 "), "{answer}");
     assert!(answer.ends_with("gRPC, by HTTP/2\n"), "{answer}");
     served.end();

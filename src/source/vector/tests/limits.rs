@@ -158,7 +158,7 @@ fn an_event_that_is_too_long_is_searched_in_parts() {
 #[test]
 fn what_is_long_is_searched_in_pieces_that_fit_into_a_cache() {
     let served = Served::new(&config());
-    let events = log(&"x".repeat(1000)).repeat(1000);
+    let events = log(&"x".repeat(80)).repeat(10_000);
     assert_eq!(served.caller().push(&events), Some(0));
     let blocks = served.pipeline.state().blocks.clone();
     assert!(blocks.len() > 3 && blocks.iter().all(|(text, ..)| text.len() <= 256 << 10));

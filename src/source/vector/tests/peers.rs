@@ -96,7 +96,7 @@ fn no_garbage_on_the_wire_disturbs_others() {
         &[&settings, &b"\0\0\x01\0\0\0\0\0\x05x"[..]].concat(),
         &[&settings, &b"\0\x40\0\0\0\0\0\0\x01x"[..]].concat(),
     ] {
-        served.exchange(bytes);
+        served.exchange(bytes, true);
     }
     assert_eq!(caller.push(&clean()), Some(0));
     assert_eq!(served.caller().push(&clean()), Some(0));
