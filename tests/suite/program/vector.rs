@@ -88,10 +88,10 @@ fn what_vector_sends_is_what_went_into_it() {
             ("zstd", true, zstd),
         ] {
             let (running, caller) = start(&Setting::with(&listening()));
-            assert_eq!(
-                caller.call(HEALTH_CHECK, &[], frame(false, b"")).status,
-                Some(0)
-            );
+            let health = caller.call(HEALTH_CHECK, &[], frame(false, b""));
+            assert_eq!((health.http, health.status), (200, Some(0)));
+            assert_eq!(health.headers["content-type"], "application/grpc");
+            assert_eq!(health.body, frame(false, b""), "SERVING is 0");
             let headers = [("grpc-encoding", encoding)];
             let answer = caller.call(PUSH_EVENTS, &headers, frame(is_compressed, &message));
             assert_eq!(answer.status, Some(0), "{name}, {encoding}");
