@@ -1,14 +1,14 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig, fluent, kafka,
+    SinkConfig, SourceConfig, TransformConfig, fluent, http_server, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
-    notation::{Glob, Network, PathTemplate, SocketAddress, UrlPath, WebhookUrl},
-    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, Success, WholeSeconds},
+    notation::{Glob, Network, PathTemplate, WebhookUrl},
+    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
-    server,
     template::{KeyTemplate, TopicTemplate},
     topics::{Reset, Topic},
+    vector,
 };
 use crate::{
     dedupe, detect,
@@ -21,10 +21,7 @@ use crate::{
     source,
     source::Decoding,
     source::file::ReadFrom,
-    source::http_server::{Encoding, Method},
     source::kafka::AutoOffsetReset,
-    source::server::{Auth, Tls},
-    source::vector::Version,
     store,
     store::WhenFull,
 };
@@ -80,36 +77,6 @@ options! {
 }
 
 options! {
-    source::http_server::Config {
-        /// Where to listen. Port 0 takes any free one, which the log names.
-        address: "address" SocketAddress, required;
-        /// The path that is posted to.
-        path: "path" UrlPath, default "/".to_owned();
-        /// Serve `path` alone, and no paths below it.
-        strict_path: "strict_path" Flag, default true;
-        /// The method that is served.
-        method: "method" Word<Method>, default Method::Post;
-        auth: "auth." Auth, group;
-        tls: "tls." Tls, group;
-        /// What Vector takes a body for. Here a body is read for what it is, whatever this says.
-        encoding: "encoding" Word<Encoding>, default Encoding::Json;
-        /// What a request is answered once all that came of it is safe.
-        response_code: "response_code" Success, default 200;
-        /// The longest body, before and after it is unpacked. Larger ones are refused.
-        max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
-        /// How many bytes may come of one that was sent, once they are more than a mebibyte.
-        max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
-        /// Connections at a time. More are taken for idle ones, which are closed.
-        connection_limit: "connection_limit" Count<usize>, default 1000;
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
-    }
-}
-
-options! {
     source::kafka::Config {
         connection: "" Connection, group;
         /// The consumer group. Instances of one group share the partitions.
@@ -126,28 +93,6 @@ options! {
         fetch_wait_max: "fetch_wait_max_ms" Milliseconds, default Duration::from_millis(100);
         /// Time between two commits of offsets to Kafka. Only what is safe is committed.
         commit_interval: "commit_interval_ms" Milliseconds, default Duration::from_secs(5);
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
-    }
-}
-
-options! {
-    source::vector::Config {
-        /// Where to listen. Port 0 takes any free one, which the log names.
-        address: "address" SocketAddress, required;
-        /// Of the protocol. There is no other any more.
-        version: "version" Word<Version>, default Version::Two;
-        tls: "tls." Tls, group;
-        /// The longest request, before and after it is unpacked. Larger ones are refused, and Vector sends them again:
-        /// nothing is lost until this is raised, but nothing behind them comes either.
-        max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
-        /// How many bytes may come of one that was sent, once they are more than a mebibyte.
-        max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
-        /// Connections at a time. More are taken for idle ones, which are closed.
-        connection_limit: "connection_limit" Count<usize>, default 1000;
         /// Longer records are searched for decoys and reported, but not decoded.
         max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
         /// What the records are: audit events in whatever wraps them, or detections that another
@@ -370,8 +315,7 @@ pub(super) const COMPONENTS: &[Component] = &[
         gives: None,
         read: |options| {
             let config = source::http_server::Config::read(options, "")?;
-            let tls = server::check_tls(&config.tls, options);
-            server::check_auth(&config.auth, options).and(tls)?;
+            http_server::check(&config, options)?;
             Some(Config::Source(SourceConfig::HttpServer(Box::new(config))))
         },
         describe: source::http_server::Config::describe,
@@ -412,7 +356,7 @@ pub(super) const COMPONENTS: &[Component] = &[
         gives: None,
         read: |options| {
             let config = source::vector::Config::read(options, "")?;
-            server::check_tls(&config.tls, options)?;
+            vector::check(&config, options)?;
             Some(Config::Source(SourceConfig::Vector(Box::new(config))))
         },
         describe: source::vector::Config::describe,

@@ -43,8 +43,8 @@ fn all_are_sound() {
                 "https://hooks.slack.example/services/x",
             )
             .env("FLUENT_SHARED_KEY", "open sesame")
-            .env("WEBHOOK_TOKEN", "t0ken")
-            .env("TLS_DIR", tls_dir(&setting));
+            .env("TLS_DIR", tls_dir(&setting))
+            .env("WEBHOOK_TOKEN", "t0ken");
         let ran = setting.start(&mut program).end();
         assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
         // One process that detects and dedupes behind Kafka is sound while it is alone in its group, and an api that
@@ -390,4 +390,43 @@ fn the_other_side_of_vector_fits() {
     ] {
         assert!(theirs.contains(text), "{text}");
     }
+}
+
+/// Every other side says what is lost, names the side of ours that fits, and stands in the README.
+#[test]
+fn every_shipper_has_its_other_side() {
+    let folder = shipped("shippers");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme.expect("there is a README");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.expect("its name is UTF-8");
+        assert!(
+            readme.contains(&format!("(pipelines/shippers/{name})")),
+            "{name}"
+        );
+        if name == "audit-policy.yaml" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it is text");
+        assert!(text.contains("# What is lost"), "{name}");
+        let ours = ["webhook", "fluent", "siem-kafka", "vector"]
+            .iter()
+            .filter(|ours| {
+                text.contains(&format!("../{ours}.yaml"))
+                    || text.contains(&format!("pipelines/{ours}.yaml"))
+            });
+        let ours: Vec<_> = ours.collect();
+        assert!(!ours.is_empty(), "{name}");
+        for ours in ours {
+            assert!(
+                Path::new(&shipped(&format!("{ours}.yaml"))).exists(),
+                "{name}: {ours}"
+            );
+        }
+        count += 1;
+    }
+    assert!(count >= 8);
 }
