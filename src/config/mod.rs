@@ -41,6 +41,7 @@ mod template;
 mod toml;
 mod topics;
 mod tree;
+mod vector;
 mod yaml;
 
 use std::path::PathBuf;

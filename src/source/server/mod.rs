@@ -26,6 +26,7 @@ use super::{Context, Ended, Error, Outlet};
 mod auth;
 mod connection;
 mod counters;
+pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
 mod renewal;
@@ -180,5 +181,7 @@ pub(crate) struct Exposure {
     pub guard: &'static str,
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
