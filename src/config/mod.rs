@@ -22,6 +22,7 @@ mod decoys;
 mod fault;
 mod fluent;
 mod graph;
+mod http_server;
 mod interpolate;
 mod json;
 mod kafka;
@@ -40,6 +41,7 @@ mod template;
 mod toml;
 mod topics;
 mod tree;
+mod vector;
 mod yaml;
 
 use std::path::PathBuf;

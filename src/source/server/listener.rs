@@ -3,8 +3,6 @@
 use std::{
     collections::HashMap,
     fs, io,
-    os::unix::fs::FileTypeExt,
-    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,21 +10,18 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-};
 use tokio::{
-    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{
-    Address, Connection, Counters, Listen, Refusal, Silence, Stream, connection::Activity,
+    Address, Connection, Counters, Listen, Refusal, Silence, Stream,
+    connection::Activity,
+    renewal::Acceptor,
+    socket::{Socket, advice, raise_file_limit},
 };
 use crate::{
     source::{self, Context, Error, Stop},
@@ -53,7 +48,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Listener {
     socket: Socket,
     address: Address,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Acceptor>>,
     limit: usize,
     silence: Option<Silence>,
     keepalive: Option<Duration>,
@@ -61,11 +56,6 @@ pub(super) struct Listener {
     source: Arc<source::Counters>,
     id: Arc<str>,
     status: Status,
-}
-
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// How a listener is told to end.
@@ -84,7 +74,7 @@ impl Stopping {
 /// What a running listener and its connections share.
 struct Shared {
     id: Arc<str>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Acceptor>>,
     silence: Option<Silence>,
     counters: Arc<Counters>,
     warning: Mutex<Seldom>,
@@ -109,12 +99,12 @@ impl Listener {
     /// Must be called within a runtime.
     pub(super) fn bind(
         listen: &Listen,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Acceptor>>,
         counters: Arc<Counters>,
         context: &Context,
     ) -> Result<Self, Error> {
         raise_file_limit();
-        let (socket, address) = socket(listen).map_err(|source| Error::Listen {
+        let (socket, address) = Socket::bind(listen).map_err(|source| Error::Listen {
             address: listen.address.clone(),
             advice: advice(&source),
             source,
@@ -204,9 +194,10 @@ impl Listener {
         stopped
     }
 
-    /// Most often the process has no file descriptors left: that passes.
+    /// Most often the process has no file descriptors left: that passes, the sooner as somebody leaves.
     fn cannot_accept(&self, error: &io::Error, shared: &Shared) {
         self.source.errors.fetch_add(1, Relaxed);
+        shared.ask_idlest_to_leave();
         self.status
             .unwell(format!("cannot accept connections: {error}"));
         if shared.may_warn() {
@@ -216,20 +207,23 @@ impl Listener {
 }
 
 impl Shared {
+    /// Asks whoever has been idle the longest, and was not asked yet, to leave. False if nobody is idle.
+    fn ask_idlest_to_leave(&self) -> bool {
+        let open = self.open();
+        let stay = open.values().filter(|(_, closing)| !closing.is_cancelled());
+        let idle = stay.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
+        let idlest = idle.max_by_key(|(idle, _)| *idle);
+        idlest.inspect(|(_, closing)| closing.cancel()).is_some()
+    }
+
     /// A place for one more connection; whoever has been idle the longest gives up theirs. `None` if nobody is.
     async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Some(place);
         }
-        let idlest = {
-            let open = self.open();
-            let asked = |(_, closing): &&Seen| closing.is_cancelled();
-            let idle = open.values().filter(|seen| !asked(seen));
-            let idle = idle.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
-            idle.max_by_key(|(idle, _)| *idle)
-                .map(|(_, closing)| closing.clone())
-        };
-        idlest?.cancel();
+        if !self.ask_idlest_to_leave() {
+            return None;
+        }
         let place = Arc::clone(places).acquire_owned();
         timeout(PLACE, place).await.ok()?.ok()
     }
@@ -238,7 +232,7 @@ impl Shared {
         let Some(tls) = &self.tls else {
             return Some(stream);
         };
-        let error = match timeout(HANDSHAKE, tls.accept(stream)).await {
+        let error = match timeout(HANDSHAKE, tls.present().accept(stream)).await {
             Ok(Ok(stream)) => return Some(Box::new(stream)),
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
@@ -348,87 +342,5 @@ async fn within(end: CancellationToken, task: impl Future<Output = ()>) {
     tokio::select! {
         () = task => {}
         () = end.cancelled() => {}
-    }
-}
-
-impl Socket {
-    async fn accept(&self, keepalive: Option<Duration>) -> io::Result<(Stream, Arc<str>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                // An answer is one small write, and somebody waits for it.
-                let _ = stream.set_nodelay(true);
-                if let Some(time) = keepalive {
-                    // A peer that is gone is then found out when it is written to.
-                    let _ = set_socket_keepalive(&stream, true);
-                    let _ = set_tcp_keepidle(&stream, time);
-                }
-                Ok((Box::new(stream), peer.to_string().into()))
-            }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), "unix".into()))
-            }
-        }
-    }
-}
-
-fn socket(listen: &Listen) -> io::Result<(Socket, Address)> {
-    match &listen.address {
-        Address::Socket(address) => {
-            let listener = std::net::TcpListener::bind(address)?;
-            if let Some(bytes) = listen.receive_buffer_bytes {
-                // What it accepts has the same.
-                set_socket_recv_buffer_size(&listener, bytes)?;
-            }
-            listener.set_nonblocking(true)?;
-            let address = Address::Socket(listener.local_addr()?);
-            Ok((Socket::Tcp(TcpListener::from_std(listener)?), address))
-        }
-        Address::Unix(path) => {
-            remove_stale(path);
-            Ok((
-                Socket::Unix(UnixListener::bind(path)?),
-                listen.address.clone(),
-            ))
-        }
-    }
-}
-
-/// Takes away the socket of a process that is gone: nobody answers there.
-fn remove_stale(path: &Path) {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    let is_dead = || std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused);
-    if is_socket && is_dead() {
-        // If it stays, bind says so.
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// What to do when nobody can listen.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "write another address, or stop who listens there",
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; write one that it has, or 0.0.0.0 for all"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "write a port above 1023, or a path that this user may write to"
-        }
-        _ => "write another address",
-    }
-}
-
-/// Each connection is a file, and 1,024 is what many systems begin with. As Go's programs do, all that may be had is taken.
-fn raise_file_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        let all = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        // Then it stays as it is.
-        let _ = setrlimit(Resource::Nofile, all);
     }
 }

@@ -1,12 +1,11 @@
 //! What all sources have in common that listen, and are fed by connections.
 //!
 //! The connections are tasks of a small runtime that belongs to the source, so that a flood of them takes no thread from the
-//! incidents and the sinks. What a connection has read whole it hands in at the [`inbox`]; there the source's thread
+//! incidents and the sinks. What a connection has read whole it hands in at the inbox; there the source's thread
 //! searches it, as every source does, and has it stored. Only then does the connection answer its peer.
 //!
-//! Everything is bounded: connections ([`Listen::connection_limit`]), what is read and not searched yet
-//! ([`Listen::room`]), how long a handshake takes and how long nothing may come. Whoever is idle makes room for who comes, so
-//! that idle connections keep nobody out.
+//! Everything is bounded: connections (`connection_limit`), what is read and not searched yet, how long a handshake takes and how
+//! long nothing may come. Whoever is idle makes room for who comes, so that idle connections keep nobody out.
 //!
 //! ```text
 //!  peers ──TCP, TLS──▶ listener ──Connection──▶ task of the protocol ──inbox::Sender──▶ Inbox ──▶ Outlet
@@ -18,14 +17,20 @@ use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::
 use tokio::runtime::{self, Runtime};
 use tracing::info;
 
-use self::listener::{Listener, Stopping};
+use self::{
+    listener::{Listener, Stopping},
+    renewal::Acceptor,
+};
 use super::{Context, Ended, Error, Outlet};
 
 mod auth;
 mod connection;
 mod counters;
+pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
+mod renewal;
+mod socket;
 mod tls;
 
 pub use auth::{Auth, Credentials, Strategy};
@@ -115,7 +120,8 @@ impl Server {
             .enable_all()
             .build()
             .map_err(Error::Serve)?;
-        let tls = tls::acceptor(&listen.tls, listen.alpn).map_err(Error::Tls)?;
+        let tls = Acceptor::new(&listen.tls, listen.alpn, Arc::clone(&context.id));
+        let tls = tls.map_err(Error::Tls)?.map(Arc::new);
         let _within = runtime.enter();
         let counters = context.counters.serve();
         let listener = Listener::bind(listen, tls, counters, context)?;
@@ -175,5 +181,7 @@ pub(crate) struct Exposure {
     pub guard: &'static str,
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::{
     poster::{Poster, address},
     receiver::{Manner, Receiver, SECRET},
     told::Told,
+    vector,
 };
 use crate::recordings;
 
@@ -60,9 +61,13 @@ fn all_are_sound() {
     assert!(count >= 3);
 }
 
-/// A directory with a certificate and its key, as a Secret is mounted.
+/// A directory with a certificate, its key and the authority, as a Secret is mounted.
 fn tls_dir(setting: &Setting) -> PathBuf {
-    for (from, to) in [("server.crt", "tls.crt"), ("server.key", "tls.key")] {
+    for (from, to) in [
+        ("server.crt", "tls.crt"),
+        ("server.key", "tls.key"),
+        ("ca.crt", "ca.crt"),
+    ] {
         fs::copy(fluent::certificate(from), setting.path(to)).expect("the directory is ours");
     }
     setting.path("")
@@ -338,6 +343,92 @@ fn the_other_sides_of_webhook_fit() {
         !policy.contains("secrets"),
         "their contents would be in the log"
     );
+}
+
+#[test]
+fn vector_tells_slack_what_vector_sends_and_lets_in_nobody_without_a_certificate() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("vector.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("LISTEN", "127.0.0.1:0")
+        .env("TLS_DIR", tls_dir(&setting))
+        .env("DATA_DIR", setting.path("data"))
+        .env("EVIDENCE_DIR", setting.path("evidence"));
+    fs::create_dir(setting.path("evidence")).expect("the directory is ours");
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let path = recordings::path("vector", "push-events-raw-message.bin");
+    let request = fs::read(path).expect("the recording is there");
+    let address = address(&running);
+    assert!(vector::push_by_tls(address, false, &request).is_none());
+    assert_eq!(vector::push_by_tls(address, true, &request), Some(0));
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(SECRET));
+    let mut evidence = fs::read_dir(setting.path("evidence")).expect("the directory is ours");
+    let evidence = evidence.next().expect("a file").expect("an entry").path();
+    let told = Told::read(&fs::read_to_string(evidence).expect("it is text"));
+    assert!(told.hits() >= 4 && !told.alerts.is_empty());
+    assert_eq!(receiver.bodies().len(), told.alerts.len());
+}
+
+/// Both sides name the same port.
+#[test]
+fn the_other_side_of_vector_fits() {
+    let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
+    let (ours, theirs) = (read("vector.yaml"), read("shippers/vector.yaml"));
+    assert!(ours.contains("shippers/vector.yaml") && ours.contains("${LISTEN:-127.0.0.1:6000}"));
+    for text in [
+        "../vector.yaml",
+        ":6000",
+        "What is lost",
+        "acknowledgements",
+        "type: disk",
+    ] {
+        assert!(theirs.contains(text), "{text}");
+    }
+}
+
+/// Every other side says what is lost, names the side of ours that fits, and stands in the README.
+#[test]
+fn every_shipper_has_its_other_side() {
+    let folder = shipped("shippers");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme.expect("there is a README");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.expect("its name is UTF-8");
+        assert!(
+            readme.contains(&format!("(pipelines/shippers/{name})")),
+            "{name}"
+        );
+        if name == "audit-policy.yaml" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it is text");
+        assert!(text.contains("# What is lost"), "{name}");
+        let ours = ["webhook", "fluent", "siem-kafka", "vector"]
+            .iter()
+            .filter(|ours| {
+                text.contains(&format!("../{ours}.yaml"))
+                    || text.contains(&format!("pipelines/{ours}.yaml"))
+            });
+        let ours: Vec<_> = ours.collect();
+        assert!(!ours.is_empty(), "{name}");
+        for ours in ours {
+            assert!(
+                Path::new(&shipped(&format!("{ours}.yaml"))).exists(),
+                "{name}: {ours}"
+            );
+        }
+        count += 1;
+    }
+    assert!(count >= 8);
 }
 
 /// Both sides name the same port and the same key, and ask for acknowledgements.
