@@ -57,16 +57,10 @@ pub enum Finding<'v> {
 }
 
 /// Finds the audit events of records. Holds working memory from one record to the next.
+#[derive(Default)]
 pub struct Unwrapper {
+    /// None until a record is searched, then all.
     layers: Vec<Layer>,
-}
-
-impl Default for Unwrapper {
-    fn default() -> Self {
-        Self {
-            layers: (0..=MAX_LAYERS).map(|_| Layer::default()).collect(),
-        }
-    }
 }
 
 impl Unwrapper {
@@ -105,13 +99,18 @@ impl Unwrapper {
         self.search(record, Aim::TellWithout(copies), &mut others);
     }
 
+    fn layers(&mut self) -> &mut [Layer] {
+        self.layers.resize_with(MAX_LAYERS + 1, Layer::default);
+        &mut self.layers
+    }
+
     fn search(&mut self, record: &[u8], aim: Aim<'_>, found: &mut dyn FnMut(Finding<'_>)) {
         let mut search = Search {
             found,
             room: MAX_RATIO * record.len(),
             aim,
         };
-        search.text(&mut self.layers, record, &Envelope::default());
+        search.text(self.layers(), record, &Envelope::default());
         for layer in &mut self.layers {
             layer.give_back();
         }
