@@ -17,6 +17,7 @@ use super::{
     envelope::Envelope,
     escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
+    implied,
     layer::Layer,
     lifted,
     other_log::{self, is_other_log},
@@ -395,10 +396,10 @@ impl Search<'_> {
 }
 
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
-/// case, if one did.
+/// case, or dropped what only an encoded path still tells, if one did.
 fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
     let reshaped = if is_event {
-        stringified::event(object)
+        stringified::event(object).or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {
         stringified::entry(object)
     } else {
