@@ -1,11 +1,12 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig, kafka,
+    SinkConfig, SourceConfig, TransformConfig, fluent, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
-    notation::{Glob, Network, PathTemplate, WebhookUrl},
-    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, WholeSeconds},
+    notation::{Glob, Network, PathTemplate, SocketAddress, UrlPath, WebhookUrl},
+    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, Success, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
+    server,
     template::{KeyTemplate, TopicTemplate},
     topics::{Reset, Topic},
 };
@@ -20,7 +21,9 @@ use crate::{
     source,
     source::Decoding,
     source::file::ReadFrom,
+    source::http_server::{Encoding, Method},
     source::kafka::AutoOffsetReset,
+    source::server::{Auth, Tls},
     store,
     store::WhenFull,
 };
@@ -72,6 +75,36 @@ options! {
         glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
         /// How long a file that was renamed or deleted is read on after its end was reached.
         rotate_wait: "rotate_wait_secs" Seconds<true>, default Duration::from_secs(5);
+    }
+}
+
+options! {
+    source::http_server::Config {
+        /// Where to listen. Port 0 takes any free one, which the log names.
+        address: "address" SocketAddress, required;
+        /// The path that is posted to.
+        path: "path" UrlPath, default "/".to_owned();
+        /// Serve `path` alone, and no paths below it.
+        strict_path: "strict_path" Flag, default true;
+        /// The method that is served.
+        method: "method" Word<Method>, default Method::Post;
+        auth: "auth." Auth, group;
+        tls: "tls." Tls, group;
+        /// What Vector takes a body for. Here a body is read for what it is, whatever this says.
+        encoding: "encoding" Word<Encoding>, default Encoding::Json;
+        /// What a request is answered once all that came of it is safe.
+        response_code: "response_code" Success, default 200;
+        /// The longest body, before and after it is unpacked. Larger ones are refused.
+        max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
+        /// How many bytes may come of one that was sent, once they are more than a mebibyte.
+        max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
+        /// Connections at a time. More are taken for idle ones, which are closed.
+        connection_limit: "connection_limit" Count<usize>, default 1000;
+        /// Longer records are searched for decoys and reported, but not decoded.
+        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
+        /// What the records are: audit events in whatever wraps them, or detections that another
+        /// baitline wrote as JSON. It is never guessed.
+        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
     }
 }
 
@@ -308,6 +341,20 @@ pub(super) const COMPONENTS: &[Component] = &[
     },
     Component {
         role: Role::Source,
+        name: "http_server",
+        about: "Takes what is posted by HTTP: the API server's webhook, shippers, clouds.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            let config = source::http_server::Config::read(options, "")?;
+            let tls = server::check_tls(&config.tls, options);
+            server::check_auth(&config.auth, options).and(tls)?;
+            Some(Config::Source(SourceConfig::HttpServer(Box::new(config))))
+        },
+        describe: source::http_server::Config::describe,
+    },
+    Component {
+        role: Role::Source,
         name: "kafka",
         about: "Reads topics of Kafka as one of a consumer group.",
         takes: &[],
@@ -320,6 +367,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             Some(Config::Source(SourceConfig::Kafka(Box::new(config))))
         },
         describe: source::kafka::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "fluent",
+        about: "Takes what Fluentd, Fluent Bit and others send by Forward.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            let config = source::fluent::Config::read(options, "")?;
+            fluent::check(&config, options)?;
+            Some(Config::Source(SourceConfig::Fluent(Box::new(config))))
+        },
+        describe: source::fluent::Config::describe,
     },
     Component {
         role: Role::Transform,

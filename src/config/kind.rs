@@ -123,7 +123,11 @@ named!(
     sink::kafka::Compression,
     source::Decoding,
     source::file::ReadFrom,
+    source::fluent::Mode,
+    source::http_server::Encoding,
+    source::http_server::Method,
     source::kafka::AutoOffsetReset,
+    source::server::Strategy,
     store::WhenFull,
 );
 

@@ -18,9 +18,13 @@ use super::{
     notation::DataDir,
     number::{Count, Seconds},
     options::{OptionDoc, Scope},
+    server,
     tree::{Entry, Node, Value},
 };
-use crate::{kafka::check_files, source::Decoding};
+use crate::{
+    kafka::check_files,
+    source::{Decoding, server::check},
+};
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -139,6 +143,7 @@ impl Loader {
         self.warn_of_equal_files(&declared);
         self.warn_of_unreadable_files(&declared);
         self.warn_of_public_api(api, &sections);
+        self.warn_of_public_sources(&declared);
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
         }
@@ -333,9 +338,33 @@ impl Loader {
         }
     }
 
+    /// Whoever reaches a source may feed it, and whoever is on the way may read what it is sent.
+    fn warn_of_public_sources(&mut self, declared: &[Declared<'_>]) {
+        for component in declared {
+            let Some(Config::Source(config)) = &component.config else {
+                continue;
+            };
+            let Some((exposure, _)) = config.server() else {
+                continue;
+            };
+            if let Some(message) = server::warning(&exposure) {
+                let message = format!("{} {message}", component.subject());
+                self.warnings.push(Fault::at(component.place, message));
+            }
+        }
+    }
+
     /// A certificate need be there only where the pipeline runs.
     fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
         for component in declared {
+            if let Some(Config::Source(config)) = &component.config
+                && let Some((_, tls)) = config.server()
+                && let Err(error) = check(tls)
+            {
+                let subject = component.subject();
+                let message = format!("{subject}: {error}; it must be there when baitline runs");
+                self.warnings.push(Fault::at(component.place, message));
+            }
             let connection = match &component.config {
                 Some(Config::Source(SourceConfig::Kafka(config))) => &config.connection,
                 Some(Config::Sink(SinkConfig::Kafka(config))) => &config.connection,

@@ -7,7 +7,7 @@
 //! | `interpolate` | variables of the environment |
 //! | `options` | how a component states its options; decoding and documentation come of that |
 //! | `kind`, `number`, `notation`, `names` | the kinds of values: words, times, networks, names of Kubernetes |
-//! | `components`, `kafka`, `topics`, `decoys`, `api` | what can be configured, and with which options |
+//! | `components`, `kafka`, `server`, `topics`, `decoys`, `api` | what can be configured, and with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
 //! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
@@ -20,6 +20,7 @@ mod components;
 mod declared;
 mod decoys;
 mod fault;
+mod fluent;
 mod graph;
 mod interpolate;
 mod json;
@@ -34,6 +35,7 @@ mod options;
 mod pipeline;
 mod read;
 mod secret;
+mod server;
 mod template;
 mod toml;
 mod topics;

@@ -100,6 +100,32 @@ impl Kind for SocketAddress {
     }
 }
 
+/// A path in a URL.
+pub(crate) struct UrlPath;
+
+impl Kind for UrlPath {
+    type Value = String;
+
+    fn wanted() -> String {
+        "a path that begins with /, such as /audit".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<String> {
+        let path = Text::read(node, scope)?;
+        let is_sound = path.starts_with('/')
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+            && !path.contains(['?', '#']);
+        if !is_sound {
+            return scope.wrong(node, &Self::wanted());
+        }
+        Some(path)
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
+    }
+}
+
 /// The directory that everything is kept in.
 pub(crate) struct DataDir;
 

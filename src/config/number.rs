@@ -131,6 +131,30 @@ impl Kind for WholeSeconds {
     }
 }
 
+/// A status of HTTP that says yes: shippers send again, or throw away, what is answered any other.
+pub(crate) struct Success;
+
+impl Kind for Success {
+    type Value = u16;
+
+    fn wanted() -> String {
+        "a whole number from 200 to 299".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<u16> {
+        let status = node
+            .as_integer()
+            .and_then(|status| u16::try_from(status).ok());
+        status
+            .filter(|status| (200..300).contains(status))
+            .or_else(|| scope.wrong(node, &Self::wanted()))
+    }
+
+    fn show(value: &u16) -> String {
+        value.to_string()
+    }
+}
+
 /// Milliseconds, at least 1.
 pub(crate) struct Milliseconds;
 

@@ -9,6 +9,7 @@ use crate::{
     sink::Codec,
     source,
     source::Decoding,
+    source::server::{Exposure, Tls},
     store::BufferConfig,
 };
 
@@ -93,7 +94,9 @@ pub struct Source {
 pub enum SourceConfig {
     Stdin(source::stdin::Config),
     File(source::file::Config),
+    HttpServer(Box<source::http_server::Config>),
     Kafka(Box<source::kafka::Config>),
+    Fluent(Box<source::fluent::Config>),
 }
 
 impl SourceConfig {
@@ -102,7 +105,19 @@ impl SourceConfig {
         match self {
             Self::Stdin(_) => "stdin",
             Self::File(_) => "file",
+            Self::HttpServer(_) => "http_server",
             Self::Kafka(_) => "kafka",
+            Self::Fluent(_) => "fluent",
+        }
+    }
+
+    /// How it listens, if it does: what it lets others do, and the files that it needs.
+    pub(super) fn server(&self) -> Option<(Exposure, &Tls)> {
+        match self {
+            Self::Stdin(_) | Self::File(_) | Self::Kafka(_) => None,
+            Self::Fluent(config) => Some((config.exposure(), &config.tls)),
+            Self::HttpServer(config) => Some((config.exposure(), &config.tls)),
+            Self::Fluent(config) => Some((config.exposure(), &config.tls)),
         }
     }
 
@@ -111,7 +126,9 @@ impl SourceConfig {
         match self {
             Self::Stdin(config) => config.decoding,
             Self::File(config) => config.decoding,
+            Self::HttpServer(config) => config.decoding,
             Self::Kafka(config) => config.decoding,
+            Self::Fluent(config) => config.decoding,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! From blocks to detections.
 
-use std::{ops::Add, sync::Arc};
+use std::{
+    ops::Add,
+    sync::{Arc, OnceLock},
+};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -11,23 +14,30 @@ use super::{
     decoy::Decoy,
     evidence::{Context, Place, detection, origin, undecodable},
     expected::is_expected,
-    needle::Needles,
+    needle::{Needles, PackedNeedles},
     touch::{is_impersonation_unnamed, technique},
     undecodable::{BrokenText, Names},
 };
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Unwrapper, Wrapper},
+    record::{Envelope, Finding, Unwrapper, Wrapper, msgpack},
     source::{Block, Provenance, Shape},
 };
+
+/// Working memory above this is given back after a block that needed it.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
 /// record from one part to the next.
 pub struct Detector {
     decoys: Arc<[Decoy]>,
     needles: Arc<Needles>,
+    /// Made when the first MessagePack comes.
+    packed_needles: Arc<OnceLock<PackedNeedles>>,
     unwrapper: Unwrapper,
+    /// Working memory for candidates in MessagePack.
+    json: Vec<u8>,
     trusted_proxies: Vec<IpNet>,
     cluster: Option<Arc<str>>,
     source: Arc<str>,
@@ -103,8 +113,10 @@ impl Detector {
             .collect::<Result<Arc<[_]>, _>>()?;
         Ok(Self {
             needles: Arc::new(Needles::new(&decoys)),
+            packed_needles: Arc::default(),
             decoys,
             unwrapper: Unwrapper::default(),
+            json: Vec::new(),
             trusted_proxies: config.trusted_proxies.clone(),
             cluster,
             source,
@@ -118,7 +130,9 @@ impl Detector {
         Self {
             decoys: Arc::clone(&self.decoys),
             needles: Arc::clone(&self.needles),
+            packed_needles: Arc::clone(&self.packed_needles),
             unwrapper: Unwrapper::default(),
+            json: Vec::new(),
             trusted_proxies: self.trusted_proxies.clone(),
             cluster: self.cluster.clone(),
             source: Arc::clone(&self.source),
@@ -154,12 +168,35 @@ impl Detector {
                 self.record(&record(0, block.bytes.len()), out);
                 block.bytes.len()
             }),
+            Shape::MessagePack => self.entries(block, arrival, out),
             Shape::Oversized { first, last } => {
                 self.oversized_part(block, first);
                 if last {
                     self.end_oversized(arrival, out);
                 }
             }
+        }
+    }
+
+    /// Only entries with a needle in them are written as JSON.
+    fn entries(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let needles = Arc::clone(&self.packed_needles);
+        let needles = needles.get_or_init(|| PackedNeedles::new(&self.decoys));
+        let mut json = std::mem::take(&mut self.json);
+        needles.scan(block.bytes, |entry| {
+            json.clear();
+            let start = entry.start;
+            msgpack::write_entry(&block.bytes[entry], &mut json);
+            let record = Record {
+                bytes: &json,
+                start,
+                block,
+                arrival,
+            };
+            self.record(&record, out);
+        });
+        if json.capacity() <= KEPT_BYTES {
+            self.json = json;
         }
     }
 

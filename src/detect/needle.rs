@@ -19,6 +19,7 @@
 
 mod fingerprint;
 mod groups;
+mod packed;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector registers are loaded through pointers")]
 mod vector;
@@ -26,6 +27,7 @@ mod vector;
 use std::collections::{BTreeSet, HashSet};
 
 use groups::Groups;
+pub(super) use packed::PackedNeedles;
 #[cfg(target_arch = "x86_64")]
 use vector::Vector;
 
@@ -35,7 +37,7 @@ use crate::record::encoded;
 /// Finds candidates.
 #[derive(Debug)]
 pub(super) struct Needles {
-    patterns: Vec<Pattern>,
+    patterns: Vec<Pattern<Condition>>,
     search: Search,
 }
 
@@ -46,10 +48,11 @@ enum Search {
     Groups(Groups),
 }
 
+/// What is looked for, and what must hold where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Pattern {
+struct Pattern<C> {
     bytes: Vec<u8>,
-    condition: Condition,
+    condition: C,
 }
 
 /// What must hold of a match.
@@ -64,16 +67,9 @@ enum Condition {
 
 impl Needles {
     pub fn new(decoys: &[Decoy]) -> Self {
-        let mut patterns = patterns(decoys);
-        patterns.sort_by(|one, other| {
-            one.bytes
-                .get(1)
-                .cmp(&other.bytes.get(1))
-                .then_with(|| one.cmp(other))
-        });
-        let bytes: Vec<&[u8]> = patterns.iter().map(|pattern| &*pattern.bytes).collect();
+        let patterns = sorted(patterns(decoys));
         Self {
-            search: Search::new(&bytes),
+            search: Search::new(&patterns),
             patterns,
         }
     }
@@ -82,28 +78,36 @@ impl Needles {
     /// lie behind that position: behind the record that the needle stands in.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize) -> usize) {
         let is_needle = |number: usize, start: usize| self.patterns[number].stands_at(bytes, start);
-        match &self.search {
-            #[cfg(target_arch = "x86_64")]
-            Search::Vector(vector) => vector.scan(bytes, &is_needle, &mut found),
-            Search::Groups(groups) => groups.scan(bytes, &is_needle, &mut found),
-        }
+        self.search.scan(bytes, &is_needle, &mut found);
     }
 }
 
 impl Search {
-    #[cfg(target_arch = "x86_64")]
-    fn new(needles: &[&[u8]]) -> Self {
-        let groups = || Self::Groups(Groups::new(needles));
-        Vector::new(needles).map_or_else(groups, Self::Vector)
+    fn new<C>(patterns: &[Pattern<C>]) -> Self {
+        let needles: Vec<&[u8]> = patterns.iter().map(|pattern| &*pattern.bytes).collect();
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vector) = Vector::new(&needles) {
+            return Self::Vector(vector);
+        }
+        Self::Groups(Groups::new(&needles))
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
-    fn new(needles: &[&[u8]]) -> Self {
-        Self::Groups(Groups::new(needles))
+    /// Calls `found` with where a needle begins, if `is_needle` says by its number and that place that one does.
+    fn scan(
+        &self,
+        bytes: &[u8],
+        is_needle: &dyn Fn(usize, usize) -> bool,
+        found: &mut dyn FnMut(usize) -> usize,
+    ) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Vector(vector) => vector.scan(bytes, is_needle, found),
+            Self::Groups(groups) => groups.scan(bytes, is_needle, found),
+        }
     }
 }
 
-impl Pattern {
+impl Pattern<Condition> {
     fn stands_at(&self, bytes: &[u8], start: usize) -> bool {
         let end = start + self.bytes.len();
         bytes.get(start..end) == Some(&self.bytes)
@@ -125,36 +129,75 @@ fn is_whole_name(bytes: &[u8], start: usize, end: usize) -> bool {
     !is_joined && !bytes.get(end).is_some_and(is_name_byte)
 }
 
-fn patterns(decoys: &[Decoy]) -> Vec<Pattern> {
-    let mut names = BTreeSet::new();
-    let mut globs = BTreeSet::from(["impersonate-on:serviceaccount"]);
-    for decoy in decoys {
-        names.extend([decoy.namespace.as_str(), &decoy.service_account]);
-        names.extend(decoy.secret.as_deref());
-        match decoy.pod.as_ref().map(|pod| pod.as_str()) {
-            Some(glob) if glob.contains(['*', '?', '[']) => globs.extend(longest_literal(glob)),
-            name => names.extend(name),
+/// By their second byte, as [`Groups`] would have them.
+fn sorted<C: Ord>(mut patterns: Vec<Pattern<C>>) -> Vec<Pattern<C>> {
+    patterns.sort_by(|one, other| {
+        let second = |pattern: &Pattern<C>| pattern.bytes.get(1).copied();
+        second(one).cmp(&second(other)).then_with(|| one.cmp(other))
+    });
+    patterns
+}
+
+/// What the decoys are called.
+struct Words<'d> {
+    /// Whole names.
+    names: BTreeSet<&'d str>,
+    /// What the names that a glob stands for have in common, and the like.
+    globs: BTreeSet<&'d str>,
+}
+
+impl<'d> Words<'d> {
+    fn of(decoys: &'d [Decoy]) -> Self {
+        let mut names = BTreeSet::new();
+        let mut globs = BTreeSet::from(["impersonate-on:serviceaccount"]);
+        for decoy in decoys {
+            names.extend([decoy.namespace.as_str(), &decoy.service_account]);
+            names.extend(decoy.secret.as_deref());
+            match decoy.pod.as_ref().map(|pod| pod.as_str()) {
+                Some(glob) if glob.contains(['*', '?', '[']) => globs.extend(longest_literal(glob)),
+                name => names.extend(name),
+            }
         }
+        Self { names, globs }
     }
+
+    /// What is looked for as it is, and whether it has to be a whole name.
+    fn spelt_out(&self) -> impl Iterator<Item = (&'d str, bool)> {
+        let Self { names, globs } = self;
+        let nested = Nested::among(&names.iter().chain(globs).copied().collect());
+        let globs = globs.iter().map(|glob| (*glob, false));
+        let names = names.iter().filter_map(move |name| {
+            let is_outer = nested.outer.contains(name);
+            (!is_outer).then(|| (*name, !nested.inner.contains(name)))
+        });
+        globs.chain(names)
+    }
+
+    /// The escapes and encodings under which they may hide.
+    fn hidden(&self) -> impl Iterator<Item = String> {
+        let Self { names, globs } = self;
+        let letters: BTreeSet<u8> = names
+            .iter()
+            .chain(globs)
+            .chain(&["proxy"])
+            .flat_map(|needle| needle.bytes())
+            .collect();
+        let encodings = percent_encodings(names, globs);
+        json_escapes(&letters).into_iter().chain(encodings)
+    }
+}
+
+fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
+    let words = Words::of(decoys);
     let mut patterns = BTreeSet::new();
-    let letters: BTreeSet<u8> = names
-        .iter()
-        .chain(&globs)
-        .chain(&["proxy"])
-        .flat_map(|needle| needle.bytes())
-        .collect();
-    patterns.extend(json_escapes(&letters).into_iter().map(raw));
-    patterns.extend(percent_encodings(&names, &globs).into_iter().map(raw));
+    patterns.extend(words.hidden().map(raw));
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
-    patterns.extend(globs.iter().map(|glob| raw((*glob).to_owned())));
-    let nested = Nested::among(&names.iter().chain(&globs).copied().collect());
-    let outermost = names.iter().filter(|name| !nested.outer.contains(*name));
-    patterns.extend(outermost.map(|name| Pattern {
-        bytes: name.as_bytes().to_vec(),
-        condition: match nested.inner.contains(name) {
-            true => Condition::Nothing,
-            false => Condition::WholeName,
+    patterns.extend(words.spelt_out().map(|(word, is_whole)| Pattern {
+        bytes: word.as_bytes().to_vec(),
+        condition: match is_whole {
+            true => Condition::WholeName,
+            false => Condition::Nothing,
         },
     }));
     patterns.into_iter().collect()
@@ -182,7 +225,7 @@ impl<'w> Nested<'w> {
     }
 }
 
-fn raw(text: String) -> Pattern {
+fn raw(text: String) -> Pattern<Condition> {
     Pattern {
         bytes: text.into_bytes(),
         condition: Condition::Nothing,
@@ -190,7 +233,7 @@ fn raw(text: String) -> Pattern {
 }
 
 /// The beginnings of the keys under which bytes are written as something else, in any layer of escapes.
-fn encoded_keys() -> impl Iterator<Item = Pattern> {
+fn encoded_keys() -> impl Iterator<Item = Pattern<Condition>> {
     [
         ("\"", "data"),
         ("\"", "Data"),

@@ -12,11 +12,18 @@ use layer::Layer;
 
 use super::foreign::{Beginning, Foreign};
 
+/// Bytes that are unpacked at first.
+const UNPACKED_BYTES: usize = 64 << 10;
+
 /// What a compressed stream is packed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Gzip,
     Zstd,
+    /// Deflate with zlib's header. Never recognised by how a stream begins.
+    Zlib,
+    /// Deflate alone, which nothing tells.
+    Deflate,
 }
 
 /// Why a stream could not be decoded.
@@ -83,6 +90,60 @@ pub fn recognise(head: &[u8]) -> Magic {
         }
     }
     Magic::Plain
+}
+
+/// What came out of one layer.
+#[derive(Debug)]
+pub struct Unpacked {
+    pub bytes: Vec<u8>,
+    /// More would have come than was allowed.
+    pub is_beyond: bool,
+    /// Why nothing more came, if that is not the end.
+    pub error: Option<Error>,
+}
+
+/// Takes one layer, of `format`, off `packed`, and gives no more than `limit` bytes of what is in it.
+pub fn unpack(packed: &[u8], format: Format, limit: usize) -> Unpacked {
+    let mut layer = Layer::of(format);
+    let mut rest = packed;
+    let mut fill = |into: &mut [u8]| {
+        let (now, later) = rest.split_at(rest.len().min(into.len()));
+        into[..now.len()].copy_from_slice(now);
+        rest = later;
+        Ok(now.len())
+    };
+    let mut unpacked = Unpacked {
+        bytes: Vec::new(),
+        is_beyond: false,
+        error: None,
+    };
+    let bytes = &mut unpacked.bytes;
+    let mut length = 0;
+    loop {
+        // One byte more shows that there is more.
+        if length == bytes.len() {
+            let wanted = (2 * length).max(UNPACKED_BYTES).min(limit + 1);
+            bytes.resize(wanted, 0);
+        }
+        match layer.read(&mut bytes[length..], &mut fill) {
+            Ok(0) => {
+                unpacked.error = layer.end().err();
+                break;
+            }
+            Ok(made) => length += made,
+            Err(error) => {
+                unpacked.error = Some(error);
+                break;
+            }
+        }
+        if length > limit {
+            unpacked.is_beyond = true;
+            length = limit;
+            break;
+        }
+    }
+    bytes.truncate(length);
+    unpacked
 }
 
 /// The decoding state of one stream.

@@ -6,6 +6,7 @@ use serde_json::{Deserializer, value::RawValue};
 use crate::{
     detect::Detection,
     format::json,
+    record::msgpack,
     source::{Block, Shape},
 };
 
@@ -41,6 +42,7 @@ impl Decoder {
         match block.shape {
             Shape::Lines => self.lines(block.bytes, out),
             Shape::Value => self.values(block.bytes, out),
+            Shape::MessagePack => self.entries(block.bytes, out),
             Shape::Oversized { first, .. } => {
                 self.counts.oversized += u64::from(first);
                 self.counts.faulty += u64::from(first);
@@ -68,6 +70,16 @@ impl Decoder {
             }
         }
         self.lines(&bytes[values.byte_offset()..], out);
+    }
+
+    /// Each record is a detection as a map.
+    fn entries(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+        let mut json = Vec::new();
+        for entry in msgpack::entries(bytes) {
+            json.clear();
+            msgpack::write_record(entry.unwrap_or_default(), &mut json);
+            self.object(&json, out);
+        }
     }
 
     fn value(&mut self, value: &[u8], out: &mut Vec<Detection>) {

@@ -20,6 +20,15 @@ const BASE64_KEYS: [&str; 4] = ["data", "data_base64", "Data", "rawData"];
 /// The key under which journald's JSON has an array of numbers, where it takes text for binary.
 const NUMBERS_KEY: &str = "MESSAGE";
 
+/// All of them.
+pub const KEYS: [&str; 5] = [
+    BASE64_KEYS[0],
+    BASE64_KEYS[1],
+    BASE64_KEYS[2],
+    BASE64_KEYS[3],
+    NUMBERS_KEY,
+];
+
 /// Characters of base64 by which it is told what was encoded.
 const HEAD_CHARACTERS: usize = 4;
 

@@ -398,6 +398,18 @@ pub(super) fn first_part_bytes(max_line_bytes: usize) -> usize {
     max_line_bytes.max(2 * OVERLAP)
 }
 
+/// The parts of a record that is held whole, and longer than records may be.
+pub fn parts(record: &[u8]) -> impl Iterator<Item = (&[u8], Shape)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let (first, end) = (start == 0, (start + PART_BYTES).min(record.len()));
+        let last = end == record.len();
+        let part = record.get(start..end).filter(|part| !part.is_empty())?;
+        start = if last { end } else { end - OVERLAP };
+        Some((part, Shape::Oversized { first, last }))
+    })
+}
+
 /// What the beginning of a stream tells.
 enum Opening {
     /// Its first line is a bare `{` or `[`, which stands here.

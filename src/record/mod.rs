@@ -14,6 +14,7 @@ mod implied;
 mod layer;
 mod lifted;
 mod log_line;
+pub mod msgpack;
 mod other_log;
 mod part_mark;
 pub(crate) mod partial;

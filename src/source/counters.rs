@@ -1,10 +1,14 @@
 //! What a source counts of itself.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+};
 
 use jiff::Timestamp;
 
-use super::{Block, OVERLAP, Shape};
+use super::{Block, OVERLAP, Shape, server};
+use crate::record::msgpack;
 
 /// Stands for a time that never was.
 const NEVER: i64 = i64::MIN;
@@ -30,6 +34,8 @@ pub struct Counters {
     bytes: AtomicU64,
     /// When the last of them came, in milliseconds of Unix time.
     last_event: AtomicI64,
+    /// Of a source that listens.
+    server: OnceLock<Arc<server::Counters>>,
 }
 
 impl Default for Counters {
@@ -50,7 +56,18 @@ impl Counters {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             last_event: AtomicI64::new(NEVER),
+            server: OnceLock::new(),
         }
+    }
+
+    /// The source listens: what it counts of its connections.
+    pub(crate) fn serve(&self) -> Arc<server::Counters> {
+        Arc::clone(self.server.get_or_init(Arc::default))
+    }
+
+    /// What a source that listens counts of its connections; `None` for any other.
+    pub fn server(&self) -> Option<&server::Counters> {
+        self.server.get().map(Arc::as_ref)
     }
 
     /// So many `records` wait upstream; `None` if that is not known, or not any more.
@@ -105,6 +122,7 @@ fn records(block: &Block<'_>) -> u64 {
             (delimiters + usize::from(lacks_its_own)) as u64
         }
         Shape::Value => 1,
+        Shape::MessagePack => msgpack::entries(block.bytes).count() as u64,
         Shape::Oversized { last, .. } => u64::from(last),
     }
 }

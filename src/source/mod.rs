@@ -10,9 +10,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::Status};
 
 mod counters;
+pub mod entries;
 pub mod file;
+pub mod fluent;
+pub mod http_server;
 pub mod kafka;
 mod outlet;
+pub(crate) mod payload;
+pub mod server;
 pub mod stdin;
 mod stop;
 
@@ -95,6 +100,8 @@ pub enum Shape {
     Lines,
     /// One record; newlines in it are white space.
     Value,
+    /// Entries of MessagePack, one after the other: see [`crate::record::msgpack`].
+    MessagePack,
     /// A part of one record that is longer than `max_line_bytes`. Each part repeats the
     /// last [`OVERLAP`] bytes of the one before, so that no name is cut in two.
     Oversized { first: bool, last: bool },
@@ -122,6 +129,17 @@ pub enum Error {
         glob: String,
         source: glob::PatternError,
     },
+    #[error("cannot listen at {address}: {source}; {advice}")]
+    Listen {
+        address: server::Address,
+        source: std::io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    #[error("TLS: {0}")]
+    Tls(#[source] server::TlsError),
+    #[error("cannot serve connections: {0}")]
+    Serve(#[source] std::io::Error),
     #[error("Kafka: {0}")]
     Kafka(#[source] rdkafka::error::KafkaError),
     #[error("Kafka: {0}")]

@@ -15,6 +15,7 @@ use rustix::{
     io::Errno,
     pipe::{PipeFlags, pipe_with},
 };
+use tokio::net::unix::pipe::Receiver;
 
 /// A switch that is thrown once. Clones are the same switch.
 #[derive(Clone, Debug)]
@@ -71,6 +72,15 @@ impl Stop {
         }
     }
 
+    /// Returns when stopped. For tasks of a runtime with IO.
+    ///
+    /// # Errors
+    /// If the process has no file descriptors left, or the runtime cannot wait for one.
+    pub(crate) async fn stopped(&self) -> io::Result<()> {
+        let readable = self.0.readable.try_clone()?;
+        Receiver::from_owned_fd(readable)?.readable().await
+    }
+
     fn poll(
         &self,
         descriptor: Option<BorrowedFd<'_>>,
@@ -102,6 +112,19 @@ mod tests {
         stop.trigger();
         assert!(sleeper.join().unwrap());
         assert!(stop.sleep(Duration::from_secs(3600)));
+    }
+
+    #[tokio::test]
+    async fn a_task_is_woken_like_a_thread() {
+        let stop = Stop::new().unwrap();
+        let waiting = tokio::spawn({
+            let stop = stop.clone();
+            async move { stop.stopped().await }
+        });
+        tokio::task::yield_now().await;
+        stop.trigger();
+        waiting.await.unwrap().unwrap();
+        stop.stopped().await.unwrap();
     }
 
     #[test]

@@ -171,6 +171,16 @@ const FAMILIES: &[Family] = &[
         "Messages that the sink never gets, because its buffer was full or it had ended.",
         whole!(buffer_discarded_events),
     ),
+    counter(
+        "connection_established",
+        "Connections that a source accepted.",
+        whole!(established_connections),
+    ),
+    gauge(
+        "open_connections",
+        "Connections of a source that are open.",
+        whole!(open_connections),
+    ),
 ];
 
 /// Written whenever the registry is.
@@ -184,6 +194,7 @@ impl Collector for Exposition {
         for family in FAMILIES {
             components(family, snapshot, &mut encoder)?;
         }
+        refused(snapshot, &mut encoder)?;
         detections(snapshot, &mut encoder)?;
         alerts(snapshot, &mut encoder)?;
         match &snapshot.commit_seconds {
@@ -250,6 +261,35 @@ fn components(
             (_, Number::Whole(number)) => metric.encode_gauge(&number)?,
             (_, Number::Fraction(number)) => metric.encode_gauge(&number)?,
         }
+    }
+    Ok(())
+}
+
+fn refused(snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let components = snapshot.components.iter();
+    let mut all = components
+        .flat_map(|component| {
+            let refused = component.figures.refused.iter();
+            refused.map(move |refused| (component, refused))
+        })
+        .peekable();
+    if all.peek().is_none() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(
+        "baitline_source_refused",
+        "Connections and requests that a source refused, by reason.",
+        None,
+        MetricType::Counter,
+    )?;
+    for (component, (reason, number)) in all {
+        let labels = [
+            ("component_id", &*component.id),
+            ("component_kind", component.kind.as_str()),
+            ("component_type", component.component_type),
+            ("reason", reason),
+        ];
+        count(&mut metric.encode_family(&labels)?, *number)?;
     }
     Ok(())
 }

@@ -72,6 +72,10 @@ pub struct Figures {
     pub buffer_max_events: Option<u64>,
     pub buffer_max_bytes: Option<u64>,
     pub buffer_discarded_events: Option<u64>,
+    pub established_connections: Option<u64>,
+    pub open_connections: Option<u64>,
+    /// Requests and connections that were refused, each by its reason.
+    pub refused: Vec<(&'static str, u64)>,
 }
 
 /// How many detections there were of one sort.

@@ -127,7 +127,15 @@ impl Overview {
         let records = counters.records();
         let last_event = counters.last_event().unwrap_or(self.started.1);
         let seconds = Timestamp::now().duration_since(last_event).as_secs_f64();
+        let server = counters.server();
+        let refused = server.into_iter().flat_map(|server| {
+            let all = source::server::Refusal::ALL.iter();
+            all.map(|why| (why.as_str(), server.refused(*why)))
+        });
         Figures {
+            established_connections: server.map(|server| server.established.load(Relaxed)),
+            open_connections: server.map(|server| server.open.load(Relaxed)),
+            refused: refused.collect(),
             received_events: Some(records),
             received_bytes: Some(counters.bytes()),
             sent_events: Some(records),

@@ -106,9 +106,11 @@ fn run(
     let ended = match config {
         SourceConfig::Stdin(config) => source::stdin::run(config, context, &mut pump),
         SourceConfig::File(config) => source::file::run(config, context, &mut pump),
+        SourceConfig::HttpServer(config) => source::http_server::run(config, context, &mut pump),
         SourceConfig::Kafka(config) => {
             source::kafka::run(config, shares_partitions, context, &mut pump)
         }
+        SourceConfig::Fluent(config) => source::fluent::run(config, context, &mut pump),
     };
     pump.say_counts();
     ended.inspect_err(|error| {

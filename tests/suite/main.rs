@@ -2,6 +2,8 @@
 
 mod containers;
 mod failures;
+mod forward;
+mod msgpack;
 mod partial;
 mod program;
 mod readme;

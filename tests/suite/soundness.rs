@@ -287,7 +287,7 @@ fn percent_encoded(path: &str, dice: &[u8]) -> String {
         .collect()
 }
 
-fn wrapped(event: &Value, layers: &[u8], dice: &mut impl Iterator<Item = u8>) -> String {
+pub fn wrapped(event: &Value, layers: &[u8], dice: &mut impl Iterator<Item = u8>) -> String {
     let mut text = escaped(&event.to_string(), dice);
     for layer in layers {
         let outer = match layer {

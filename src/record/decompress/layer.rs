@@ -40,7 +40,8 @@ enum State {
     Plain,
     /// Between two members or frames.
     Between(Format),
-    Gzip(Box<Decompress>),
+    /// Gzip, or what else deflate is wrapped in.
+    Inflate(Format, Box<Decompress>),
     /// With the number of bytes that the decoder wants next.
     Zstd(Box<Decoder<'static>>, usize),
     Damaged,
@@ -65,6 +66,21 @@ impl Layer {
             eaten: 0,
             full: false,
             damage: None,
+        }
+    }
+
+    /// A stream that is known to be packed so. Of deflate there is one stream, with or without zlib's header.
+    pub fn of(format: Format) -> Self {
+        let state = match format {
+            Format::Gzip | Format::Zstd => State::Between(format),
+            Format::Zlib | Format::Deflate => {
+                let has_header = format == Format::Zlib;
+                State::Inflate(format, Box::new(Decompress::new(has_header)))
+            }
+        };
+        Self {
+            state,
+            ..Self::new()
         }
     }
 
@@ -110,8 +126,8 @@ impl Layer {
         match &mut self.state {
             State::Unclear(held) => Ok(std::mem::take(held)),
             State::Plain | State::Between(_) | State::Damaged => Ok(Vec::new()),
-            State::Gzip(_) => Err(Error::CutOff {
-                format: Format::Gzip,
+            State::Inflate(format, _) => Err(Error::CutOff {
+                format: *format,
                 at,
             }),
             State::Zstd(..) => Err(Error::CutOff {
@@ -163,7 +179,7 @@ impl Layer {
                 self.eaten += eaten as u64;
                 return 0;
             }
-            State::Gzip(decoder) => (Format::Gzip, inflate(decoder, input, into)),
+            State::Inflate(format, decoder) => (*format, inflate(decoder, input, into)),
             State::Zstd(decoder, wanted) => (Format::Zstd, unzstd(decoder, wanted, input, into)),
             // What follows the damage is skipped.
             State::Damaged | State::Plain | State::Unclear(_) => {
@@ -196,7 +212,13 @@ impl Layer {
         let padding = input.iter().take_while(|byte| **byte == 0).count();
         match input.get(padding) {
             None => {}
-            Some(0x1f) => self.state = State::Gzip(Box::new(Decompress::new_gzip(15))),
+            Some(_) if matches!(format, Format::Zlib | Format::Deflate) => {
+                self.damaged(format, "something else follows".into());
+            }
+            Some(0x1f) => {
+                let decoder = Box::new(Decompress::new_gzip(15));
+                self.state = State::Inflate(Format::Gzip, decoder);
+            }
             // A frame, or a skippable one.
             Some(0x28 | 0x50..=0x5f) => match zstd_decoder() {
                 Ok(decoder) => {

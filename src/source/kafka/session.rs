@@ -17,12 +17,11 @@ use super::{
     idle::Idle,
     lone::Lone,
     partitions::Partitions,
-    payload::Payloads,
     start::Assigned,
     waiting::Waiting,
 };
 use crate::{
-    source::{Context, Error, Outlet},
+    source::{Context, Error, Outlet, payload::Payloads},
     telemetry::Seldom,
 };
 

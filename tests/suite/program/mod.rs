@@ -1,7 +1,7 @@
 //! The program as a user runs it: the binary in a directory of its own, fed, watched and ended.
 
-mod harness;
-mod inputs;
+pub mod harness;
+pub mod inputs;
 mod receiver;
 mod told;
 
@@ -12,6 +12,7 @@ mod delivery;
 mod feedback;
 mod files;
 mod floods;
+mod fluent;
 mod garbage;
 mod hostile;
 mod incidents;

@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use rdkafka::message::OwnedMessage;
 
-use super::{
-    super::payload::{Payloads, is_garbage},
-    *,
-};
+use super::*;
 use crate::{
     audit::DetectionId,
     config::Decoy,
     detect::{self, Detection, Detector, Severity, Technique},
+    source::payload::{Payloads, is_garbage},
 };
 
 fn message(offset: i64, payload: Option<&[u8]>) -> OwnedMessage {

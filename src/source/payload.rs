@@ -1,4 +1,4 @@
-//! From the payloads of messages to blocks.
+//! From payloads, as messages and requests carry them, to blocks.
 //!
 //! Most payloads are a record in one line, or one a line: they are put together in one buffer, so that the search runs over
 //! many at once. What is large, packed, or spread over lines goes the way that a file's bytes go. A clean message
@@ -8,16 +8,16 @@
 //! for that: garbage is what no record can be in, because it holds no JSON object, whatever might wrap that, or because
 //! no text stands where its first object would begin. A tombstone and a payload of white space are only counted.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use memchr::memchr;
-use rdkafka::{Message, message::Headers};
 use tracing::warn;
 
 use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
         framing::{Framer, READ_BYTES, is_spread_over_lines},
+        msgpack::begins_with_entry,
         partial::holds_parts,
     },
     source::{Block, Context, Outlet, Provenance, Shape},
@@ -30,17 +30,19 @@ const COPIED_BYTES: usize = 64 << 10;
 /// Bytes that tell whether a payload is text.
 const TEXT_BYTES: usize = 64;
 
-/// The most that is kept of a message's headers.
-const MAX_HEADERS: usize = 16;
+/// What was sent in one piece.
+pub(crate) trait Payload {
+    fn bytes(&self) -> &[u8];
 
-/// The most that is kept of a key, a header's name or its value.
-const MAX_TEXT_BYTES: usize = 256;
+    /// Called only for what becomes a detection, or cannot be unpacked.
+    fn provenance(&self) -> Provenance;
+}
 
-/// Searches messages in bursts.
-pub(super) struct Payloads {
+/// Searches payloads in bursts.
+pub(crate) struct Payloads {
     max_line_bytes: usize,
     lines: Vec<u8>,
-    /// Where in `lines` the payload of which message begins.
+    /// Where in `lines` which payload begins.
     starts: Vec<(usize, usize)>,
     damaged: Seldom,
 }
@@ -55,13 +57,15 @@ enum Kind {
     Values,
     /// Lines of a container's log, of which some are to be joined.
     Parts,
+    /// Entries of MessagePack.
+    MessagePack,
     /// Longer than a record may be.
     Long,
     Packed,
 }
 
 impl Payloads {
-    pub(super) fn new(max_line_bytes: usize) -> Self {
+    pub(crate) fn new(max_line_bytes: usize) -> Self {
         Self {
             max_line_bytes,
             lines: Vec::new(),
@@ -70,25 +74,29 @@ impl Payloads {
         }
     }
 
-    /// Searches `messages`, in order. True if anything was found.
-    pub(super) fn search<M: Message>(
+    /// Searches `payloads`, in order. True if anything was found.
+    pub(crate) fn search<P: Payload>(
         &mut self,
-        messages: &[M],
+        payloads: &[P],
         context: &Context,
         outlet: &mut dyn Outlet,
     ) -> bool {
         let mut found = false;
-        for (place, message) in messages.iter().enumerate() {
-            let payload = message.payload().unwrap_or_default();
+        for (place, sent) in payloads.iter().enumerate() {
+            let payload = sent.bytes();
             let kind = self.kind(payload);
-            if !matches!(kind, Kind::Nothing | Kind::Packed) && is_garbage(payload) {
-                context.counters.discarded.fetch_add(1, Relaxed);
-            }
+            let is_garbage = match kind {
+                Kind::Nothing => true,
+                Kind::Packed => false,
+                Kind::MessagePack => false,
+                Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
+            };
+            context
+                .counters
+                .discarded
+                .fetch_add(u64::from(is_garbage), Relaxed);
             let framer = match kind {
-                Kind::Nothing => {
-                    context.counters.discarded.fetch_add(1, Relaxed);
-                    continue;
-                }
+                Kind::Nothing => continue,
                 Kind::Lines if payload.len() <= COPIED_BYTES => {
                     self.starts.push((self.lines.len(), place));
                     self.lines.extend_from_slice(payload);
@@ -98,27 +106,32 @@ impl Payloads {
                     continue;
                 }
                 Kind::Lines => {
-                    found |= self.flush(messages, outlet);
-                    found |= take(payload, Shape::Lines, message, outlet);
+                    found |= self.flush(payloads, outlet);
+                    found |= take(payload, Shape::Lines, sent, outlet);
+                    continue;
+                }
+                Kind::MessagePack => {
+                    found |= self.flush(payloads, outlet);
+                    found |= take(payload, Shape::MessagePack, sent, outlet);
                     continue;
                 }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
                 Kind::Parts | Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
             };
-            found |= self.flush(messages, outlet);
-            let (framed, outcome) = frame(framer, payload, message, outlet);
+            found |= self.flush(payloads, outlet);
+            let (framed, outcome) = frame(framer, sent, outlet);
             found |= framed;
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
-                found |= take(payload, Shape::Lines, message, outlet);
+                found |= take(payload, Shape::Lines, sent, outlet);
                 context.counters.errors.fetch_add(1, Relaxed);
                 if self.damaged.is_due() {
-                    let position = position(message);
+                    let position = sent.provenance().position;
                     warn!(source = &*context.id, position, %error, "a payload cannot be unpacked");
                 }
             }
         }
-        found | self.flush(messages, outlet)
+        found | self.flush(payloads, outlet)
     }
 
     fn kind(&self, payload: &[u8]) -> Kind {
@@ -127,6 +140,9 @@ impl Payloads {
                 if matches!(recognise(payload), Magic::Compressed(_)) =>
             {
                 return Kind::Packed;
+            }
+            Some(0x80..=0x9f | 0xdc..=0xdf) if begins_with_entry(payload) => {
+                return Kind::MessagePack;
             }
             None => return Kind::Nothing,
             Some(byte) if byte.is_ascii_whitespace() && payload.trim_ascii().is_empty() => {
@@ -148,7 +164,7 @@ impl Payloads {
     }
 
     /// Searches what was put together.
-    fn flush<M: Message>(&mut self, messages: &[M], outlet: &mut dyn Outlet) -> bool {
+    fn flush<P: Payload>(&mut self, payloads: &[P], outlet: &mut dyn Outlet) -> bool {
         if self.lines.is_empty() {
             return false;
         }
@@ -159,7 +175,7 @@ impl Payloads {
             provenance: &|at| {
                 let behind = starts.partition_point(|(start, _)| *start <= at);
                 let place = behind.checked_sub(1).map_or(0, |before| starts[before].1);
-                provenance(&messages[place])
+                payloads[place].provenance()
             },
         });
         self.lines.clear();
@@ -169,7 +185,7 @@ impl Payloads {
 }
 
 /// Whether no record can be in `payload`. Of most records it looks at two bytes.
-pub(super) fn is_garbage(payload: &[u8]) -> bool {
+pub(crate) fn is_garbage(payload: &[u8]) -> bool {
     let Some(start) = memchr(b'{', payload) else {
         return true;
     };
@@ -178,33 +194,38 @@ pub(super) fn is_garbage(payload: &[u8]) -> bool {
 }
 
 /// Whether `bytes`, which may be cut off, are UTF-8 without control characters. Loggers colour their lines.
-fn is_text(bytes: &[u8]) -> bool {
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
     let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
     let is_control =
         |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace() && *byte != b'\x1b';
     std::str::from_utf8(bytes).map_or_else(is_cut, |_| true) && !bytes.iter().any(is_control)
 }
 
-fn take<M: Message>(bytes: &[u8], shape: Shape, message: &M, outlet: &mut dyn Outlet) -> bool {
+/// Searches `bytes` of `sent`. True if anything was found.
+pub(crate) fn take(
+    bytes: &[u8],
+    shape: Shape,
+    sent: &impl Payload,
+    outlet: &mut dyn Outlet,
+) -> bool {
     outlet.take(&Block {
         bytes,
         shape,
-        provenance: &|_| provenance(message),
+        provenance: &|_| sent.provenance(),
     })
 }
 
 /// Unpacks a payload, if it is packed, and cuts it into records.
-fn frame<M: Message>(
+fn frame(
     mut framer: Framer,
-    payload: &[u8],
-    message: &M,
+    sent: &impl Payload,
     outlet: &mut dyn Outlet,
 ) -> (bool, Result<(), decompress::Error>) {
     let mut found = false;
     let mut emit = |piece: crate::record::framing::Piece<'_>| {
-        found |= take(piece.bytes, piece.shape, message, outlet);
+        found |= take(piece.bytes, piece.shape, sent, outlet);
     };
-    let mut rest = payload;
+    let mut rest = sent.bytes();
     let mut fill = |into: &mut [u8]| {
         let (now, later) = rest.split_at(rest.len().min(into.len()));
         into[..now.len()].copy_from_slice(now);
@@ -226,30 +247,4 @@ fn frame<M: Message>(
     };
     framer.finish(&mut emit);
     (found, outcome)
-}
-
-fn position(message: &impl Message) -> String {
-    let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-    format!("{topic}/{partition}@{offset}")
-}
-
-fn provenance(message: &impl Message) -> Provenance {
-    let headers = message
-        .headers()
-        .map(|headers| headers.iter().take(MAX_HEADERS));
-    let headers = headers.into_iter().flatten().map(|header| {
-        let value = header.value.map(text).unwrap_or_default();
-        (text(header.key.as_bytes()), value)
-    });
-    Provenance {
-        position: position(message),
-        key: message.key().map(text),
-        headers: headers.collect::<BTreeMap<_, _>>(),
-    }
-}
-
-/// The beginning of `bytes`.
-fn text(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(MAX_TEXT_BYTES)];
-    String::from_utf8_lossy(cut).into_owned()
 }

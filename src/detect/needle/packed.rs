@@ -1,0 +1,239 @@
+//! The needle scan of MessagePack: which entries of a run may touch a decoy, without a look at what is in the others.
+//!
+//! An entry that would have a needle in it if it were written as JSON has one here. What stands behind a quote there stands
+//! here behind the header of a string, whose last byte is its length and may be any, as may the first byte of what follows:
+//! either may look like a letter of a name. So whether a name is whole is asked of the string in which it stands; to find
+//! that, the run is walked through once, and only where a name was seen.
+
+use std::{cell::OnceCell, ops::Range};
+
+use super::{Pattern, Search, Words, is_whole_name, sorted};
+use crate::{
+    detect::decoy::Decoy,
+    record::{
+        encoded,
+        msgpack::{Token, entry_length},
+    },
+};
+
+/// Bytes between two places from which strings are looked for.
+const STRIDE: usize = 512;
+
+/// Finds candidates in MessagePack.
+#[derive(Debug)]
+pub(in crate::detect) struct PackedNeedles {
+    patterns: Vec<Pattern<Condition>>,
+    search: Search,
+    /// For each pattern those that may stand at the same place, and itself: a search tells of one of them.
+    rivals: Vec<Vec<usize>>,
+    /// A decoy is called as numbers are written, which MessagePack does not write so.
+    is_number: bool,
+}
+
+/// What must hold of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Condition {
+    Nothing,
+    /// It is not a part of a longer name.
+    WholeName,
+    /// It is a whole string, or stands behind a quote in one.
+    Value,
+    /// It begins a key whose value may hide a record.
+    Encoded,
+}
+
+/// What makes a candidate beside the names of decoys.
+const WORDS: [(&str, Condition); 4] = [
+    ("proxy", Condition::Value),
+    ("data", Condition::Encoded),
+    // Also of rawData.
+    ("Data", Condition::Encoded),
+    ("MESSAGE", Condition::Encoded),
+];
+
+impl PackedNeedles {
+    pub fn new(decoys: &[Decoy]) -> Self {
+        let words = Words::of(decoys);
+        let patterns = sorted(patterns(&words));
+        Self {
+            search: Search::new(&patterns),
+            rivals: rivals(&patterns),
+            patterns,
+            is_number: words.names.iter().any(|name| may_be_number(name)),
+        }
+    }
+
+    /// Calls `found` with where each entry of `bytes` lies that has a needle in it. What cannot be read, up to the end, is
+    /// one entry.
+    pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+        let mut entry = 0..0;
+        let mut entry_at = |at: usize| {
+            while entry.end <= at {
+                let rest = &bytes[entry.end..];
+                let length = entry_length(rest).unwrap_or(rest.len());
+                entry = entry.end..entry.end + length;
+            }
+            entry.clone()
+        };
+        if self.is_number {
+            let mut at = 0;
+            while at < bytes.len() {
+                let entry = entry_at(at);
+                at = entry.end;
+                found(entry);
+            }
+            return;
+        }
+        let strings = Strings::new(bytes);
+        let is_needle = |number: usize, start: usize| {
+            let mut rivals = self.rivals[number].iter();
+            rivals.any(|rival| self.patterns[*rival].stands_at(&strings, start))
+        };
+        self.search.scan(bytes, &is_needle, &mut |at| {
+            let entry = entry_at(at);
+            let end = entry.end;
+            found(entry);
+            end
+        });
+    }
+}
+
+impl Pattern<Condition> {
+    fn stands_at(&self, strings: &Strings<'_>, start: usize) -> bool {
+        let bytes = strings.bytes;
+        let end = start + self.bytes.len();
+        bytes.get(start..end) == Some(&self.bytes)
+            && match self.condition {
+                Condition::Nothing => true,
+                Condition::WholeName => strings.around(start..end).is_none_or(|string| {
+                    let (start, end) = (start - string.start, end - string.start);
+                    is_whole_name(&bytes[string], start, end)
+                }),
+                Condition::Value => {
+                    is_behind_header(bytes, start, end) || is_behind_quote(bytes, start)
+                }
+                Condition::Encoded => is_encoded(bytes, start),
+            }
+    }
+}
+
+fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
+    let hidden = words.hidden().map(|text| (text, Condition::Nothing));
+    let spelt_out = words.spelt_out().map(|(word, is_whole)| match is_whole {
+        true => (word, Condition::WholeName),
+        false => (word, Condition::Nothing),
+    });
+    let visible = spelt_out
+        .chain(WORDS)
+        .map(|(word, condition)| (word.to_owned(), condition));
+    hidden
+        .chain(visible)
+        .map(|(text, condition)| Pattern {
+            bytes: text.into_bytes(),
+            condition,
+        })
+        .collect()
+}
+
+fn rivals(patterns: &[Pattern<Condition>]) -> Vec<Vec<usize>> {
+    let of = |pattern: &Pattern<Condition>| {
+        let is_rival = |(number, other): (usize, &Pattern<Condition>)| {
+            let (one, other) = (&pattern.bytes, &other.bytes);
+            (one.starts_with(other) || other.starts_with(one)).then_some(number)
+        };
+        patterns.iter().enumerate().filter_map(is_rival).collect()
+    };
+    patterns.iter().map(of).collect()
+}
+
+/// Whether `name` may be how a number is written, or stand in one of the words that JSON has.
+fn may_be_number(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'e'))
+        || ["null", "true", "false"]
+            .iter()
+            .any(|word| word.contains(name))
+}
+
+/// Whether what stands from `start` to `end` may be a whole string: its length stands before it.
+fn is_behind_header(bytes: &[u8], start: usize, end: usize) -> bool {
+    let length = (end - start) as u8;
+    let header = start.checked_sub(1).and_then(|before| bytes.get(before));
+    header.is_some_and(|header| *header == length || *header == 0xa0 | length)
+}
+
+/// Whether a quote stands before `start`, in any layer of escapes.
+fn is_behind_quote(bytes: &[u8], start: usize) -> bool {
+    bytes[..start].ends_with(b"\"") || bytes[..start].ends_with(b"\\u0022")
+}
+
+/// Whether a key begins at `start` whose value may be bytes written as something else: a key of JSON in a string, or one of
+/// a map, which the value follows.
+fn is_encoded(bytes: &[u8], start: usize) -> bool {
+    let is_raw = bytes[..start].ends_with(b"raw") && bytes[start..].starts_with(b"Data");
+    let start = if is_raw { start - 3 } else { start };
+    let text = &bytes[start..];
+    let is_key_of_json = is_raw || is_behind_quote(bytes, start);
+    if is_key_of_json && encoded::begins_at(text) {
+        return true;
+    }
+    let mut keys = encoded::KEYS.iter().filter(|key| {
+        text.starts_with(key.as_bytes()) && is_behind_header(bytes, start, start + key.len())
+    });
+    keys.any(|key| match Token::read(&text[key.len()..]) {
+        Ok((Token::Str(value) | Token::Bin(value), _)) => {
+            let value = String::from_utf8_lossy(value);
+            encoded::is_base64_key(key) && encoded::may_be_base64(value.trim_start().as_bytes())
+        }
+        Ok((Token::Array(_), _)) => !encoded::is_base64_key(key),
+        Ok(_) => false,
+        Err(_) => true,
+    })
+}
+
+/// Where the strings of a run lie.
+struct Strings<'b> {
+    bytes: &'b [u8],
+    /// Where tokens begin, about [`STRIDE`] bytes from each other, once one was asked for.
+    marks: OnceCell<Vec<usize>>,
+}
+
+impl<'b> Strings<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        Self {
+            bytes,
+            marks: OnceCell::new(),
+        }
+    }
+
+    /// The string all around `place`; `None` if there is none, or nobody knows.
+    fn around(&self, place: Range<usize>) -> Option<Range<usize>> {
+        let marks = self.marks.get_or_init(|| self.walk());
+        let behind = marks.partition_point(|mark| *mark <= place.start);
+        let mut at = *marks.get(behind.checked_sub(1)?)?;
+        loop {
+            let (token, length) = Token::read(&self.bytes[at..]).ok()?;
+            at += length;
+            if at > place.start {
+                let (Token::Str(body) | Token::Bin(body) | Token::Ext(_, body)) = token else {
+                    return None;
+                };
+                let string = at - body.len()..at;
+                return (string.start <= place.start && place.end <= string.end).then_some(string);
+            }
+        }
+    }
+
+    fn walk(&self) -> Vec<usize> {
+        let mut marks = vec![0];
+        let (mut at, mut due) = (0, STRIDE);
+        while let Ok((_, length)) = Token::read(&self.bytes[at..]) {
+            at += length;
+            if at >= due {
+                marks.push(at);
+                due = at + STRIDE;
+            }
+        }
+        marks
+    }
+}

@@ -1,0 +1,206 @@
+//! An entry as JSON.
+//!
+//! Nothing in which a name could stand is left out: bytes that are no text, keys that are no strings, and what is nested
+//! too deep are written as something that is searched. What has no such form, such as NaN, is null.
+
+use std::io::Write;
+
+use super::{
+    Fault, Token,
+    entry::{length, parts},
+};
+use crate::audit::wire_time;
+
+/// Levels that are written as they are: more than are searched. What lies deeper is written flat.
+const MAX_DEPTH: usize = 128;
+
+/// Appends `entry` as JSON: `["2026-11-23T17:21:08.912184Z", record]`, as the wrappers write that name a time, with metadata
+/// behind; or the record alone, if it has no time. What is cut off or malformed makes broken JSON, with what is left in a string.
+pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
+    if length(entry) == Err(Fault::NoEntry) {
+        return broken(entry, into);
+    }
+    let Some(parts) = parts(entry) else {
+        return write_values(entry, 1, into);
+    };
+    into.push(b'[');
+    match parts.time {
+        Some(time) => text(wire_time(time).as_bytes(), into),
+        None => into.extend_from_slice(b"null"),
+    }
+    into.push(b',');
+    write_values(parts.rest, parts.count, into);
+    if !matches!(
+        parts.metadata,
+        [] | [0x80] | [0xde, 0, 0] | [0xdf, 0, 0, 0, 0]
+    ) {
+        into.push(b',');
+        write_values(parts.metadata, 1, into);
+    }
+    into.push(b']');
+}
+
+/// As [`write_entry`], but without the time and what stands beside it.
+pub fn write_record(entry: &[u8], into: &mut Vec<u8>) {
+    write_values(parts(entry).map_or(entry, |parts| parts.rest), 1, into);
+}
+
+/// Appends the first `count` values of `bytes` with commas between them.
+fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) {
+    let mut writer = Writer {
+        rest: bytes,
+        into,
+        open: vec![Open::new(Form::Items, count.into())],
+    };
+    if writer.values().is_err() {
+        let rest = writer.rest;
+        broken(rest, into);
+    }
+}
+
+/// Appends what cannot be read, so that all of it is broken.
+fn broken(rest: &[u8], into: &mut Vec<u8>) {
+    text(rest, into);
+    into.extend_from_slice(b"{\"");
+}
+
+struct Writer<'b, 'o> {
+    rest: &'b [u8],
+    into: &'o mut Vec<u8>,
+    open: Vec<Open>,
+}
+
+/// An array or a map, of which values are still to come.
+struct Open {
+    form: Form,
+    left: u64,
+    is_first: bool,
+}
+
+/// How what is open is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Without brackets.
+    Items,
+    Array,
+    /// An array that has all in it, however deep, beside each other.
+    Flat,
+    /// A map before a key.
+    Key,
+    /// A map before a value.
+    Value,
+    /// A map before the value of a key that is no scalar.
+    ValueOfContainer,
+}
+
+impl Open {
+    fn new(form: Form, left: u64) -> Self {
+        Self {
+            form,
+            left,
+            is_first: true,
+        }
+    }
+
+    fn end(&self) -> &'static [u8] {
+        match self.form {
+            Form::Items => b"",
+            Form::Array | Form::Flat => b"]",
+            Form::Key | Form::Value | Form::ValueOfContainer => b"}",
+        }
+    }
+}
+
+impl Writer<'_, '_> {
+    fn values(&mut self) -> Result<(), Fault> {
+        while let Some(open) = self.open.last_mut() {
+            if open.left == 0 {
+                self.into.extend_from_slice(open.end());
+                self.open.pop();
+                continue;
+            }
+            let (token, length) = Token::read(self.rest)?;
+            self.rest = &self.rest[length..];
+            open.left -= 1;
+            let form = open.form;
+            if !open.is_first && !matches!(form, Form::Value) {
+                self.into.push(b',');
+            }
+            open.is_first = false;
+            let children = match token {
+                Token::Array(length) => Some((Form::Array, u64::from(length))),
+                Token::Map(length) => Some((Form::Key, 2 * u64::from(length))),
+                _ => None,
+            };
+            open.form = match (form, children) {
+                (Form::Key, None) => Form::Value,
+                (Form::Key, Some(_)) => Form::ValueOfContainer,
+                (Form::Value | Form::ValueOfContainer, _) => Form::Key,
+                (other, _) => other,
+            };
+            if matches!(form, Form::ValueOfContainer)
+                || matches!(form, Form::Key) && children.is_some()
+            {
+                self.into.extend_from_slice(b"\"\":");
+            }
+            match children {
+                None => self.scalar(token, form),
+                Some((_, more)) if form == Form::Flat => {
+                    open.left = open.left.saturating_add(more);
+                    self.into.extend_from_slice(b"null");
+                }
+                Some((container, more)) => self.begin(container, more),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, container: Form, children: u64) {
+        let form = match self.open.len() > MAX_DEPTH {
+            true => Form::Flat,
+            false => container,
+        };
+        self.into.push(match form {
+            Form::Key => b'{',
+            _ => b'[',
+        });
+        self.open.push(Open::new(form, children));
+    }
+
+    /// A key is a string, whatever it is.
+    fn scalar(&mut self, token: Token<'_>, form: Form) {
+        let is_key = form == Form::Key;
+        if is_key && !matches!(token, Token::Str(_) | Token::Bin(_) | Token::Ext(..)) {
+            self.into.push(b'"');
+            number(token, self.into);
+            self.into.push(b'"');
+        } else {
+            match token {
+                Token::Str(bytes) | Token::Bin(bytes) => text(bytes, self.into),
+                // The mark keeps it from being taken for a string, as which nobody wrote it.
+                Token::Ext(_, bytes) => text(&[b"#", bytes].concat(), self.into),
+                other => number(other, self.into),
+            }
+        }
+        if is_key {
+            self.into.push(b':');
+        }
+    }
+}
+
+/// Appends a number, or one of the words of JSON.
+fn number(token: Token<'_>, into: &mut Vec<u8>) {
+    // Memory takes all.
+    let _ = match token {
+        Token::Bool(truth) => write!(into, "{truth}"),
+        Token::Integer(number) => write!(into, "{number}"),
+        Token::Float(number) if number.is_finite() => write!(into, "{number:?}"),
+        _ => write!(into, "null"),
+    };
+}
+
+/// Appends a string. What is not UTF-8 in it is replaced, byte for byte of what a name has by itself.
+fn text(bytes: &[u8], into: &mut Vec<u8>) {
+    // Memory takes all.
+    let _ = serde_json::to_writer(into, &String::from_utf8_lossy(bytes));
+}

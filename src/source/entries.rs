@@ -1,0 +1,159 @@
+//! Entries of MessagePack to blocks, as they come by Forward, and in bodies of HTTP.
+
+use super::{Block, Outlet, Provenance, Shape};
+use crate::record::{
+    decompress::{self, Decompressor},
+    framing::parts,
+    msgpack::{Fault, entries, write_entry},
+};
+
+/// Bytes of entries that are searched together: few enough to stay in the cache.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Bytes that are decompressed at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why entries are not all read. What could be read of them was searched.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// They are cut off, or no MessagePack.
+    #[error("an entry cannot be read: {0}")]
+    Entry(#[from] Fault),
+    #[error("{0}")]
+    Packed(#[from] decompress::Error),
+    /// More comes out than may.
+    #[error("unpacked it is longer than {limit} bytes")]
+    TooLarge { limit: usize },
+}
+
+/// How entries are searched.
+pub(crate) struct Search<'s> {
+    /// Longer entries are searched for decoys and reported, but not decoded.
+    pub max_line_bytes: usize,
+    pub provenance: &'s dyn Fn() -> Provenance,
+    pub outlet: &'s mut dyn Outlet,
+    /// Whether anything was found.
+    pub found: bool,
+}
+
+impl Search<'_> {
+    /// Searches `bytes`, which are entries, one after the other.
+    ///
+    /// # Errors
+    /// If they are not; what is left is searched as what cannot be decoded.
+    pub(crate) fn entries(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let searched = self.whole_entries(bytes);
+        match searched {
+            (_, None) => Ok(()),
+            (end, Some(fault)) => {
+                self.entry(&bytes[end..]);
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// As [`entries`](Self::entries), of what is compressed. An entry may have `max_entry_bytes`, and all of them `max_bytes`.
+    pub(crate) fn packed_entries(
+        &mut self,
+        packed: &[u8],
+        max_entry_bytes: usize,
+        max_bytes: usize,
+    ) -> Result<(), Error> {
+        let mut rest = packed;
+        let mut fill = |into: &mut [u8]| {
+            let (now, later) = rest.split_at(rest.len().min(into.len()));
+            into[..now.len()].copy_from_slice(now);
+            rest = later;
+            Ok(now.len())
+        };
+        let mut decompressor = Decompressor::of_record();
+        let (mut bytes, mut total) = (Vec::new(), 0);
+        // What is left of an entry is looked at again when there is twice as much.
+        let mut due = BLOCK_BYTES;
+        let outcome = loop {
+            let held = bytes.len();
+            bytes.resize(held + READ_BYTES, 0);
+            let made = decompressor.read(&mut bytes[held..], &mut fill);
+            bytes.truncate(held + made.as_ref().copied().unwrap_or(0));
+            match made {
+                Ok(0) => {
+                    break decompressor
+                        .end()
+                        .map(|more| bytes.extend(more))
+                        .map_err(Error::from);
+                }
+                Ok(made) => total += made,
+                Err(error) => break Err(error.into()),
+            }
+            if total > max_bytes {
+                break Err(Error::TooLarge { limit: max_bytes });
+            }
+            if bytes.len() >= due {
+                let (end, fault) = self.whole_entries(&bytes);
+                bytes.drain(..end);
+                due = BLOCK_BYTES.max(2 * bytes.len());
+                if fault.is_some_and(|fault| fault != Fault::CutOff) {
+                    break Ok(());
+                }
+                if bytes.len() > max_entry_bytes {
+                    let limit = max_entry_bytes;
+                    break Err(Error::TooLarge { limit });
+                }
+            }
+        };
+        let searched = self.entries(&bytes);
+        outcome.and(searched)
+    }
+
+    /// Searches the entries at the beginning of `bytes` that are whole, and gives where they end, and why no other does.
+    fn whole_entries(&mut self, bytes: &[u8]) -> (usize, Option<Fault>) {
+        let (mut start, mut end) = (0, 0);
+        for entry in entries(bytes) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    self.block(&bytes[start..end]);
+                    return (end, Some(fault));
+                }
+            };
+            if entry.len() > self.max_line_bytes {
+                self.block(&bytes[start..end]);
+                self.entry(entry);
+                start = end + entry.len();
+            }
+            end += entry.len();
+            if end - start >= BLOCK_BYTES {
+                self.block(&bytes[start..end]);
+                start = end;
+            }
+        }
+        self.block(&bytes[start..end]);
+        (end, None)
+    }
+
+    /// Searches one entry, whole or not, however long it is.
+    fn entry(&mut self, entry: &[u8]) {
+        if entry.len() <= self.max_line_bytes {
+            return self.block(entry);
+        }
+        let mut json = Vec::new();
+        write_entry(entry, &mut json);
+        for (part, shape) in parts(&json) {
+            self.take(part, shape);
+        }
+    }
+
+    fn block(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.take(bytes, Shape::MessagePack);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], shape: Shape) {
+        self.found |= self.outlet.take(&Block {
+            bytes,
+            shape,
+            provenance: &|_| (self.provenance)(),
+        });
+    }
+}

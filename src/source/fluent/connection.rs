@@ -1,0 +1,296 @@
+//! One connection: who is there, and then message after message.
+//!
+//! What is read is kept in one buffer until messages in it are whole; these go to the source's thread together, and are
+//! acknowledged together once they are safe. While one is being read that is long, room for it is lent by the inbox.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout, timeout_at},
+};
+use tracing::{debug, warn};
+
+use super::{
+    Delivery, Reply, Shared,
+    handshake::{Challenge, MAX_PING_BYTES},
+    message::may_begin,
+};
+use crate::{
+    format::visible,
+    record::msgpack::{Fault, Step, Walk},
+    source::server::{Connection, Refusal, inbox},
+};
+
+/// Bytes that a connection may have read before it asks for room: enough for the few that wait for their rest.
+const FREE_BYTES: usize = 16 << 10;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 4 << 10;
+
+/// How long the handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a message may take from its first byte to its last, and how long nothing of it may come.
+const MESSAGE: Duration = Duration::from_secs(300);
+const STALL: Duration = Duration::from_secs(30);
+
+/// How long a peer may take to read a reply.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// How long a message may wait for room.
+const ROOM: Duration = Duration::from_secs(30);
+
+/// Characters of an error that are shown.
+const SHOWN: usize = 200;
+
+/// Why a connection is closed from this side.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Auth(#[from] super::handshake::Error),
+    #[error("this system has no random numbers")]
+    Random,
+    #[error("no message begins so")]
+    NoMessage,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("a message is longer than max_message_bytes ({0})")]
+    TooLarge(usize),
+    #[error("too slow")]
+    Slow,
+    #[error(transparent)]
+    Overload(#[from] inbox::Overloaded),
+    #[error("{reason}")]
+    Refused { why: Refusal, reason: String },
+    /// Its peer has gone, or the source ends.
+    #[error("closed")]
+    Closed,
+}
+
+impl Error {
+    fn refusal(&self) -> Option<Refusal> {
+        Some(match self {
+            Self::Io(_) | Self::Closed | Self::Random => return None,
+            Self::Auth(_) => Refusal::Auth,
+            Self::NoMessage | Self::Fault(_) => Refusal::Malformed,
+            Self::TooLarge(_) => Refusal::TooLarge,
+            Self::Slow => Refusal::Timeout,
+            Self::Overload(_) => Refusal::Overload,
+            Self::Refused { why, .. } => *why,
+        })
+    }
+}
+
+/// Serves `connection` until it ends.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    connection: Connection,
+    inbox: inbox::Sender<Delivery, Reply>,
+) {
+    let (peer, counters) = (
+        Arc::clone(&connection.peer),
+        Arc::clone(&connection.counters),
+    );
+    let mut session = Session {
+        connection,
+        inbox,
+        shared,
+        buffer: Vec::new(),
+        room: inbox::Room::default(),
+        ends: Vec::new(),
+        walk: Walk::default(),
+    };
+    let Err(error) = session.live().await else {
+        return;
+    };
+    let Some(refusal) = error.refusal() else {
+        debug!(source = &*session.shared.id, peer = &*peer, "{error}");
+        return;
+    };
+    counters.refuse(refusal);
+    if session.shared.may_warn() {
+        let error = error.to_string();
+        let error = visible(&error, SHOWN);
+        warn!(
+            source = &*session.shared.id,
+            peer = &*peer,
+            "connection closed: {error}"
+        );
+    }
+}
+
+struct Session {
+    connection: Connection,
+    inbox: inbox::Sender<Delivery, Reply>,
+    shared: Arc<Shared>,
+    /// What was read: whole messages, and the beginning of one.
+    buffer: Vec<u8>,
+    /// What was lent for it.
+    room: inbox::Room,
+    /// Where messages end in it.
+    ends: Vec<usize>,
+    /// Over the message behind the last of these.
+    walk: Walk,
+}
+
+impl Session {
+    /// Until the peer closes it between two messages.
+    async fn live(&mut self) -> Result<(), Error> {
+        self.shake_hands().await?;
+        loop {
+            if !self.first().await? {
+                return Ok(());
+            }
+            let activity = Arc::clone(&self.connection.activity);
+            let _busy = activity.begin();
+            let deadline = Instant::now() + MESSAGE;
+            loop {
+                self.step_over()?;
+                if !self.ends.is_empty() {
+                    break;
+                }
+                self.make_room().await?;
+                let deadline = deadline.min(Instant::now() + STALL);
+                if self.read_until(deadline).await? == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+            }
+            self.hand_in().await?;
+        }
+    }
+
+    /// Waits until something is there. False if the connection has ended, or is to end.
+    async fn first(&mut self) -> Result<bool, Error> {
+        if !self.buffer.is_empty() {
+            return Ok(true);
+        }
+        let closing = self.connection.closing.clone();
+        // What has come is read before anything else: clients that ask for no acknowledgement believe that it is safe.
+        let read = tokio::select! {
+            biased;
+            read = self.read() => read,
+            () = closing.cancelled() => return Ok(false),
+        };
+        match read {
+            Ok(count) => Ok(count > 0),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_BYTES);
+        self.connection.stream.read_buf(&mut self.buffer).await
+    }
+
+    async fn read_until(&mut self, deadline: Instant) -> Result<usize, Error> {
+        let read = timeout_at(deadline, self.read()).await;
+        Ok(read.map_err(|_| Error::Slow)??)
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let stream = &mut self.connection.stream;
+        let write = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        Ok(timeout(WRITE, write).await.map_err(|_| Error::Slow)??)
+    }
+
+    /// Walks over what was read, and notes where messages end.
+    fn step_over(&mut self) -> Result<(), Error> {
+        loop {
+            let start = self.ends.last().copied().unwrap_or(0);
+            let message = &self.buffer[start..];
+            match message.first() {
+                None => return Ok(()),
+                Some(first) if !may_begin(*first) => return self.unless_some(Error::NoMessage),
+                Some(_) => {}
+            }
+            match self.walk.on(message) {
+                Ok(Step::End(end)) => {
+                    self.walk = Walk::default();
+                    self.ends.push(start + end);
+                }
+                Ok(Step::AtLeast(bytes)) if bytes > self.shared.max_message_bytes as u64 => {
+                    return self.unless_some(Error::TooLarge(self.shared.max_message_bytes));
+                }
+                Ok(Step::AtLeast(_)) => return Ok(()),
+                Err(fault) => return self.unless_some(fault.into()),
+            }
+        }
+    }
+
+    /// What is behind whole messages is refused when it is its turn.
+    fn unless_some(&self, error: Error) -> Result<(), Error> {
+        match self.ends.is_empty() {
+            true => Err(error),
+            false => Ok(()),
+        }
+    }
+
+    /// Room for what is about to be read.
+    async fn make_room(&mut self) -> Result<(), Error> {
+        let wanted = self.buffer.capacity().max(self.buffer.len() + READ_BYTES);
+        let more = wanted.saturating_sub(FREE_BYTES + self.room.bytes());
+        if more > 0 {
+            self.room.add(self.inbox.room_within(ROOM, more).await?);
+        }
+        Ok(())
+    }
+
+    /// Hands in the messages that are whole, and acknowledges them when they are safe.
+    async fn hand_in(&mut self) -> Result<(), Error> {
+        let ends = std::mem::take(&mut self.ends);
+        let end = ends.last().copied().unwrap_or(0);
+        let rest = self.buffer.split_off(end);
+        let delivery = Delivery {
+            bytes: std::mem::replace(&mut self.buffer, rest),
+            ends,
+            peer: Arc::clone(&self.connection.peer),
+        };
+        let mut room = std::mem::take(&mut self.room);
+        // What was free until now is not while it waits, nor does it count for nothing when it is searched.
+        let more = delivery.bytes.len().saturating_sub(room.bytes());
+        room.add(self.inbox.room_within(ROOM, more).await?);
+        let receipt = self.inbox.send(delivery, room).await;
+        let reply = receipt.answer().await.ok_or(Error::Closed)?;
+        if !reply.acks.is_empty() {
+            self.write(&reply.acks).await?;
+        }
+        match reply.refused {
+            Some((why, reason)) => Err(Error::Refused { why, reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets in who knows the key.
+    async fn shake_hands(&mut self) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let Some(key) = &shared.security.shared_key else {
+            return Ok(());
+        };
+        let challenge = Challenge::new().ok_or(Error::Random)?;
+        self.write(&challenge.helo(&shared.security)).await?;
+        let deadline = Instant::now() + HANDSHAKE;
+        let end = loop {
+            match Walk::default().on(&self.buffer)? {
+                Step::End(end) => break end,
+                Step::AtLeast(bytes) if bytes > MAX_PING_BYTES as u64 => {
+                    return Err(super::handshake::Error::NoPing.into());
+                }
+                Step::AtLeast(_) => {}
+            }
+            if self.read_until(deadline).await? == 0 {
+                return Err(Error::Closed);
+            }
+        };
+        let (pong, outcome) = challenge.pong(&shared.security, key, &self.buffer[..end]);
+        self.buffer.drain(..end);
+        self.write(&pong).await?;
+        Ok(outcome?)
+    }
+}

@@ -1,0 +1,246 @@
+//! Forward, the protocol of Fluentd and Fluent Bit, version 1.
+//!
+//! Events come one or many in a message: in an array, in a string, compressed or not. They are searched as they lie there
+//! ([`crate::record::msgpack`]). A message with a `chunk` is acknowledged when all that came of it is safe, and never before; one
+//! that cannot be read is not, and ends its connection.
+//!
+//! Clients may be silent for as long as they like: one that asks for no acknowledgement does not learn that it was cut off, and
+//! loses what it sends next. Only if there are too many connections, the one goes that has been silent the longest.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+
+use self::message::{Events, Form, Message};
+use super::{
+    Context, Decoding, Ended, Error, Outlet, Provenance,
+    entries::{self, Search},
+    server::{Address, Connection, Exposure, Listen, Refusal, Server, Tls, inbox},
+};
+use crate::{
+    audit::words,
+    record::decompress::{Magic, recognise},
+    telemetry::Seldom,
+};
+
+mod connection;
+mod handshake;
+mod message;
+mod reply;
+
+pub use handshake::Security;
+
+/// How much longer a message may be when it is unpacked.
+const MAX_RATIO: usize = 16;
+
+/// The most that is kept of a tag.
+const MAX_TAG_BYTES: usize = 256;
+
+/// Listens for Fluentd, Fluent Bit and others that speak Forward. Options as in Vector; those of [`Security`] as in Fluentd.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub address: Address,
+    /// Connections at a time (`connection_limit`). Default 1,024.
+    pub connection_limit: usize,
+    /// After how long of silence TCP asks whether the peer is still there (`keepalive.time_secs`). Default 60 s.
+    pub keepalive: Duration,
+    /// The size of the buffer of the system for each connection. Default what the system has.
+    pub receive_buffer_bytes: Option<usize>,
+    /// Networks from which connections are taken; empty for all. Default all.
+    pub permit_origin: Vec<IpNet>,
+    pub tls: Tls,
+    pub security: Security,
+    /// A longer message ends its connection. Default 64 MiB.
+    pub max_message_bytes: usize,
+    /// Longer records are searched for decoys and reported, but not decoded. Default 16 MiB.
+    pub max_line_bytes: usize,
+    /// What the records are. Default audit.
+    pub decoding: Decoding,
+}
+
+impl Config {
+    /// What it lets others do.
+    pub(crate) fn exposure(&self) -> Exposure {
+        Exposure {
+            is_public: self.address.is_public(),
+            is_encrypted: self.tls.enabled,
+            is_guarded: self.security.shared_key.is_some() || self.tls.verify_certificate,
+            guard: "shared_key",
+        }
+    }
+}
+
+/// What carries the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Tcp,
+    Unix,
+}
+
+words!(Mode { Tcp = "tcp", Unix = "unix" });
+
+/// Messages that are whole.
+struct Delivery {
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    peer: Arc<str>,
+}
+
+/// What its connection does once they are safe.
+#[derive(Default)]
+struct Reply {
+    /// The acknowledgements that were asked for.
+    acks: Vec<u8>,
+    /// Why a message was not taken, nor any behind it.
+    refused: Option<(Refusal, String)>,
+}
+
+/// What the connections have in common.
+struct Shared {
+    id: Arc<str>,
+    security: Security,
+    max_message_bytes: usize,
+    permit_origin: Vec<IpNet>,
+    warning: Mutex<Seldom>,
+}
+
+impl Shared {
+    fn may_warn(&self) -> bool {
+        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
+        warning.is_due()
+    }
+
+    fn permits(&self, peer: &str) -> bool {
+        let address = peer
+            .parse()
+            .map(|peer: std::net::SocketAddr| peer.ip().to_canonical());
+        let is_in = |address| {
+            self.permit_origin
+                .iter()
+                .any(|network| network.contains(&address))
+        };
+        self.permit_origin.is_empty() || address.is_ok_and(is_in)
+    }
+}
+
+/// Serves until stopped.
+///
+/// # Errors
+/// If nobody can listen there, or a certificate cannot be used.
+pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Result<Ended, Error> {
+    let listen = Listen {
+        address: config.address.clone(),
+        tls: config.tls.clone(),
+        alpn: &[],
+        connection_limit: config.connection_limit,
+        room: 2 * config.max_message_bytes,
+        silence: None,
+        keepalive: Some(config.keepalive),
+        receive_buffer_bytes: config.receive_buffer_bytes,
+    };
+    let server = Server::bind(&listen, context)?;
+    let shared = Arc::new(Shared {
+        id: Arc::clone(&context.id),
+        security: config.security.clone(),
+        max_message_bytes: config.max_message_bytes,
+        permit_origin: config.permit_origin.clone(),
+        warning: Mutex::default(),
+    });
+    let connect = move |connection: Connection, inbox: inbox::Sender<Delivery, Reply>| {
+        let shared = Arc::clone(&shared);
+        async move {
+            if shared.permits(&connection.peer) {
+                connection::serve(shared, connection, inbox).await;
+            } else {
+                connection.counters.refuse(Refusal::Auth);
+            }
+        }
+    };
+    let search =
+        |delivery: Delivery, outlet: &mut dyn Outlet| search(config, context, &delivery, outlet);
+    server.run(context, outlet, connect, search)
+}
+
+/// Searches messages, and says what to reply once what was found is stored, and whether anything was.
+fn search(
+    config: &Config,
+    context: &Context,
+    delivery: &Delivery,
+    outlet: &mut dyn Outlet,
+) -> (Reply, bool) {
+    let (mut reply, mut found, mut start) = (Reply::default(), false, 0);
+    for end in &delivery.ends {
+        let message = match Message::read(&delivery.bytes[start..*end]) {
+            Ok(message) => message,
+            Err(error) => {
+                reply.refused = Some((Refusal::Malformed, error.to_string()));
+                break;
+            }
+        };
+        start = *end;
+        let Message::Events(events) = message else {
+            continue;
+        };
+        let (outcome, finds) = search_events(config, context, events, &delivery.peer, outlet);
+        found |= finds;
+        if let Err(error) = outcome {
+            context.counters.errors.fetch_add(1, Relaxed);
+            let why = match error {
+                entries::Error::TooLarge { .. } => Refusal::TooLarge,
+                entries::Error::Entry(_) | entries::Error::Packed(_) => Refusal::Malformed,
+            };
+            reply.refused = Some((why, error.to_string()));
+            break;
+        }
+        if let Some(chunk) = events.options.chunk {
+            reply::ack(chunk, &mut reply.acks);
+        }
+    }
+    (reply, found)
+}
+
+fn search_events(
+    config: &Config,
+    context: &Context,
+    events: Events<'_>,
+    peer: &str,
+    outlet: &mut dyn Outlet,
+) -> (Result<(), entries::Error>, bool) {
+    if events.options.signal != 0 {
+        // Metrics or traces, in a form of Fluent Bit's own.
+        context.counters.discarded.fetch_add(1, Relaxed);
+        return (Ok(()), false);
+    }
+    let mut search = Search {
+        max_line_bytes: config.max_line_bytes,
+        provenance: &|| provenance(peer, events.tag),
+        outlet,
+        found: false,
+    };
+    let outcome = match events.form {
+        // As an entry has it: an array of two.
+        Form::Message(entry) => search.entries(&[b"\x92", entry].concat()),
+        Form::Entries(packed) if matches!(recognise(packed), Magic::Compressed(_)) => {
+            let most = config.max_message_bytes;
+            search.packed_entries(packed, most, most.saturating_mul(MAX_RATIO))
+        }
+        Form::Entries(entries) => search.entries(entries),
+    };
+    (outcome, search.found)
+}
+
+fn provenance(peer: &str, tag: &[u8]) -> Provenance {
+    let tag = &tag[..tag.len().min(MAX_TAG_BYTES)];
+    let tag = String::from_utf8_lossy(tag).into_owned();
+    Provenance {
+        position: peer.to_owned(),
+        key: None,
+        headers: BTreeMap::from([("tag".to_owned(), tag)]),
+    }
+}

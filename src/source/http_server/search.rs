@@ -1,0 +1,150 @@
+//! From bodies to blocks, on the source's thread.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use tracing::warn;
+
+use super::{
+    Config,
+    unpack::{Limits, Trouble, Unpacker},
+};
+use crate::{
+    record::decompress,
+    source::{
+        Context, Outlet, Provenance, Shape, Stop,
+        payload::{Payload, Payloads, take},
+    },
+    telemetry::{Seldom, Status},
+};
+
+/// A body, and where it came from.
+pub(super) struct Delivery {
+    pub bytes: Vec<u8>,
+    /// What its headers say that it is packed in, in the order in which that was put on.
+    pub codings: Vec<String>,
+    pub peer: Arc<str>,
+    /// Of its request, counted from the start of the source.
+    pub number: u64,
+}
+
+/// What became of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All of it was searched.
+    Taken,
+    /// More came of it than may. What came before was searched.
+    TooLarge,
+    /// It is packed in a way that nobody here knows.
+    Unknown,
+}
+
+impl Payload for Delivery {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn provenance(&self) -> Provenance {
+        format!("http:{}#{}", self.peer, self.number).into()
+    }
+}
+
+/// Searches what is delivered.
+pub(super) struct Searcher<'a> {
+    context: &'a Context,
+    payloads: Payloads,
+    limits: Limits,
+    damaged: Seldom,
+}
+
+impl<'a> Searcher<'a> {
+    pub(super) fn new(config: &Config, context: &'a Context) -> Self {
+        Self {
+            context,
+            payloads: Payloads::new(config.max_line_bytes),
+            limits: Limits {
+                bytes: config.max_body_bytes,
+                ratio: config.max_decompression_ratio,
+            },
+            damaged: Seldom::default(),
+        }
+    }
+
+    /// What becomes of `delivery`, and whether anything was found in it.
+    pub(super) fn search(
+        &mut self,
+        mut delivery: Delivery,
+        outlet: &mut dyn Outlet,
+    ) -> (Outcome, bool) {
+        let codings = std::mem::take(&mut delivery.codings);
+        let mut unpacker = Unpacker::new(self.limits, delivery.bytes.len(), codings);
+        let (mut found, mut is_beyond) = (false, false);
+        while !is_beyond && let Some(unpacked) = unpacker.next(&delivery.bytes) {
+            if let Some(error) = unpacked.error {
+                self.say_damaged(&delivery, &error);
+                // What can be read of it is, packed or not.
+                found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
+            }
+            is_beyond = unpacked.is_beyond;
+            delivery.bytes = unpacked.bytes;
+        }
+        if let Some(trouble) = unpacker.trouble() {
+            // It is not taken, but what can be seen of it is told.
+            found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
+            let outcome = match trouble {
+                Trouble::Unknown => Outcome::Unknown,
+                Trouble::TooDeep => Outcome::TooLarge,
+            };
+            return (outcome, found);
+        }
+        if !delivery.bytes.is_empty() {
+            let bodies = std::slice::from_ref(&delivery);
+            found |= self.payloads.search(bodies, self.context, outlet);
+        }
+        let outcome = match is_beyond {
+            true => Outcome::TooLarge,
+            false => Outcome::Taken,
+        };
+        (outcome, found)
+    }
+
+    fn say_damaged(&mut self, delivery: &Delivery, error: &decompress::Error) {
+        self.context.counters.errors.fetch_add(1, Relaxed);
+        if self.damaged.is_due() {
+            let position = delivery.provenance().position;
+            warn!(source = &*self.context.id, position, %error, "a body cannot be unpacked");
+        }
+    }
+}
+
+/// Searches `body`, which a request says to be in `content_encoding`, as a source of this configuration does. For tests
+/// and fuzz targets.
+pub fn search(
+    config: &Config,
+    body: &[u8],
+    content_encoding: &str,
+    outlet: &mut dyn Outlet,
+) -> bool {
+    let Ok(stop) = Stop::new() else { return false };
+    let context = Context {
+        id: "body".into(),
+        stop,
+        positions: Vec::new(),
+        counters: Arc::default(),
+        status: Status::default(),
+    };
+    let delivery = Delivery {
+        bytes: body.to_vec(),
+        codings: codings(content_encoding).collect(),
+        peer: "nobody".into(),
+        number: 1,
+    };
+    let (outcome, _) = Searcher::new(config, &context).search(delivery, outlet);
+    outcome == Outcome::Taken
+}
+
+/// The codings in a header, in the order in which they were put on.
+pub(super) fn codings(header: &str) -> impl Iterator<Item = String> {
+    header
+        .split(',')
+        .map(|coding| coding.trim().to_ascii_lowercase())
+}

@@ -1,0 +1,287 @@
+//! Connections, and what happens to each request before it is searched and after.
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_ENCODING},
+    http::request::Parts,
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{
+    Config, Patience,
+    answer::{Answer, Asker, FIREHOSE_ACCESS_KEY, HOOK_ORIGIN},
+    body,
+    search::{self, Delivery, Outcome},
+};
+use crate::{
+    source::server::{Connection, Counters, Credentials, Refusal, inbox},
+    telemetry::Seldom,
+};
+
+pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
+
+/// Bytes of headers, and bytes that are read at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What a client of HTTP/2 may send before it is read, in all its requests together.
+const WINDOW_BYTES: u32 = 256 << 10;
+
+/// Requests at a time on one connection of HTTP/2.
+const STREAMS: u32 = 64;
+
+/// How often a client of HTTP/2 is asked whether it is there.
+const PING: Duration = Duration::from_secs(30);
+
+/// How long an answer may take to be written, once the connection is to end.
+const PARTING: Duration = Duration::from_millis(250);
+
+/// What all connections have in common.
+pub(super) struct Service {
+    path: String,
+    strict_path: bool,
+    method: &'static str,
+    credentials: Option<Credentials>,
+    max_body_bytes: usize,
+    answers: StatusCode,
+    patience: Patience,
+    id: Arc<str>,
+    /// Of the requests so far.
+    numbers: AtomicU64,
+    warning: Mutex<Seldom>,
+}
+
+/// One connection.
+struct Visit {
+    service: Arc<Service>,
+    inbox: Inbox,
+    peer: Arc<str>,
+    counters: Arc<Counters>,
+}
+
+impl Service {
+    pub(super) fn new(config: &Config, patience: Patience, id: Arc<str>) -> Self {
+        Self {
+            path: config.path.clone(),
+            strict_path: config.strict_path,
+            method: config.method.as_str(),
+            credentials: Credentials::of(&config.auth),
+            max_body_bytes: config.max_body_bytes,
+            // The configuration lets no other pass.
+            answers: StatusCode::from_u16(config.response_code).unwrap_or(StatusCode::OK),
+            patience,
+            id,
+            numbers: AtomicU64::new(0),
+            warning: Mutex::default(),
+        }
+    }
+
+    /// The life of one connection, by HTTP/1.1 or HTTP/2.
+    pub(super) async fn serve(self: Arc<Self>, connection: Connection, inbox: Inbox) {
+        let Connection {
+            stream,
+            peer,
+            closing,
+            activity,
+            counters,
+        } = connection;
+        let visit = Arc::new(Visit {
+            service: self,
+            inbox,
+            peer,
+            counters: Arc::clone(&counters),
+        });
+        let requests = Arc::clone(&activity);
+        let service = service_fn(move |request| {
+            let busy = requests.begin();
+            let visit = Arc::clone(&visit);
+            async move {
+                let _busy = busy;
+                Ok::<_, Infallible>(visit.answer(request).await)
+            }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().max_buf_size(BUFFER_BYTES);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING)
+            .max_concurrent_streams(STREAMS)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .initial_stream_window_size(WINDOW_BYTES);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = closing.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                loop {
+                    if let Ok(ended) = timeout(PARTING, connection.as_mut()).await {
+                        break ended;
+                    }
+                    // What is half a request is not waited for.
+                    if activity.idle().is_some_and(|idle| idle >= PARTING) {
+                        return;
+                    }
+                }
+            }
+        };
+        let error = ended.err();
+        let error = error
+            .as_ref()
+            .and_then(|error| error.downcast_ref::<hyper::Error>());
+        if error.is_some_and(hyper::Error::is_parse) {
+            counters.refuse(Refusal::Malformed);
+        }
+    }
+
+    /// Whether `request` is for the configured path and method.
+    fn route(&self, request: &Parts) -> Result<(), Refused> {
+        let path = request.uri.path();
+        let below =
+            |rest: &str| rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/');
+        let is_served = match self.strict_path {
+            true => path == self.path,
+            false => path.strip_prefix(&*self.path).is_some_and(below),
+        };
+        if !is_served {
+            return Err(Refused::Path);
+        }
+        if request.method.as_str() != self.method {
+            return Err(Refused::Method);
+        }
+        Ok(())
+    }
+
+    fn is_admitted(&self, headers: &HeaderMap) -> bool {
+        let Some(credentials) = &self.credentials else {
+            return true;
+        };
+        let authorization = headers.get(AUTHORIZATION);
+        let access_key = headers.get(FIREHOSE_ACCESS_KEY);
+        authorization.is_some_and(|shown| credentials.admit(shown.as_bytes()))
+            || access_key.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
+    }
+
+    fn may_warn(&self) -> bool {
+        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
+        warning.is_due()
+    }
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Path,
+    Method,
+    Auth,
+    TooLarge,
+    /// In a coding that nobody here undoes.
+    Coding,
+    Overloaded,
+    Slow,
+    /// Its body broke off.
+    Broken,
+}
+
+impl Refused {
+    fn counted_as(self) -> Refusal {
+        match self {
+            Self::Path | Self::Method => Refusal::Route,
+            Self::Auth => Refusal::Auth,
+            Self::TooLarge => Refusal::TooLarge,
+            Self::Coding => Refusal::Coding,
+            Self::Overloaded => Refusal::Overload,
+            Self::Slow => Refusal::Timeout,
+            Self::Broken => Refusal::Malformed,
+        }
+    }
+}
+
+impl Visit {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (request, body) = request.into_parts();
+        let asker = Asker::of(&request.headers);
+        match self.take(&request, body, &asker).await {
+            Ok(answer) => answer,
+            Err(refused) => {
+                self.counters.refuse(refused.counted_as());
+                self.say(refused);
+                let service = &self.service;
+                asker.refusal(refused, service.credentials.as_ref(), service.method)
+            }
+        }
+    }
+
+    async fn take(
+        &self,
+        request: &Parts,
+        body: Incoming,
+        asker: &Asker,
+    ) -> Result<Answer, Refused> {
+        let service = &*self.service;
+        if let Err(refused) = service.route(request) {
+            let may_post = request.method == "OPTIONS" && refused == Refused::Method;
+            return match request.headers.get(HOOK_ORIGIN) {
+                Some(origin) if may_post => Ok(Asker::welcome(origin)),
+                _ => Err(refused),
+            };
+        }
+        if !service.is_admitted(&request.headers) {
+            return Err(Refused::Auth);
+        }
+        let patience = service.patience;
+        let (bytes, room) = body::read(body, service.max_body_bytes, patience, &self.inbox).await?;
+        let answer = asker.acceptance(service.answers, &bytes);
+        if bytes.is_empty() {
+            return Ok(answer);
+        }
+        let delivery = Delivery {
+            bytes,
+            codings: codings(&request.headers),
+            peer: Arc::clone(&self.peer),
+            number: service.numbers.fetch_add(1, Relaxed) + 1,
+        };
+        let receipt = self.inbox.send_within(patience.room, delivery, room).await;
+        let receipt = receipt.map_err(|_| Refused::Overloaded)?;
+        match timeout(patience.answer, receipt.answer()).await {
+            Ok(Some(Outcome::Taken)) => Ok(answer),
+            Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::Unknown)) => Err(Refused::Coding),
+            // It may be safe later, and is sent again.
+            Ok(None) | Err(_) => Err(Refused::Overloaded),
+        }
+    }
+
+    fn say(&self, refused: Refused) {
+        let (source, peer) = (&*self.service.id, &*self.peer);
+        let why = refused.counted_as().as_str();
+        if self.service.may_warn() {
+            warn!(source, peer, why, "a request was refused");
+        } else {
+            debug!(source, peer, why, "a request was refused");
+        }
+    }
+}
+
+/// The codings of a body, in the order in which they were put on.
+fn codings(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let text = values.filter_map(|value| value.to_str().ok());
+    text.flat_map(search::codings).collect()
+}

@@ -1,0 +1,230 @@
+//! Who may post, where and how; and those who want an answer of their own kind.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_path_and_the_method_are_served() {
+    let mut config = config();
+    config.path = "/audit".to_owned();
+    let served = Served::new(&config);
+    let client = client();
+    let post = |path: &str| client.post(served.url(path)).body(CLEAN);
+    for (path, wanted) in [
+        ("/audit", 200),
+        ("/audit?timeout=30s", 200),
+        ("/", 404),
+        ("/audit/", 404),
+        ("/audit/x", 404),
+    ] {
+        assert_eq!(status(post(path)).await, wanted, "{path}");
+    }
+    let get = client.get(served.url("/audit")).send().await.unwrap();
+    assert_eq!(
+        (get.status().as_u16(), header(&get, "allow")),
+        (405, Some("POST"))
+    );
+    assert_eq!(served.refused(Refusal::Route), 4);
+    served.end();
+
+    config.strict_path = false;
+    config.method = Method::Put;
+    config.response_code = 202;
+    let served = Served::new(&config);
+    let put = |path: &str| client.put(served.url(path)).body(CLEAN);
+    for (path, wanted) in [
+        ("/audit", 202),
+        ("/audit/x", 202),
+        ("/auditor", 404),
+        ("/", 404),
+    ] {
+        assert_eq!(status(put(path)).await, wanted, "{path}");
+    }
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn basic_and_bearer_let_in_who_knows() {
+    let mut config = config();
+    config.auth = Auth {
+        strategy: Some(Strategy::Basic),
+        username: Some("apiserver".to_owned()),
+        password: Some(Secret::new("s3cret".to_owned())),
+        token: None,
+    };
+    let served = Served::new(&config);
+    let client = client();
+    let post = |served: &Served| post(&client, served, FOUND);
+    let refused = post(&served).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    assert!(
+        header(&refused, "www-authenticate")
+            .unwrap()
+            .starts_with("Basic realm=")
+    );
+    assert_eq!(
+        status(post(&served).basic_auth("apiserver", Some("wrong"))).await,
+        401
+    );
+    assert_eq!(status(post(&served).bearer_auth("s3cret")).await, 401);
+    assert_eq!(served.pipeline.text(), "", "nobody's data is read");
+    assert_eq!(
+        status(post(&served).basic_auth("apiserver", Some("s3cret"))).await,
+        200
+    );
+    assert_eq!(served.refused(Refusal::Auth), 3);
+    served.end();
+
+    config.auth = Auth {
+        strategy: Some(Strategy::Bearer),
+        username: None,
+        password: None,
+        token: Some(Secret::new("t0ken".to_owned())),
+    };
+    let served = Served::new(&config);
+    assert_eq!(status(post(&served).bearer_auth("t0ken")).await, 200);
+    assert_eq!(
+        status(post(&served).header("X-Amz-Firehose-Access-Key", "t0ken")).await,
+        200
+    );
+    assert_eq!(status(post(&served).bearer_auth("t0kem")).await, 401);
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_with_prior_knowledge_and_by_tls_and_clients_without_certificates_stay_out() {
+    let served = Served::new(&config());
+    let client = clients().http2_prior_knowledge().build().unwrap();
+    let requests: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(post(&client, &served, FOUND).send()))
+        .collect();
+    for request in requests {
+        let response = request.await.unwrap().unwrap();
+        assert_eq!(
+            (response.status().as_u16(), response.version()),
+            (200, reqwest::Version::HTTP_2)
+        );
+    }
+    // More than the window of a connection.
+    assert_eq!(
+        status(post(&client, &served, vec![b' '; 3 << 20])).await,
+        200
+    );
+    assert_eq!(
+        status(post(&client, &served, vec![b' '; 5 << 20])).await,
+        413
+    );
+    served.end();
+
+    let mut config = config();
+    config.tls = Tls {
+        enabled: true,
+        crt_file: Some(file("server.crt")),
+        key_file: Some(file("server.key")),
+        ca_file: Some(file("ca.crt")),
+        verify_certificate: true,
+    };
+    let served = Served::new(&config);
+    let url = format!("https://localhost:{}/", served.address.port());
+    let with = |name: &str| {
+        let pem = [
+            std::fs::read(file(&format!("{name}.crt"))).unwrap(),
+            std::fs::read(file(&format!("{name}.key"))).unwrap(),
+        ]
+        .concat();
+        let identity = reqwest::Identity::from_pem(&pem).unwrap();
+        clients().tls_certs_only([authority()]).identity(identity)
+    };
+    let known = with("client").build().unwrap();
+    let response = known.post(&url).body(FOUND).send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.version()),
+        (200, reqwest::Version::HTTP_2)
+    );
+    let old = with("client").http1_only().build().unwrap();
+    let response = old.post(&url).body(FOUND).send().await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), response.version()),
+        (200, reqwest::Version::HTTP_11)
+    );
+    let stranger = with("stranger").build().unwrap();
+    assert!(stranger.post(&url).body(FOUND).send().await.is_err());
+    let nobody = clients().tls_certs_only([authority()]).build().unwrap();
+    assert!(nobody.post(&url).body(FOUND).send().await.is_err());
+    assert_eq!(served.pipeline.text(), format!("{FOUND}\n").repeat(2));
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firehose_gets_its_request_id_back() {
+    let mut config = config();
+    config.response_code = 204;
+    config.auth.strategy = Some(Strategy::Bearer);
+    config.auth.token = Some(Secret::new("k3y".to_owned()));
+    let served = Served::new(&config);
+    let client = client();
+    let body = r#"{"requestId":"ed4acda5-034f-9f42-bba1-f29aea6d7d8f","timestamp":1578090901599,"records":[{"data":"aGVsbG8="}]}"#;
+    let ask = |key: &'static str| {
+        post(&client, &served, body)
+            .header(
+                "X-Amz-Firehose-Request-Id",
+                "ed4acda5-034f-9f42-bba1-f29aea6d7d8f",
+            )
+            .header("X-Amz-Firehose-Access-Key", key)
+    };
+    let response = ask("k3y").send().await.unwrap();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "content-type")
+        ),
+        (200, Some("application/json"))
+    );
+    let answer: serde_json::Value =
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(answer["requestId"], "ed4acda5-034f-9f42-bba1-f29aea6d7d8f");
+    assert!(answer["timestamp"].as_i64().unwrap() > 1_700_000_000_000);
+    let refused = ask("wrong").send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let answer: serde_json::Value =
+        serde_json::from_slice(&refused.bytes().await.unwrap()).unwrap();
+    assert_eq!(answer["requestId"], "ed4acda5-034f-9f42-bba1-f29aea6d7d8f");
+    assert_eq!(answer["errorMessage"], "credentials are missing or wrong");
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_grid_gets_its_code_back_and_cloud_events_may_come() {
+    let served = Served::new(&config());
+    let client = client();
+    let question = r#"[{"id":"2d1781af","topic":"/subscriptions/x","subject":"","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent",
+        "data":{"validationCode":"512d38b6-c7b8-40c8","validationUrl":"https://rp-eastus2.eventgrid.azure.net/"},"dataVersion":"1"}]"#;
+    let asked = post(&client, &served, question).header("aeg-event-type", "SubscriptionValidation");
+    let response = asked.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let answer: serde_json::Value =
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(
+        answer,
+        serde_json::json!({"validationResponse": "512d38b6-c7b8-40c8"})
+    );
+    let event = post(&client, &served, FOUND).header("aeg-event-type", "Notification");
+    assert_eq!(event.send().await.unwrap().bytes().await.unwrap().len(), 0);
+    let nonsense = post(&client, &served, "[[[").header("aeg-event-type", "SubscriptionValidation");
+    assert_eq!(status(nonsense).await, 200);
+
+    let options = client.request(reqwest::Method::OPTIONS, served.url("/"));
+    let response = options
+        .header("WebHook-Request-Origin", "eventgrid.azure.net")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(
+        header(&response, "webhook-allowed-origin"),
+        Some("eventgrid.azure.net")
+    );
+    assert_eq!(header(&response, "webhook-allowed-rate"), Some("*"));
+    let options = client.request(reqwest::Method::OPTIONS, served.url("/"));
+    assert_eq!(status(options).await, 405);
+    served.end();
+}

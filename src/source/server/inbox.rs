@@ -1,0 +1,198 @@
+//! The way from the connections to the source's thread, and back.
+//!
+//! A connection hands in a delivery and gets a [`Receipt`]; the source's thread searches deliveries in the order in which they came.
+//! One in which nothing is found is answered at once: there is nothing to keep. One in which something is found is
+//! answered when that is safe. What has come while another was searched is searched with it, up to what fits into a
+//! cache, and committed together; the store goes on and writes all that waits in one transaction.
+//!
+//! When the pipeline is full, the thread waits in the commit, the inbox fills, and whoever hands in waits too. All memory that
+//! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::source::{Outlet, Progress};
+
+/// Deliveries that wait to be searched.
+const DELIVERIES: usize = 64;
+
+/// Bytes that are searched before what was found in them is committed, if more waits.
+const BURST_BYTES: usize = 256 << 10;
+
+/// A channel for deliveries `D`, each answered by an `A`. Connections may have read `room` bytes that are not searched.
+pub(crate) fn inbox<D, A>(room: usize) -> (Sender<D, A>, Inbox<D, A>) {
+    let (parcels, receiver) = mpsc::channel(DELIVERIES);
+    let most = room.min(u32::MAX as usize);
+    let sender = Sender {
+        parcels,
+        room: Arc::new(Semaphore::new(most)),
+        most,
+    };
+    (sender, Inbox { parcels: receiver })
+}
+
+struct Parcel<D, A> {
+    delivery: D,
+    room: Room,
+    reply: oneshot::Sender<A>,
+}
+
+/// Why something is not taken in now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too much waits to be searched")]
+pub(crate) struct Overloaded;
+
+/// The connections' end. Clones hand in at the same inbox, which ends when all are gone.
+pub(crate) struct Sender<D, A> {
+    parcels: mpsc::Sender<Parcel<D, A>>,
+    room: Arc<Semaphore>,
+    most: usize,
+}
+
+impl<D, A> Clone for Sender<D, A> {
+    fn clone(&self) -> Self {
+        Self {
+            parcels: self.parcels.clone(),
+            room: Arc::clone(&self.room),
+            most: self.most,
+        }
+    }
+}
+
+impl<D, A> Sender<D, A> {
+    /// Room for `bytes` that are about to be kept; waits for it. More than there is at all counts as all there is.
+    pub(crate) async fn room(&self, bytes: usize) -> Room {
+        // What is above `most`, a u32, was cut off; and nobody closes the semaphore.
+        let bytes = bytes.min(self.most) as u32;
+        let permit = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        Room {
+            permit: permit.ok(),
+        }
+    }
+
+    /// Hands in `delivery`; waits while the inbox is full. The receipt of one that is never searched, since the source
+    /// ends, gives nothing.
+    pub(crate) async fn send(&self, delivery: D, room: Room) -> Receipt<A> {
+        let (reply, receipt) = oneshot::channel();
+        let parcel = Parcel {
+            delivery,
+            room,
+            reply,
+        };
+        // If nobody receives any more, the reply is dropped, and the receipt knows.
+        let _ = self.parcels.send(parcel).await;
+        Receipt(receipt)
+    }
+
+    /// As [`room`](Self::room), but waits no longer than `patience`.
+    pub(crate) async fn room_within(
+        &self,
+        patience: Duration,
+        bytes: usize,
+    ) -> Result<Room, Overloaded> {
+        let room = timeout(patience, self.room(bytes)).await;
+        room.map_err(|_| Overloaded)
+    }
+
+    /// As [`send`](Self::send), but waits no longer than `patience`.
+    pub(crate) async fn send_within(
+        &self,
+        patience: Duration,
+        delivery: D,
+        room: Room,
+    ) -> Result<Receipt<A>, Overloaded> {
+        let receipt = timeout(patience, self.send(delivery, room)).await;
+        receipt.map_err(|_| Overloaded)
+    }
+}
+
+/// Memory that was lent for bytes which are not searched yet. Dropped, it is given back.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    pub(crate) fn bytes(&self) -> usize {
+        self.permit
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
+    /// Takes in more, of the same inbox.
+    pub(crate) fn add(&mut self, more: Self) {
+        match (&mut self.permit, more.permit) {
+            (Some(permit), Some(more)) => permit.merge(more),
+            (permit @ None, more) => *permit = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+/// What a connection holds until its delivery is safe.
+pub(crate) struct Receipt<A>(oneshot::Receiver<A>);
+
+impl<A> Receipt<A> {
+    /// The answer, once all that came of the delivery is safe; `None` if that cannot be told any more.
+    pub(crate) async fn answer(self) -> Option<A> {
+        self.0.await.ok()
+    }
+}
+
+/// The source's end.
+pub(crate) struct Inbox<D, A> {
+    parcels: mpsc::Receiver<Parcel<D, A>>,
+}
+
+impl<D: Send + 'static, A: Send + 'static> Inbox<D, A> {
+    /// Searches what comes until all senders are gone. `search` gives the answer, and whether `outlet` holds anything
+    /// that was found.
+    pub(crate) fn serve(
+        mut self,
+        outlet: &mut dyn Outlet,
+        mut search: impl FnMut(D, &mut dyn Outlet) -> (A, bool),
+    ) {
+        let mut found = Vec::new();
+        while let Some(first) = self.parcels.blocking_recv() {
+            let (mut next, mut bytes) = (Some(first), 0);
+            while let Some(parcel) = next {
+                bytes += parcel.room.bytes();
+                let (answer, holds) = search(parcel.delivery, outlet);
+                drop(parcel.room);
+                if holds {
+                    found.push((parcel.reply, answer));
+                } else {
+                    // Whoever has gone away need not be answered.
+                    let _ = parcel.reply.send(answer);
+                }
+                next = (bytes < BURST_BYTES)
+                    .then(|| self.parcels.try_recv().ok())
+                    .flatten();
+            }
+            commit(std::mem::take(&mut found), outlet);
+        }
+    }
+}
+
+/// Has what was found stored, and answers then.
+fn commit<A: Send + 'static>(found: Vec<(oneshot::Sender<A>, A)>, outlet: &mut dyn Outlet) {
+    if found.is_empty() {
+        return;
+    }
+    let answer_all = move || {
+        for (reply, answer) in found {
+            let _ = reply.send(answer);
+        }
+    };
+    outlet.commit(Progress {
+        positions: Vec::new(),
+        acknowledge: Some(Box::new(answer_all)),
+    });
+}
+
+#[cfg(test)]
+mod tests;

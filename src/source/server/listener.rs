@@ -1,0 +1,434 @@
+//! Accepts connections, as many as may be, and watches over them.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::unix::fs::FileTypeExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use rustix::{
+    net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use super::{
+    Address, Connection, Counters, Listen, Refusal, Silence, Stream, connection::Activity,
+};
+use crate::{
+    source::{self, Context, Error, Stop},
+    telemetry::{Seldom, Status},
+};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a connection is idle.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a connection that is asked to end may go on.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// How long a connection waits for a place that another gives up.
+const PLACE: Duration = Duration::from_secs(1);
+
+/// The waits between tries while no connection can be accepted: doubled from the first up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A socket that listens, and what is to be known of it.
+pub(super) struct Listener {
+    socket: Socket,
+    address: Address,
+    tls: Option<TlsAcceptor>,
+    limit: usize,
+    silence: Option<Silence>,
+    keepalive: Option<Duration>,
+    counters: Arc<Counters>,
+    source: Arc<source::Counters>,
+    id: Arc<str>,
+    status: Status,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// How a listener is told to end.
+pub(super) struct Stopping {
+    stop: Stop,
+    /// How long connections may then go on with what is in flight.
+    grace: Duration,
+}
+
+impl Stopping {
+    pub(super) fn new(stop: Stop, grace: Duration) -> Self {
+        Self { stop, grace }
+    }
+}
+
+/// What a running listener and its connections share.
+struct Shared {
+    id: Arc<str>,
+    tls: Option<TlsAcceptor>,
+    silence: Option<Silence>,
+    counters: Arc<Counters>,
+    warning: Mutex<Seldom>,
+    /// Those that are open, by their number.
+    open: Mutex<HashMap<u64, Seen>>,
+    numbers: AtomicU64,
+}
+
+/// Of a connection that is open: what it does, and how it is asked to end.
+type Seen = (Arc<Activity>, CancellationToken);
+
+/// A connection, as the listener knows it.
+struct Guest {
+    number: u64,
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    closing: CancellationToken,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    /// Must be called within a runtime.
+    pub(super) fn bind(
+        listen: &Listen,
+        tls: Option<TlsAcceptor>,
+        counters: Arc<Counters>,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        raise_file_limit();
+        let (socket, address) = socket(listen).map_err(|source| Error::Listen {
+            address: listen.address.clone(),
+            advice: advice(&source),
+            source,
+        })?;
+        Ok(Self {
+            socket,
+            address,
+            tls,
+            limit: listen.connection_limit,
+            silence: listen.silence,
+            keepalive: listen.keepalive,
+            counters,
+            source: Arc::clone(&context.counters),
+            id: Arc::clone(&context.id),
+            status: context.status.clone(),
+        })
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Gives each connection to `connect` until it is told to stop, and then waits for them a while.
+    ///
+    /// # Errors
+    /// If it cannot be told to stop.
+    pub(super) async fn serve<C>(
+        self,
+        stopping: Stopping,
+        connect: impl Fn(Connection) -> C + Clone + Send + Sync + 'static,
+    ) -> io::Result<()>
+    where
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let shared = Arc::new(Shared {
+            id: Arc::clone(&self.id),
+            tls: self.tls.clone(),
+            silence: self.silence,
+            counters: Arc::clone(&self.counters),
+            warning: Mutex::default(),
+            open: Mutex::default(),
+            numbers: AtomicU64::new(0),
+        });
+        let (closing, cut_off) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let accepting = async {
+            let places = Arc::new(Semaphore::new(self.limit));
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let (stream, peer) = match self.socket.accept(self.keepalive).await {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        self.cannot_accept(&error, &shared);
+                        sleep(pause).await;
+                        pause = LONGEST_PAUSE.min(2 * pause);
+                        continue;
+                    }
+                };
+                if pause > FIRST_PAUSE {
+                    pause = FIRST_PAUSE;
+                    self.status.well();
+                }
+                let Some(place) = shared.place(&places).await else {
+                    self.counters.refuse(Refusal::Connections);
+                    continue;
+                };
+                let guest = shared.enter(closing.child_token(), place);
+                let task = guest.stay(stream, peer, connect.clone());
+                tasks.spawn(within(cut_off.clone(), task));
+            }
+        };
+        let stopped = tokio::select! {
+            stopped = stopping.stop.stopped() => stopped,
+            () = accepting => Ok(()),
+        };
+        drop((self.socket, connect));
+        if let Address::Unix(path) = &self.address {
+            // Whoever starts next takes it away otherwise.
+            let _ = fs::remove_file(path);
+        }
+        closing.cancel();
+        tasks.close();
+        if timeout(stopping.grace, tasks.wait()).await.is_err() {
+            cut_off.cancel();
+            tasks.wait().await;
+        }
+        stopped
+    }
+
+    /// Most often the process has no file descriptors left: that passes.
+    fn cannot_accept(&self, error: &io::Error, shared: &Shared) {
+        self.source.errors.fetch_add(1, Relaxed);
+        self.status
+            .unwell(format!("cannot accept connections: {error}"));
+        if shared.may_warn() {
+            warn!(source = &*self.id, "cannot accept connections: {error}");
+        }
+    }
+}
+
+impl Shared {
+    /// A place for one more connection; whoever has been idle the longest gives up theirs. `None` if nobody is.
+    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return Some(place);
+        }
+        let idlest = {
+            let open = self.open();
+            let asked = |(_, closing): &&Seen| closing.is_cancelled();
+            let idle = open.values().filter(|seen| !asked(seen));
+            let idle = idle.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
+            idle.max_by_key(|(idle, _)| *idle)
+                .map(|(_, closing)| closing.clone())
+        };
+        idlest?.cancel();
+        let place = Arc::clone(places).acquire_owned();
+        timeout(PLACE, place).await.ok()?.ok()
+    }
+
+    async fn shake_hands(&self, stream: Stream, peer: &str) -> Option<Stream> {
+        let Some(tls) = &self.tls else {
+            return Some(stream);
+        };
+        let error = match timeout(HANDSHAKE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => return Some(Box::new(stream)),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        self.counters.refuse(Refusal::Handshake);
+        if self.may_warn() {
+            warn!(source = &*self.id, peer, "no TLS handshake: {error}");
+        } else {
+            debug!(source = &*self.id, peer, "no TLS handshake: {error}");
+        }
+        None
+    }
+
+    /// One more connection, which is open until the guest is dropped.
+    fn enter(self: &Arc<Self>, closing: CancellationToken, place: OwnedSemaphorePermit) -> Guest {
+        let number = self.numbers.fetch_add(1, Relaxed);
+        let activity = Arc::new(Activity::new());
+        let seen = (Arc::clone(&activity), closing.clone());
+        self.open().insert(number, seen);
+        self.counters.established.fetch_add(1, Relaxed);
+        self.counters.open.fetch_add(1, Relaxed);
+        Guest {
+            number,
+            shared: Arc::clone(self),
+            activity,
+            closing,
+            _place: place,
+        }
+    }
+
+    fn may_warn(&self) -> bool {
+        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
+        warning.is_due()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {
+        // What it guards is sound after each step.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guest {
+    /// The life of the connection.
+    async fn stay<C: Future<Output = ()>>(
+        self,
+        stream: Stream,
+        peer: Arc<str>,
+        connect: impl Fn(Connection) -> C,
+    ) {
+        let serve = async {
+            let stream = tokio::select! {
+                stream = self.shared.shake_hands(stream, &peer) => stream,
+                () = self.closing.cancelled() => None,
+            };
+            let Some(stream) = stream else { return };
+            connect(Connection {
+                stream,
+                peer,
+                closing: self.closing.clone(),
+                activity: Arc::clone(&self.activity),
+                counters: Arc::clone(&self.shared.counters),
+            })
+            .await;
+        };
+        tokio::select! {
+            () = serve => {}
+            () = self.watch() => {}
+        }
+    }
+
+    /// Returns when the connection has been idle too long, or has been asked to end and does not.
+    async fn watch(&self) {
+        loop {
+            let asked = tokio::select! {
+                () = sleep(LOOK) => false,
+                () = self.closing.cancelled() => true,
+            };
+            let longest = match asked {
+                true => LEAVE,
+                false => match self.shared.silence {
+                    Some(silence) if self.activity.is_new() => silence.first,
+                    Some(silence) => silence.later,
+                    None => continue,
+                },
+            };
+            if asked {
+                sleep(LOOK).await;
+            }
+            if self.activity.idle().is_some_and(|idle| idle > longest) {
+                if !asked && self.activity.is_new() {
+                    self.shared.counters.refuse(Refusal::Timeout);
+                }
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.shared.open().remove(&self.number);
+        self.shared.counters.open.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn within(end: CancellationToken, task: impl Future<Output = ()>) {
+    tokio::select! {
+        () = task => {}
+        () = end.cancelled() => {}
+    }
+}
+
+impl Socket {
+    async fn accept(&self, keepalive: Option<Duration>) -> io::Result<(Stream, Arc<str>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // An answer is one small write, and somebody waits for it.
+                let _ = stream.set_nodelay(true);
+                if let Some(time) = keepalive {
+                    // A peer that is gone is then found out when it is written to.
+                    let _ = set_socket_keepalive(&stream, true);
+                    let _ = set_tcp_keepidle(&stream, time);
+                }
+                Ok((Box::new(stream), peer.to_string().into()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), "unix".into()))
+            }
+        }
+    }
+}
+
+fn socket(listen: &Listen) -> io::Result<(Socket, Address)> {
+    match &listen.address {
+        Address::Socket(address) => {
+            let listener = std::net::TcpListener::bind(address)?;
+            if let Some(bytes) = listen.receive_buffer_bytes {
+                // What it accepts has the same.
+                set_socket_recv_buffer_size(&listener, bytes)?;
+            }
+            listener.set_nonblocking(true)?;
+            let address = Address::Socket(listener.local_addr()?);
+            Ok((Socket::Tcp(TcpListener::from_std(listener)?), address))
+        }
+        Address::Unix(path) => {
+            remove_stale(path);
+            Ok((
+                Socket::Unix(UnixListener::bind(path)?),
+                listen.address.clone(),
+            ))
+        }
+    }
+}
+
+/// Takes away the socket of a process that is gone: nobody answers there.
+fn remove_stale(path: &Path) {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let is_dead = || std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused);
+    if is_socket && is_dead() {
+        // If it stays, bind says so.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// What to do when nobody can listen.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "write another address, or stop who listens there",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; write one that it has, or 0.0.0.0 for all"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "write a port above 1023, or a path that this user may write to"
+        }
+        _ => "write another address",
+    }
+}
+
+/// Each connection is a file, and 1,024 is what many systems begin with. As Go's programs do, all that may be had is taken.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let all = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        // Then it stays as it is.
+        let _ = setrlimit(Resource::Nofile, all);
+    }
+}

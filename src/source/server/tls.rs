@@ -1,0 +1,125 @@
+//! TLS of a source that listens.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// Encryption, and whose clients are believed. Options as in Vector.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Default false.
+    pub enabled: bool,
+    /// The source's certificate and those between it and the authority, in PEM.
+    pub crt_file: Option<PathBuf>,
+    /// Its key, in PEM.
+    pub key_file: Option<PathBuf>,
+    /// The authorities that vouch for clients, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Clients must show a certificate that one of these vouches for. Default false.
+    pub verify_certificate: bool,
+}
+
+/// Why TLS cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{} cannot be read: {source}", path.display())]
+    Unreadable { path: PathBuf, source: pem::Error },
+    #[error("{} holds no {what} in PEM", path.display())]
+    Nothing { path: PathBuf, what: &'static str },
+    #[error("tls.crt_file and tls.key_file cannot be used: {0}")]
+    Identity(#[source] rustls::Error),
+    #[error("{} cannot be used: {reason}", path.display())]
+    Authorities { path: PathBuf, reason: String },
+}
+
+/// What shakes hands with clients; `None` where TLS is off. `alpn` are the protocols to agree on.
+pub(super) fn acceptor(tls: &Tls, alpn: &[&[u8]]) -> Result<Option<TlsAcceptor>, Error> {
+    if !tls.enabled {
+        return Ok(None);
+    }
+    let mut config = server_config(tls)?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+fn server_config(tls: &Tls) -> Result<ServerConfig, Error> {
+    // The configuration does not let TLS pass without these.
+    let crt_file = tls.crt_file.clone().unwrap_or_default();
+    let key_file = tls.key_file.clone().unwrap_or_default();
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Identity)?;
+    let builder = match &tls.ca_file {
+        Some(ca_file) if tls.verify_certificate => {
+            let roots = Arc::new(authorities(ca_file)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+            let verifier = verifier.map_err(|error| Error::Authorities {
+                path: ca_file.clone(),
+                reason: error.to_string(),
+            })?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    builder
+        .with_single_cert(certificates(&crt_file)?, key(&key_file)?)
+        .map_err(Error::Identity)
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| Error::Authorities {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unreadable = |source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(Error::Nothing {
+            path: path.to_owned(),
+            what: "certificate",
+        });
+    }
+    Ok(certificates)
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| match source {
+        pem::Error::NoItemsFound => Error::Nothing {
+            path: path.to_owned(),
+            what: "key",
+        },
+        source => Error::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}
+
+/// Whether the files of `tls` can be read and used now.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check(tls: &Tls) -> Result<(), Error> {
+    acceptor(tls, &[]).map(|_| ())
+}

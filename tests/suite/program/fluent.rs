@@ -1,0 +1,182 @@
+//! The source `fluent` in the program: what shippers sent, by TCP and TLS.
+
+use std::{
+    iter,
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use serde_json::{Value as Json, json};
+
+use super::{
+    harness::{PATIENCE, Ran, Running, Setting, configuration, decoy, watch},
+    inputs::{noise, token_use},
+};
+use crate::{
+    forward::{Client, Mode},
+    msgpack::Value,
+    recordings,
+};
+
+/// The configuration of the tests with this source in place of standard input.
+fn listening(source: Json) -> Json {
+    let mut configuration = configuration(decoy(true));
+    configuration["sources"]["audit"] = source;
+    configuration
+}
+
+/// The program, and where it listens.
+pub fn start(setting: &Setting) -> (Running, SocketAddr) {
+    let mut running = setting.start_watch(&[]);
+    running.close_stdin();
+    running.stderr.wait_for("listening");
+    let text = running.stderr.text();
+    let address = text
+        .split("address=")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    let address = address.and_then(|address| address.parse().ok());
+    (running, address.expect("an address"))
+}
+
+pub fn connect(address: SocketAddr) -> Client<TcpStream> {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_nodelay(true).expect("an option");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    Client::new(stream)
+}
+
+fn end(running: Running) -> Ran {
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran
+}
+
+fn message(number: u32, mode: Mode) -> Vec<u8> {
+    let record = Value::from(&token_use(number, "10.0.3.7", json!({})));
+    let entry = Value::Array(vec![Value::time(1_795_455_390, 0), record]);
+    mode.messages(&[entry], Some("chunk"), &mut iter::repeat(0))
+}
+
+#[test]
+fn what_fluent_bit_sends_is_what_went_into_it() {
+    let input = std::fs::read(recordings::path("fluent-bit", "input.ndjson"));
+    let plain = watch(
+        &configuration(decoy(true)),
+        &input.expect("the recording is there"),
+    )
+    .told();
+    assert!(plain.hits() >= 4);
+    let source = json!({"type": "fluent", "address": "127.0.0.1:0"});
+    for name in [
+        "forward-parsed-json",
+        "forward-raw-log-field",
+        "forward-no-metadata",
+        "forward-message-mode",
+        "forward-packed-gzip",
+        "forward-ack-chunk",
+    ] {
+        let setting = Setting::with(&listening(source.clone()));
+        let (running, address) = start(&setting);
+        let path = recordings::path("fluent-bit", &format!("{name}.bin"));
+        let mut client = connect(address);
+        client.send(&std::fs::read(path).expect("the recording is there"));
+        client.settle();
+        let told = end(running).told();
+        told.check_alerts();
+        assert_eq!(told.found(), plain.found(), "{name}");
+        assert_eq!(told.counts_by_key(), plain.counts_by_key(), "{name}");
+        assert_eq!(told.detections[0]["origin"]["headers"]["tag"], "kube.audit");
+    }
+}
+
+#[test]
+fn by_tls_and_with_a_shared_key() {
+    let file = |name: &str| format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let setting = Setting::with(&listening(json!({
+        "type": "fluent", "address": "127.0.0.1:0", "shared_key": "open sesame",
+        "users": {"ann": "her secret"},
+        "tls": {"enabled": true, "crt_file": file("server.crt"), "key_file": file("server.key")},
+    })));
+    let (running, address) = start(&setting);
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(file("ca.crt")).expect("a certificate");
+    roots.add(authority).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().expect("a name");
+    let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut client = Client::new(StreamOwned::new(connection, connect(address).stream));
+    let helo = client.hear().expect("HELO");
+    client.send(&crate::forward::ping(
+        &helo,
+        "open sesame",
+        ("ann", "her secret"),
+    ));
+    client.hear().expect("PONG");
+    client.send(&message(1, Mode::Zstd));
+    assert_eq!(client.ack().as_deref(), Some("chunk"));
+    let ran = end(running);
+    assert_eq!(ran.told().detections.len(), 1);
+    for secret in ["open sesame", "her secret"] {
+        assert!(!ran.stderr.contains(secret) && !ran.stdout.contains(secret));
+    }
+}
+
+#[test]
+fn a_flood_of_garbage_is_told_seldom_and_others_are_served_on() {
+    let setting = Setting::with(&listening(json!({
+        "type": "fluent", "address": "127.0.0.1:0", "max_message_bytes": "16MiB",
+    })));
+    let (running, address) = start(&setting);
+    let mut good = connect(address);
+    let noise = noise(100_000);
+    for seed in 0..200 {
+        use std::io::Write;
+        let mut client = connect(address);
+        // It may be closed before all is written.
+        let _ = client.stream.write_all(&noise[seed * 400..]);
+        if seed % 20 == 0 {
+            good.send(&message(seed as u32, Mode::Gzip));
+            assert_eq!(good.ack().as_deref(), Some("chunk"));
+        }
+    }
+    assert!(running.peak_kib() < 150_000, "{} KiB", running.peak_kib());
+    let ran = end(running);
+    assert_eq!(ran.told().detections.len(), 10);
+    let warnings = ran.stderr.matches("connection closed").count();
+    assert!((1..10).contains(&warnings), "{}", ran.stderr);
+}
+
+#[test]
+fn detections_of_another_baitline_come_as_maps() {
+    let found = watch(
+        &configuration(decoy(true)),
+        format!("{}\n", token_use(7, "10.0.3.7", json!({}))).as_bytes(),
+    );
+    let detection = &found.told().detections[0];
+    let mut configuration = listening(json!({
+        "type": "fluent", "address": "127.0.0.1:0", "decoding": {"codec": "detection"},
+    }));
+    configuration["transforms"] = json!({"incidents": {"type": "dedupe", "inputs": ["audit"]}});
+    configuration["sinks"] = json!({"told": {
+        "type": "file", "inputs": ["incidents"], "path": "told.ndjson", "encoding": {"codec": "json"},
+    }});
+    let setting = Setting::with(&configuration);
+    let (running, address) = start(&setting);
+    let mut client = connect(address);
+    let entry = Value::Array(vec![Value::time(1_795_455_390, 0), Value::from(detection)]);
+    client.send(&Mode::Packed.messages(&[entry], Some("chunk"), &mut iter::repeat(0)));
+    assert_eq!(client.ack().as_deref(), Some("chunk"));
+    let told = end(running).told();
+    assert_eq!(told.count(), 1);
+}
