@@ -115,7 +115,6 @@ impl SourceConfig {
     pub(super) fn server(&self) -> Option<(Exposure, &Tls)> {
         match self {
             Self::Stdin(_) | Self::File(_) | Self::Kafka(_) => None,
-            Self::Fluent(config) => Some((config.exposure(), &config.tls)),
             Self::HttpServer(config) => Some((config.exposure(), &config.tls)),
             Self::Fluent(config) => Some((config.exposure(), &config.tls)),
         }
