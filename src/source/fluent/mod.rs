@@ -15,7 +15,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use self::message::{Events, Form, Message};
+use self::message::{Events, Form};
 use super::{
     Context, Decoding, Ended, Error, Outlet, Provenance,
     entries::{self, Search},
@@ -33,6 +33,7 @@ mod message;
 mod reply;
 
 pub use handshake::Security;
+pub use message::Message;
 
 /// How much longer a message may be when it is unpacked.
 const MAX_RATIO: usize = 16;

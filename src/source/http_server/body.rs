@@ -1,5 +1,8 @@
 //! A body, read whole within its bounds.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout};
@@ -11,14 +14,32 @@ use super::{
 use crate::source::server::inbox::Room;
 
 /// Room that is made at once, whatever length is announced.
-const FIRST_BYTES: u64 = 1 << 20;
+const FIRST_BYTES: u64 = 4 << 20;
 
 /// A client that sends fewer bytes a second than this, beyond the time that it has anyway, is too slow.
 const LEAST_PER_SECOND: u64 = 4 << 10;
 
+/// What is read of a body that is not taken, so that its sender hears why: most read no answer before they have written all.
+const UNWANTED_BYTES: usize = 1 << 20;
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
+
+/// Reads the rest of a body that is not taken, if it is short, and forgets it.
+pub(super) async fn forget(body: &mut Incoming) {
+    let read = async {
+        let mut length = 0;
+        while length < UNWANTED_BYTES
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            length += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // What is longer, or comes more slowly, is broken off.
+    let _ = timeout(UNWANTED_TIME, read).await;
+}
+
 /// Reads `body`; the room that it takes is lent by `inbox`.
 pub(super) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     most: usize,
     patience: Patience,
     inbox: &Inbox,

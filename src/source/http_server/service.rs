@@ -215,13 +215,16 @@ impl Refused {
 
 impl Visit {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let (request, body) = request.into_parts();
+        let (request, mut body) = request.into_parts();
         let asker = Asker::of(&request.headers);
-        match self.take(&request, body, &asker).await {
+        match self.take(&request, &mut body, &asker).await {
             Ok(answer) => answer,
             Err(refused) => {
                 self.counters.refuse(refused.counted_as());
                 self.say(refused);
+                if !matches!(refused, Refused::Slow | Refused::Broken) {
+                    body::forget(&mut body).await;
+                }
                 let service = &self.service;
                 asker.refusal(refused, service.credentials.as_ref(), service.method)
             }
@@ -231,7 +234,7 @@ impl Visit {
     async fn take(
         &self,
         request: &Parts,
-        body: Incoming,
+        body: &mut Incoming,
         asker: &Asker,
     ) -> Result<Answer, Refused> {
         let service = &*self.service;

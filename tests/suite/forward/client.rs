@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    slice,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -61,7 +62,7 @@ impl Mode {
                     let Value::Array(entry) = entry else {
                         panic!("an entry is an array");
                     };
-                    let values = [&[tag()], entry.as_slice(), &[options.clone()]].concat();
+                    let values = [&[tag()], entry.as_slice(), slice::from_ref(&options)].concat();
                     Value::Array(values).bytes()
                 });
                 return messages.flatten().collect();

@@ -3,6 +3,7 @@
 use std::{
     iter,
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -17,7 +18,7 @@ use super::{
     inputs::{noise, token_use},
 };
 use crate::{
-    forward::{Client, Mode},
+    forward::{Client, Mode, ping},
     msgpack::Value,
     recordings,
 };
@@ -30,17 +31,27 @@ fn listening(source: Json) -> Json {
 }
 
 /// The program, and where it listens.
-pub fn start(setting: &Setting) -> (Running, SocketAddr) {
+fn start(setting: &Setting) -> (Running, SocketAddr) {
     let mut running = setting.start_watch(&[]);
     running.close_stdin();
+    let address = address(&running);
+    (running, address)
+}
+
+/// Where the program listens.
+pub fn address(running: &Running) -> SocketAddr {
     running.stderr.wait_for("listening");
     let text = running.stderr.text();
-    let address = text
-        .split("address=")
-        .nth(1)
-        .and_then(|rest| rest.split_whitespace().next());
-    let address = address.and_then(|address| address.parse().ok());
-    (running, address.expect("an address"))
+    let (_, address) = text.split_once("address=").expect("an address");
+    let address = address.split_whitespace().next();
+    address
+        .and_then(|address| address.parse().ok())
+        .expect("an address")
+}
+
+/// The path of a file of the certificates for tests.
+pub fn certificate(name: &str) -> PathBuf {
+    recordings::path("tls", name)
 }
 
 pub fn connect(address: SocketAddr) -> Client<TcpStream> {
@@ -95,17 +106,14 @@ fn what_fluent_bit_sends_is_what_went_into_it() {
     }
 }
 
-#[test]
-fn by_tls_and_with_a_shared_key() {
-    let file = |name: &str| format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));
-    let setting = Setting::with(&listening(json!({
-        "type": "fluent", "address": "127.0.0.1:0", "shared_key": "open sesame",
-        "users": {"ann": "her secret"},
-        "tls": {"enabled": true, "crt_file": file("server.crt"), "key_file": file("server.key")},
-    })));
-    let (running, address) = start(&setting);
+/// A client that has shaken hands, by TLS and with the shared key.
+pub fn enter(
+    address: SocketAddr,
+    key: &str,
+    user: (&str, &str),
+) -> Client<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_file(file("ca.crt")).expect("a certificate");
+    let authority = CertificateDer::from_pem_file(certificate("ca.crt")).expect("a certificate");
     roots.add(authority).expect("an authority");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -117,12 +125,22 @@ fn by_tls_and_with_a_shared_key() {
     let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
     let mut client = Client::new(StreamOwned::new(connection, connect(address).stream));
     let helo = client.hear().expect("HELO");
-    client.send(&crate::forward::ping(
-        &helo,
-        "open sesame",
-        ("ann", "her secret"),
-    ));
+    client.send(&ping(&helo, key, user));
     client.hear().expect("PONG");
+    client
+}
+
+#[test]
+fn by_tls_and_with_a_shared_key() {
+    let setting = Setting::with(&listening(json!({
+        "type": "fluent", "address": "127.0.0.1:0", "shared_key": "open sesame",
+        "users": {"ann": "her secret"},
+        "tls": {
+            "enabled": true, "crt_file": certificate("server.crt"), "key_file": certificate("server.key"),
+        },
+    })));
+    let (running, address) = start(&setting);
+    let mut client = enter(address, "open sesame", ("ann", "her secret"));
     client.send(&message(1, Mode::Zstd));
     assert_eq!(client.ack().as_deref(), Some("chunk"));
     let ran = end(running);

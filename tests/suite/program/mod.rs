@@ -2,6 +2,7 @@
 
 pub mod harness;
 pub mod inputs;
+mod poster;
 mod receiver;
 mod told;
 
@@ -15,6 +16,7 @@ mod floods;
 mod fluent;
 mod garbage;
 mod hostile;
+mod http_server;
 mod incidents;
 mod kafka;
 mod life_cycle;

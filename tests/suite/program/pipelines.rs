@@ -3,15 +3,17 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use super::{
+    fluent,
     harness::{PATIENCE, Running, Setting},
     inputs::{METADATA, joined, token_use},
+    poster::{Poster, address},
     receiver::{Manner, Receiver, SECRET},
     told::Told,
 };
@@ -34,10 +36,14 @@ fn all_are_sound() {
         let path = path.to_str().expect("its name is UTF-8").to_owned();
         let setting = Setting::empty();
         let mut program = setting.program(&["validate", &path]);
-        program.env(
-            "SLACK_WEBHOOK_URL",
-            "https://hooks.slack.example/services/x",
-        );
+        program
+            .env(
+                "SLACK_WEBHOOK_URL",
+                "https://hooks.slack.example/services/x",
+            )
+            .env("FLUENT_SHARED_KEY", "open sesame")
+            .env("TLS_DIR", tls_dir(&setting))
+            .env("WEBHOOK_TOKEN", "t0ken");
         let ran = setting.start(&mut program).end();
         assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
         // One process that detects and dedupes behind Kafka is sound while it is alone in its group, and an api that
@@ -52,6 +58,14 @@ fn all_are_sound() {
         count += 1;
     }
     assert!(count >= 3);
+}
+
+/// A directory with a certificate and its key, as a Secret is mounted.
+fn tls_dir(setting: &Setting) -> PathBuf {
+    for (from, to) in [("server.crt", "tls.crt"), ("server.key", "tls.key")] {
+        fs::copy(fluent::certificate(from), setting.path(to)).expect("the directory is ours");
+    }
+    setting.path("")
 }
 
 /// `text` without what depends on when it was told.
@@ -218,4 +232,110 @@ fn sidecar_follows_the_file_of_the_api_server_and_goes_on_after_a_restart() {
             .count()
     };
     assert_eq!((opened(&first), opened(&second)), (1, 0));
+}
+
+/// What the API server posts, with the token of its kubeconfig, by its first connection and by another after a restart.
+#[test]
+fn webhook_takes_what_the_api_server_posts() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let list = |number| {
+        let mut event = token_use(number, "10.0.3.7", json!({}));
+        let fields = event.as_object_mut().expect("an object");
+        fields.retain(|key, _| key != "kind" && key != "apiVersion");
+        json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [event]}).to_string()
+    };
+    for number in 1..=2 {
+        let mut program = setting.program(&["run", "--config", &shipped("webhook.yaml")]);
+        program
+            .env("SLACK_WEBHOOK_URL", receiver.url())
+            .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
+            .env("LISTEN", "127.0.0.1:0")
+            .env("DATA_DIR", setting.path("data"));
+        let mut running = setting.start(&mut program);
+        running.close_stdin();
+        let mut poster = Poster::connect(address(&running)).expect("it listens");
+        let headers = [
+            header("Host", "127.0.0.1"),
+            header("Content-Type", "application/json"),
+            header("Authorization", "Bearer t0kenOfTheWebhook"),
+        ];
+        let path = "/audit?timeout=30s";
+        let answer = poster.post(path, &headers, list(number).as_bytes());
+        assert_eq!(answer.expect("it answers").status, 200);
+        running.signal("TERM");
+        let ran = running.wait();
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("t0ken"));
+    }
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), 1, "one incident, opened once: {bodies:?}");
+    assert!(bodies[0].contains("honeypot/backup-sa"));
+    let data_dir = setting.path("data");
+    let data_dir = data_dir.to_str().expect("its name is UTF-8");
+    let list = ["incidents", "list", "--json", "--data-dir", data_dir];
+    let incident: Value = serde_json::from_str(&setting.run(&list, b"").stdout).expect("one");
+    assert_eq!(incident["total"], 2);
+}
+
+/// Both sides name the same path and port, and the shippers the same token.
+#[test]
+fn the_other_sides_of_webhook_fit() {
+    let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
+    let ours = read("webhook.yaml");
+    assert!(ours.contains("${LISTEN:-127.0.0.1:9443}") && ours.contains("path: /audit"));
+    for name in ["kube-apiserver-webhook", "fluent-bit-http", "vector-http"] {
+        let theirs = read(&format!("shippers/{name}.yaml"));
+        assert!(ours.contains(&format!("shippers/{name}.yaml")));
+        for text in [
+            "9443",
+            "/audit",
+            "WEBHOOK_TOKEN",
+            "../webhook.yaml",
+            "What is lost",
+        ] {
+            assert!(theirs.contains(text), "{name}: {text}");
+        }
+    }
+    let policy = read("shippers/audit-policy.yaml");
+    let levels: Vec<&str> = policy
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- level: "))
+        .collect();
+    assert_eq!(levels, ["Request", "Metadata"]);
+    assert!(
+        !policy.contains("secrets"),
+        "their contents would be in the log"
+    );
+}
+
+#[test]
+fn fluent_tells_slack_what_fluent_bit_sends() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("fluent.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("FLUENT_SHARED_KEY", "open sesame")
+        .env("FLUENT_ADDRESS", "127.0.0.1:0")
+        .env("TLS_DIR", tls_dir(&setting))
+        .env("DATA_DIR", setting.path("data"))
+        .env("EVIDENCE_DIR", setting.path("evidence"));
+    fs::create_dir(setting.path("evidence")).expect("the directory is ours");
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let mut client = fluent::enter(fluent::address(&running), "open sesame", ("", ""));
+    let path = recordings::path("fluent-bit", "forward-packed-gzip.bin");
+    client.send(&fs::read(path).expect("the recording is there"));
+    client.settle();
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("open sesame") && !ran.stderr.contains(SECRET));
+    let mut evidence = fs::read_dir(setting.path("evidence")).expect("the directory is ours");
+    let evidence = evidence.next().expect("a file").expect("an entry").path();
+    let told = Told::read(&fs::read_to_string(evidence).expect("it is text"));
+    assert!(told.hits() >= 4 && !told.alerts.is_empty());
+    assert_eq!(receiver.bodies().len(), told.alerts.len());
 }

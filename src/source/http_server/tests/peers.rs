@@ -154,6 +154,29 @@ async fn http_2_with_prior_knowledge_and_by_tls_and_clients_without_certificates
     served.end();
 }
 
+/// Its sender hears why, and goes on by the same connection.
+#[test]
+fn a_body_that_nobody_wants_is_read_if_it_is_short() {
+    let served = Served::new(&config());
+    let mut stream = served.connect();
+    let body = "x".repeat(900_000);
+    let request = format!(
+        "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{CLEAN}",
+        CLEAN.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let answers = heard(&mut stream);
+    assert!(answers.starts_with("HTTP/1.1 404 "), "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 1, "{answers}");
+    assert_eq!(served.pipeline.text().trim_end(), CLEAN);
+    served.end();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn firehose_gets_its_request_id_back() {
     let mut config = config();

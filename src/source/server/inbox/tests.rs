@@ -1,10 +1,12 @@
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         mpsc::{self, channel},
     },
     thread,
 };
+
+use tokio::sync::Mutex;
 
 use super::*;
 use crate::source::{Block, Shape};
@@ -48,7 +50,7 @@ fn served(room: usize) -> (Sender<&'static str, &'static str>, Commits, Arc<Mute
             committed,
         };
         inbox.serve(&mut outlet, |text: &'static str, outlet| {
-            let _open = closed.lock();
+            let _open = closed.blocking_lock();
             let holds = outlet.take(&Block {
                 bytes: text.as_bytes(),
                 shape: Shape::Lines,
@@ -88,7 +90,7 @@ async fn what_holds_nothing_is_answered_at_once_and_what_holds_something_once_it
 #[tokio::test]
 async fn what_waits_together_is_committed_together_and_nothing_overtakes_what_was_found() {
     let (sender, commits, gate) = served(1000);
-    let closed = gate.lock().unwrap();
+    let closed = gate.lock().await;
     let mut receipts = Vec::new();
     for text in ["clean", "x1", "behind", "x2"] {
         receipts.push(send(&sender, text).await);
@@ -114,14 +116,14 @@ async fn what_waits_together_is_committed_together_and_nothing_overtakes_what_wa
 #[tokio::test]
 async fn a_full_inbox_refuses_and_goes_on_when_there_is_room() {
     let (sender, _commits, gate) = served(10);
-    let closed = gate.lock().unwrap();
+    let closed = gate.lock().await;
     let first = send(&sender, "0123456789").await;
     assert!(sender.room_within(MOMENT, 1).await.is_err());
     drop(closed);
     assert_eq!(first.answer().await, Some("0123456789"));
     assert!(sender.room_within(MOMENT, 10).await.is_ok());
 
-    let closed = gate.lock().unwrap();
+    let closed = gate.lock().await;
     let mut receipts = Vec::new();
     // One may be in the thread's hands already.
     while let Ok(receipt) = sender.send_within(MOMENT, "clean", Room::default()).await {

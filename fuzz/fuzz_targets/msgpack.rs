@@ -1,0 +1,59 @@
+//! Any bytes as MessagePack: the needle scan finds what is found if every entry is written as JSON and decoded, a message of
+//! Forward is read or refused, and nothing panics.
+//!
+//! `cargo +nightly fuzz run msgpack`
+
+#![no_main]
+
+mod differential;
+
+use std::{cell::RefCell, sync::LazyLock};
+
+use baitline::{
+    config::Decoy,
+    detect::{Config, Detection, Detector},
+    record::msgpack::{Walk, entries, write_entry},
+    source::{Block, Provenance, Shape, fluent::Message},
+};
+use differential::decoy;
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+
+static DECOYS: LazyLock<[Decoy; 2]> =
+    LazyLock::new(|| [decoy("honeypot", "backup-sa"), decoy("ci", "x1")]);
+
+type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
+
+fn found(scan: Scan, bytes: &[u8], shape: Shape) -> Vec<Detection> {
+    thread_local! {
+        static DETECTOR: RefCell<Detector> = RefCell::new(
+            Detector::new(&Config::default(), &*DECOYS, None, "fuzz".into()).expect("no glob"),
+        );
+    }
+    let mut found = Vec::new();
+    DETECTOR.with_borrow_mut(|detector| {
+        let block = Block {
+            bytes,
+            shape,
+            provenance: &|_| Provenance::default(),
+        };
+        scan(detector, &block, Timestamp::UNIX_EPOCH, &mut found);
+    });
+    found
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = Message::read(bytes);
+    let _ = Walk::default().on(bytes);
+    let (mut lines, mut rest) = (Vec::new(), bytes);
+    for entry in entries(bytes) {
+        let entry = entry.unwrap_or(rest);
+        write_entry(entry, &mut lines);
+        lines.push(b'\n');
+        rest = &rest[entry.len()..];
+    }
+    assert_eq!(
+        found(Detector::scan, bytes, Shape::MessagePack),
+        found(Detector::decode_all, &lines, Shape::Lines)
+    );
+});
