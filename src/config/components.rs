@@ -10,19 +10,9 @@ use super::{
     topics::{Reset, Topic},
 };
 use crate::{
-    dedupe, detect,
-    kafka::Connection,
-    sink,
-    sink::Codec,
-    sink::Jitter,
-    sink::console::Target,
-    sink::kafka::{Compression, Field},
-    source,
-    source::Decoding,
-    source::file::ReadFrom,
-    source::kafka::AutoOffsetReset,
-    store,
-    store::WhenFull,
+    dedupe, detect, kafka::Connection, sink, sink::Codec, sink::Field, sink::Jitter,
+    sink::console::Target, sink::kafka::Compression, source, source::Decoding,
+    source::file::ReadFrom, source::kafka::AutoOffsetReset, store, store::WhenFull,
 };
 use std::{fmt, time::Duration};
 
@@ -140,7 +130,7 @@ options! {
 }
 
 options! {
-    sink::slack::RequestConfig {
+    sink::RequestConfig {
         /// How long one request may take.
         timeout: "timeout_secs" Seconds<false>, default Duration::from_secs(60);
         /// Retries of one message before it is given up. A rate limit and a webhook that does not work cost none.
@@ -151,10 +141,6 @@ options! {
         retry_max_duration: "retry_max_duration_secs" Seconds<false>, default Duration::from_secs(30);
         /// How much of a wait is left to chance: all of it, or nothing.
         retry_jitter: "retry_jitter_mode" Word<Jitter>, default Jitter::Full;
-        /// Requests in one `rate_limit_duration_secs`, one at a time. The default is what Slack allows a channel.
-        rate_limit_num: "rate_limit_num" Count<u64>, default 1;
-        /// The time that `rate_limit_num` is counted in.
-        rate_limit_duration: "rate_limit_duration_secs" Seconds<false>, default Duration::from_secs(1);
     }
 }
 
@@ -182,7 +168,11 @@ options! {
     sink::slack::Config {
         /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`.
         webhook_url: "webhook_url" WebhookUrl, required;
-        request: "request." sink::slack::RequestConfig, group;
+        request: "request." sink::RequestConfig, group;
+        /// Requests in one `rate_limit_duration_secs`, one at a time. The default is what Slack allows a channel.
+        rate_limit_num: "request.rate_limit_num" Count<u64>, default 1;
+        /// The time that `rate_limit_num` is counted in.
+        rate_limit_duration: "request.rate_limit_duration_secs" Seconds<false>, default Duration::from_secs(1);
         buffer: "buffer." store::BufferConfig, group;
     }
 }

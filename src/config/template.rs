@@ -7,7 +7,7 @@ use super::{
     options::Scope,
     tree::Node,
 };
-use crate::sink::kafka::{Field, Template, TemplateError};
+use crate::sink::{Field, Template, TemplateError};
 
 /// What messages are keyed by: a text with fields in it, or as in Vector a field alone.
 pub(crate) struct KeyTemplate;

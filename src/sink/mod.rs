@@ -20,17 +20,20 @@ use crate::{
     telemetry::Status,
 };
 
-mod answer;
 mod backoff;
 pub mod console;
 pub mod file;
 mod given_up;
 pub mod kafka;
 mod lines;
+mod request;
 pub mod slack;
-mod webhook;
+mod template;
 
 pub use backoff::Jitter;
+pub use request::{RateLimit, RequestConfig};
+pub(crate) use template::TemplateError;
+pub use template::{Field, Template};
 
 /// How a message is written (`encoding.codec`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,21 +12,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use tracing::warn;
 
 use super::{
-    Counters, Delivery, Ending, Jitter, Report,
-    answer::Verdict,
-    backoff::Backoff,
+    Delivery, Ending, Report,
     given_up::{GivenUp, name},
-    webhook::{Outcome, Webhook},
+    request::{
+        Client, Courier, Manners, RateLimit, Redacted, Refused, Request, RequestConfig, Verdict,
+    },
 };
 use crate::{
     config::Secret,
     format::slack,
     store::{BufferConfig, Message},
-    telemetry::Status,
 };
 
 /// Sends to a Slack incoming webhook.
@@ -35,47 +37,48 @@ pub struct Config {
     /// Required; an http or https URL.
     pub webhook_url: Secret,
     pub request: RequestConfig,
+    /// Requests in one `rate_limit_duration`. Default 1, which is what Slack allows a channel.
+    pub rate_limit_num: u64,
+    /// Default 1 s.
+    pub rate_limit_duration: Duration,
     pub buffer: BufferConfig,
 }
 
-/// How HTTP requests are made (`request.*`), as in Vector.
-#[derive(Clone, Debug)]
-pub struct RequestConfig {
-    /// `timeout_secs`: default 60 s.
-    pub timeout: Duration,
-    /// Retries of one message before it is given up. Default without end. Neither a receiver that
-    /// asks for patience nor a webhook that somebody has to mend costs one.
-    pub retry_attempts: Option<u64>,
-    /// `retry_initial_backoff_secs`: default 1 s.
-    pub retry_initial_backoff: Duration,
-    /// `retry_max_duration_secs`: the longest wait between two tries. Default 30 s.
-    pub retry_max_duration: Duration,
-    /// `retry_jitter_mode`: default full.
-    pub retry_jitter: Jitter,
-    /// Requests in one `rate_limit_duration`. Default 1, which is what Slack allows a channel.
-    pub rate_limit_num: u64,
-    /// `rate_limit_duration_secs`: default 1 s.
-    pub rate_limit_duration: Duration,
+const SLACK: Manners = Manners {
+    name: "Slack",
+    mend: "check webhook_url",
+    judge,
+};
+
+/// What Slack says of a webhook or its channel, whatever the status: `user_not_found`, for one,
+/// comes as a 400.
+const ABOUT_THE_WEBHOOK: [&str; 12] = [
+    "action_prohibited",
+    "channel_is_archived",
+    "channel_not_found",
+    "invalid_token",
+    "no_active_hooks",
+    "no_service",
+    "no_service_id",
+    "no_team",
+    "posting_to_general_channel_denied",
+    "team_disabled",
+    "token_revoked",
+    "user_not_found",
+];
+
+fn judge(status: StatusCode, answer: &str) -> Verdict {
+    match status.is_client_error() && ABOUT_THE_WEBHOOK.contains(&answer.trim()) {
+        true => Verdict::ReceiverRefused,
+        false => Verdict::of(status),
+    }
 }
 
 /// Delivers to Slack until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
-    let webhook = match Webhook::new(&config.webhook_url, config.request.timeout) {
-        Ok(webhook) => webhook,
-        Err(error) => return delivery.end(Ending::Failed(error.to_string())),
-    };
-    let mut sender = Sender {
-        id: Arc::clone(&delivery.id),
-        counters: Arc::clone(&delivery.counters),
-        status: delivery.status.clone(),
-        given_up: GivenUp::of(&delivery),
-        webhook,
-        pace: Pace::new(
-            config.request.rate_limit_num,
-            config.request.rate_limit_duration,
-        ),
-        request: config.request,
-        trouble: None,
+    let mut sender = match Sender::new(config, &delivery) {
+        Ok(sender) => sender,
+        Err(reason) => return delivery.end(Ending::Failed(reason)),
     };
     let give_up = delivery.give_up.clone();
     let ending = tokio::select! {
@@ -88,117 +91,73 @@ pub async fn run(config: Config, mut delivery: Delivery) -> Report {
 
 struct Sender {
     id: Arc<str>,
-    counters: Arc<Counters>,
-    status: Status,
+    courier: Courier,
     given_up: GivenUp,
-    webhook: Webhook,
-    pace: Pace,
-    request: RequestConfig,
-    /// What was last said to be wrong, so that the same is said once.
-    trouble: Option<String>,
+    url: Url,
 }
 
 impl Sender {
+    /// An error says, without naming the URL, why the webhook cannot be used at all.
+    fn new(config: Config, delivery: &Delivery) -> Result<Self, String> {
+        let url = Url::parse(config.webhook_url.reveal()).ok();
+        let url = url
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or("webhook_url is not an http or https URL")?;
+        let rate_limit = RateLimit {
+            num: Some(config.rate_limit_num),
+            duration: config.rate_limit_duration,
+        };
+        let client = Client::new(config.request.timeout, |builder| builder);
+        let client = client.map_err(|error| error.to_string())?;
+        Ok(Self {
+            id: Arc::clone(&delivery.id),
+            courier: Courier::new(delivery, client, config.request, rate_limit, SLACK),
+            given_up: GivenUp::of(delivery),
+            url,
+        })
+    }
+
     async fn drain(&mut self, delivery: &mut Delivery) {
         while let Some(message) = delivery.outbox.next().await {
             match self.deliver(&message).await {
                 Ok(()) => {
-                    self.counters.delivered.fetch_add(1, Relaxed);
+                    delivery.counters.delivered.fetch_add(1, Relaxed);
                 }
-                Err(Refused(reason)) => self.given_up.take(&message, &reason).await,
+                Err(reason) => self.given_up.take(&message, &reason).await,
             }
             delivery.outbox.done();
         }
     }
 
-    /// Sends `message` until Slack has it or it must be given up.
-    async fn deliver(&mut self, message: &Message) -> Result<(), Refused> {
-        let RequestConfig {
-            retry_initial_backoff,
-            retry_max_duration,
-            retry_jitter,
-            ..
-        } = self.request;
-        let mut backoff = Backoff::with(retry_initial_backoff, retry_max_duration, retry_jitter);
-        let mut body = blocks(message);
-        let mut is_plain = false;
+    /// Sends `message` until Slack has it; an error says why it must be given up.
+    async fn deliver(&mut self, message: &Message) -> Result<(), String> {
         let mut retries = 0;
-        loop {
-            self.pace.wait().await;
-            let Outcome {
-                verdict,
-                reason,
-                retry_after,
-            } = self.webhook.post(body.clone()).await;
-            let wait = match verdict {
-                Verdict::Delivered => {
-                    self.mended();
-                    return Ok(());
-                }
-                Verdict::MessageRefused if is_plain => {
-                    self.mended();
-                    return Err(Refused(format!("Slack refuses it: {reason}")));
-                }
-                Verdict::MessageRefused => {
-                    warn!(sink = %self.id, message = %name(message), "Slack refuses the blocks, sent again as plain text: {reason}");
-                    body = plain(message);
-                    is_plain = true;
-                    continue;
-                }
-                Verdict::Throttled => {
-                    self.in_trouble(verdict, &reason);
-                    retry_after.unwrap_or_else(|| backoff.next_wait())
-                }
-                Verdict::Unavailable => {
-                    self.in_trouble(verdict, &reason);
-                    retries += 1;
-                    if self
-                        .request
-                        .retry_attempts
-                        .is_some_and(|most| retries > most)
-                    {
-                        return Err(Refused(format!("no retries are left: {reason}")));
-                    }
-                    backoff.next_wait().max(retry_after.unwrap_or_default())
-                }
-                Verdict::ReceiverRefused => {
-                    self.in_trouble(verdict, &reason);
-                    retry_max_duration
-                }
-            };
-            self.counters.retried.fetch_add(1, Relaxed);
-            sleep(wait).await;
+        match self.post(&mut retries, &blocks(message)).await {
+            Ok(()) => return Ok(()),
+            Err(Refused::Exhausted(reason)) => return Err(reason),
+            Err(Refused::Content(reason)) => {
+                warn!(sink = %self.id, message = %name(message), "sent again as plain text, since {reason}");
+            }
+        }
+        match self.post(&mut retries, &plain(message)).await {
+            Ok(()) => Ok(()),
+            Err(Refused::Content(reason) | Refused::Exhausted(reason)) => Err(reason),
         }
     }
 
-    fn in_trouble(&mut self, verdict: Verdict, reason: &str) {
-        let is_lasting = verdict == Verdict::ReceiverRefused;
-        if is_lasting {
-            self.status.broken(reason);
-        } else {
-            self.status.unwell(reason);
-        }
-        if self.trouble.as_deref() == Some(reason) {
-            return;
-        }
-        self.trouble = Some(reason.into());
-        if is_lasting {
-            error!(sink = %self.id, "Slack does not take messages by this webhook, check webhook_url; messages are kept: {reason}");
-        } else {
-            warn!(sink = %self.id, "Slack cannot be reached, messages are kept: {reason}");
-        }
-    }
-
-    fn mended(&mut self) {
-        self.status.well();
-        if self.trouble.take().is_some() {
-            info!(sink = %self.id, "Slack takes messages again");
-        }
+    /// Posts a JSON body.
+    async fn post(&mut self, retries: &mut u64, body: &str) -> Result<(), Refused> {
+        let json = HeaderValue::from_static("application/json");
+        let request = || Request {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone())]),
+            body: body.as_bytes().to_vec(),
+            redacted: Redacted::secret_url(&self.url),
+        };
+        self.courier.send(retries, request).await.map(drop)
     }
 }
-
-/// Why a message is given up.
-struct Refused(String);
 
 fn blocks(message: &Message) -> String {
     match message {
@@ -214,44 +173,5 @@ fn plain(message: &Message) -> String {
     }
 }
 
-/// At most so many requests in a window, which begins with the first of them.
-struct Pace {
-    most: u64,
-    window: Duration,
-    began: Option<Instant>,
-    sent: u64,
-}
-
-impl Pace {
-    fn new(most: u64, window: Duration) -> Self {
-        Self {
-            most,
-            window,
-            began: None,
-            sent: 0,
-        }
-    }
-
-    /// Waits until one more request is allowed, and counts it.
-    async fn wait(&mut self) {
-        if let Some(began) = self.began
-            && self.sent >= self.most
-        {
-            sleep(self.window.saturating_sub(began.elapsed())).await;
-        }
-        let now = Instant::now();
-        if self
-            .began
-            .is_none_or(|began| now.duration_since(began) >= self.window)
-        {
-            self.began = Some(now);
-            self.sent = 0;
-        }
-        self.sent += 1;
-    }
-}
-
-#[cfg(test)]
-mod receiver;
 #[cfg(test)]
 mod tests;

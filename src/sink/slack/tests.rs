@@ -3,15 +3,13 @@
 use std::{fs, time::Duration};
 
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    receiver::{OK, Receiver, Reply, SECRET, url_at},
-    *,
-};
+use super::*;
 use crate::{
     sink::{
-        Codec, file,
+        Codec, Counters, Jitter, file,
+        request::receiver::{OK, Receiver, Reply, SECRET, url_at},
         tests::{BUFFER, Log, PATIENCE, alert, delivery, detection},
     },
     store::{DeadLetters, Entry, Tally},
@@ -30,9 +28,9 @@ fn config(receiver: &Receiver) -> Config {
             retry_initial_backoff: Duration::from_millis(1),
             retry_max_duration: Duration::from_millis(5),
             retry_jitter: Jitter::Full,
-            rate_limit_num: 1_000,
-            rate_limit_duration: Duration::from_secs(1),
         },
+        rate_limit_num: 1_000,
+        rate_limit_duration: Duration::from_secs(1),
         buffer: BUFFER,
     }
 }
@@ -221,8 +219,8 @@ async fn an_answer_that_comes_early_or_breaks_off_is_an_answer() {
 async fn no_more_requests_than_the_rate_limit_allows() {
     let receiver = Receiver::start(vec![FAILED]);
     let mut config = config(&receiver);
-    config.request.rate_limit_num = 1;
-    config.request.rate_limit_duration = Duration::from_millis(200);
+    config.rate_limit_num = 1;
+    config.rate_limit_duration = Duration::from_millis(200);
     let began = Instant::now();
     deliver(config, vec![alert("one"), alert("two"), alert("three")]).await;
     assert_eq!(receiver.received().len(), 4);
@@ -292,11 +290,27 @@ async fn a_slack_that_hangs_holds_no_other_sink_up_and_says_what_is_left() {
 #[tokio::test]
 async fn a_url_that_is_none_fails_the_sink_without_naming_it() {
     let receiver = Receiver::start(vec![]);
-    let mut config = config(&receiver);
-    config.webhook_url = Secret::new(format!("slack:/{SECRET}"));
-    let run = deliver(config, vec![alert("one")]).await;
-    assert!(matches!(run.report.ending, Ending::Failed(_)));
-    assert_eq!(run.report.left.alerts, 1);
+    for scheme in ["slack:/", "", "file:///", "http://["] {
+        let mut config = config(&receiver);
+        config.webhook_url = Secret::new(format!("{scheme}{SECRET}"));
+        let run = deliver(config, vec![alert("one")]).await;
+        let reason = "webhook_url is not an http or https URL".to_owned();
+        assert_eq!(run.report.ending, Ending::Failed(reason));
+        assert_eq!(run.report.left.alerts, 1);
+    }
+}
+
+#[test]
+fn what_slack_says_of_the_webhook_is_not_about_the_message() {
+    let of = |answer| judge(StatusCode::BAD_REQUEST, answer);
+    for answer in ["user_not_found", " no_active_hooks\n", "no_service"] {
+        assert_eq!(of(answer), Verdict::ReceiverRefused, "{answer}");
+    }
+    for answer in ["", "invalid_payload", "invalid_blocks", "no_text"] {
+        assert_eq!(of(answer), Verdict::MessageRefused, "{answer}");
+    }
+    let failed = judge(StatusCode::INTERNAL_SERVER_ERROR, "rollup_error");
+    assert_eq!(failed, Verdict::Unavailable);
 }
 
 /// What lies in the file of dead letters of the sink under test.
@@ -446,9 +460,9 @@ async fn ten_minutes_without_slack_lose_nothing_and_are_told_within_the_rate_lim
             retry_initial_backoff: second,
             retry_max_duration: 30 * second,
             retry_jitter: Jitter::Full,
-            rate_limit_num: 1,
-            rate_limit_duration: second,
         },
+        rate_limit_num: 1,
+        rate_limit_duration: second,
         buffer: BUFFER,
     };
     let (outbox, counters, _, delivery) = delivery();

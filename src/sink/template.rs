@@ -95,7 +95,7 @@ impl Template {
     }
 
     /// The text for `message`. A field that is unknown is left out.
-    pub(super) fn render(&self, message: &Message) -> String {
+    pub(in crate::sink) fn render(&self, message: &Message) -> String {
         let mut text = String::new();
         for part in &self.0 {
             match part {

@@ -1,4 +1,4 @@
-//! A receiver of webhooks that misbehaves as it is told, on an address of this machine.
+//! A receiver of HTTP requests that misbehaves as it is told, on an address of this machine.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -13,11 +13,11 @@ use std::{
 use serde_json::Value;
 
 /// The secret part of the URL.
-pub(super) const SECRET: &str = "s3cr3tT0ken";
+pub(in crate::sink) const SECRET: &str = "s3cr3tT0ken";
 
 /// What the receiver does with one request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(in crate::sink) enum Reply {
     /// Answers with this status line, these headers (each ended by CRLF) and this body.
     Answer(&'static str, &'static str, &'static str),
     /// As slow proxies do: a 404 page that repeats the path it was asked for.
@@ -32,12 +32,12 @@ pub(super) enum Reply {
     TornAnswer,
 }
 
-pub(super) const OK: Reply = Reply::Answer("200 OK", "", "ok");
+pub(in crate::sink) const OK: Reply = Reply::Answer("200 OK", "", "ok");
 
 const DOWN: Reply = Reply::Answer("503 Service Unavailable", "", "");
 
 /// Does as it is told request by request, then answers 200, or 503 while it is down.
-pub(super) struct Receiver {
+pub(in crate::sink) struct Receiver {
     address: SocketAddr,
     pub is_down: Arc<AtomicBool>,
     received: Arc<Mutex<Vec<Request>>>,
@@ -45,9 +45,26 @@ pub(super) struct Receiver {
 
 /// A request that was read whole.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(in crate::sink) struct Request {
     pub head: String,
+    /// Undone, if it was compressed.
+    pub bytes: Vec<u8>,
+    /// Null if it is no JSON.
     pub body: Value,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// `POST /path HTTP/1.1`.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
 }
 
 impl Receiver {
@@ -80,7 +97,11 @@ impl Receiver {
         }
     }
 
-    /// The webhook's URL.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A webhook's URL.
     pub fn url(&self) -> String {
         url_at(self.address)
     }
@@ -100,7 +121,7 @@ impl Receiver {
 }
 
 /// The URL of a webhook at `address`.
-pub(super) fn url_at(address: SocketAddr) -> String {
+pub(in crate::sink) fn url_at(address: SocketAddr) -> String {
     format!("http://{address}/services/T012345/{SECRET}")
 }
 
@@ -129,9 +150,20 @@ fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Op
         .unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
+    let bytes = match lower.split("content-encoding: ").nth(1) {
+        Some(rest) if rest.starts_with("gzip") => {
+            let mut bytes = Vec::new();
+            let mut decoder = flate2::read::MultiGzDecoder::new(&*body);
+            decoder.read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+        Some(rest) if rest.starts_with("zstd") => zstd::decode_all(&*body).unwrap(),
+        _ => body,
+    };
     received.lock().unwrap().push(Request {
         head,
-        body: serde_json::from_slice(&body).unwrap(),
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        bytes,
     });
 
     // Connections are closed after each answer, so that one reply is one connection.
