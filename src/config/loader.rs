@@ -20,7 +20,10 @@ use super::{
     options::{OptionDoc, Scope},
     tree::{Entry, Node, Value},
 };
-use crate::{kafka::check_files, source::Decoding};
+use crate::{
+    kafka::{Connection, check_files},
+    source::Decoding,
+};
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -336,12 +339,19 @@ impl Loader {
     /// A certificate need be there only where the pipeline runs.
     fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
         for component in declared {
-            let connection = match &component.config {
-                Some(Config::Source(SourceConfig::Kafka(config))) => &config.connection,
-                Some(Config::Sink(SinkConfig::Kafka(config))) => &config.connection,
+            let of_kafka = |connection: &Connection| {
+                check_files(&connection.client()).map_err(|unreadable| unreadable.to_string())
+            };
+            let checked = match &component.config {
+                Some(Config::Source(SourceConfig::Kafka(config))) => of_kafka(&config.connection),
+                Some(Config::Sink(SinkConfig::Kafka(config))) => of_kafka(&config.connection),
+                Some(Config::Sink(SinkConfig::Http(config))) => {
+                    let checked = config.tls.check_files();
+                    checked.map_err(|unreadable| unreadable.to_string())
+                }
                 _ => continue,
             };
-            if let Err(unreadable) = check_files(&connection.client()) {
+            if let Err(unreadable) = checked {
                 let subject = component.subject();
                 let message =
                     format!("{subject}: {unreadable}; it must be there when baitline runs");

@@ -15,6 +15,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     audit::words,
+    dedupe::Alert,
     format::text::{self, Style},
     store::{DeadLetters, Message, Reader, Tally},
     telemetry::Status,
@@ -24,6 +25,7 @@ mod backoff;
 pub mod console;
 pub mod file;
 mod given_up;
+pub mod http;
 pub mod kafka;
 mod lines;
 mod request;
@@ -31,7 +33,7 @@ pub mod slack;
 mod template;
 
 pub use backoff::Jitter;
-pub use request::{RateLimit, RequestConfig};
+pub use request::{RateLimit, RequestConfig, Tls};
 pub(crate) use template::TemplateError;
 pub use template::{Field, Template};
 
@@ -69,6 +71,8 @@ pub struct Delivery {
     pub status: Status,
     /// Where messages go that the receiver refuses for good; `None` where nothing is stored.
     pub dead_letters: Option<DeadLetters>,
+    /// For a sink that repeats what is open: incidents that were open at the start, as it was last told of them.
+    pub open: Vec<Alert>,
     /// Cancelled when the time to drain is over: the sink stops where it is.
     pub give_up: CancellationToken,
     /// Sinks that are at work, this one among them.
@@ -214,6 +218,7 @@ pub(crate) mod tests {
             counters: Arc::clone(&counters),
             status: Status::default(),
             dead_letters: None,
+            open: Vec::new(),
             give_up: give_up.clone(),
             at_work: Arc::new(AtomicUsize::new(1)),
         };

@@ -76,7 +76,7 @@ fn judge(status: StatusCode, answer: &str) -> Verdict {
 
 /// Delivers to Slack until the outbox is drained or the time is up.
 pub async fn run(config: Config, mut delivery: Delivery) -> Report {
-    let mut sender = match Sender::new(config, &delivery) {
+    let mut sender = match Sender::new(config, &delivery).await {
         Ok(sender) => sender,
         Err(reason) => return delivery.end(Ending::Failed(reason)),
     };
@@ -98,7 +98,7 @@ struct Sender {
 
 impl Sender {
     /// An error says, without naming the URL, why the webhook cannot be used at all.
-    fn new(config: Config, delivery: &Delivery) -> Result<Self, String> {
+    async fn new(config: Config, delivery: &Delivery) -> Result<Self, String> {
         let url = Url::parse(config.webhook_url.reveal()).ok();
         let url = url
             .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -107,7 +107,7 @@ impl Sender {
             num: Some(config.rate_limit_num),
             duration: config.rate_limit_duration,
         };
-        let client = Client::new(config.request.timeout, |builder| builder);
+        let client = Client::new(config.request.timeout, None).await;
         let client = client.map_err(|error| error.to_string())?;
         Ok(Self {
             id: Arc::clone(&delivery.id),

@@ -240,7 +240,7 @@ sinks:
     x.yaml:6:10: source "nothing" must be a map with a "type", found nothing
     x.yaml:8:56: "type" of transform "detections" must be a string, found the number 5; known: "detect", "dedupe"
     x.yaml:9:3: the id "audit" is taken by the source at x.yaml:4:3; rename one, ids are unique over sources, transforms and sinks
-    x.yaml:11:21: unknown type "syslog" of sink "terminal"; known: "console", "file", "kafka", "slack"
+    x.yaml:11:21: unknown type "syslog" of sink "terminal"; known: "console", "file", "http", "kafka", "slack"
     "#);
 }
 

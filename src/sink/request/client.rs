@@ -1,6 +1,6 @@
 //! One request, and what came of it.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{
@@ -12,6 +12,7 @@ use reqwest::{
 use super::{
     Redacted,
     answer::{Verdict, retry_after},
+    tls::Tls,
 };
 
 /// Bytes of an answer that are read.
@@ -19,8 +20,8 @@ const ANSWER_BYTES: usize = 4096;
 
 /// Why HTTP cannot be set up. Names no secret.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up HTTP: {0}")]
-pub(in crate::sink) struct SetUpError(String);
+#[error("{0}")]
+pub struct SetUpError(pub(super) String);
 
 /// What is sent.
 pub(in crate::sink) struct Request {
@@ -46,28 +47,40 @@ pub(in crate::sink) struct Outcome {
 }
 
 /// Sends requests. Connections are kept for the next.
-pub(in crate::sink) struct Client(reqwest::Client);
+pub(in crate::sink) struct Client {
+    client: reqwest::Client,
+    timeout: Duration,
+    tls: Option<Tls>,
+}
 
 impl Client {
-    /// `timeout` is for a whole request, from the connection to the end of the answer; `set_up` says what else is wanted.
-    pub fn new(
-        timeout: Duration,
-        set_up: impl FnOnce(ClientBuilder) -> ClientBuilder,
-    ) -> Result<Self, SetUpError> {
+    /// `timeout` is for a whole request, from the connection to the end of the answer.
+    pub async fn new(timeout: Duration, tls: Option<Tls>) -> Result<Self, SetUpError> {
         // An error means that another sink was first: it is the same provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = builder()
-            .user_agent(concat!("baitline/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .timeout(timeout);
-        let client = set_up(builder).build();
-        client
-            .map(Self)
-            .map_err(|error| SetUpError(chain(error.without_url())))
+        let client = set_up(timeout, tls.clone()).await?;
+        Ok(Self {
+            client,
+            timeout,
+            tls,
+        })
+    }
+
+    /// Reads certificates anew, since they may have been renewed. With what cannot be used it goes on as before.
+    async fn renew(&mut self) {
+        if self.tls.is_some()
+            && let Ok(client) = set_up(self.timeout, self.tls.clone()).await
+        {
+            self.client = client;
+        }
     }
 
     /// Sends `request`, and has `judge` say what the answer means.
-    pub async fn send(&self, request: Request, judge: fn(StatusCode, &str) -> Verdict) -> Outcome {
+    pub async fn send(
+        &mut self,
+        request: Request,
+        judge: fn(StatusCode, &str) -> Verdict,
+    ) -> Outcome {
         #[cfg(test)]
         let _clock = tests::stand_still();
         let Request {
@@ -77,17 +90,40 @@ impl Client {
             body,
             redacted,
         } = request;
-        let sent = self.0.request(method, url).headers(headers).body(body);
+        let sent = self.client.request(method, url).headers(headers).body(body);
         match sent.send().await {
             Ok(response) => outcome(response, &redacted, judge).await,
-            Err(error) => Outcome {
-                verdict: Verdict::Unavailable,
-                answer: String::new(),
-                reason: redacted.show(&chain(error.without_url())),
-                retry_after: None,
-            },
+            Err(error) => {
+                if !error.is_timeout() {
+                    self.renew().await;
+                }
+                Outcome {
+                    verdict: Verdict::Unavailable,
+                    answer: String::new(),
+                    reason: redacted.show(&chain(error)),
+                    retry_after: None,
+                }
+            }
         }
     }
+}
+
+async fn set_up(timeout: Duration, tls: Option<Tls>) -> Result<reqwest::Client, SetUpError> {
+    let set_up = move || {
+        let mut builder = builder()
+            .user_agent(concat!("baitline/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .timeout(timeout);
+        if let Some(tls) = tls {
+            builder = tls.set_up(builder)?;
+        }
+        builder
+            .build()
+            .map_err(|error| SetUpError(format!("cannot set up HTTP: {}", chain(error))))
+    };
+    // Certificates are read from files.
+    let done = tokio::task::spawn_blocking(set_up).await;
+    done.unwrap_or_else(|panic| Err(SetUpError(panic.to_string())))
 }
 
 async fn outcome(
@@ -139,10 +175,11 @@ async fn beginning(mut response: Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// An error with its causes: `error sending request: client error: connection refused`.
-fn chain(error: reqwest::Error) -> String {
+/// An error with its causes, without the URL: `error sending request: client error: connection refused`.
+pub(super) fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
     let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();

@@ -23,7 +23,9 @@ mod pace;
 #[cfg(test)]
 pub(super) mod receiver;
 mod redacted;
+mod tls;
 
+pub use self::tls::Tls;
 pub(super) use self::{
     answer::Verdict,
     client::{Client, Outcome, Request},

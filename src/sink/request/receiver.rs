@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,6 +10,7 @@ use std::{
     thread,
 };
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 /// The secret part of the URL.
@@ -73,6 +74,26 @@ impl Receiver {
     }
 
     pub fn start_at(address: SocketAddr, replies: Vec<Reply>) -> Self {
+        Self::start_as(address, replies, None, None)
+    }
+
+    /// One that refuses what has `poison` in it.
+    pub fn refusing(poison: &'static str, replies: Vec<Reply>) -> Self {
+        Self::start_as("127.0.0.1:0".parse().unwrap(), replies, Some(poison), None)
+    }
+
+    /// One that speaks TLS.
+    pub fn secured(config: ServerConfig) -> Self {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Self::start_as(address, vec![], None, Some(Arc::new(config)))
+    }
+
+    fn start_as(
+        address: SocketAddr,
+        replies: Vec<Reply>,
+        poison: Option<&'static str>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let is_down = Arc::new(AtomicBool::new(false));
@@ -85,9 +106,16 @@ impl Receiver {
             for stream in listener.incoming() {
                 let usual = if down.load(Relaxed) { DOWN } else { OK };
                 let reply = replies.next().unwrap_or(usual);
-                if let Some(open) = serve(stream.unwrap(), &reply, &list) {
-                    hanging.push(open);
-                }
+                let stream = stream.unwrap();
+                let open = match &tls {
+                    None => serve(stream, &reply, &list, poison),
+                    Some(config) => {
+                        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+                        let stream = StreamOwned::new(connection, stream);
+                        serve(stream, &reply, &list, poison).map(|stream| stream.sock)
+                    }
+                };
+                hanging.extend(open);
             }
         });
         Self {
@@ -126,9 +154,13 @@ pub(in crate::sink) fn url_at(address: SocketAddr) -> String {
 }
 
 /// Serves one request; gives the connection back if it is to stay open.
-fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Option<TcpStream> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
+fn serve<S: Read + Write>(
+    mut stream: S,
+    reply: &Reply,
+    received: &Mutex<Vec<Request>>,
+    poison: Option<&str>,
+) -> Option<S> {
+    let mut reader = BufReader::new(&mut stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head).unwrap_or(0) == 0 {
@@ -140,35 +172,35 @@ fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Op
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
         return None;
     }
-    let lower = head.to_lowercase();
-    let length = lower
-        .split("content-length: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
+    let mut request = Request {
+        head,
+        bytes: Vec::new(),
+        body: Value::Null,
+    };
+    let length = request.header("content-length").unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    let bytes = match lower.split("content-encoding: ").nth(1) {
-        Some(rest) if rest.starts_with("gzip") => {
+    request.bytes = match request.header("content-encoding") {
+        Some("gzip") => {
             let mut bytes = Vec::new();
             let mut decoder = flate2::read::MultiGzDecoder::new(&*body);
             decoder.read_to_end(&mut bytes).unwrap();
             bytes
         }
-        Some(rest) if rest.starts_with("zstd") => zstd::decode_all(&*body).unwrap(),
-        _ => body,
+        Some("zstd") => zstd::decode_all(&*body).unwrap(),
+        Some(other) => panic!("{other}"),
+        None => body,
     };
-    received.lock().unwrap().push(Request {
-        head,
-        body: serde_json::from_slice(&bytes).unwrap_or_default(),
-        bytes,
-    });
+    request.body = serde_json::from_slice(&request.bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&request.bytes).into_owned();
+    received.lock().unwrap().push(request);
 
     // Connections are closed after each answer, so that one reply is one connection.
     let page = format!("<p>The URL /services/T012345/{SECRET} was not found\x1b[2J</p>");
     let (status, headers, body) = match reply {
+        _ if poison.is_some_and(|poison| text.contains(poison)) => {
+            ("422 Unprocessable Content", "", "it is poisoned")
+        }
         Reply::Answer(status, headers, body) => (*status, *headers, *body),
         Reply::NotFoundPage => ("404 Not Found", "", page.as_str()),
         Reply::Hang => return Some(stream),
@@ -183,5 +215,6 @@ fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Op
         stream,
         "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
+    let _ = stream.flush();
     None
 }

@@ -21,23 +21,20 @@ impl Redacted {
     /// Everything of a URL whose path is a secret.
     pub fn secret_url(url: &Url) -> Self {
         let mut secrets = Self::default();
-        secrets.add_url(url, SHORTEST);
+        secrets.add_parts(url, SHORTEST);
         secrets
     }
 
-    /// A URL's user, password, query, and those parts of its path that look like a secret.
-    pub fn url(url: &Url) -> Self {
-        let mut secrets = Self::default();
-        secrets.add_url(url, SHORTEST_OF_PATH);
-        secrets
+    /// Of a URL its user, its password, its query, and those parts of its path that look like a secret.
+    pub fn add_url(&mut self, url: &Url) {
+        self.add_parts(url, SHORTEST_OF_PATH);
     }
 
-    /// `secret` as well.
     pub fn add(&mut self, secret: &str) {
         self.0.push(secret.to_owned());
     }
 
-    fn add_url(&mut self, url: &Url, shortest: usize) {
+    fn add_parts(&mut self, url: &Url, shortest: usize) {
         let parts = url.path_segments().into_iter().flatten();
         let parts = parts.filter(|part| part.len() >= shortest);
         self.0.extend(parts.map(str::to_owned));
@@ -83,7 +80,8 @@ mod tests {
     #[test]
     fn words_of_a_path_that_is_no_secret_stay() {
         let url = "https://siem.example/api/v2/alerts/9f86d081884c?key=v4lue";
-        let mut redacted = Redacted::url(&Url::parse(url).unwrap());
+        let mut redacted = Redacted::default();
+        redacted.add_url(&Url::parse(url).unwrap());
         redacted.add("s3cr3t");
         assert_eq!(
             redacted.show(

@@ -5,6 +5,7 @@ mod inputs;
 mod receiver;
 mod told;
 
+mod alertmanager;
 mod api;
 mod command_line;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod files;
 mod floods;
 mod garbage;
 mod hostile;
+mod http;
 mod incidents;
 mod kafka;
 mod life_cycle;
