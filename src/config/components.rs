@@ -9,7 +9,11 @@ use super::{
     topics::{Reset, Topic},
 };
 use crate::{
-    dedupe, detect, kafka::Connection, sink, source, source::Decoding, source::file::ReadFrom,
+    dedupe, detect,
+    kafka::{Connection, check_files},
+    sink, source,
+    source::Decoding,
+    source::file::ReadFrom,
     source::kafka::AutoOffsetReset,
 };
 use std::{fmt, time::Duration};
@@ -160,6 +164,25 @@ pub(super) enum Config {
     Source(SourceConfig),
     Transform(TransformConfig),
     Sink(SinkConfig),
+}
+
+impl Config {
+    /// What is wrong with the first file that is named and cannot be read.
+    pub fn unreadable_file(&self) -> Option<String> {
+        let of_kafka = |connection: &Connection| {
+            let checked = check_files(&connection.client());
+            checked.err().map(|unreadable| unreadable.to_string())
+        };
+        match self {
+            Self::Source(SourceConfig::Kafka(config)) => of_kafka(&config.connection),
+            Self::Sink(SinkConfig::Kafka(config)) => of_kafka(&config.connection),
+            Self::Sink(SinkConfig::Http(config)) => {
+                let checked = config.tls.check_files();
+                checked.err().map(|unreadable| unreadable.to_string())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A type of component.

@@ -20,10 +20,7 @@ use super::{
     options::{OptionDoc, Scope},
     tree::{Entry, Node, Value},
 };
-use crate::{
-    kafka::{Connection, check_files},
-    source::Decoding,
-};
+use crate::source::Decoding;
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -339,19 +336,8 @@ impl Loader {
     /// A certificate need be there only where the pipeline runs.
     fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
         for component in declared {
-            let of_kafka = |connection: &Connection| {
-                check_files(&connection.client()).map_err(|unreadable| unreadable.to_string())
-            };
-            let checked = match &component.config {
-                Some(Config::Source(SourceConfig::Kafka(config))) => of_kafka(&config.connection),
-                Some(Config::Sink(SinkConfig::Kafka(config))) => of_kafka(&config.connection),
-                Some(Config::Sink(SinkConfig::Http(config))) => {
-                    let checked = config.tls.check_files();
-                    checked.map_err(|unreadable| unreadable.to_string())
-                }
-                _ => continue,
-            };
-            if let Err(unreadable) = checked {
+            let config = component.config.as_ref();
+            if let Some(unreadable) = config.and_then(Config::unreadable_file) {
                 let subject = component.subject();
                 let message =
                     format!("{subject}: {unreadable}; it must be there when baitline runs");
