@@ -6,6 +6,7 @@ use super::{
     notation::{Glob, Network},
     number::{Bytes, Count, Milliseconds, Patience, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
+    sinks,
     topics::{Reset, Topic},
 };
 use crate::{
@@ -300,10 +301,10 @@ pub(super) const COMPONENTS: &[Component] = &[
     Component {
         role: Role::Sink,
         name: "slack",
-        about: "Sends to a Slack incoming webhook.",
+        about: "Sends to Slack, by an incoming webhook or as a bot.",
         takes: &[Stream::Detections, Stream::Alerts],
         gives: None,
-        read: |options| Some(Config::Sink(SinkConfig::Slack(Section::read(options, "")?))),
+        read: |options| Some(Config::Sink(SinkConfig::Slack(sinks::slack(options)?))),
         describe: sink::slack::Config::describe,
     },
     Component {

@@ -5,7 +5,7 @@ mod search;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    Loaded, Pipeline, Role, Sink, SinkConfig, Source, SourceConfig, Text, Transform,
+    Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
     api::{self, Api},
     components::{Config, Stream},
     declared::{self, Declared, Gives},

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    kind::Word,
-    notation::{PathTemplate, WebhookUrl},
+    kafka::Optional,
+    kind::{Kind, Text, Word},
+    notation::{Password, PathTemplate, WebhookUrl},
     number::{Count, Limit, Milliseconds, Seconds},
-    options::options,
+    options::{Options, Scope, Section, options},
     template::{KeyTemplate, TopicTemplate},
+    tree::Node,
 };
 use crate::{
     kafka::Connection,
@@ -64,9 +66,22 @@ options! {
 }
 
 options! {
+    sink::slack::Access {
+        /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`. Either it or a bot.
+        webhook_url: "webhook_url" Optional<WebhookUrl>, default None;
+        /// The token of a bot that may write (`chat:write`). It is a secret: write `${SLACK_BOT_TOKEN}`. An incident is one
+        /// message then, kept up to date, with a thread below.
+        bot_token: "bot_token" Optional<Password>, default None;
+        /// The channel that the bot writes to, such as `C0123456789`. The bot has to be in it.
+        channel: "channel" Optional<Text>, default None;
+        /// Where Slack's methods are, for the bot.
+        endpoint: "endpoint" Endpoint, default SLACK_API.to_owned();
+    }
+}
+
+options! {
     sink::slack::Config {
-        /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`.
-        webhook_url: "webhook_url" WebhookUrl, required;
+        access: "" sink::slack::Access, group;
         request: "request." sink::RequestConfig, group;
         /// Requests in one `rate_limit_duration_secs`, one at a time. The default is what Slack allows a channel.
         rate_limit_num: "request.rate_limit_num" Count<u64>, default 1;
@@ -94,4 +109,48 @@ options! {
         message_timeout: "message_timeout_ms" Milliseconds, default Duration::from_secs(300);
         buffer: "buffer." store::BufferConfig, group;
     }
+}
+
+const SLACK_API: &str = "https://slack.com/api";
+
+/// Where the methods of an API are.
+pub(super) struct Endpoint;
+
+impl Kind for Endpoint {
+    type Value = String;
+
+    fn wanted() -> String {
+        "an http or https URL with a host".to_owned()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<String> {
+        let url = WebhookUrl::read(node, scope)?;
+        Some(url.reveal().trim_end_matches('/').to_owned())
+    }
+
+    fn show(value: &String) -> String {
+        value.clone()
+    }
+}
+
+/// There is one way to Slack.
+pub(super) fn slack(options: &mut Options<'_, '_>) -> Option<sink::slack::Config> {
+    let config = sink::slack::Config::read(options, "")?;
+    let sink::slack::Access {
+        webhook_url,
+        bot_token,
+        channel,
+        ..
+    } = &config.access;
+    let message = match (webhook_url, bot_token, channel) {
+        (Some(_), None, None) | (None, Some(_), Some(_)) => return Some(config),
+        (None, None, None) => {
+            options.missing::<WebhookUrl>("webhook_url", "or bot_token and channel");
+            return None;
+        }
+        (Some(_), ..) => "either webhook_url, or bot_token and channel",
+        (None, ..) => "bot_token and channel go together",
+    };
+    options.refuse(&["webhook_url", "bot_token", "channel"], message);
+    None
 }

@@ -5,9 +5,12 @@
 //! reports what it could not deliver. No sink waits for another: what may block runs on
 //! a thread of its own.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
@@ -71,6 +74,8 @@ pub struct Delivery {
     pub status: Status,
     /// Where messages go that the receiver refuses for good; `None` where nothing is stored.
     pub dead_letters: Option<DeadLetters>,
+    /// Where a sink may keep what it has to remember, under a name of its own; `None` where nothing is stored.
+    pub data_dir: Option<PathBuf>,
     /// For a sink that repeats what is open: incidents that were open at the start, as it was last told of them.
     pub open: Vec<Alert>,
     /// Cancelled when the time to drain is over: the sink stops where it is.
@@ -218,6 +223,7 @@ pub(crate) mod tests {
             counters: Arc::clone(&counters),
             status: Status::default(),
             dead_letters: None,
+            data_dir: None,
             open: Vec::new(),
             give_up: give_up.clone(),
             at_work: Arc::new(AtomicUsize::new(1)),

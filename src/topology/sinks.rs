@@ -90,6 +90,7 @@ pub fn spawn(
             counters: signs.counters,
             status: signs.status,
             dead_letters,
+            data_dir: pipeline.data_dir.clone(),
             open: open.remove(&place).unwrap_or_default(),
             give_up: give_up.clone(),
             at_work: at_work.clone(),

@@ -15,8 +15,8 @@ use super::{
     tls::Tls,
 };
 
-/// Bytes of an answer that are read.
-const ANSWER_BYTES: usize = 4096;
+/// Bytes of an answer that are read. Slack repeats the message in its own.
+const ANSWER_BYTES: usize = 128 << 10;
 
 /// Why HTTP cannot be set up. Names no secret.
 #[derive(Debug, thiserror::Error)]

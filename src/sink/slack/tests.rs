@@ -15,13 +15,22 @@ use crate::{
     store::{DeadLetters, Entry, Tally},
 };
 
+mod bot;
+
 const FAILED: Reply = Reply::Answer("500 Internal Server Error", "", "rollup_error");
 const REFUSED: Reply = Reply::Answer("400 Bad Request", "", "invalid_blocks");
+
+fn by_webhook(url: String) -> Access {
+    Access {
+        webhook_url: Some(Secret::new(url)),
+        ..Access::default()
+    }
+}
 
 /// As fast as a test needs.
 fn config(receiver: &Receiver) -> Config {
     Config {
-        webhook_url: Secret::new(receiver.url()),
+        access: by_webhook(receiver.url()),
         request: RequestConfig {
             timeout: Duration::from_secs(10),
             retry_attempts: None,
@@ -111,7 +120,7 @@ async fn a_receiver_that_is_not_there_is_tried_until_it_is_given_up() {
         .unwrap()
         .local_addr()
         .unwrap();
-    config.webhook_url = Secret::new(format!("http://{nobody}/services/{SECRET}"));
+    config.access = by_webhook(format!("http://{nobody}/services/{SECRET}"));
     config.request.retry_attempts = Some(2);
     let run = deliver(config, vec![alert("one"), alert("two")]).await;
     assert_eq!(run.report.ending, Ending::Drained);
@@ -292,25 +301,12 @@ async fn a_url_that_is_none_fails_the_sink_without_naming_it() {
     let receiver = Receiver::start(vec![]);
     for scheme in ["slack:/", "", "file:///", "http://["] {
         let mut config = config(&receiver);
-        config.webhook_url = Secret::new(format!("{scheme}{SECRET}"));
+        config.access = by_webhook(format!("{scheme}{SECRET}"));
         let run = deliver(config, vec![alert("one")]).await;
         let reason = "webhook_url is not an http or https URL".to_owned();
         assert_eq!(run.report.ending, Ending::Failed(reason));
         assert_eq!(run.report.left.alerts, 1);
     }
-}
-
-#[test]
-fn what_slack_says_of_the_webhook_is_not_about_the_message() {
-    let of = |answer| judge(StatusCode::BAD_REQUEST, answer);
-    for answer in ["user_not_found", " no_active_hooks\n", "no_service"] {
-        assert_eq!(of(answer), Verdict::ReceiverRefused, "{answer}");
-    }
-    for answer in ["", "invalid_payload", "invalid_blocks", "no_text"] {
-        assert_eq!(of(answer), Verdict::MessageRefused, "{answer}");
-    }
-    let failed = judge(StatusCode::INTERNAL_SERVER_ERROR, "rollup_error");
-    assert_eq!(failed, Verdict::Unavailable);
 }
 
 /// What lies in the file of dead letters of the sink under test.
@@ -453,7 +449,7 @@ async fn ten_minutes_without_slack_lose_nothing_and_are_told_within_the_rate_lim
     let address = nobody.local_addr().unwrap();
     drop(nobody);
     let config = Config {
-        webhook_url: Secret::new(url_at(address)),
+        access: by_webhook(url_at(address)),
         request: RequestConfig {
             timeout: 60 * second,
             retry_attempts: None,
