@@ -18,7 +18,10 @@ mod told;
 mod transforms;
 mod watch;
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +94,8 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             let data_dir = pipeline.data_dir.clone().unwrap_or_default();
             Error::Restore { data_dir, source }
         })?;
-    let sinks = sinks::spawn(&pipeline, readers, &overview, &give_up);
+    let open = still_open(&pipeline).await;
+    let sinks = sinks::spawn(&pipeline, readers, open, &overview, &give_up);
     let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
     let waiting_batches = batches.downgrade();
@@ -190,6 +194,15 @@ async fn open_store(pipeline: &Pipeline, overview: &Overview) -> Result<Opened, 
     };
     overview.set_store(opened.store.clone());
     Ok(opened)
+}
+
+/// What is open, for the sinks that repeat it.
+async fn still_open(pipeline: &Pipeline) -> BTreeMap<usize, Vec<dedupe::Alert>> {
+    let pipeline = pipeline.clone();
+    match tokio::task::spawn_blocking(move || sinks::still_open(&pipeline)).await {
+        Ok(open) => open,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 fn say_what_is_watched(pipeline: &Pipeline) {

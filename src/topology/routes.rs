@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::{Pipeline, SinkConfig, TransformConfig};
+use crate::{
+    config::{Pipeline, SinkConfig, TransformConfig},
+    dedupe::ComponentKind,
+    store::StillOpen,
+};
 
 /// What detections and alerts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +95,32 @@ pub fn told_of_sink(pipeline: &Pipeline, place: usize) -> Arc<[usize]> {
         return others(&mut (0..pipeline.sinks.len()));
     }
     told
+}
+
+/// Whether the sink at `place` is told of an incident that is open.
+pub fn is_told(pipeline: &Pipeline, place: usize, incident: &StillOpen) -> bool {
+    match (&incident.alert.component, &incident.transform) {
+        (Some(component), _) => {
+            let told = match component.kind {
+                ComponentKind::Source => {
+                    let mut sources = pipeline.sources.iter();
+                    let at = sources.position(|source| source.id == component.id);
+                    at.map(|at| told_of_source(pipeline, at))
+                }
+                ComponentKind::Sink => {
+                    let mut sinks = pipeline.sinks.iter();
+                    let at = sinks.position(|sink| sink.id == component.id);
+                    at.map(|at| told_of_sink(pipeline, at))
+                }
+            };
+            told.is_some_and(|told| told.contains(&place))
+        }
+        (None, Some(transform)) => {
+            let inputs = &pipeline.sinks[place].inputs;
+            inputs.iter().any(|input| **input == **transform)
+        }
+        (None, None) => false,
+    }
 }
 
 fn readers_of_any(pipeline: &Pipeline, ids: &[&Arc<str>]) -> Arc<[usize]> {

@@ -1,18 +1,23 @@
 //! The sinks' tasks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::overview::Overview;
+use super::{overview::Overview, routes::is_told};
 use crate::{
     config::{Pipeline, SinkConfig},
+    dedupe::Alert,
     sink::{self, Counters, Delivery, Ending, Report},
-    store::{DeadLetters, Reader},
+    store::{self, DeadLetters, Reader},
     telemetry::Status,
 };
 
@@ -34,10 +39,33 @@ pub struct Signs {
     pub status: Status,
 }
 
-/// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
+/// What is open at the start, for each sink that repeats it, by its place in [`Pipeline::sinks`]. May block.
+pub fn still_open(pipeline: &Pipeline) -> BTreeMap<usize, Vec<Alert>> {
+    let Some(data_dir) = &pipeline.data_dir else {
+        return BTreeMap::new();
+    };
+    let sinks = pipeline.sinks.iter().enumerate();
+    let repeating = sinks.filter(|(_, sink)| sink.config.repeats_what_is_open());
+    let open = repeating.map(|(place, sink)| {
+        let open = store::still_open(data_dir, &sink.id).unwrap_or_else(|error| {
+            let id = &*sink.id;
+            warn!(
+                sink = id,
+                "what is open is told again only by its next alert: {error}"
+            );
+            Vec::new()
+        });
+        let told = open.into_iter().filter(|one| is_told(pipeline, place, one));
+        (place, told.map(|one| one.alert).collect())
+    });
+    open.collect()
+}
+
+/// Starts every sink of `pipeline`; `readers` are in the order of its sinks, and `open` is what [`still_open`] gave.
 pub fn spawn(
     pipeline: &Pipeline,
     readers: Vec<Reader>,
+    mut open: BTreeMap<usize, Vec<Alert>>,
     overview: &Overview,
     give_up: &CancellationToken,
 ) -> Sinks {
@@ -45,7 +73,7 @@ pub fn spawn(
     let mut all_signs = Vec::new();
     let at_work = Arc::new(AtomicUsize::new(pipeline.sinks.len()));
     let seen = pipeline.sinks.iter().zip(&overview.sinks);
-    for ((sink, component), reader) in seen.zip(readers) {
+    for (place, ((sink, component), reader)) in seen.zip(readers).enumerate() {
         let signs = Signs {
             id: sink.id.clone(),
             counters: component.counters.clone(),
@@ -62,6 +90,8 @@ pub fn spawn(
             counters: signs.counters,
             status: signs.status,
             dead_letters,
+            data_dir: pipeline.data_dir.clone(),
+            open: open.remove(&place).unwrap_or_default(),
             give_up: give_up.clone(),
             at_work: at_work.clone(),
         };
@@ -70,6 +100,7 @@ pub fn spawn(
             SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
             SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
             SinkConfig::Kafka(config) => tasks.spawn(sink::kafka::run(*config, delivery)),
+            SinkConfig::Http(config) => tasks.spawn(sink::http::run(*config, delivery)),
         };
     }
     Sinks {

@@ -30,7 +30,7 @@ use self::{
     verdict::{Failure, in_words, is_refusal},
     window::Window,
 };
-use super::{Codec, Counters, Delivery, Ending, Report, backoff::Backoff};
+use super::{Codec, Counters, Delivery, Ending, Report, Template, backoff::Backoff};
 use crate::{
     audit::words,
     kafka::{Connection, Events},
@@ -40,12 +40,8 @@ use crate::{
 
 mod link;
 mod record;
-mod template;
 mod verdict;
 mod window;
-
-pub(crate) use template::TemplateError;
-pub use template::{Field, Template};
 
 /// Writes to a Kafka topic.
 #[derive(Clone, Debug)]

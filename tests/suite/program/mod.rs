@@ -6,6 +6,7 @@ mod poster;
 mod receiver;
 mod told;
 
+mod alertmanager;
 mod api;
 mod command_line;
 mod dead_letters;
@@ -16,6 +17,7 @@ mod floods;
 mod fluent;
 mod garbage;
 mod hostile;
+mod http;
 mod http_server;
 mod incidents;
 mod kafka;

@@ -137,6 +137,65 @@ fn pipe_tells_slack_what_a_shipper_prints() {
 }
 
 #[test]
+fn falcosidekick_is_told_in_falcos_words() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("falcosidekick.yaml")]);
+    program.env("FALCOSIDEKICK", receiver.origin());
+    let mut running = setting.start(&mut program);
+    running.write(&METADATA);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let events: Vec<Value> = receiver
+        .bodies()
+        .iter()
+        .map(|body| serde_json::from_str(body).expect("one object"))
+        .collect();
+    assert!(events.len() > 3);
+    let opened = |event: &&Value| event["output_fields"]["baitline.kind"] == "opened";
+    let stolen = |event: &&Value| event["rule"] == "Kubernetes decoy token_use";
+    let stolen = events
+        .iter()
+        .filter(opened)
+        .find(stolen)
+        .expect("it is used");
+    assert_eq!(stolen["priority"], "Critical");
+    assert_eq!(stolen["source"], "k8s_audit");
+    let user = "system:serviceaccount:honeypot:backup-sa";
+    assert_eq!(stolen["output_fields"]["ka.user.name"], user);
+}
+
+#[test]
+fn alertmanager_is_told_what_is_open_and_what_is_over() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    fs::write(setting.path("audit.log"), &*METADATA).expect("the directory is ours");
+    let mut program = setting.program(&["run", "--config", &shipped("alertmanager.yaml")]);
+    program
+        .env("ALERTMANAGER", receiver.origin())
+        .env("AUDIT_LOG_DIR", setting.path(""))
+        .env("DATA_DIR", setting.path("data"));
+    let running = setting.start(&mut program);
+    let began = std::time::Instant::now();
+    let told = || -> Vec<Value> {
+        let bodies = receiver.bodies();
+        let read = |body: &String| serde_json::from_str::<Vec<Value>>(body).expect("an array");
+        bodies.iter().flat_map(read).collect()
+    };
+    let is_critical = |alert: &Value| {
+        alert["labels"]["alertname"] == "BaitlineDecoyTouched"
+            && alert["labels"]["severity"] == "critical"
+            && alert["labels"]["owner"] == "secops"
+            && alert["annotations"]["runbook_url"].is_string()
+    };
+    while !told().iter().any(is_critical) {
+        assert!(began.elapsed() < PATIENCE, "{}", running.stderr.text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    end(running);
+}
+
+#[test]
 fn pipe_says_that_it_needs_slack() {
     let ran = Setting::empty().run(&["run", "--config", &shipped("pipe.yaml")], b"");
     assert_eq!(ran.code, Some(78));

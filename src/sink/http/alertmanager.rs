@@ -1,0 +1,376 @@
+//! What Alertmanager is told: every open incident, again and again, until it is over.
+//!
+//! Alertmanager takes an alert for resolved that is not repeated, and forgets all when it is restarted. So each message to
+//! it is the incident as it stands, good for four times `alertmanager.repeat_secs`, as Prometheus does it; what is open is
+//! repeated after each; and when the incident closes it is told that it is over. Where the labels change by which
+//! Alertmanager knows the incident, since it became graver, the old ones are resolved in the same request.
+//!
+//! Alertmanager waits before it tells anybody (`group_wait`, `group_interval`), and of an alert that is over by then it
+//! tells nobody. An incident that opened and closed while Alertmanager was away, or within moments, is therefore kept
+//! going for ten times `repeat_secs` from when Alertmanager first heard of it.
+//!
+//! Which incidents are open is remembered here, and read from the `data_dir` at a start.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+
+use super::{Compression, Config, address::Address, content};
+use crate::{
+    audit::IncidentId,
+    dedupe::Alert,
+    format::alertmanager::Incident,
+    sink::{
+        Counters, Delivery,
+        given_up::GivenUp,
+        request::{Courier, Outcome, Redacted, Refused, Request, Verdict},
+    },
+    store::{Message, Reader},
+};
+
+/// Incidents that are remembered. What opens beyond is told once, for a day.
+const MOST: usize = 5_000;
+const BEYOND: Duration = Duration::from_secs(24 * 3600);
+
+/// Messages that are taken from the outbox in a row.
+const RUN: usize = 64;
+
+/// How many times `repeat_secs` Alertmanager believes what it was told, and how many an incident goes on at least.
+const BELIEVED: u32 = 4;
+const AT_LEAST: u32 = 10;
+
+/// Tells Alertmanager of incidents.
+pub(super) struct Board {
+    id: Arc<str>,
+    counters: Arc<Counters>,
+    given_up: GivenUp,
+    post: Post,
+    open: HashMap<IncidentId, Told>,
+    /// When what is open is repeated.
+    due: Instant,
+}
+
+/// The way to Alertmanager.
+struct Post {
+    courier: Courier,
+    config: Arc<Config>,
+    address: Result<Address, &'static str>,
+    redacted: Redacted,
+}
+
+/// An incident as Alertmanager knows it.
+#[derive(Clone)]
+struct Told {
+    incident: Incident,
+    /// When it first heard of it under these labels.
+    since: Timestamp,
+}
+
+/// What one message has to tell.
+struct Notice {
+    message: Message,
+    alert: Arc<Alert>,
+    /// The incident under labels that it has no longer.
+    before: Option<Incident>,
+    now: Incident,
+    ends: Ends,
+}
+
+/// Until when an incident goes on.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// It is repeated before.
+    Believed,
+    /// It is not repeated.
+    Beyond,
+    /// It is over, but goes on for a while if Alertmanager has heard of it only now, or lately.
+    Over(Option<Timestamp>),
+    /// It is over.
+    Now,
+}
+
+impl Ends {
+    fn at(self, now: Timestamp, repeat: Duration) -> Timestamp {
+        let after = |time: Timestamp, wait| time.saturating_add(wait).unwrap_or(now);
+        match self {
+            Self::Believed => after(now, repeat.saturating_mul(BELIEVED)),
+            Self::Beyond => after(now, BEYOND),
+            Self::Over(since) => {
+                after(since.unwrap_or(now), repeat.saturating_mul(AT_LEAST)).max(now)
+            }
+            Self::Now => now,
+        }
+    }
+}
+
+impl Board {
+    pub fn new(
+        config: &Arc<Config>,
+        delivery: &mut Delivery,
+        courier: Courier,
+        (address, redacted): (Result<Address, &'static str>, Redacted),
+    ) -> Self {
+        let since = Timestamp::now();
+        let open = std::mem::take(&mut delivery.open).into_iter().take(MOST);
+        let told = |alert: Alert| {
+            let incident = Incident::of(&alert);
+            (alert.incident_id, Told { incident, since })
+        };
+        Self {
+            id: Arc::clone(&delivery.id),
+            counters: Arc::clone(&delivery.counters),
+            given_up: GivenUp::of(delivery),
+            post: Post {
+                courier,
+                config: Arc::clone(config),
+                address,
+                redacted,
+            },
+            open: open.map(told).collect(),
+            due: Instant::now(),
+        }
+    }
+
+    pub async fn drain(&mut self, outbox: &mut Reader) {
+        loop {
+            tokio::select! {
+                biased;
+                message = outbox.next() => {
+                    let Some(first) = message else { return };
+                    let more = (1..RUN).map_while(|_| outbox.next_ready());
+                    let messages = std::iter::once(first).chain(more).collect();
+                    self.tell(messages, outbox).await;
+                }
+                () = sleep_until(self.due), if !self.open.is_empty() => {}
+            }
+            // Also when messages come without end.
+            if self.due <= Instant::now() {
+                self.repeat().await;
+            }
+        }
+    }
+
+    /// Tells `messages` in order, several incidents in one request but never one twice: what has opened must be heard of
+    /// before it is over.
+    async fn tell(&mut self, mut messages: VecDeque<Message>, outbox: &mut Reader) {
+        while !messages.is_empty() {
+            let mut seen = HashSet::new();
+            let is_new = |message: &Message| match message {
+                Message::Alert(alert) => seen.insert(alert.incident_id),
+                Message::Detection(_) => true,
+            };
+            let count = messages
+                .iter()
+                .map(is_new)
+                .take_while(|is_new| *is_new)
+                .count();
+            let count = count.min(self.post.config.batch.max_events);
+            let round: Vec<Message> = messages.drain(..count).collect();
+            let notices: Vec<Notice> = round
+                .iter()
+                .filter_map(|message| self.notice(message))
+                .collect();
+            if notices.len() == round.len() {
+                self.deliver(&notices, outbox).await;
+                continue;
+            }
+            // Only a mistaken configuration brings detections here.
+            for message in &round {
+                match self.notice(message) {
+                    Some(notice) => self.deliver(&[notice], outbox).await,
+                    None => {
+                        let reason = "Alertmanager is told of incidents alone";
+                        self.given_up.take(message, reason).await;
+                        outbox.done_first(1);
+                    }
+                }
+            }
+        }
+    }
+
+    fn notice(&self, message: &Message) -> Option<Notice> {
+        let Message::Alert(alert) = message else {
+            return None;
+        };
+        let mut now = Incident::of(alert);
+        let known = self.open.get(&alert.incident_id);
+        if alert.kind.ends_incident()
+            && let Some(told) = known
+        {
+            // What is resolved is what was told, even if a decoy has got other labels since.
+            now.labels = told.incident.labels.clone();
+        }
+        let is_same = known.is_some_and(|told| told.incident.labels == now.labels);
+        let ends = match (alert.kind.ends_incident(), known) {
+            (true, Some(told)) => Ends::Over(Some(told.since)),
+            // It was told before, and is beyond what is remembered.
+            (true, None) if alert.sequence > 1 => Ends::Now,
+            (true, None) => Ends::Over(None),
+            (false, None) if self.open.len() >= MOST => Ends::Beyond,
+            (false, _) => Ends::Believed,
+        };
+        Some(Notice {
+            message: message.clone(),
+            alert: Arc::clone(alert),
+            before: known.filter(|_| !is_same).map(|told| told.incident.clone()),
+            now,
+            ends,
+        })
+    }
+
+    /// As batches of other messages are: what is refused goes again in halves.
+    async fn deliver(&mut self, notices: &[Notice], outbox: &mut Reader) {
+        let mut parts = vec![notices];
+        while let Some(part) = parts.pop() {
+            match self.post.send(part).await {
+                Ok(()) => {
+                    part.iter().for_each(|notice| self.note(notice));
+                    let count = part.len();
+                    self.counters.delivered.fetch_add(count as u64, Relaxed);
+                    outbox.done_first(count);
+                }
+                Err(Refused::Content(_)) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(Refused::Content(reason) | Refused::Exhausted(reason)) => {
+                    for notice in part {
+                        self.given_up.take(&notice.message, &reason).await;
+                        outbox.done_first(1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Alertmanager has heard it.
+    fn note(&mut self, notice: &Notice) {
+        let id = notice.alert.incident_id;
+        match notice.ends {
+            Ends::Over(_) | Ends::Now => {
+                self.open.remove(&id);
+            }
+            Ends::Beyond => {
+                warn!(sink = %self.id, incident = %id, "more than {MOST} incidents are open: this one is told once, for a day");
+            }
+            Ends::Believed => {
+                let since = self.open.get(&id).filter(|_| notice.before.is_none());
+                let told = Told {
+                    incident: notice.now.clone(),
+                    since: since.map_or_else(Timestamp::now, |told| told.since),
+                };
+                if self.open.is_empty() {
+                    self.due = Instant::now() + self.post.config.repeat;
+                }
+                self.open.insert(id, told);
+            }
+        }
+    }
+
+    /// Tells what is open once more. It is tried once: it will be due again.
+    async fn repeat(&mut self) {
+        let Config {
+            batch,
+            repeat,
+            request,
+            ..
+        } = &*self.post.config;
+        let (repeat, soon) = (*repeat, request.retry_max_duration);
+        let mut ids: Vec<Vec<IncidentId>> = Vec::new();
+        for id in self.open.keys() {
+            match ids.last_mut().filter(|part| part.len() < batch.max_events) {
+                Some(part) => part.push(*id),
+                None => ids.push(vec![*id]),
+            }
+        }
+        self.due = Instant::now() + repeat;
+        while let Some(part) = ids.pop() {
+            let told: Vec<&Incident> = part
+                .iter()
+                .filter_map(|id| Some(&self.open.get(id)?.incident))
+                .collect();
+            let outcome = self.post.attempt(&told).await;
+            match outcome.map(|outcome| (outcome.verdict, outcome.reason)) {
+                Some((Verdict::Delivered, _)) => {}
+                Some((Verdict::MessageRefused, _)) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    ids.extend([first.to_vec(), second.to_vec()]);
+                }
+                Some((Verdict::MessageRefused, reason)) => {
+                    warn!(sink = %self.id, incident = %part[0], "no longer repeated, the receiver refuses it: {reason}");
+                    self.open.remove(&part[0]);
+                }
+                Some(_) | None => {
+                    debug!(sink = %self.id, "what is open could not be repeated");
+                    self.due = Instant::now() + soon.min(repeat);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Post {
+    /// Sends until Alertmanager has it.
+    async fn send(&mut self, notices: &[Notice]) -> Result<(), Refused> {
+        let Self {
+            courier,
+            config,
+            address,
+            redacted,
+        } = self;
+        let address = match address {
+            Ok(address) => address,
+            Err(reason) => return Err(Refused::Content((*reason).to_owned())),
+        };
+        let request = || {
+            let posts = notices.iter().flat_map(|notice| {
+                let before = notice.before.as_ref().map(|before| (before, Ends::Now));
+                before.into_iter().chain([(&notice.now, notice.ends)])
+            });
+            request(config, address, redacted, posts)
+        };
+        courier.send(&mut 0, request).await.map(drop)
+    }
+
+    /// Sends once. `None` if it cannot be sent at all.
+    async fn attempt(&mut self, incidents: &[&Incident]) -> Option<Outcome> {
+        let address = self.address.as_ref().ok()?;
+        let posts = incidents.iter().map(|incident| (*incident, Ends::Believed));
+        let request = request(&self.config, address, &self.redacted, posts);
+        Some(self.courier.attempt(request).await)
+    }
+}
+
+/// The incidents as they stand at this moment.
+fn request<'a>(
+    config: &Config,
+    address: &Address,
+    redacted: &Redacted,
+    posts: impl Iterator<Item = (&'a Incident, Ends)>,
+) -> Request {
+    let now = Timestamp::now();
+    let mut body = vec![b'['];
+    for (incident, ends) in posts {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        incident.write(now, ends.at(now, config.repeat), &mut body);
+    }
+    body.push(b']');
+    let mut headers = content("application/json", Compression::None);
+    headers.extend(address.headers.clone());
+    Request {
+        method: config.method.into(),
+        url: address.url.clone(),
+        headers,
+        body,
+        redacted: redacted.clone(),
+    }
+}
