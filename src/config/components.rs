@@ -1,12 +1,12 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig, fluent, http, kafka,
+    SinkConfig, SourceConfig, TransformConfig, fluent, http, http_server, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
-    notation::{Glob, Network, SocketAddress, UrlPath},
-    number::{Bytes, Count, Milliseconds, Patience, Seconds, Success, WholeSeconds},
+    notation::{Glob, Network},
+    number::{Bytes, Count, Milliseconds, Patience, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
-    server, sinks,
+    sinks,
     topics::{Reset, Topic},
 };
 use crate::{
@@ -15,9 +15,8 @@ use crate::{
     sink, source,
     source::Decoding,
     source::file::ReadFrom,
-    source::http_server::{Encoding, Method},
     source::kafka::AutoOffsetReset,
-    source::server::{Auth, Tls, check},
+    source::server::check,
 };
 use std::{fmt, time::Duration};
 
@@ -67,36 +66,6 @@ options! {
         glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
         /// How long a file that was renamed or deleted is read on after its end was reached.
         rotate_wait: "rotate_wait_secs" Seconds<true>, default Duration::from_secs(5);
-    }
-}
-
-options! {
-    source::http_server::Config {
-        /// Where to listen. Port 0 takes any free one, which the log names.
-        address: "address" SocketAddress, required;
-        /// The path that is posted to.
-        path: "path" UrlPath, default "/".to_owned();
-        /// Serve `path` alone, and no paths below it.
-        strict_path: "strict_path" Flag, default true;
-        /// The method that is served.
-        method: "method" Word<Method>, default Method::Post;
-        auth: "auth." Auth, group;
-        tls: "tls." Tls, group;
-        /// What Vector takes a body for. Here a body is read for what it is, whatever this says.
-        encoding: "encoding" Word<Encoding>, default Encoding::Json;
-        /// What a request is answered once all that came of it is safe.
-        response_code: "response_code" Success, default 200;
-        /// The longest body, before and after it is unpacked. Larger ones are refused.
-        max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
-        /// How many bytes may come of one that was sent, once they are more than a mebibyte.
-        max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
-        /// Connections at a time. More are taken for idle ones, which are closed.
-        connection_limit: "connection_limit" Count<usize>, default 1000;
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
     }
 }
 
@@ -283,8 +252,7 @@ pub(super) const COMPONENTS: &[Component] = &[
         gives: None,
         read: |options| {
             let config = source::http_server::Config::read(options, "")?;
-            let tls = server::check_tls(&config.tls, options);
-            server::check_auth(&config.auth, options).and(tls)?;
+            http_server::check(&config, options)?;
             Some(Config::Source(SourceConfig::HttpServer(Box::new(config))))
         },
         describe: source::http_server::Config::describe,

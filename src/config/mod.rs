@@ -7,7 +7,7 @@
 //! | `interpolate` | variables of the environment |
 //! | `options` | how a component states its options; decoding and documentation come of that |
 //! | `kind`, `number`, `notation`, `names` | the kinds of values: words, times, networks, names of Kubernetes |
-//! | `components`, `sinks`, `http`, `kafka`, `server`, `fluent`, `topics`, `decoys`, `api` | what can be configured, and with which options |
+//! | `components`, `sinks`, `http`, `http_server`, `fluent`, `server`, `kafka`, `topics`, `decoys`, `api` | what can be configured, and with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
 //! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
@@ -23,6 +23,7 @@ mod fault;
 mod fluent;
 mod graph;
 mod http;
+mod http_server;
 mod interpolate;
 mod json;
 mod kafka;

@@ -31,7 +31,8 @@ options! {
         username: "username" Optional<Text>, default None;
         /// It is a secret: write `${HTTP_PASSWORD}`.
         password: "password" Optional<Password>, default None;
-        /// For `bearer`; Firehose shows it as its access key. It is a secret: write `${HTTP_TOKEN}`.
+        /// For `bearer`. Firehose shows it as its access key, and who can set no header, as Pub/Sub, behind the path: `?token=…`. It is
+        /// a secret: write `${HTTP_TOKEN}`.
         token: "token" Optional<Password>, default None;
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::Incoming,
-    header::{AUTHORIZATION, CONTENT_ENCODING},
+    header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue},
     http::request::Parts,
     service::service_fn,
 };
@@ -168,14 +168,17 @@ impl Service {
         Ok(())
     }
 
-    fn is_admitted(&self, headers: &HeaderMap) -> bool {
+    fn is_admitted(&self, request: &Parts) -> bool {
         let Some(credentials) = &self.credentials else {
             return true;
         };
-        let authorization = headers.get(AUTHORIZATION);
-        let access_key = headers.get(FIREHOSE_ACCESS_KEY);
-        authorization.is_some_and(|shown| credentials.admit(shown.as_bytes()))
-            || access_key.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
+        let header = |name: HeaderName| request.headers.get(name).map(HeaderValue::as_bytes);
+        let parameters = request.uri.query().into_iter();
+        let mut parameters = parameters.flat_map(|query| query.split('&'));
+        let parameter = parameters.find_map(|parameter| parameter.strip_prefix("token="));
+        header(AUTHORIZATION).is_some_and(|shown| credentials.admit(shown))
+            || header(FIREHOSE_ACCESS_KEY).is_some_and(|shown| credentials.admit_token(shown))
+            || parameter.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
     }
 
     fn may_warn(&self) -> bool {
@@ -245,7 +248,7 @@ impl Visit {
                 _ => Err(refused),
             };
         }
-        if !service.is_admitted(&request.headers) {
+        if !service.is_admitted(request) {
             return Err(Refused::Auth);
         }
         let patience = service.patience;

@@ -23,6 +23,7 @@ use crate::{
 mod bodies;
 mod limits;
 mod peers;
+mod real;
 
 /// How long anything may take on a machine that has other things to do.
 const LONG: Duration = Duration::from_secs(60);

@@ -77,7 +77,7 @@ impl Credentials {
         }
     }
 
-    /// Whether `token`, which stands bare in a header of its own, is the one that is expected.
+    /// Whether `token`, which stands bare in a header of its own or in a URL, is the one that is expected.
     pub fn admit_token(&self, token: &[u8]) -> bool {
         self.strategy == Strategy::Bearer && self.is_expected(token)
     }

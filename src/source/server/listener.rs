@@ -3,8 +3,6 @@
 use std::{
     collections::HashMap,
     fs, io,
-    os::unix::fs::FileTypeExt,
-    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,12 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-};
 use tokio::{
-    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -26,7 +19,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{
-    Address, Connection, Counters, Listen, Refusal, Silence, Stream, connection::Activity,
+    Address, Connection, Counters, Listen, Refusal, Silence, Stream,
+    connection::Activity,
+    socket::{Socket, advice, raise_file_limit},
 };
 use crate::{
     source::{self, Context, Error, Stop},
@@ -61,11 +56,6 @@ pub(super) struct Listener {
     source: Arc<source::Counters>,
     id: Arc<str>,
     status: Status,
-}
-
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
 }
 
 /// How a listener is told to end.
@@ -114,7 +104,7 @@ impl Listener {
         context: &Context,
     ) -> Result<Self, Error> {
         raise_file_limit();
-        let (socket, address) = socket(listen).map_err(|source| Error::Listen {
+        let (socket, address) = Socket::bind(listen).map_err(|source| Error::Listen {
             address: listen.address.clone(),
             advice: advice(&source),
             source,
@@ -348,87 +338,5 @@ async fn within(end: CancellationToken, task: impl Future<Output = ()>) {
     tokio::select! {
         () = task => {}
         () = end.cancelled() => {}
-    }
-}
-
-impl Socket {
-    async fn accept(&self, keepalive: Option<Duration>) -> io::Result<(Stream, Arc<str>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                // An answer is one small write, and somebody waits for it.
-                let _ = stream.set_nodelay(true);
-                if let Some(time) = keepalive {
-                    // A peer that is gone is then found out when it is written to.
-                    let _ = set_socket_keepalive(&stream, true);
-                    let _ = set_tcp_keepidle(&stream, time);
-                }
-                Ok((Box::new(stream), peer.to_string().into()))
-            }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), "unix".into()))
-            }
-        }
-    }
-}
-
-fn socket(listen: &Listen) -> io::Result<(Socket, Address)> {
-    match &listen.address {
-        Address::Socket(address) => {
-            let listener = std::net::TcpListener::bind(address)?;
-            if let Some(bytes) = listen.receive_buffer_bytes {
-                // What it accepts has the same.
-                set_socket_recv_buffer_size(&listener, bytes)?;
-            }
-            listener.set_nonblocking(true)?;
-            let address = Address::Socket(listener.local_addr()?);
-            Ok((Socket::Tcp(TcpListener::from_std(listener)?), address))
-        }
-        Address::Unix(path) => {
-            remove_stale(path);
-            Ok((
-                Socket::Unix(UnixListener::bind(path)?),
-                listen.address.clone(),
-            ))
-        }
-    }
-}
-
-/// Takes away the socket of a process that is gone: nobody answers there.
-fn remove_stale(path: &Path) {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    let is_dead = || std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused);
-    if is_socket && is_dead() {
-        // If it stays, bind says so.
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// What to do when nobody can listen.
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "write another address, or stop who listens there",
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; write one that it has, or 0.0.0.0 for all"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "write a port above 1023, or a path that this user may write to"
-        }
-        _ => "write another address",
-    }
-}
-
-/// Each connection is a file, and 1,024 is what many systems begin with. As Go's programs do, all that may be had is taken.
-fn raise_file_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        let all = Rlimit {
-            current: maximum,
-            maximum,
-        };
-        // Then it stays as it is.
-        let _ = setrlimit(Resource::Nofile, all);
     }
 }

@@ -26,6 +26,7 @@ mod connection;
 mod counters;
 pub(crate) mod inbox;
 mod listener;
+mod socket;
 mod tls;
 
 pub use auth::{Auth, Credentials, Strategy};

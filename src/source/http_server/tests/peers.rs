@@ -87,6 +87,15 @@ async fn basic_and_bearer_let_in_who_knows() {
         200
     );
     assert_eq!(status(post(&served).bearer_auth("t0kem")).await, 401);
+    for (query, wanted) in [
+        ("x=1&token=t0ken", 200),
+        ("token=t0kem", 401),
+        ("token=", 401),
+        ("nottoken=t0ken", 401),
+    ] {
+        let request = client.post(served.url(&format!("/?{query}"))).body(CLEAN);
+        assert_eq!(status(request).await, wanted, "{query}");
+    }
     served.end();
 }
 

@@ -1,0 +1,103 @@
+//! Sockets that listen: TCP and Unix.
+
+use std::{fs, io, os::unix::fs::FileTypeExt, path::Path, sync::Arc, time::Duration};
+
+use rustix::{
+    net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::{Address, Listen, Stream};
+
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    /// Listens, and says where. Must be called within a runtime.
+    pub(super) fn bind(listen: &Listen) -> io::Result<(Self, Address)> {
+        match &listen.address {
+            Address::Socket(address) => {
+                let listener = std::net::TcpListener::bind(address)?;
+                if let Some(bytes) = listen.receive_buffer_bytes {
+                    // What it accepts has the same.
+                    set_socket_recv_buffer_size(&listener, bytes)?;
+                }
+                listener.set_nonblocking(true)?;
+                let address = Address::Socket(listener.local_addr()?);
+                Ok((Self::Tcp(TcpListener::from_std(listener)?), address))
+            }
+            Address::Unix(path) => {
+                remove_stale(path);
+                Ok((
+                    Self::Unix(UnixListener::bind(path)?),
+                    listen.address.clone(),
+                ))
+            }
+        }
+    }
+
+    /// The next connection, and who it is of.
+    pub(super) async fn accept(
+        &self,
+        keepalive: Option<Duration>,
+    ) -> io::Result<(Stream, Arc<str>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // An answer is one small write, and somebody waits for it.
+                let _ = stream.set_nodelay(true);
+                if let Some(time) = keepalive {
+                    // A peer that is gone is then found out when it is written to.
+                    let _ = set_socket_keepalive(&stream, true);
+                    let _ = set_tcp_keepidle(&stream, time);
+                }
+                Ok((Box::new(stream), peer.to_string().into()))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), "unix".into()))
+            }
+        }
+    }
+}
+
+/// Takes away the socket of a process that is gone: nobody answers there.
+fn remove_stale(path: &Path) {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let is_dead = || std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused);
+    if is_socket && is_dead() {
+        // If it stays, bind says so.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// What to do when nobody can listen.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "write another address, or stop who listens there",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; write one that it has, or 0.0.0.0 for all"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "write a port above 1023, or a path that this user may write to"
+        }
+        _ => "write another address",
+    }
+}
+
+/// Each connection is a file, and 1,024 is what many systems begin with. As Go's programs do, all that may be had is taken.
+pub(super) fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let all = Rlimit {
+            current: maximum,
+            maximum,
+        };
+        // Then it stays as it is.
+        let _ = setrlimit(Resource::Nofile, all);
+    }
+}
