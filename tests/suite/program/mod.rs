@@ -6,6 +6,7 @@ mod poster;
 mod receiver;
 mod told;
 
+mod agents;
 mod alertmanager;
 mod api;
 mod command_line;

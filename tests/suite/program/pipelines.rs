@@ -20,7 +20,7 @@ use super::{
 use crate::recordings;
 
 /// The path of a configuration that ships with baitline.
-fn shipped(name: &str) -> String {
+pub fn shipped(name: &str) -> String {
     format!("{}/pipelines/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -43,13 +43,16 @@ fn all_are_sound() {
             )
             .env("FLUENT_SHARED_KEY", "open sesame")
             .env("TLS_DIR", tls_dir(&setting))
-            .env("WEBHOOK_TOKEN", "t0ken");
+            .env("WEBHOOK_TOKEN", "t0ken")
+            .env("EVENT_HUBS_CONNECTION_STRING", "Endpoint=sb://x")
+            .env("AGGREGATOR", "https://baitline.example")
+            .env("AGGREGATOR_TOKEN", "t0ken");
         let ran = setting.start(&mut program).end();
         assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
         // One process that detects and dedupes behind Kafka is sound while it is alone in its group, and an api that
         // others reach is meant where a container is around it: both are said.
         let is_meant = |line: &str| {
-            path.ends_with("-kafka.yaml")
+            (path.ends_with("-kafka.yaml") || path.ends_with("-event-hubs.yaml"))
                 && (line.contains("a dedupe in this process stands behind source")
                     || line.contains("served on an address that other machines may reach"))
         };
