@@ -194,9 +194,10 @@ impl Listener {
         stopped
     }
 
-    /// Most often the process has no file descriptors left: that passes.
+    /// Most often the process has no file descriptors left: that passes, the sooner as somebody leaves.
     fn cannot_accept(&self, error: &io::Error, shared: &Shared) {
         self.source.errors.fetch_add(1, Relaxed);
+        shared.ask_idlest_to_leave();
         self.status
             .unwell(format!("cannot accept connections: {error}"));
         if shared.may_warn() {
@@ -206,20 +207,23 @@ impl Listener {
 }
 
 impl Shared {
+    /// Asks whoever has been idle the longest, and was not asked yet, to leave. False if nobody is idle.
+    fn ask_idlest_to_leave(&self) -> bool {
+        let open = self.open();
+        let stay = open.values().filter(|(_, closing)| !closing.is_cancelled());
+        let idle = stay.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
+        let idlest = idle.max_by_key(|(idle, _)| *idle);
+        idlest.inspect(|(_, closing)| closing.cancel()).is_some()
+    }
+
     /// A place for one more connection; whoever has been idle the longest gives up theirs. `None` if nobody is.
     async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Some(place);
         }
-        let idlest = {
-            let open = self.open();
-            let asked = |(_, closing): &&Seen| closing.is_cancelled();
-            let idle = open.values().filter(|seen| !asked(seen));
-            let idle = idle.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
-            idle.max_by_key(|(idle, _)| *idle)
-                .map(|(_, closing)| closing.clone())
-        };
-        idlest?.cancel();
+        if !self.ask_idlest_to_leave() {
+            return None;
+        }
         let place = Arc::clone(places).acquire_owned();
         timeout(PLACE, place).await.ok()?.ok()
     }

@@ -1,12 +1,11 @@
 //! What all sources have in common that listen, and are fed by connections.
 //!
 //! The connections are tasks of a small runtime that belongs to the source, so that a flood of them takes no thread from the
-//! incidents and the sinks. What a connection has read whole it hands in at the [`inbox`]; there the source's thread
+//! incidents and the sinks. What a connection has read whole it hands in at the inbox; there the source's thread
 //! searches it, as every source does, and has it stored. Only then does the connection answer its peer.
 //!
-//! Everything is bounded: connections ([`Listen::connection_limit`]), what is read and not searched yet
-//! ([`Listen::room`]), how long a handshake takes and how long nothing may come. Whoever is idle makes room for who comes, so
-//! that idle connections keep nobody out.
+//! Everything is bounded: connections (`connection_limit`), what is read and not searched yet, how long a handshake takes and how
+//! long nothing may come. Whoever is idle makes room for who comes, so that idle connections keep nobody out.
 //!
 //! ```text
 //!  peers ──TCP, TLS──▶ listener ──Connection──▶ task of the protocol ──inbox::Sender──▶ Inbox ──▶ Outlet

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
@@ -374,4 +375,33 @@ fn validate_warns_of_a_listener_that_others_reach() {
         );
         assert!(!said.contains("t0ken"));
     }
+}
+
+/// Idle connections keep nobody out though they hold every file that the process may open.
+#[test]
+fn who_is_idle_makes_room_where_the_system_has_none() {
+    let configuration = listening(configuration(decoy(true)), json!({}));
+    let setting = Setting::with(&configuration);
+    let run = format!(
+        "ulimit -n 100; exec {} run --config baitline.json",
+        env!("CARGO_BIN_EXE_baitline")
+    );
+    let mut program = Command::new("sh");
+    program
+        .args(["-c", &run])
+        .current_dir(setting.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let running = setting.start(&mut program);
+    let address = address(&running);
+    let connect = |_| TcpStream::connect(address).expect("it listens");
+    let _idle: Vec<TcpStream> = (0..150).map(connect).collect();
+    running
+        .stderr
+        .wait_for("cannot accept connections: Too many open files");
+    let mut poster = Poster::connect(address).expect("it listens");
+    let event = token_use(1, "10.0.3.7", json!({})).to_string();
+    assert_eq!(poster.post_json(event).expect("it answers").status, 200);
+    assert_eq!(end(running).hits(), 1);
 }

@@ -401,3 +401,48 @@ fn fluent_tells_slack_what_fluent_bit_sends() {
     assert!(told.hits() >= 4 && !told.alerts.is_empty());
     assert_eq!(receiver.bodies().len(), told.alerts.len());
 }
+
+/// Every other side says what is lost, names the side of ours that fits, and stands in the README.
+#[test]
+fn every_shipper_has_its_other_side() {
+    let folder = shipped("shippers");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme.expect("there is a README");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.expect("its name is UTF-8");
+        assert!(
+            readme.contains(&format!("(pipelines/shippers/{name})")),
+            "{name}"
+        );
+        if name == "audit-policy.yaml" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("it is text");
+        assert!(text.contains("# What is lost"), "{name}");
+        let ours = [
+            "webhook",
+            "fluent",
+            "siem-kafka",
+            "aks-event-hubs",
+            "vector",
+        ]
+        .iter()
+        .filter(|ours| {
+            text.contains(&format!("../{ours}.yaml"))
+                || text.contains(&format!("pipelines/{ours}.yaml"))
+        });
+        let ours: Vec<_> = ours.collect();
+        assert!(!ours.is_empty(), "{name}");
+        for ours in ours {
+            assert!(
+                Path::new(&shipped(&format!("{ours}.yaml"))).exists(),
+                "{name}: {ours}"
+            );
+        }
+        count += 1;
+    }
+    assert!(count >= 8);
+}
