@@ -18,7 +18,7 @@
 //! | [`config`] | text to a validated pipeline, all faults at once with line and column |
 //! | [`topology`] | a pipeline to running threads, tasks and channels; start, drain |
 //! | [`scan`] | files and archives to what a pipeline would have told of them |
-//! | [`source`] | bytes in: standard input, files that rotate, HTTP, Forward, Kafka |
+//! | [`source`] | bytes in: standard input, files that rotate, HTTP, Forward, Vector, Kafka |
 //! | [`record`] | bytes to audit events: framing, decompression, wrappers |
 //! | [`audit`] | the domain: events, users, credentials, source addresses; no IO |
 //! | [`detect`] | the needle scan, decoys, techniques, severity; pure |

@@ -8,6 +8,7 @@ use super::{
     options::{OptionDoc, Options, Section, options},
     sinks,
     topics::{Reset, Topic},
+    vector,
 };
 use crate::{
     dedupe, detect,
@@ -284,6 +285,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             Some(Config::Source(SourceConfig::Fluent(Box::new(config))))
         },
         describe: source::fluent::Config::describe,
+    },
+    Component {
+        role: Role::Source,
+        name: "vector",
+        about: "Takes what other Vectors send by their own protocol.",
+        takes: &[],
+        gives: None,
+        read: |options| {
+            let config = source::vector::Config::read(options, "")?;
+            vector::check(&config, options)?;
+            Some(Config::Source(SourceConfig::Vector(Box::new(config))))
+        },
+        describe: source::vector::Config::describe,
     },
     Component {
         role: Role::Transform,

@@ -133,6 +133,7 @@ named!(
     source::http_server::Method,
     source::kafka::AutoOffsetReset,
     source::server::Strategy,
+    source::vector::Version,
     store::WhenFull,
 );
 

@@ -43,6 +43,7 @@ mod template;
 mod toml;
 mod topics;
 mod tree;
+mod vector;
 mod yaml;
 
 use std::path::PathBuf;

@@ -97,6 +97,7 @@ pub enum SourceConfig {
     HttpServer(Box<source::http_server::Config>),
     Kafka(Box<source::kafka::Config>),
     Fluent(Box<source::fluent::Config>),
+    Vector(Box<source::vector::Config>),
 }
 
 impl SourceConfig {
@@ -108,6 +109,7 @@ impl SourceConfig {
             Self::HttpServer(_) => "http_server",
             Self::Kafka(_) => "kafka",
             Self::Fluent(_) => "fluent",
+            Self::Vector(_) => "vector",
         }
     }
 
@@ -117,6 +119,7 @@ impl SourceConfig {
             Self::Stdin(_) | Self::File(_) | Self::Kafka(_) => None,
             Self::HttpServer(config) => Some((config.exposure(), &config.tls)),
             Self::Fluent(config) => Some((config.exposure(), &config.tls)),
+            Self::Vector(config) => Some((config.exposure(), &config.tls)),
         }
     }
 
@@ -128,6 +131,7 @@ impl SourceConfig {
             Self::HttpServer(config) => config.decoding,
             Self::Kafka(config) => config.decoding,
             Self::Fluent(config) => config.decoding,
+            Self::Vector(config) => config.decoding,
         }
     }
 }

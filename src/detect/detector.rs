@@ -14,14 +14,14 @@ use super::{
     decoy::Decoy,
     evidence::{Context, Place, detection, origin, undecodable},
     expected::is_expected,
-    needle::{Needles, PackedNeedles},
+    needle::{Format, MessagePack, Needles, PackedNeedles, Protobuf},
     touch::{is_impersonation_unnamed, technique},
     undecodable::{BrokenText, Names},
 };
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Unwrapper, Wrapper, msgpack},
+    record::{Envelope, Finding, Unwrapper, Wrapper, msgpack, protobuf},
     source::{Block, Provenance, Shape},
 };
 
@@ -33,10 +33,10 @@ const KEPT_BYTES: usize = 1 << 20;
 pub struct Detector {
     decoys: Arc<[Decoy]>,
     needles: Arc<Needles>,
-    /// Made when the first MessagePack comes.
+    /// Made when the first entries come.
     packed_needles: Arc<OnceLock<PackedNeedles>>,
     unwrapper: Unwrapper,
-    /// Working memory for candidates in MessagePack.
+    /// Working memory for candidates among entries.
     json: Vec<u8>,
     trusted_proxies: Vec<IpNet>,
     cluster: Option<Arc<str>>,
@@ -168,7 +168,12 @@ impl Detector {
                 self.record(&record(0, block.bytes.len()), out);
                 block.bytes.len()
             }),
-            Shape::MessagePack => self.entries(block, arrival, out),
+            Shape::MessagePack => {
+                self.entries::<MessagePack>(block, msgpack::write_entry, arrival, out);
+            }
+            Shape::PushEvents => {
+                self.entries::<Protobuf>(block, protobuf::write_entry, arrival, out);
+            }
             Shape::Oversized { first, last } => {
                 self.oversized_part(block, first);
                 if last {
@@ -179,14 +184,20 @@ impl Detector {
     }
 
     /// Only entries with a needle in them are written as JSON.
-    fn entries(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+    fn entries<F: Format>(
+        &mut self,
+        block: &Block<'_>,
+        write: fn(&[u8], &mut Vec<u8>),
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
         let needles = Arc::clone(&self.packed_needles);
         let needles = needles.get_or_init(|| PackedNeedles::new(&self.decoys));
         let mut json = std::mem::take(&mut self.json);
-        needles.scan(block.bytes, |entry| {
+        needles.scan::<F>(block.bytes, |entry| {
             json.clear();
             let start = entry.start;
-            msgpack::write_entry(&block.bytes[entry], &mut json);
+            write(&block.bytes[entry], &mut json);
             let record = Record {
                 bytes: &json,
                 start,

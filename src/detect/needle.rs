@@ -27,7 +27,7 @@ mod vector;
 use std::collections::{BTreeSet, HashSet};
 
 use groups::Groups;
-pub(super) use packed::PackedNeedles;
+pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 #[cfg(target_arch = "x86_64")]
 use vector::Vector;
 

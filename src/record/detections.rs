@@ -6,7 +6,7 @@ use serde_json::{Deserializer, value::RawValue};
 use crate::{
     detect::Detection,
     format::json,
-    record::msgpack,
+    record::{msgpack, protobuf},
     source::{Block, Shape},
 };
 
@@ -42,7 +42,12 @@ impl Decoder {
         match block.shape {
             Shape::Lines => self.lines(block.bytes, out),
             Shape::Value => self.values(block.bytes, out),
-            Shape::MessagePack => self.entries(block.bytes, out),
+            Shape::MessagePack => {
+                self.entries(msgpack::entries(block.bytes), msgpack::write_record, out);
+            }
+            Shape::PushEvents => {
+                self.entries(protobuf::entries(block.bytes), protobuf::write_record, out);
+            }
             Shape::Oversized { first, .. } => {
                 self.counts.oversized += u64::from(first);
                 self.counts.faulty += u64::from(first);
@@ -73,11 +78,16 @@ impl Decoder {
     }
 
     /// Each record is a detection as a map.
-    fn entries(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+    fn entries<'b, E>(
+        &mut self,
+        entries: impl Iterator<Item = Result<&'b [u8], E>>,
+        write: fn(&[u8], &mut Vec<u8>),
+        out: &mut Vec<Detection>,
+    ) {
         let mut json = Vec::new();
-        for entry in msgpack::entries(bytes) {
+        for entry in entries {
             json.clear();
-            msgpack::write_record(entry.unwrap_or_default(), &mut json);
+            write(entry.unwrap_or_default(), &mut json);
             self.object(&json, out);
         }
     }

@@ -19,6 +19,7 @@ mod other_log;
 mod part_mark;
 pub(crate) mod partial;
 mod pieces;
+pub mod protobuf;
 mod recased;
 mod repair;
 mod rewrite;

@@ -8,7 +8,7 @@ use std::sync::{
 use jiff::Timestamp;
 
 use super::{Block, OVERLAP, Shape, server};
-use crate::record::msgpack;
+use crate::record::{msgpack, protobuf};
 
 /// Stands for a time that never was.
 const NEVER: i64 = i64::MIN;
@@ -123,6 +123,7 @@ fn records(block: &Block<'_>) -> u64 {
         }
         Shape::Value => 1,
         Shape::MessagePack => msgpack::entries(block.bytes).count() as u64,
+        Shape::PushEvents => protobuf::entries(block.bytes).count() as u64,
         Shape::Oversized { last, .. } => u64::from(last),
     }
 }

@@ -20,6 +20,7 @@ pub(crate) mod payload;
 pub mod server;
 pub mod stdin;
 mod stop;
+pub mod vector;
 
 pub use counters::Counters;
 pub use outlet::{Outlet, Position, Progress};
@@ -102,6 +103,8 @@ pub enum Shape {
     Value,
     /// Entries of MessagePack, one after the other: see [`crate::record::msgpack`].
     MessagePack,
+    /// Events in a `PushEventsRequest` of Vector, one after the other: see [`crate::record::protobuf`].
+    PushEvents,
     /// A part of one record that is longer than `max_line_bytes`. Each part repeats the
     /// last [`OVERLAP`] bytes of the one before, so that no name is cut in two.
     Oversized { first: bool, last: bool },

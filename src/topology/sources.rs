@@ -111,6 +111,7 @@ fn run(
             source::kafka::run(config, shares_partitions, context, &mut pump)
         }
         SourceConfig::Fluent(config) => source::fluent::run(config, context, &mut pump),
+        SourceConfig::Vector(config) => source::vector::run(config, context, &mut pump),
     };
     pump.say_counts();
     ended.inspect_err(|error| {

@@ -6,6 +6,7 @@ mod forward;
 mod msgpack;
 mod partial;
 mod program;
+mod protobuf;
 mod readme;
 mod recall;
 mod recordings;

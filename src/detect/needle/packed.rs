@@ -1,32 +1,61 @@
-//! The needle scan of MessagePack: which entries of a run may touch a decoy, without a look at what is in the others.
+//! The needle scan of entries that are no text: which of a run may touch a decoy, without a look at what is in the others.
 //!
 //! An entry that would have a needle in it if it were written as JSON has one here. What stands behind a quote there stands
 //! here behind the header of a string, whose last byte is its length and may be any, as may the first byte of what follows:
 //! either may look like a letter of a name. So whether a name is whole is asked of the string in which it stands; to find
-//! that, the run is walked through once, and only where a name was seen.
+//! that, entries are walked through, and only where a name was seen that looks like a part of a longer one.
 
-use std::{cell::OnceCell, ops::Range};
+mod msgpack;
+mod protobuf;
+
+use std::ops::Range;
+
+pub(in crate::detect) use msgpack::MessagePack;
+pub(in crate::detect) use protobuf::Protobuf;
 
 use super::{Pattern, Search, Words, is_whole_name, sorted};
-use crate::{
-    detect::decoy::Decoy,
-    record::{
-        encoded,
-        msgpack::{Token, entry_length},
-    },
-};
+use crate::{detect::decoy::Decoy, record::encoded};
 
-/// Bytes between two places from which strings are looked for.
-const STRIDE: usize = 512;
+/// A format of entries in which each string stands behind its length.
+pub(in crate::detect) trait Format {
+    type Strings<'b>: Strings<'b>;
 
-/// Finds candidates in MessagePack.
+    /// The length of the entry with which `bytes` begin; what cannot be read, up to the end, is one entry.
+    fn length(bytes: &[u8]) -> usize;
+
+    /// Whether what stands from `start` to `end` may be a whole string. In doubt it is.
+    fn is_behind_length(bytes: &[u8], start: usize, end: usize) -> bool;
+
+    /// What a key of a map has under it, behind which `bytes` follow.
+    fn under_key(bytes: &[u8]) -> Under<'_>;
+}
+
+/// Where the strings of a run of entries lie.
+pub(in crate::detect) trait Strings<'b> {
+    fn of(bytes: &'b [u8]) -> Self;
+
+    /// The string all around `place`; `None` if there is none, or nobody knows.
+    fn around(&self, place: Range<usize>) -> Option<Range<usize>>;
+}
+
+/// What a key may have under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::detect) enum Under<'b> {
+    Text(&'b [u8]),
+    Array,
+    Other,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// Finds candidates among entries.
 #[derive(Debug)]
 pub(in crate::detect) struct PackedNeedles {
     patterns: Vec<Pattern<Condition>>,
     search: Search,
     /// For each pattern those that may stand at the same place, and itself: a search tells of one of them.
     rivals: Vec<Vec<usize>>,
-    /// A decoy is called as numbers are written, which MessagePack does not write so.
+    /// A decoy is called as numbers are written, which these formats do not write so.
     is_number: bool,
 }
 
@@ -65,13 +94,11 @@ impl PackedNeedles {
 
     /// Calls `found` with where each entry of `bytes` lies that has a needle in it. What cannot be read, up to the end, is
     /// one entry.
-    pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+    pub fn scan<F: Format>(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
         let mut entry = 0..0;
         let mut entry_at = |at: usize| {
             while entry.end <= at {
-                let rest = &bytes[entry.end..];
-                let length = entry_length(rest).unwrap_or(rest.len());
-                entry = entry.end..entry.end + length;
+                entry = entry.end..entry.end + F::length(&bytes[entry.end..]);
             }
             entry.clone()
         };
@@ -84,10 +111,10 @@ impl PackedNeedles {
             }
             return;
         }
-        let strings = Strings::new(bytes);
+        let strings = F::Strings::of(bytes);
         let is_needle = |number: usize, start: usize| {
             let mut rivals = self.rivals[number].iter();
-            rivals.any(|rival| self.patterns[*rival].stands_at(&strings, start))
+            rivals.any(|rival| self.patterns[*rival].stands_at::<F>(bytes, &strings, start))
         };
         self.search.scan(bytes, &is_needle, &mut |at| {
             let entry = entry_at(at);
@@ -99,20 +126,29 @@ impl PackedNeedles {
 }
 
 impl Pattern<Condition> {
-    fn stands_at(&self, strings: &Strings<'_>, start: usize) -> bool {
-        let bytes = strings.bytes;
+    fn stands_at<'b, F: Format>(
+        &self,
+        bytes: &'b [u8],
+        strings: &F::Strings<'b>,
+        start: usize,
+    ) -> bool {
         let end = start + self.bytes.len();
+        let is_whole = || {
+            let is_whole_in = |string: Range<usize>| {
+                let (start, end) = (start - string.start, end - string.start);
+                is_whole_name(&bytes[string], start, end)
+            };
+            // Where no letter stands beside it, none does in its string.
+            is_whole_name(bytes, start, end) || strings.around(start..end).is_none_or(is_whole_in)
+        };
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
                 Condition::Nothing => true,
-                Condition::WholeName => strings.around(start..end).is_none_or(|string| {
-                    let (start, end) = (start - string.start, end - string.start);
-                    is_whole_name(&bytes[string], start, end)
-                }),
+                Condition::WholeName => is_whole(),
                 Condition::Value => {
-                    is_behind_header(bytes, start, end) || is_behind_quote(bytes, start)
+                    F::is_behind_length(bytes, start, end) || is_behind_quote(bytes, start)
                 }
-                Condition::Encoded => is_encoded(bytes, start),
+                Condition::Encoded => is_encoded::<F>(bytes, start),
             }
     }
 }
@@ -155,21 +191,14 @@ fn may_be_number(name: &str) -> bool {
             .any(|word| word.contains(name))
 }
 
-/// Whether what stands from `start` to `end` may be a whole string: its length stands before it.
-fn is_behind_header(bytes: &[u8], start: usize, end: usize) -> bool {
-    let length = (end - start) as u8;
-    let header = start.checked_sub(1).and_then(|before| bytes.get(before));
-    header.is_some_and(|header| *header == length || *header == 0xa0 | length)
-}
-
 /// Whether a quote stands before `start`, in any layer of escapes.
 fn is_behind_quote(bytes: &[u8], start: usize) -> bool {
     bytes[..start].ends_with(b"\"") || bytes[..start].ends_with(b"\\u0022")
 }
 
 /// Whether a key begins at `start` whose value may be bytes written as something else: a key of JSON in a string, or one of
-/// a map, which the value follows.
-fn is_encoded(bytes: &[u8], start: usize) -> bool {
+/// a map.
+fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
     let is_raw = bytes[..start].ends_with(b"raw") && bytes[start..].starts_with(b"Data");
     let start = if is_raw { start - 3 } else { start };
     let text = &bytes[start..];
@@ -178,62 +207,18 @@ fn is_encoded(bytes: &[u8], start: usize) -> bool {
         return true;
     }
     let mut keys = encoded::KEYS.iter().filter(|key| {
-        text.starts_with(key.as_bytes()) && is_behind_header(bytes, start, start + key.len())
+        text.starts_with(key.as_bytes()) && F::is_behind_length(bytes, start, start + key.len())
     });
-    keys.any(|key| match Token::read(&text[key.len()..]) {
-        Ok((Token::Str(value) | Token::Bin(value), _)) => {
+    keys.any(|key| match F::under_key(&text[key.len()..]) {
+        Under::Text(value) => {
             let value = String::from_utf8_lossy(value);
             encoded::is_base64_key(key) && encoded::may_be_base64(value.trim_start().as_bytes())
         }
-        Ok((Token::Array(_), _)) => !encoded::is_base64_key(key),
-        Ok(_) => false,
-        Err(_) => true,
+        Under::Array => !encoded::is_base64_key(key),
+        Under::Other => false,
+        Under::Unknown => true,
     })
 }
 
-/// Where the strings of a run lie.
-struct Strings<'b> {
-    bytes: &'b [u8],
-    /// Where tokens begin, about [`STRIDE`] bytes from each other, once one was asked for.
-    marks: OnceCell<Vec<usize>>,
-}
-
-impl<'b> Strings<'b> {
-    fn new(bytes: &'b [u8]) -> Self {
-        Self {
-            bytes,
-            marks: OnceCell::new(),
-        }
-    }
-
-    /// The string all around `place`; `None` if there is none, or nobody knows.
-    fn around(&self, place: Range<usize>) -> Option<Range<usize>> {
-        let marks = self.marks.get_or_init(|| self.walk());
-        let behind = marks.partition_point(|mark| *mark <= place.start);
-        let mut at = *marks.get(behind.checked_sub(1)?)?;
-        loop {
-            let (token, length) = Token::read(&self.bytes[at..]).ok()?;
-            at += length;
-            if at > place.start {
-                let (Token::Str(body) | Token::Bin(body) | Token::Ext(_, body)) = token else {
-                    return None;
-                };
-                let string = at - body.len()..at;
-                return (string.start <= place.start && place.end <= string.end).then_some(string);
-            }
-        }
-    }
-
-    fn walk(&self) -> Vec<usize> {
-        let mut marks = vec![0];
-        let (mut at, mut due) = (0, STRIDE);
-        while let Ok((_, length)) = Token::read(&self.bytes[at..]) {
-            at += length;
-            if at >= due {
-                marks.push(at);
-                due = at + STRIDE;
-            }
-        }
-        marks
-    }
-}
+#[cfg(test)]
+mod tests;

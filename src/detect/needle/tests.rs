@@ -118,8 +118,8 @@ fn what_follows_a_short_needle_may_be_any_byte_or_none() {
     }
 }
 
-/// The needles of a decoy for each pair of names.
-fn needles(names: &[(&str, &str)]) -> Vec<Vec<u8>> {
+/// A decoy for each pair of names.
+pub fn decoys(names: &[(&str, &str)]) -> Vec<Decoy> {
     let decoy = |(namespace, name): &(&str, &str)| {
         let decoy = config::Decoy {
             namespace: (*namespace).to_owned(),
@@ -133,7 +133,12 @@ fn needles(names: &[(&str, &str)]) -> Vec<Vec<u8>> {
         };
         Decoy::compile(&decoy).expect("no glob")
     };
-    let decoys: Vec<Decoy> = names.iter().map(decoy).collect();
+    names.iter().map(decoy).collect()
+}
+
+/// The needles of these.
+fn needles(names: &[(&str, &str)]) -> Vec<Vec<u8>> {
+    let decoys = decoys(names);
     patterns(&decoys)
         .into_iter()
         .map(|pattern| pattern.bytes)

@@ -46,7 +46,9 @@ fn records(taken: &[Taken]) -> Vec<(bool, Vec<u8>)> {
                 let lines = piece.bytes.split_inclusive(|byte| *byte == b'\n');
                 records.extend(lines.map(|line| (false, line.to_vec())));
             }
-            Shape::Value | Shape::MessagePack => records.push((false, piece.bytes.clone())),
+            Shape::Value | Shape::MessagePack | Shape::PushEvents => {
+                records.push((false, piece.bytes.clone()))
+            }
             Shape::Oversized { first: true, .. } => records.push((true, piece.bytes.clone())),
             Shape::Oversized { first: false, .. } => {
                 let (_, record) = records.last_mut().unwrap();

@@ -200,7 +200,7 @@ fn number(token: Token<'_>, into: &mut Vec<u8>) {
 }
 
 /// Appends a string. What is not UTF-8 in it is replaced, byte for byte of what a name has by itself.
-fn text(bytes: &[u8], into: &mut Vec<u8>) {
+pub fn text(bytes: &[u8], into: &mut Vec<u8>) {
     // Memory takes all.
     let _ = serde_json::to_writer(into, &String::from_utf8_lossy(bytes));
 }

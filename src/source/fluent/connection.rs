@@ -294,3 +294,6 @@ impl Session {
         Ok(outcome?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,38 +8,27 @@
 //! loses what it sends next. Only if there are too many connections, the one goes that has been silent the longest.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use ipnet::IpNet;
 
-use self::message::{Events, Form};
+use self::search::Searcher;
 use super::{
-    Context, Decoding, Ended, Error, Outlet, Provenance,
-    entries::{self, Search},
+    Context, Decoding, Ended, Error, Outlet,
     server::{Address, Connection, Exposure, Listen, Refusal, Server, Tls, inbox},
 };
-use crate::{
-    audit::words,
-    record::decompress::{Magic, recognise},
-    telemetry::Seldom,
-};
+use crate::{audit::words, telemetry::Seldom};
 
 mod connection;
 mod handshake;
 mod message;
 mod reply;
+mod search;
 
 pub use handshake::Security;
 pub use message::Message;
-
-/// How much longer a message may be when it is unpacked.
-const MAX_RATIO: usize = 16;
-
-/// The most that is kept of a tag.
-const MAX_TAG_BYTES: usize = 256;
 
 /// Listens for Fluentd, Fluent Bit and others that speak Forward. Options as in Vector; those of [`Security`] as in Fluentd.
 #[derive(Clone, Debug)]
@@ -163,85 +152,8 @@ pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Resul
             }
         }
     };
-    let search =
-        |delivery: Delivery, outlet: &mut dyn Outlet| search(config, context, &delivery, outlet);
+    let search = |delivery: Delivery, outlet: &mut dyn Outlet| {
+        Searcher::new(config, context, &delivery, outlet).search()
+    };
     server.run(context, outlet, connect, search)
-}
-
-/// Searches messages, and says what to reply once what was found is stored, and whether anything was.
-fn search(
-    config: &Config,
-    context: &Context,
-    delivery: &Delivery,
-    outlet: &mut dyn Outlet,
-) -> (Reply, bool) {
-    let (mut reply, mut found, mut start) = (Reply::default(), false, 0);
-    for end in &delivery.ends {
-        let message = match Message::read(&delivery.bytes[start..*end]) {
-            Ok(message) => message,
-            Err(error) => {
-                reply.refused = Some((Refusal::Malformed, error.to_string()));
-                break;
-            }
-        };
-        start = *end;
-        let Message::Events(events) = message else {
-            continue;
-        };
-        let (outcome, finds) = search_events(config, context, events, &delivery.peer, outlet);
-        found |= finds;
-        if let Err(error) = outcome {
-            context.counters.errors.fetch_add(1, Relaxed);
-            let why = match error {
-                entries::Error::TooLarge { .. } => Refusal::TooLarge,
-                entries::Error::Entry(_) | entries::Error::Packed(_) => Refusal::Malformed,
-            };
-            reply.refused = Some((why, error.to_string()));
-            break;
-        }
-        if let Some(chunk) = events.options.chunk {
-            reply::ack(chunk, &mut reply.acks);
-        }
-    }
-    (reply, found)
-}
-
-fn search_events(
-    config: &Config,
-    context: &Context,
-    events: Events<'_>,
-    peer: &str,
-    outlet: &mut dyn Outlet,
-) -> (Result<(), entries::Error>, bool) {
-    if events.options.signal != 0 {
-        // Metrics or traces, in a form of Fluent Bit's own.
-        context.counters.discarded.fetch_add(1, Relaxed);
-        return (Ok(()), false);
-    }
-    let mut search = Search {
-        max_line_bytes: config.max_line_bytes,
-        provenance: &|| provenance(peer, events.tag),
-        outlet,
-        found: false,
-    };
-    let outcome = match events.form {
-        // As an entry has it: an array of two.
-        Form::Message(entry) => search.entries(&[b"\x92", entry].concat()),
-        Form::Entries(packed) if matches!(recognise(packed), Magic::Compressed(_)) => {
-            let most = config.max_message_bytes;
-            search.packed_entries(packed, most, most.saturating_mul(MAX_RATIO))
-        }
-        Form::Entries(entries) => search.entries(entries),
-    };
-    (outcome, search.found)
-}
-
-fn provenance(peer: &str, tag: &[u8]) -> Provenance {
-    let tag = &tag[..tag.len().min(MAX_TAG_BYTES)];
-    let tag = String::from_utf8_lossy(tag).into_owned();
-    Provenance {
-        position: peer.to_owned(),
-        key: None,
-        headers: BTreeMap::from([("tag".to_owned(), tag)]),
-    }
 }

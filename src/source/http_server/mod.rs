@@ -13,17 +13,19 @@
 //!     ▲────────────────── answer: in the words of who asks ◀──────────────────────────── once it is safe
 //! ```
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use self::{search::Searcher, service::Service};
 use super::{
     Context, Decoding, Ended, Error, Outlet,
-    server::{Address, Auth, Exposure, Listen, Server, Silence, Tls},
+    server::{
+        Address, Auth, Exposure, Listen, Server, Tls,
+        http::{KEEPALIVE, PATIENCE, Patience, SILENCE},
+    },
 };
 use crate::audit::words;
 
 mod answer;
-mod body;
 mod search;
 mod service;
 mod unpack;
@@ -32,16 +34,6 @@ pub use search::search;
 
 /// What TLS agrees on, the best first.
 const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
-
-/// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
-/// a request may be on its way.
-const SILENCE: Silence = Silence {
-    first: Duration::from_secs(30),
-    later: Duration::from_secs(120),
-};
-
-/// After how long of silence TCP asks whether the peer is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Takes what is posted. Options as in Vector.
 #[derive(Clone, Debug)]
@@ -120,23 +112,6 @@ impl Config {
         }
     }
 }
-
-/// How long anybody waits.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// For the next bytes of a body.
-    body: Duration,
-    /// For room, while too much waits.
-    room: Duration,
-    /// For what was found to be safe. The API server waits 30 s for its answer.
-    answer: Duration,
-}
-
-const PATIENCE: Patience = Patience {
-    body: Duration::from_secs(20),
-    room: Duration::from_secs(1),
-    answer: Duration::from_secs(25),
-};
 
 /// Serves until stopped.
 ///

@@ -1,13 +1,8 @@
 //! Connections, and what happens to each request before it is searched and after.
 
-use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use hyper::{
@@ -15,11 +10,6 @@ use hyper::{
     body::Incoming,
     header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue},
     http::request::Parts,
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
 };
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -27,30 +17,18 @@ use tracing::{debug, warn};
 use super::{
     Config, Patience,
     answer::{Answer, Asker, FIREHOSE_ACCESS_KEY, HOOK_ORIGIN},
-    body,
     search::{self, Delivery, Outcome},
 };
 use crate::{
-    source::server::{Connection, Counters, Credentials, Refusal, inbox},
+    source::server::{
+        Connection, Counters, Credentials, Refusal,
+        http::{self, Unread},
+        inbox,
+    },
     telemetry::Seldom,
 };
 
 pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
-
-/// Bytes of headers, and bytes that are read at once.
-const BUFFER_BYTES: usize = 64 << 10;
-
-/// What a client of HTTP/2 may send before it is read, in all its requests together.
-const WINDOW_BYTES: u32 = 256 << 10;
-
-/// Requests at a time on one connection of HTTP/2.
-const STREAMS: u32 = 64;
-
-/// How often a client of HTTP/2 is asked whether it is there.
-const PING: Duration = Duration::from_secs(30);
-
-/// How long an answer may take to be written, once the connection is to end.
-const PARTING: Duration = Duration::from_millis(250);
 
 /// What all connections have in common.
 pub(super) struct Service {
@@ -92,62 +70,19 @@ impl Service {
         }
     }
 
-    /// The life of one connection, by HTTP/1.1 or HTTP/2.
+    /// The life of one connection.
     pub(super) async fn serve(self: Arc<Self>, connection: Connection, inbox: Inbox) {
-        let Connection {
-            stream,
-            peer,
-            closing,
-            activity,
-            counters,
-        } = connection;
         let visit = Arc::new(Visit {
             service: self,
             inbox,
-            peer,
-            counters: Arc::clone(&counters),
+            peer: Arc::clone(&connection.peer),
+            counters: Arc::clone(&connection.counters),
         });
-        let requests = Arc::clone(&activity);
-        let service = service_fn(move |request| {
-            let busy = requests.begin();
+        let answer = move |request| {
             let visit = Arc::clone(&visit);
-            async move {
-                let _busy = busy;
-                Ok::<_, Infallible>(visit.answer(request).await)
-            }
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().max_buf_size(BUFFER_BYTES);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING)
-            .max_concurrent_streams(STREAMS)
-            .initial_connection_window_size(WINDOW_BYTES)
-            .initial_stream_window_size(WINDOW_BYTES);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = closing.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                loop {
-                    if let Ok(ended) = timeout(PARTING, connection.as_mut()).await {
-                        break ended;
-                    }
-                    // What is half a request is not waited for.
-                    if activity.idle().is_some_and(|idle| idle >= PARTING) {
-                        return;
-                    }
-                }
-            }
+            async move { visit.answer(request).await }
         };
-        let error = ended.err();
-        let error = error
-            .as_ref()
-            .and_then(|error| error.downcast_ref::<hyper::Error>());
-        if error.is_some_and(hyper::Error::is_parse) {
-            counters.refuse(Refusal::Malformed);
-        }
+        http::serve(connection, answer).await;
     }
 
     /// Whether `request` is for the configured path and method.
@@ -202,6 +137,17 @@ pub(super) enum Refused {
     Broken,
 }
 
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::TooLarge,
+            Unread::Slow => Self::Slow,
+            Unread::Broken => Self::Broken,
+            Unread::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
 impl Refused {
     fn counted_as(self) -> Refusal {
         match self {
@@ -226,7 +172,7 @@ impl Visit {
                 self.counters.refuse(refused.counted_as());
                 self.say(refused);
                 if !matches!(refused, Refused::Slow | Refused::Broken) {
-                    body::forget(&mut body).await;
+                    http::forget(&mut body).await;
                 }
                 let service = &self.service;
                 asker.refusal(refused, service.credentials.as_ref(), service.method)
@@ -252,7 +198,7 @@ impl Visit {
             return Err(Refused::Auth);
         }
         let patience = service.patience;
-        let (bytes, room) = body::read(body, service.max_body_bytes, patience, &self.inbox).await?;
+        let (bytes, room) = http::read(body, service.max_body_bytes, patience, &self.inbox).await?;
         let answer = asker.acceptance(service.answers, &bytes);
         if bytes.is_empty() {
             return Ok(answer);

@@ -4,9 +4,9 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::Arc,
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
@@ -15,8 +15,8 @@ use super::*;
 use crate::{
     config::Secret,
     source::{
-        Block, Counters, Progress, Shape, Stop,
-        server::{Refusal, Strategy},
+        Counters, Shape, Stop,
+        server::{Refusal, Strategy, testing::Pipeline},
     },
 };
 
@@ -52,72 +52,6 @@ fn config() -> Config {
         connection_limit: 100,
         max_line_bytes: 1 << 20,
         decoding: Decoding::Audit,
-    }
-}
-
-/// The pipeline behind the source.
-#[derive(Clone, Default)]
-struct Pipeline(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    /// What was searched: text, shape, position.
-    blocks: Vec<(String, Shape, String)>,
-    /// Commits are not acknowledged but kept.
-    is_slow: bool,
-    kept: Vec<Box<dyn FnOnce() + Send>>,
-    holds: bool,
-    /// The thread waits in a commit for as long as somebody holds this.
-    full: Arc<Mutex<()>>,
-}
-
-impl Pipeline {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap()
-    }
-
-    /// All text that was searched so far.
-    fn text(&self) -> String {
-        let blocks = &self.state().blocks;
-        blocks.iter().map(|(text, ..)| text.as_str()).collect()
-    }
-
-    fn slow(&self) {
-        self.state().is_slow = true;
-    }
-
-    fn acknowledge(&self) {
-        let kept = std::mem::take(&mut self.state().kept);
-        kept.into_iter().for_each(|acknowledge| acknowledge());
-    }
-}
-
-impl Outlet for Pipeline {
-    fn take(&mut self, block: &Block<'_>) -> bool {
-        let text = String::from_utf8_lossy(block.bytes).into_owned();
-        let mut state = self.state();
-        state.holds |= text.contains("decoy");
-        let position = (block.provenance)(0).position;
-        state.blocks.push((text, block.shape, position));
-        state.holds
-    }
-
-    fn commit(&mut self, progress: Progress) {
-        let full = Arc::clone(&self.state().full);
-        drop(full.lock());
-        let mut state = self.state();
-        state.holds = false;
-        let acknowledge = progress.acknowledge.unwrap();
-        if state.is_slow {
-            state.kept.push(acknowledge);
-        } else {
-            acknowledge();
-        }
-    }
-
-    fn try_commit(&mut self, progress: Progress) -> Result<(), Progress> {
-        self.commit(progress);
-        Ok(())
     }
 }
 

@@ -32,6 +32,20 @@ pub(crate) struct Connection {
     pub counters: Arc<Counters>,
 }
 
+#[cfg(test)]
+impl Connection {
+    /// One that was just accepted.
+    pub(crate) fn of(stream: Stream) -> Self {
+        Self {
+            stream,
+            peer: "10.0.0.1:51234".into(),
+            closing: CancellationToken::new(),
+            activity: Arc::new(Activity::new()),
+            counters: Arc::default(),
+        }
+    }
+}
+
 /// Whether a connection is at work, by which it is decided who goes when there are too many.
 #[derive(Debug)]
 pub(crate) struct Activity {

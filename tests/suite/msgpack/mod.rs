@@ -1,7 +1,7 @@
 //! MessagePack as shippers write it, and as nobody should.
 
 mod reading;
-mod soundness;
+pub mod soundness;
 
 use serde_json::Value as Json;
 

@@ -18,7 +18,7 @@ use crate::{
     soundness::{events, run_with, wrapped},
 };
 
-static RECORDED: LazyLock<Vec<Json>> = LazyLock::new(|| {
+pub static RECORDED: LazyLock<Vec<Json>> = LazyLock::new(|| {
     let events = |folder| {
         let text = recording(folder, "audit.ndjson.gz");
         let lines = text
@@ -32,12 +32,12 @@ static RECORDED: LazyLock<Vec<Json>> = LazyLock::new(|| {
 });
 
 /// What a decoy is called, and whether the whole namespace is bait.
-type Bait = (&'static str, &'static str, bool);
+pub type Bait = (&'static str, &'static str, bool);
 
-const HONEYPOT: Bait = ("honeypot", "backup-sa", true);
+pub const HONEYPOT: Bait = ("honeypot", "backup-sa", true);
 
 /// Detectors take time to make.
-fn detector(bait: Bait) -> Detector {
+pub fn detector(bait: Bait) -> Detector {
     thread_local! {
         static KNOWN: RefCell<HashMap<Bait, Detector>> = RefCell::default();
     }
@@ -121,7 +121,7 @@ fn with_neighbours(value: Value, dice: &mut dyn Iterator<Item = u8>) -> Value {
 }
 
 /// A record in which `event` stands, of which `text` is JSON.
-fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item = u8>) -> Value {
+pub fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item = u8>) -> Value {
     let parsed = || Value::from(event);
     let encoded = || BASE64_STANDARD.encode(text);
     match shape {
@@ -161,7 +161,7 @@ fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item = u8
     }
 }
 
-const SHAPES: u8 = 14;
+pub const SHAPES: u8 = 14;
 
 fn entry(form: u8, record: Value) -> Value {
     let time = Value::time(1_795_455_390, 0);

@@ -1,5 +1,6 @@
 //! The program as a user runs it: the binary in a directory of its own, fed, watched and ended.
 
+mod grpc;
 pub mod harness;
 pub mod inputs;
 mod poster;
@@ -30,3 +31,4 @@ mod scan;
 mod secrecy;
 mod silence;
 mod variants;
+mod vector;

@@ -16,6 +16,7 @@ use super::{
     poster::{Poster, address},
     receiver::{Manner, Receiver, SECRET},
     told::Told,
+    vector,
 };
 use crate::recordings;
 
@@ -63,9 +64,13 @@ fn all_are_sound() {
     assert!(count >= 3);
 }
 
-/// A directory with a certificate and its key, as a Secret is mounted.
+/// A directory with a certificate, its key and the authority, as a Secret is mounted.
 fn tls_dir(setting: &Setting) -> PathBuf {
-    for (from, to) in [("server.crt", "tls.crt"), ("server.key", "tls.key")] {
+    for (from, to) in [
+        ("server.crt", "tls.crt"),
+        ("server.key", "tls.key"),
+        ("ca.crt", "ca.crt"),
+    ] {
         fs::copy(fluent::certificate(from), setting.path(to)).expect("the directory is ours");
     }
     setting.path("")
@@ -296,6 +301,36 @@ fn sidecar_follows_the_file_of_the_api_server_and_goes_on_after_a_restart() {
     assert_eq!((opened(&first), opened(&second)), (1, 0));
 }
 
+#[test]
+fn fluent_tells_slack_what_fluent_bit_sends() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("fluent.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("FLUENT_SHARED_KEY", "open sesame")
+        .env("LISTEN", "127.0.0.1:0")
+        .env("TLS_DIR", tls_dir(&setting))
+        .env("DATA_DIR", setting.path("data"))
+        .env("EVIDENCE_DIR", setting.path("evidence"));
+    fs::create_dir(setting.path("evidence")).expect("the directory is ours");
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let mut client = fluent::enter(fluent::address(&running), "open sesame", ("", ""));
+    let path = recordings::path("fluent-bit", "forward-packed-gzip.bin");
+    client.send(&fs::read(path).expect("the recording is there"));
+    client.settle();
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("open sesame") && !ran.stderr.contains(SECRET));
+    let mut evidence = fs::read_dir(setting.path("evidence")).expect("the directory is ours");
+    let evidence = evidence.next().expect("a file").expect("an entry").path();
+    let told = Told::read(&fs::read_to_string(evidence).expect("it is text"));
+    assert!(told.hits() >= 4 && !told.alerts.is_empty());
+    assert_eq!(receiver.bodies().len(), told.alerts.len());
+}
+
 /// What the API server posts, with the token of its kubeconfig, by its first connection and by another after a restart.
 #[test]
 fn webhook_takes_what_the_api_server_posts() {
@@ -373,33 +408,50 @@ fn the_other_sides_of_webhook_fit() {
 }
 
 #[test]
-fn fluent_tells_slack_what_fluent_bit_sends() {
+fn vector_tells_slack_what_vector_sends_and_lets_in_nobody_without_a_certificate() {
     let receiver = Receiver::start(Manner::Takes);
     let setting = Setting::empty();
-    let mut program = setting.program(&["run", "--config", &shipped("fluent.yaml")]);
+    let mut program = setting.program(&["run", "--config", &shipped("vector.yaml")]);
     program
         .env("SLACK_WEBHOOK_URL", receiver.url())
-        .env("FLUENT_SHARED_KEY", "open sesame")
-        .env("FLUENT_ADDRESS", "127.0.0.1:0")
+        .env("LISTEN", "127.0.0.1:0")
         .env("TLS_DIR", tls_dir(&setting))
         .env("DATA_DIR", setting.path("data"))
         .env("EVIDENCE_DIR", setting.path("evidence"));
     fs::create_dir(setting.path("evidence")).expect("the directory is ours");
     let mut running = setting.start(&mut program);
     running.close_stdin();
-    let mut client = fluent::enter(fluent::address(&running), "open sesame", ("", ""));
-    let path = recordings::path("fluent-bit", "forward-packed-gzip.bin");
-    client.send(&fs::read(path).expect("the recording is there"));
-    client.settle();
+    let path = recordings::path("vector", "push-events-raw-message.bin");
+    let request = fs::read(path).expect("the recording is there");
+    let address = address(&running);
+    assert!(vector::push_by_tls(address, false, &request).is_none());
+    assert_eq!(vector::push_by_tls(address, true, &request), Some(0));
     running.signal("TERM");
     let ran = running.wait();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("open sesame") && !ran.stderr.contains(SECRET));
+    assert!(!ran.stderr.contains(SECRET));
     let mut evidence = fs::read_dir(setting.path("evidence")).expect("the directory is ours");
     let evidence = evidence.next().expect("a file").expect("an entry").path();
     let told = Told::read(&fs::read_to_string(evidence).expect("it is text"));
     assert!(told.hits() >= 4 && !told.alerts.is_empty());
     assert_eq!(receiver.bodies().len(), told.alerts.len());
+}
+
+/// Both sides name the same port.
+#[test]
+fn the_other_side_of_vector_fits() {
+    let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
+    let (ours, theirs) = (read("vector.yaml"), read("shippers/vector.yaml"));
+    assert!(ours.contains("shippers/vector.yaml") && ours.contains("${LISTEN:-127.0.0.1:6000}"));
+    for text in [
+        "../vector.yaml",
+        ":6000",
+        "What is lost",
+        "acknowledgements",
+        "type: disk",
+    ] {
+        assert!(theirs.contains(text), "{text}");
+    }
 }
 
 /// Every other side says what is lost, names the side of ours that fits, and stands in the README.
@@ -445,4 +497,26 @@ fn every_shipper_has_its_other_side() {
         count += 1;
     }
     assert!(count >= 8);
+}
+
+/// Both sides name the same port and the same key, and ask for acknowledgements.
+#[test]
+fn the_other_sides_of_fluent_fit() {
+    let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
+    let ours = read("fluent.yaml");
+    assert!(ours.contains("${LISTEN:-127.0.0.1:24224}"));
+    for name in ["fluent-bit-forward.yaml", "fluentd.conf"] {
+        let theirs = read(&format!("shippers/{name}"));
+        assert!(ours.contains(&format!("shippers/{name}")));
+        for text in [
+            "24224",
+            "shared_key",
+            "FLUENT_SHARED_KEY",
+            "require_ack_response",
+            "pipelines/fluent.yaml",
+            "What is lost",
+        ] {
+            assert!(theirs.contains(text), "{name}: {text}");
+        }
+    }
 }

@@ -1,0 +1,183 @@
+//! A log as JSON.
+//!
+//! Nothing in which a name could stand is left out: bytes that are no text are replaced one by one, and what cannot be read is
+//! written as a string behind which the JSON breaks off. What has no such form, such as NaN, is null.
+
+use std::io::Write;
+
+use super::{
+    super::msgpack::text,
+    event::{Token, walk},
+};
+use crate::audit::wire_time;
+
+/// The map of an event that is no map, as Vector writes it for readers that know no other.
+const DUMMY: &[u8] = b"{\".\":null}";
+
+/// The key of an event that is neither a map nor an array, as Vector itself has it.
+const MESSAGE: &[u8] = b"{\"message\":";
+
+/// Appends the log in `entry` as JSON: an object most often; where there is metadata beside it, an array of both. What is cut
+/// off or malformed makes broken JSON, with what is left in a string.
+pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
+    write(entry, true, into);
+}
+
+/// As [`write_entry`], but without metadata.
+pub fn write_record(entry: &[u8], into: &mut Vec<u8>) {
+    write(entry, false, into);
+}
+
+fn write(entry: &[u8], with_metadata: bool, into: &mut Vec<u8>) {
+    let mut writer = Writer::new(with_metadata, into);
+    match walk(entry, &mut |token| writer.token(token)) {
+        Ok(()) => writer.end(),
+        Err(broken) => {
+            let rest = &entry[broken.at..];
+            if !rest.is_empty() {
+                text(rest, into);
+            }
+            // So that it is broken wherever it broke.
+            into.extend_from_slice(b"{\"");
+        }
+    }
+}
+
+struct Writer<'o> {
+    into: &'o mut Vec<u8>,
+    with_metadata: bool,
+    /// Where all of it begins, and where the last value does that lies in no other: with a comma before it, and without.
+    start: usize,
+    before: usize,
+    begin: usize,
+    /// Values that lie in no other.
+    count: usize,
+    depth: usize,
+    /// A comma is due before the next value.
+    is_behind_value: bool,
+    is_metadata: bool,
+}
+
+impl<'o> Writer<'o> {
+    fn new(with_metadata: bool, into: &'o mut Vec<u8>) -> Self {
+        let start = into.len();
+        Self {
+            into,
+            with_metadata,
+            start,
+            before: start,
+            begin: start,
+            count: 0,
+            depth: 0,
+            is_behind_value: false,
+            is_metadata: false,
+        }
+    }
+
+    fn token(&mut self, token: Token<'_>) {
+        match token {
+            Token::Metadata => self.is_metadata = true,
+            Token::MapBegins => self.open(b'{'),
+            Token::ArrayBegins => self.open(b'['),
+            Token::MapEnds => self.close(b'}'),
+            Token::ArrayEnds => self.close(b']'),
+            Token::Key(key) => {
+                self.comma();
+                text(key.bytes, self.into);
+                self.into.push(b':');
+                self.is_behind_value = false;
+            }
+            scalar => {
+                self.begins();
+                let is_alone = self.depth == 0;
+                if is_alone {
+                    self.into.extend_from_slice(MESSAGE);
+                }
+                self.scalar(scalar);
+                if is_alone {
+                    self.into.push(b'}');
+                }
+                self.ends();
+            }
+        }
+    }
+
+    fn open(&mut self, bracket: u8) {
+        self.begins();
+        self.into.push(bracket);
+        self.depth += 1;
+        self.is_behind_value = false;
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.into.push(bracket);
+        self.depth -= 1;
+        self.ends();
+    }
+
+    fn comma(&mut self) {
+        if self.is_behind_value {
+            self.into.push(b',');
+        }
+    }
+
+    fn begins(&mut self) {
+        if self.depth > 0 {
+            return self.comma();
+        }
+        let is_dummy = self.count > 0 && self.into[self.begin..] == *DUMMY;
+        if is_dummy && !self.is_metadata {
+            self.take_back();
+            self.count -= 1;
+        }
+        self.before = self.into.len();
+        self.is_behind_value = self.count > 0;
+        self.comma();
+        self.begin = self.into.len();
+    }
+
+    fn ends(&mut self) {
+        self.is_behind_value = true;
+        if self.depth > 0 {
+            return;
+        }
+        let is_metadata = std::mem::take(&mut self.is_metadata);
+        let is_nothing = || matches!(&self.into[self.begin..], b"{}" | b"{\"message\":null}");
+        if is_metadata && (!self.with_metadata || is_nothing()) {
+            self.take_back();
+        } else {
+            self.count += 1;
+        }
+    }
+
+    fn take_back(&mut self) {
+        self.into.truncate(self.before);
+        self.begin = self.before;
+    }
+
+    fn scalar(&mut self, token: Token<'_>) {
+        // Memory takes all.
+        let _ = match token {
+            Token::Text(bytes) => {
+                text(bytes.bytes, self.into);
+                Ok(())
+            }
+            Token::Time(Some(time)) => write!(self.into, "\"{}\"", wire_time(time)),
+            Token::Integer(number) => write!(self.into, "{number}"),
+            Token::Float(number) if number.is_finite() => write!(self.into, "{number:?}"),
+            Token::Bool(truth) => write!(self.into, "{truth}"),
+            _ => write!(self.into, "null"),
+        };
+    }
+
+    fn end(self) {
+        match self.count {
+            0 => self.into.extend_from_slice(b"{}"),
+            1 => {}
+            _ => {
+                self.into.insert(self.start, b'[');
+                self.into.push(b']');
+            }
+        }
+    }
+}

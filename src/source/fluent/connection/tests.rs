@@ -1,0 +1,156 @@
+//! Peers that are slow, on a clock that need not be waited for.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+use crate::{
+    config::Secret,
+    source::{fluent::Security, server::Counters},
+};
+
+struct Served {
+    peer: DuplexStream,
+    counters: Arc<Counters>,
+    inbox: inbox::Inbox<Delivery, Reply>,
+    /// What the connections and the test lend from.
+    sender: inbox::Sender<Delivery, Reply>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
+    let (peer, stream) = duplex(pipe);
+    let connection = Connection::of(Box::new(stream));
+    let counters = Arc::clone(&connection.counters);
+    let shared = Arc::new(Shared {
+        id: "audit".into(),
+        security: Security {
+            shared_key: shared_key.map(|key| Secret::new(key.to_owned())),
+            self_hostname: "baitline".to_owned(),
+            users: Default::default(),
+        },
+        max_message_bytes: 1 << 20,
+        permit_origin: Vec::new(),
+        warning: Default::default(),
+    });
+    let (sender, inbox) = inbox::inbox(room);
+    let task = tokio::spawn(serve(shared, connection, sender.clone()));
+    Served {
+        peer,
+        counters,
+        inbox,
+        sender,
+        task,
+    }
+}
+
+impl Served {
+    /// Waits until the connection is closed from the other side, and gives how long that took.
+    async fn closed(mut self, why: Refusal) -> Duration {
+        let began = Instant::now();
+        let mut heard = Vec::new();
+        self.peer.read_to_end(&mut heard).await.unwrap();
+        self.task.await.unwrap();
+        assert_eq!(self.counters.refused(why), 1);
+        began.elapsed()
+    }
+}
+
+/// A message with an entry of so many bytes, whose header tells of them.
+fn message(bytes: usize) -> Vec<u8> {
+    let head = [b"\x92\xa3tag\xc6".as_slice(), &(bytes as u32).to_be_bytes()].concat();
+    [head, vec![0x80; bytes]].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_within_a_message_is_cut_off() {
+    let mut served = served(None, 1 << 20, 100);
+    served.peer.write_all(&message(50)[..30]).await.unwrap();
+    let took = served.closed(Refusal::Timeout).await;
+    assert!(
+        (STALL..STALL + Duration::from_secs(2)).contains(&took),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_a_byte_now_and_then_is_cut_off() {
+    let Served {
+        peer,
+        counters,
+        task,
+        ..
+    } = served(None, 1 << 20, 100);
+    let (mut hear, mut say) = tokio::io::split(peer);
+    let trickle = tokio::spawn(async move {
+        for byte in message(1000) {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            if say.write_all(&[byte]).await.is_err() {
+                break;
+            }
+        }
+    });
+    let began = Instant::now();
+    assert_eq!(hear.read(&mut [0]).await.unwrap(), 0);
+    task.await.unwrap();
+    trickle.await.unwrap();
+    assert_eq!(counters.refused(Refusal::Timeout), 1);
+    assert!(began.elapsed() < MESSAGE + STALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_silent_between_messages_is_waited_for() {
+    let mut served = served(None, 1 << 20, 100);
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    served.peer.write_all(b"\xc1").await.unwrap();
+    served.closed(Refusal::Malformed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_say_the_key_is_cut_off() {
+    let took = served(Some("key"), 1 << 20, 1000)
+        .closed(Refusal::Timeout)
+        .await;
+    assert!((HANDSHAKE..2 * HANDSHAKE).contains(&took), "{took:?}");
+    // Nor does he who takes no HELO keep the place.
+    let took = served(Some("key"), 1 << 20, 10);
+    let began = Instant::now();
+    took.task.await.unwrap();
+    assert!(began.elapsed() <= HANDSHAKE + WRITE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_message_waits_for_room_and_is_refused_if_there_is_none() {
+    let mut served = served(None, 100_000, 200_000);
+    let taken = served.sender.room(100_000).await;
+    // What waits for its rest in few bytes needs none.
+    served.peer.write_all(&message(50_000)).await.unwrap();
+    let took = served.closed(Refusal::Overload).await;
+    assert!((ROOM..ROOM + STALL).contains(&took), "{took:?}");
+    assert_eq!(taken.bytes(), 100_000);
+}
+
+#[tokio::test]
+async fn what_is_handed_in_has_room_of_its_size() {
+    let Served {
+        mut peer,
+        inbox,
+        sender,
+        ..
+    } = served(None, 100_000, 200_000);
+    let bytes = [message(10), message(20_000), message(5)].concat();
+    let length = bytes.len();
+    peer.write_all(&bytes).await.unwrap();
+    peer.shutdown().await.unwrap();
+    drop(sender);
+    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let seen = tokio::task::spawn_blocking(move || {
+        let mut seen = 0;
+        inbox.serve(&mut outlet, |delivery: Delivery, _| {
+            assert_eq!(delivery.ends.last(), Some(&delivery.bytes.len()));
+            seen += delivery.bytes.len();
+            (Reply::default(), false)
+        });
+        seen
+    });
+    assert_eq!(seen.await.unwrap(), length);
+}

@@ -1,0 +1,171 @@
+//! From messages to blocks, on the source's thread.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
+
+use super::{
+    Config, Delivery, Reply,
+    message::{self, Events, Form, Message},
+    reply,
+};
+use crate::{
+    record::decompress::{Magic, recognise},
+    source::{
+        Context, Outlet, Provenance,
+        entries::{self, Search},
+        server::Refusal,
+    },
+};
+
+/// How much longer a message may be when it is unpacked.
+const MAX_RATIO: usize = 16;
+
+/// The most that is kept of a tag.
+const MAX_TAG_BYTES: usize = 256;
+
+/// Bytes of messages with one event each that are searched together.
+const HELD_BYTES: usize = 256 << 10;
+
+/// Searches one delivery.
+pub(super) struct Searcher<'d> {
+    config: &'d Config,
+    context: &'d Context,
+    delivery: &'d Delivery,
+    outlet: &'d mut dyn Outlet,
+    /// Events of messages that brought one each, as entries, and the tag of them all.
+    held: Vec<u8>,
+    tag: &'d [u8],
+    found: bool,
+}
+
+/// Why a message is not taken.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Message(#[from] message::Error),
+    #[error(transparent)]
+    Entries(#[from] entries::Error),
+}
+
+impl Error {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Entries(entries::Error::TooLarge { .. }) => Refusal::TooLarge,
+            Self::Message(_) | Self::Entries(_) => Refusal::Malformed,
+        }
+    }
+}
+
+impl<'d> Searcher<'d> {
+    pub(super) fn new(
+        config: &'d Config,
+        context: &'d Context,
+        delivery: &'d Delivery,
+        outlet: &'d mut dyn Outlet,
+    ) -> Self {
+        Self {
+            config,
+            context,
+            delivery,
+            outlet,
+            held: Vec::new(),
+            tag: &[],
+            found: false,
+        }
+    }
+
+    /// What to reply once what was found is stored, and whether anything was.
+    pub(super) fn search(mut self) -> (Reply, bool) {
+        let (mut reply, mut start) = (Reply::default(), 0);
+        for end in &self.delivery.ends {
+            match self.message(&self.delivery.bytes[start..*end]) {
+                Ok(Some(chunk)) => reply::ack(chunk, &mut reply.acks),
+                Ok(None) => {}
+                Err(error) => {
+                    if matches!(error, Error::Entries(_)) {
+                        self.context.counters.errors.fetch_add(1, Relaxed);
+                    }
+                    reply.refused = Some((error.refusal(), error.to_string()));
+                    break;
+                }
+            }
+            start = *end;
+        }
+        self.flush();
+        (reply, self.found)
+    }
+
+    /// The chunk that `message` wants to be acknowledged, if it was taken.
+    fn message(&mut self, message: &'d [u8]) -> Result<Option<&'d [u8]>, Error> {
+        let Message::Events(events) = Message::read(message)? else {
+            return Ok(None);
+        };
+        if events.options.signal != 0 {
+            // Metrics or traces, in a form of Fluent Bit's own.
+            self.context.counters.discarded.fetch_add(1, Relaxed);
+        } else if let Form::Message(event) = events.form {
+            self.hold(events.tag, event);
+        } else {
+            self.flush();
+            self.events(&events)?;
+        }
+        Ok(events.options.chunk)
+    }
+
+    /// Has a time and a record searched together with others.
+    fn hold(&mut self, tag: &'d [u8], event: &[u8]) {
+        if tag != self.tag || self.held.len() > HELD_BYTES {
+            self.flush();
+        }
+        self.tag = tag;
+        // The header of an array of two, as entries have it.
+        self.held.push(0x92);
+        self.held.extend_from_slice(event);
+    }
+
+    fn flush(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let entries = std::mem::take(&mut self.held);
+        let outcome = self.entries(self.tag, |search| search.entries(&entries));
+        debug_assert!(outcome.is_ok(), "they were read before: {outcome:?}");
+    }
+
+    fn events(&mut self, events: &Events<'_>) -> Result<(), entries::Error> {
+        let (Form::Entries(entries) | Form::Message(entries)) = events.form;
+        if !matches!(recognise(entries), Magic::Compressed(_)) {
+            return self.entries(events.tag, |search| search.entries(entries));
+        }
+        let most = self.config.max_message_bytes;
+        let all = most.saturating_mul(MAX_RATIO);
+        self.entries(events.tag, |search| {
+            search.packed_entries(entries, most, all)
+        })
+    }
+
+    fn entries(
+        &mut self,
+        tag: &[u8],
+        run: impl FnOnce(&mut Search<'_>) -> Result<(), entries::Error>,
+    ) -> Result<(), entries::Error> {
+        let mut search = Search {
+            max_line_bytes: self.config.max_line_bytes,
+            provenance: &|| provenance(&self.delivery.peer, tag),
+            outlet: &mut *self.outlet,
+            found: false,
+        };
+        let outcome = run(&mut search);
+        self.found |= search.found;
+        outcome
+    }
+}
+
+fn provenance(peer: &str, tag: &[u8]) -> Provenance {
+    let tag = &tag[..tag.len().min(MAX_TAG_BYTES)];
+    let tag = String::from_utf8_lossy(tag).into_owned();
+    Provenance {
+        position: peer.to_owned(),
+        key: None,
+        headers: BTreeMap::from([("tag".to_owned(), tag)]),
+    }
+}

@@ -1,0 +1,188 @@
+//! From requests to blocks, on the source's thread.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use tracing::warn;
+
+use super::{Config, grpc::Message};
+use crate::{
+    record::{
+        decompress::{self, Format},
+        framing::parts,
+        protobuf::{Fault, entries, is_log, write_entry},
+    },
+    source::{
+        Context, Outlet, Provenance, Shape,
+        payload::{Payload, take},
+    },
+    telemetry::Seldom,
+};
+
+/// Bytes of events that are searched together: few enough to stay in the cache.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Bytes that may come of a message however short it is.
+const FREE_BYTES: usize = 1 << 20;
+
+/// A `PushEventsRequest`, and where it came from.
+pub(super) struct Delivery {
+    pub message: Message,
+    /// What the message is packed in.
+    pub packing: Option<Format>,
+    pub peer: Arc<str>,
+    /// Of its request, counted from the start of the source.
+    pub number: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// All of it was searched.
+    Taken,
+    /// More came of it than may. What came before was searched.
+    TooLarge,
+    /// It cannot be unpacked. What can be read of it was searched.
+    Damaged,
+    /// It is no protobuf. What can be read of it was searched.
+    Malformed,
+}
+
+impl Payload for Delivery {
+    fn bytes(&self) -> &[u8] {
+        self.message.bytes()
+    }
+
+    fn provenance(&self) -> Provenance {
+        format!("vector:{}#{}", self.peer, self.number).into()
+    }
+}
+
+/// Searches what is delivered.
+pub(super) struct Searcher<'a> {
+    context: &'a Context,
+    max_line_bytes: usize,
+    max_body_bytes: usize,
+    max_decompression_ratio: usize,
+    damaged: Seldom,
+}
+
+impl<'a> Searcher<'a> {
+    pub(super) fn new(config: &Config, context: &'a Context) -> Self {
+        Self {
+            context,
+            max_line_bytes: config.max_line_bytes,
+            max_body_bytes: config.max_body_bytes,
+            max_decompression_ratio: config.max_decompression_ratio,
+            damaged: Seldom::default(),
+        }
+    }
+
+    /// What becomes of `delivery`, and whether anything was found in it.
+    pub(super) fn search(
+        &mut self,
+        delivery: &Delivery,
+        outlet: &mut dyn Outlet,
+    ) -> (Outcome, bool) {
+        let mut found = false;
+        let mut search = |bytes: &[u8]| self.events(bytes, delivery, outlet, &mut found);
+        let outcome = match delivery.packing {
+            None => search(delivery.bytes()).err().map(Trouble::Fault),
+            Some(format) => {
+                let sent = delivery.bytes();
+                let by_ratio = sent.len().saturating_mul(self.max_decompression_ratio);
+                let most = self.max_body_bytes.min(by_ratio.max(FREE_BYTES));
+                let unpacked = decompress::unpack(sent, format, most);
+                let searched = search(&unpacked.bytes);
+                match unpacked.error {
+                    Some(error) => {
+                        // Packed or not, what can be read of it is.
+                        let _ = search(sent);
+                        Some(Trouble::Packing(error))
+                    }
+                    None if unpacked.is_beyond => return (Outcome::TooLarge, found),
+                    None => searched.err().map(Trouble::Fault),
+                }
+            }
+        };
+        let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
+        (outcome, found)
+    }
+
+    /// Searches the logs of a request, and counts what else is in it.
+    fn events(
+        &self,
+        request: &[u8],
+        delivery: &Delivery,
+        outlet: &mut dyn Outlet,
+        found: &mut bool,
+    ) -> Result<(), Fault> {
+        let mut take = |bytes: &[u8], shape| {
+            *found |= !bytes.is_empty() && take(bytes, shape, delivery, outlet);
+        };
+        // The logs from `start` to `end` are to be searched.
+        let (mut start, mut end) = (0, 0);
+        for entry in entries(request) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    take(&request[start..end], Shape::PushEvents);
+                    self.entry(&request[end..], &mut take);
+                    return Err(fault);
+                }
+            };
+            let behind = end + entry.len();
+            let is_log = is_log(entry);
+            let is_long = entry.len() > self.max_line_bytes;
+            if !is_log || is_long || behind - start > BLOCK_BYTES {
+                take(&request[start..end], Shape::PushEvents);
+                start = end;
+            }
+            if !is_log {
+                self.context.counters.discarded.fetch_add(1, Relaxed);
+                start = behind;
+            } else if is_long {
+                self.entry(entry, &mut take);
+                start = behind;
+            }
+            end = behind;
+        }
+        take(&request[start..end], Shape::PushEvents);
+        Ok(())
+    }
+
+    /// Searches one event, whole or not, however long it is.
+    fn entry(&self, entry: &[u8], take: &mut dyn FnMut(&[u8], Shape)) {
+        if entry.len() <= self.max_line_bytes {
+            return take(entry, Shape::PushEvents);
+        }
+        let mut json = Vec::new();
+        write_entry(entry, &mut json);
+        for (part, shape) in parts(&json) {
+            take(part, shape);
+        }
+    }
+
+    fn say(&mut self, delivery: &Delivery, trouble: &Trouble) -> Outcome {
+        self.context.counters.errors.fetch_add(1, Relaxed);
+        if self.damaged.is_due() {
+            let position = delivery.provenance().position;
+            warn!(
+                source = &*self.context.id,
+                position, "a request cannot be read: {trouble}"
+            );
+        }
+        match trouble {
+            Trouble::Packing(_) => Outcome::Damaged,
+            Trouble::Fault(_) => Outcome::Malformed,
+        }
+    }
+}
+
+/// Why a request cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Packing(decompress::Error),
+    #[error("{0}")]
+    Fault(Fault),
+}

@@ -1,0 +1,252 @@
+//! Connections, and what happens to each request before it is searched and after.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use hyper::{
+    HeaderMap, Method, Request, StatusCode, Version, body::Incoming, http::request::Parts,
+};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{
+    Config, Patience,
+    grpc::{self, Answer, Code, Message, PREFIX_BYTES},
+    search::{Delivery, Outcome},
+};
+use crate::{
+    record::decompress::Format,
+    source::server::{
+        Connection, Counters, Refusal,
+        http::{self, Unread},
+        inbox,
+    },
+    telemetry::Seldom,
+};
+
+type Inbox = inbox::Sender<Delivery, Outcome>;
+
+const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
+const HEALTH_CHECK: &str = "/vector.Vector/HealthCheck";
+
+/// Bytes of the body of a question after health, which has no fields.
+const QUESTION_BYTES: usize = 4 << 10;
+
+/// What all connections have in common.
+pub(super) struct Service {
+    max_body_bytes: usize,
+    patience: Patience,
+    id: Arc<str>,
+    /// Of the requests so far.
+    numbers: AtomicU64,
+    warning: Mutex<Seldom>,
+}
+
+/// One connection.
+struct Visit {
+    service: Arc<Service>,
+    inbox: Inbox,
+    peer: Arc<str>,
+    counters: Arc<Counters>,
+}
+
+/// Why a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// Not by HTTP/2.
+    Version,
+    /// Not by POST.
+    Verb,
+    /// Not gRPC.
+    Type,
+    /// A method that is not Vector's.
+    Method,
+    Encoding,
+    TooLarge,
+    Overloaded,
+    Slow,
+    /// Not one whole message.
+    Broken,
+    /// It cannot be unpacked.
+    Damaged,
+    /// It is no protobuf at all.
+    Malformed,
+}
+
+impl Refused {
+    fn answer(self) -> Answer {
+        let (code, why) = match self {
+            Self::Version => {
+                let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+                return grpc::no_call(status, "this is a vector source: gRPC, by HTTP/2\n");
+            }
+            Self::Verb => {
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                return grpc::no_call(status, "gRPC is posted\n");
+            }
+            Self::Type => {
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                return grpc::no_call(status, "gRPC has content-type application/grpc\n");
+            }
+            Self::Method => (Code::Unimplemented, "there is no such method"),
+            Self::Encoding => (Code::Unimplemented, "the grpc-encoding is not known"),
+            Self::TooLarge => (
+                Code::ResourceExhausted,
+                "the request is larger than max_body_bytes",
+            ),
+            Self::Overloaded => (Code::Unavailable, "too much waits: send it again"),
+            Self::Slow => (
+                Code::DeadlineExceeded,
+                "the request came too slowly: send it again",
+            ),
+            Self::Broken => (Code::Internal, "the body is not one whole message"),
+            Self::Damaged => (Code::Internal, "the message cannot be unpacked"),
+            Self::Malformed => (Code::InvalidArgument, "the message is no protobuf"),
+        };
+        grpc::failed(code, why)
+    }
+
+    fn counted_as(self) -> Refusal {
+        match self {
+            Self::Method | Self::Verb => Refusal::Route,
+            Self::Encoding => Refusal::Coding,
+            Self::TooLarge => Refusal::TooLarge,
+            Self::Overloaded => Refusal::Overload,
+            Self::Slow => Refusal::Timeout,
+            Self::Version | Self::Type | Self::Broken | Self::Damaged | Self::Malformed => {
+                Refusal::Malformed
+            }
+        }
+    }
+}
+
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::TooLarge,
+            Unread::Slow => Self::Slow,
+            Unread::Broken => Self::Broken,
+            Unread::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn new(config: &Config, patience: Patience, id: Arc<str>) -> Self {
+        Self {
+            max_body_bytes: config.max_body_bytes,
+            patience,
+            id,
+            numbers: AtomicU64::new(0),
+            warning: Mutex::default(),
+        }
+    }
+
+    /// The life of one connection.
+    pub(super) async fn serve(self: Arc<Self>, connection: Connection, inbox: Inbox) {
+        let visit = Arc::new(Visit {
+            service: self,
+            inbox,
+            peer: Arc::clone(&connection.peer),
+            counters: Arc::clone(&connection.counters),
+        });
+        let answer = move |request| {
+            let visit = Arc::clone(&visit);
+            async move { visit.answer(request).await }
+        };
+        http::serve(connection, answer).await;
+    }
+
+    fn may_warn(&self) -> bool {
+        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
+        warning.is_due()
+    }
+}
+
+impl Visit {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (request, mut body) = request.into_parts();
+        match self.call(&request, &mut body).await {
+            Ok(()) => grpc::done(),
+            Err(refused) => {
+                self.counters.refuse(refused.counted_as());
+                self.say(refused);
+                if !matches!(refused, Refused::Slow | Refused::Broken) {
+                    http::forget(&mut body).await;
+                }
+                refused.answer()
+            }
+        }
+    }
+
+    async fn call(&self, request: &Parts, body: &mut Incoming) -> Result<(), Refused> {
+        if request.version != Version::HTTP_2 {
+            return Err(Refused::Version);
+        }
+        if request.method != Method::POST {
+            return Err(Refused::Verb);
+        }
+        if !grpc::is_call(&request.headers) {
+            return Err(Refused::Type);
+        }
+        match request.uri.path() {
+            PUSH_EVENTS => self.push_events(&request.headers, body).await,
+            HEALTH_CHECK => {
+                let patience = self.service.patience;
+                http::read(body, QUESTION_BYTES, patience, &self.inbox).await?;
+                Ok(())
+            }
+            _ => Err(Refused::Method),
+        }
+    }
+
+    async fn push_events(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<(), Refused> {
+        let service = &*self.service;
+        let patience = service.patience;
+        let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);
+        let (body, room) = http::read(body, most, patience, &self.inbox).await?;
+        let message = Message::read(body).ok_or(Refused::Broken)?;
+        let delivery = Delivery {
+            packing: packing(&message, headers)?,
+            message,
+            peer: Arc::clone(&self.peer),
+            number: service.numbers.fetch_add(1, Relaxed) + 1,
+        };
+        let receipt = self.inbox.send_within(patience.room, delivery, room).await;
+        let receipt = receipt.map_err(|_| Refused::Overloaded)?;
+        match timeout(patience.answer, receipt.answer()).await {
+            Ok(Some(Outcome::Taken)) => Ok(()),
+            Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::Damaged)) => Err(Refused::Damaged),
+            Ok(Some(Outcome::Malformed)) => Err(Refused::Malformed),
+            // It may be safe later, and is sent again.
+            Ok(None) | Err(_) => Err(Refused::Overloaded),
+        }
+    }
+
+    fn say(&self, refused: Refused) {
+        let (source, peer) = (&*self.service.id, &*self.peer);
+        let why = refused.counted_as().as_str();
+        if self.service.may_warn() {
+            warn!(source, peer, why, "a request was refused");
+        } else {
+            debug!(source, peer, why, "a request was refused");
+        }
+    }
+}
+
+/// What `message` is packed in, by the headers of its request.
+fn packing(message: &Message, headers: &HeaderMap) -> Result<Option<Format>, Refused> {
+    if !message.is_compressed() {
+        return Ok(None);
+    }
+    match headers.get(grpc::ENCODING).map(|value| value.as_bytes()) {
+        None | Some(b"identity") => Err(Refused::Broken),
+        Some(encoding) => {
+            let format = grpc::format(encoding).ok_or(Refused::Encoding)?;
+            Ok(Some(format))
+        }
+    }
+}
