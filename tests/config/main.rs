@@ -18,6 +18,7 @@ use insta::assert_snapshot;
 mod api;
 mod decoding;
 mod faults;
+mod fluent_source;
 mod hostile;
 mod http_sink;
 mod kafka_source;
