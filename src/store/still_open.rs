@@ -43,10 +43,12 @@ fn read(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<StillOpen>>
     let told: Vec<(u64, String)> = snapshot
         .prepare(
             "SELECT message.id, message.body FROM incident JOIN message ON message.id = (
-                SELECT max(told.id) FROM message AS told
+                SELECT told.id FROM message AS told
                     WHERE told.incident_id = incident.id AND NOT EXISTS (
                         SELECT 1 FROM sink JOIN delivery ON delivery.sink = sink.number
-                            WHERE sink.id = ?1 AND delivery.lane = 0 AND delivery.message = told.id))
+                            WHERE sink.id = ?1 AND delivery.lane = 0 AND delivery.message = told.id)
+                    -- What was replayed from the dead letters is older than its place.
+                    ORDER BY told.body ->> 'sequence' DESC, told.id DESC LIMIT 1)
                 WHERE incident.is_open ORDER BY incident.first_seen",
         )?
         .query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -79,6 +81,11 @@ mod tests {
 
     fn alert(incident: &str, title: &str, kind: AlertKind) -> Outgoing {
         let mut alert = example::opened();
+        alert.sequence = match kind {
+            AlertKind::Opened => 1,
+            AlertKind::Escalated => 2,
+            _ => 10,
+        };
         alert.incident_id = IncidentId::of(&[incident.as_bytes()]);
         alert.title = title.to_owned();
         alert.kind = kind;
@@ -110,6 +117,7 @@ mod tests {
             alert("a", "a escalated", AlertKind::Escalated),
             alert("b", "b closed", AlertKind::Closed),
             alert("c", "c opened", AlertKind::Opened),
+            alert("a", "a replayed", AlertKind::Opened),
             alert("a", "a digest", AlertKind::Digest),
         ];
         let commit = Commit {
@@ -118,7 +126,7 @@ mod tests {
         };
         opened.store.commit(commit).await;
         let mut readers = opened.readers;
-        for _ in 0..5 {
+        for _ in 0..6 {
             readers[0].next().await.unwrap();
         }
         readers[0].done();

@@ -242,3 +242,87 @@ async fn a_detection_that_strays_here_is_a_dead_letter() {
     let reason = "Alertmanager is told of incidents alone".to_owned();
     assert_eq!(run.dead, [("detection".to_owned(), reason)]);
 }
+
+#[tokio::test]
+async fn what_is_replayed_opens_nothing_again_and_makes_nothing_less_grave() {
+    let receiver = Receiver::start(vec![]);
+    let mut config = board(&receiver);
+    config.repeat = Duration::from_secs(60);
+    let messages = [
+        Alert {
+            severity: Severity::Medium,
+            ..told("a", 1, AlertKind::Opened)
+        },
+        told("a", 2, AlertKind::Escalated),
+        Alert {
+            severity: Severity::Medium,
+            ..told("a", 1, AlertKind::Opened)
+        },
+        told("a", 3, AlertKind::Closed),
+        told("a", 1, AlertKind::Opened),
+    ];
+    let (outbox, sink) = started(config, vec![]);
+    for alert in &messages {
+        outbox.push(message(alert));
+    }
+    until(|| outbox.waiting().total() == 0).await;
+    let severities: Vec<Vec<String>> = heard(&receiver)
+        .into_iter()
+        .map(|request| request.into_iter().map(|heard| heard.severity).collect())
+        .collect();
+    assert_eq!(
+        severities,
+        [
+            vec!["medium"],
+            vec!["medium", "critical"],
+            vec!["critical"],
+            vec!["critical"],
+            vec!["critical"]
+        ]
+    );
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+    // It is over soon, and is not repeated.
+    let last = heard(&receiver).last().unwrap()[0].clone();
+    let left = last.ends_at.as_second() - Timestamp::now().as_second();
+    assert!((590..=600).contains(&left), "{left} s");
+}
+
+#[tokio::test]
+async fn an_end_that_is_given_up_is_not_repeated_as_open() {
+    let receiver = Receiver::start(vec![OK, FAILED, FAILED]);
+    let mut config = board(&receiver);
+    config.repeat = Duration::from_secs(3_600);
+    config.request.retry_attempts = Some(1);
+    let (outbox, sink) = started(config, vec![]);
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    outbox.push(message(&told("a", 2, AlertKind::Closed)));
+    // The same incident again: were it open, it would be the same.
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+    let heard = heard(&receiver);
+    assert_eq!(heard.len(), 4);
+    let hours = |heard: &Heard| (heard.ends_at.as_second() - Timestamp::now().as_second()) / 3_500;
+    assert_eq!((hours(&heard[0][0]), hours(&heard[3][0])), (4, 10));
+}
+
+#[tokio::test]
+async fn what_is_beyond_what_is_remembered_is_told_once_for_a_day() {
+    let receiver = Receiver::start(vec![]);
+    let mut config = board(&receiver);
+    config.repeat = Duration::from_secs(60);
+    let open = (0..5_000).map(|number| told(&number.to_string(), 1, AlertKind::Opened));
+    let (outbox, sink) = started(config, open.collect());
+    until(|| receiver.received().len() >= 5).await;
+    outbox.push(message(&told("beyond", 1, AlertKind::Opened)));
+    outbox.push(message(&told("beyond", 2, AlertKind::Closed)));
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+    let heard = heard(&receiver);
+    let told: usize = heard[..5].iter().map(Vec::len).sum();
+    assert_eq!(told, 5_000);
+    let left = |heard: &Heard| heard.ends_at.as_second() - Timestamp::now().as_second();
+    assert!((86_390..=86_400).contains(&left(&heard[5][0])));
+    assert!(left(&heard[6][0]) <= 0);
+}
