@@ -8,7 +8,10 @@ use super::{
     Message,
     database::{self, Error},
 };
-use crate::dedupe::{Alert, Part};
+use crate::{
+    audit::IncidentId,
+    dedupe::{Alert, Part},
+};
 
 /// An incident that is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,24 @@ pub fn still_open(data_dir: &Path, sink: &str) -> Result<Vec<StillOpen>, Error> 
     let path = database::file(data_dir);
     let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     read(&connection, sink).map_err(|source| Error::of(&path, source))
+}
+
+/// The incidents in `data_dir` that are over, those that were told last, at most `most`.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn over(data_dir: &Path, most: usize) -> Result<Vec<IncidentId>, Error> {
+    let path = database::file(data_dir);
+    let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let read = || -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare("SELECT id FROM incident WHERE NOT is_open ORDER BY told DESC LIMIT ?1")?
+            .query_map([most as u64], |row| row.get(0))?
+            .collect()
+    };
+    let ids = read().map_err(|source| Error::of(&path, source))?;
+    let ids = ids.iter().rev();
+    Ok(ids.filter_map(|id| IncidentId::from_hex(id)).collect())
 }
 
 fn read(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<StillOpen>> {
@@ -72,7 +93,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        audit::IncidentId,
         dedupe::AlertKind,
         format::example,
         store::{BufferConfig, Commit, Options, Outgoing, SinkOutbox, WhenFull, open},
@@ -140,5 +160,6 @@ mod tests {
         // The digest waits for the sink.
         assert_eq!(titles("board"), ["a escalated", "c opened"]);
         assert_eq!(titles("another"), ["a digest", "c opened"]);
+        assert_eq!(over(folder.path(), 10).unwrap(), [IncidentId::of(&[b"b"])]);
     }
 }

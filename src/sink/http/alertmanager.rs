@@ -27,7 +27,7 @@ use crate::{
     dedupe::Alert,
     format::alertmanager::Incident,
     sink::{
-        Counters, Delivery,
+        Counters, Delivery, Incidents,
         given_up::GivenUp,
         request::{Courier, Redacted, Refused, Verdict},
     },
@@ -49,7 +49,7 @@ pub(super) struct Board {
     given_up: GivenUp,
     post: Post,
     open: HashMap<IncidentId, Told>,
-    /// The last that were over: what is replayed of the dead letters must not open one again for good.
+    /// The last that were over: what is replayed of the dead letters must open none of them for good.
     over: VecDeque<IncidentId>,
     /// When what is open is repeated.
     due: Instant,
@@ -83,7 +83,7 @@ impl Board {
         (address, redacted): (Result<Address, &'static str>, Redacted),
     ) -> Self {
         let since = Timestamp::now();
-        let open = std::mem::take(&mut delivery.open);
+        let Incidents { open, over } = std::mem::take(&mut delivery.incidents);
         if open.len() > MOST {
             warn!(sink = %delivery.id, "more than {MOST} incidents are open: the rest is told again by its next alert");
         }
@@ -106,7 +106,7 @@ impl Board {
                 redacted,
             },
             open: open.into_iter().take(MOST).map(told).collect(),
-            over: VecDeque::new(),
+            over: over.into(),
             due: Instant::now(),
         }
     }
@@ -189,7 +189,6 @@ impl Board {
                 }
                 Ends::Believed
             }
-            (false, None) if self.over.contains(&alert.incident_id) => Ends::Over(None),
             (false, None) if self.open.len() >= MOST => Ends::Beyond,
             (false, None) => Ends::Believed,
         };
@@ -274,6 +273,11 @@ impl Board {
             ..
         } = &*self.post.config;
         let (repeat, soon) = (*repeat, request.retry_max_duration);
+        let over: HashSet<&IncidentId> = self.over.iter().collect();
+        let now = Timestamp::now();
+        let is_heard = |told: &Told| Ends::Over(Some(told.since)).at(now, repeat) <= now;
+        self.open
+            .retain(|id, told| !over.contains(id) || !is_heard(told));
         let mut ids: Vec<Vec<IncidentId>> = Vec::new();
         for id in self.open.keys() {
             match ids.last_mut().filter(|part| part.len() < batch.max_events) {

@@ -34,7 +34,7 @@ pub(super) enum Ends {
 }
 
 impl Ends {
-    fn at(self, now: Timestamp, repeat: Duration) -> Timestamp {
+    pub fn at(self, now: Timestamp, repeat: Duration) -> Timestamp {
         let after = |time: Timestamp, wait| time.saturating_add(wait).unwrap_or(now);
         match self {
             Self::Believed => after(now, repeat.saturating_mul(BELIEVED)),
