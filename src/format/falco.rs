@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     facts::reason,
-    names::{joined, label_names, since_1970},
+    names::{joined, label_names, link, since_1970},
     neutralise::unmarked,
 };
 use crate::{
@@ -41,15 +41,53 @@ struct Event {
 
 /// Appends `alert` to `out` as one JSON object.
 pub fn alert(alert: &Alert, out: &mut Vec<u8>) {
-    let is_over = alert.kind.ends_incident();
-    let request = alert.requests.first();
+    let rule = match (&alert.component, alert.techniques.first()) {
+        (Some(component), _) => format!("Baitline {} in trouble", component.kind),
+        (None, Some(technique)) => rule(*technique),
+        (None, None) => "Kubernetes decoy".to_owned(),
+    };
+    let head = Head {
+        id: alert.alert_id.to_string(),
+        time: alert.last_seen,
+        severity: (!alert.kind.ends_incident()).then_some(alert.severity),
+        rule,
+        text: format!("{}: {}", reason(alert.kind), alert.title),
+        techniques: &alert.techniques,
+        cluster: alert.cluster.as_deref(),
+    };
+    write(head, fields_of_alert(alert), out);
+}
+
+/// Appends `detection` to `out` as one JSON object.
+pub fn detection(detection: &Detection, out: &mut Vec<u8>) {
+    let or_unknown = |text: Option<&str>| text.unwrap_or("<NA>").to_owned();
+    let head = Head {
+        id: detection.detection_id.to_string(),
+        time: detection.time,
+        severity: Some(detection.severity),
+        rule: rule(detection.technique),
+        text: format!(
+            "{} of decoy {} by {} from {}",
+            detection.technique,
+            or_unknown(detection.decoy.as_deref()),
+            or_unknown(detection.actor.username.as_deref()),
+            or_unknown(detection.source_ip.as_deref()),
+        ),
+        techniques: &[detection.technique],
+        cluster: detection.cluster.as_deref(),
+    };
+    write(head, fields_of_detection(detection), out);
+}
+
+fn fields_of_alert(alert: &Alert) -> Fields {
     let mut fields = Fields::default();
     fields.add("ka.user.name", joined(&alert.actors, VALUE));
     fields.add("ka.impuser.name", joined(&alert.impersonated, VALUE));
     fields.add("ka.sourceips", alert.source_ip.as_deref());
     fields.add("ka.useragent", joined(&alert.user_agents, VALUE));
-    if let Some(request) = request {
-        fields.add("ka.verb", request.verb.as_deref());
+    fields.add("ka.cluster.name", alert.cluster.as_deref());
+    // The most frequent request, of several.
+    if let Some(request) = alert.requests.first() {
         let resource = request.resource.as_deref().unwrap_or_default();
         let (resource, subresource) = match resource.split_once('/') {
             // The path, where there is no resource.
@@ -57,60 +95,38 @@ pub fn alert(alert: &Alert, out: &mut Vec<u8>) {
             Some(parts) => parts,
             None => (resource, ""),
         };
+        fields.add("ka.verb", request.verb.as_deref());
         fields.add("ka.target.resource", Some(resource));
         fields.add("ka.target.subresource", Some(subresource));
         fields.add("ka.response.code", request.code);
     }
-    fields.add("ka.cluster.name", alert.cluster.as_deref());
+    let component = alert.component.as_ref();
+    let component = component.map(|component| format!("{} {}", component.kind, component.id));
+    let token = alert.token.as_ref().and_then(|token| token.id.as_deref());
     fields.add("baitline.alert_id", Some(alert.alert_id));
     fields.add("baitline.incident_id", Some(alert.incident_id));
     fields.add("baitline.kind", Some(alert.kind));
     fields.add("baitline.severity", Some(alert.severity));
     fields.add("baitline.decoy", alert.decoy.as_deref());
+    fields.add("baitline.component", component);
     fields.add("baitline.techniques", words(&alert.techniques));
     fields.add("baitline.count", Some(alert.count));
     fields.add("baitline.total", Some(alert.total));
     fields.add("baitline.granted", Some(alert.granted));
     fields.add("baitline.first_seen", Some(wire_time(alert.first_seen)));
     fields.add("baitline.last_seen", Some(wire_time(alert.last_seen)));
+    fields.add("baitline.late_secs", alert.late_secs);
     fields.add("baitline.claimed_ips", joined(&alert.claimed_ips, VALUE));
-    let token = alert.token.as_ref().and_then(|token| token.id.as_deref());
     fields.add("baitline.token", token);
     fields.add("baitline.pod", alert.pod.as_deref());
     fields.add("baitline.node", alert.node.as_deref());
-    let component = alert.component.as_ref();
-    fields.add(
-        "baitline.component",
-        component.map(|component| format!("{} {}", component.kind, component.id)),
-    );
-    fields.add("baitline.late_secs", alert.late_secs);
     fields.add_labels(&alert.labels);
-    let severity = (!is_over).then_some(alert.severity);
-    let rule = match (&alert.component, alert.techniques.first()) {
-        (Some(component), _) => format!("Baitline {} in trouble", component.kind),
-        (None, Some(technique)) => rule(*technique),
-        (None, None) => "Kubernetes decoy".to_owned(),
-    };
-    let text = format!("{}: {}", reason(alert.kind), alert.title);
-    let techniques = &alert.techniques;
-    let event = Event {
-        uuid: uuid(&alert.alert_id.to_string()),
-        ..event(
-            alert.last_seen,
-            severity,
-            rule,
-            &text,
-            techniques,
-            fields,
-            alert.cluster.as_deref(),
-        )
-    };
-    write(&event, out);
+    fields
 }
 
-/// Appends `detection` to `out` as one JSON object.
-pub fn detection(detection: &Detection, out: &mut Vec<u8>) {
+fn fields_of_detection(detection: &Detection) -> Fields {
     let Detection { actor, request, .. } = detection;
+    let claimed = joined(&detection.claimed_ips, VALUE);
     let mut fields = Fields::default();
     fields.add("ka.auditid", request.audit_id.as_deref());
     fields.add("ka.stage", request.stage.as_deref());
@@ -136,65 +152,44 @@ pub fn detection(detection: &Detection, out: &mut Vec<u8>) {
     fields.add("baitline.decoy", detection.decoy.as_deref());
     fields.add("baitline.techniques", Some(detection.technique));
     fields.add("baitline.granted", Some(detection.granted));
-    fields.add(
-        "baitline.claimed_ips",
-        joined(&detection.claimed_ips, VALUE),
-    );
+    fields.add("baitline.claimed_ips", claimed);
     fields.add("baitline.token", detection.token.id.as_deref());
     fields.add("baitline.pod", actor.pod.as_deref());
     fields.add("baitline.node", actor.node.as_deref());
     fields.add_labels(&detection.labels);
-    let what = |text: &Option<String>| text.clone().unwrap_or_else(|| "<NA>".to_owned());
-    let text = format!(
-        "{} of decoy {} by {} from {}",
-        detection.technique,
-        detection.decoy.as_deref().unwrap_or("<NA>"),
-        what(&actor.username),
-        what(&detection.source_ip),
-    );
-    let techniques = &[detection.technique];
-    let event = Event {
-        uuid: uuid(&detection.detection_id.to_string()),
-        ..event(
-            detection.time,
-            Some(detection.severity),
-            rule(detection.technique),
-            &text,
-            techniques,
-            fields,
-            detection.cluster.as_deref(),
-        )
-    };
-    write(&event, out);
+    fields
 }
 
-fn event(
+/// What an event is beside its fields.
+struct Head<'a> {
+    /// 32 hexadecimal digits.
+    id: String,
     time: Timestamp,
+    /// `None` for what is over.
     severity: Option<Severity>,
     rule: String,
-    text: &str,
-    techniques: &[Technique],
-    fields: Fields,
-    cluster: Option<&str>,
-) -> Event {
-    let time = format!("{:.9}", since_1970(time));
-    let priority = priority(severity);
-    Event {
-        uuid: String::new(),
-        output: format!("{time}: {priority} {}", unmarked(text, OUTPUT)),
+    /// For people. Not yet neutralised.
+    text: String,
+    techniques: &'a [Technique],
+    cluster: Option<&'a str>,
+}
+
+fn write(head: Head<'_>, fields: Fields, out: &mut Vec<u8>) {
+    let time = format!("{:.9}", since_1970(head.time));
+    let priority = priority(head.severity);
+    let event = Event {
+        uuid: uuid(&head.id),
+        output: format!("{time}: {priority} {}", unmarked(&head.text, OUTPUT)),
         priority,
-        rule,
+        rule: head.rule,
         time,
         source: "k8s_audit",
         output_fields: fields.0,
-        tags: tags(techniques),
-        hostname: cluster.map(|cluster| unmarked(cluster, VALUE)),
-    }
-}
-
-fn write(event: &Event, out: &mut Vec<u8>) {
+        tags: tags(head.techniques),
+        hostname: head.cluster.map(|cluster| unmarked(cluster, VALUE)),
+    };
     // A Vec takes every write, and all keys are strings.
-    serde_json::to_writer(out, event).expect("plain data is written to memory");
+    serde_json::to_writer(out, &event).expect("plain data is written to memory");
 }
 
 /// Names and values, none of which is empty.
@@ -212,7 +207,7 @@ impl Fields {
     fn add_labels(&mut self, labels: &BTreeMap<String, String>) {
         for (name, value) in label_names(labels, &[]) {
             // A link that the configuration gave stays one.
-            let value = super::names::link(value).unwrap_or_else(|| unmarked(value, VALUE));
+            let value = link(value).unwrap_or_else(|| unmarked(value, VALUE));
             self.0.insert(format!("baitline.label.{name}"), value);
         }
     }

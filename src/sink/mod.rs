@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
-    audit::words,
+    audit::{IncidentId, words},
     dedupe::Alert,
     format::text::{self, Style},
     store::{DeadLetters, Message, Reader, Tally},
@@ -76,12 +76,21 @@ pub struct Delivery {
     pub dead_letters: Option<DeadLetters>,
     /// Where a sink may keep what it has to remember, under a name of its own; `None` where nothing is stored.
     pub data_dir: Option<PathBuf>,
-    /// For a sink that repeats what is open: incidents that were open at the start, as it was last told of them.
-    pub open: Vec<Alert>,
+    /// What is known at the start; empty but for a sink that repeats what is open.
+    pub incidents: Incidents,
     /// Cancelled when the time to drain is over: the sink stops where it is.
     pub give_up: CancellationToken,
     /// Sinks that are at work, this one among them.
     pub at_work: Arc<AtomicUsize>,
+}
+
+/// What a `data_dir` knows of incidents that a sink was told of.
+#[derive(Clone, Debug, Default)]
+pub struct Incidents {
+    /// What is open, as the sink was last told of it.
+    pub open: Vec<Alert>,
+    /// The last that were over.
+    pub over: Vec<IncidentId>,
 }
 
 /// What a sink has done so far. Read it at any time.
@@ -224,7 +233,7 @@ pub(crate) mod tests {
             status: Status::default(),
             dead_letters: None,
             data_dir: None,
-            open: Vec::new(),
+            incidents: Incidents::default(),
             give_up: give_up.clone(),
             at_work: Arc::new(AtomicUsize::new(1)),
         };

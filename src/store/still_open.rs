@@ -8,7 +8,10 @@ use super::{
     Message,
     database::{self, Error},
 };
-use crate::dedupe::{Alert, Part};
+use crate::{
+    audit::IncidentId,
+    dedupe::{Alert, Part},
+};
 
 /// An incident that is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +32,24 @@ pub fn still_open(data_dir: &Path, sink: &str) -> Result<Vec<StillOpen>, Error> 
     read(&connection, sink).map_err(|source| Error::of(&path, source))
 }
 
+/// The incidents in `data_dir` that are over, those that were told last, at most `most`.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn over(data_dir: &Path, most: usize) -> Result<Vec<IncidentId>, Error> {
+    let path = database::file(data_dir);
+    let connection = database::open_existing(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let read = || -> rusqlite::Result<Vec<String>> {
+        connection
+            .prepare("SELECT id FROM incident WHERE NOT is_open ORDER BY told DESC LIMIT ?1")?
+            .query_map([most as u64], |row| row.get(0))?
+            .collect()
+    };
+    let ids = read().map_err(|source| Error::of(&path, source))?;
+    let ids = ids.iter().rev();
+    Ok(ids.filter_map(|id| IncidentId::from_hex(id)).collect())
+}
+
 fn read(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<StillOpen>> {
     let snapshot = connection.unchecked_transaction()?;
     let transforms: HashMap<String, String> = snapshot
@@ -43,10 +64,12 @@ fn read(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<StillOpen>>
     let told: Vec<(u64, String)> = snapshot
         .prepare(
             "SELECT message.id, message.body FROM incident JOIN message ON message.id = (
-                SELECT max(told.id) FROM message AS told
+                SELECT told.id FROM message AS told
                     WHERE told.incident_id = incident.id AND NOT EXISTS (
                         SELECT 1 FROM sink JOIN delivery ON delivery.sink = sink.number
-                            WHERE sink.id = ?1 AND delivery.lane = 0 AND delivery.message = told.id))
+                            WHERE sink.id = ?1 AND delivery.lane = 0 AND delivery.message = told.id)
+                    -- What was replayed from the dead letters is older than its place.
+                    ORDER BY told.body ->> 'sequence' DESC, told.id DESC LIMIT 1)
                 WHERE incident.is_open ORDER BY incident.first_seen",
         )?
         .query_map([sink], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -70,7 +93,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        audit::IncidentId,
         dedupe::AlertKind,
         format::example,
         store::{BufferConfig, Commit, Options, Outgoing, SinkOutbox, WhenFull, open},
@@ -79,6 +101,11 @@ mod tests {
 
     fn alert(incident: &str, title: &str, kind: AlertKind) -> Outgoing {
         let mut alert = example::opened();
+        alert.sequence = match kind {
+            AlertKind::Opened => 1,
+            AlertKind::Escalated => 2,
+            _ => 10,
+        };
         alert.incident_id = IncidentId::of(&[incident.as_bytes()]);
         alert.title = title.to_owned();
         alert.kind = kind;
@@ -110,6 +137,7 @@ mod tests {
             alert("a", "a escalated", AlertKind::Escalated),
             alert("b", "b closed", AlertKind::Closed),
             alert("c", "c opened", AlertKind::Opened),
+            alert("a", "a replayed", AlertKind::Opened),
             alert("a", "a digest", AlertKind::Digest),
         ];
         let commit = Commit {
@@ -118,7 +146,7 @@ mod tests {
         };
         opened.store.commit(commit).await;
         let mut readers = opened.readers;
-        for _ in 0..5 {
+        for _ in 0..6 {
             readers[0].next().await.unwrap();
         }
         readers[0].done();
@@ -132,5 +160,6 @@ mod tests {
         // The digest waits for the sink.
         assert_eq!(titles("board"), ["a escalated", "c opened"]);
         assert_eq!(titles("another"), ["a digest", "c opened"]);
+        assert_eq!(over(folder.path(), 10).unwrap(), [IncidentId::of(&[b"b"])]);
     }
 }

@@ -31,6 +31,7 @@ use self::{engine::Engine, overview::Overview, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
+    sink::Incidents,
     store::{self, Opened, Saved, SinkOutbox, Store},
     telemetry::{self, Api},
 };
@@ -94,8 +95,8 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             let data_dir = pipeline.data_dir.clone().unwrap_or_default();
             Error::Restore { data_dir, source }
         })?;
-    let open = still_open(&pipeline).await;
-    let sinks = sinks::spawn(&pipeline, readers, open, &overview, &give_up);
+    let incidents = known_incidents(&pipeline).await;
+    let sinks = sinks::spawn(&pipeline, readers, incidents, &overview, &give_up);
     let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
     let waiting_batches = batches.downgrade();
@@ -197,9 +198,9 @@ async fn open_store(pipeline: &Pipeline, overview: &Overview) -> Result<Opened, 
 }
 
 /// What is open, for the sinks that repeat it.
-async fn still_open(pipeline: &Pipeline) -> BTreeMap<usize, Vec<dedupe::Alert>> {
+async fn known_incidents(pipeline: &Pipeline) -> BTreeMap<usize, Incidents> {
     let pipeline = pipeline.clone();
-    match tokio::task::spawn_blocking(move || sinks::still_open(&pipeline)).await {
+    match tokio::task::spawn_blocking(move || sinks::known_incidents(&pipeline)).await {
         Ok(open) => open,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }

@@ -15,8 +15,7 @@ use tracing::warn;
 use super::{overview::Overview, routes::is_told};
 use crate::{
     config::{Pipeline, SinkConfig},
-    dedupe::Alert,
-    sink::{self, Counters, Delivery, Ending, Report},
+    sink::{self, Counters, Delivery, Ending, Incidents, Report},
     store::{self, DeadLetters, Reader},
     telemetry::Status,
 };
@@ -39,33 +38,44 @@ pub struct Signs {
     pub status: Status,
 }
 
-/// What is open at the start, for each sink that repeats it, by its place in [`Pipeline::sinks`]. May block.
-pub fn still_open(pipeline: &Pipeline) -> BTreeMap<usize, Vec<Alert>> {
+/// Incidents that a sink is told are over, at most.
+const OVER: usize = 5_000;
+
+/// What the `data_dir` knows of incidents at the start, for each sink that repeats what is open, by its place in
+/// [`Pipeline::sinks`]. May block.
+pub fn known_incidents(pipeline: &Pipeline) -> BTreeMap<usize, Incidents> {
     let Some(data_dir) = &pipeline.data_dir else {
         return BTreeMap::new();
     };
+    let read = |place: usize, id: &str| -> Result<Incidents, store::Error> {
+        let open = store::still_open(data_dir, id)?.into_iter();
+        let told = open.filter(|one| is_told(pipeline, place, one));
+        Ok(Incidents {
+            open: told.map(|one| one.alert).collect(),
+            over: store::over(data_dir, OVER)?,
+        })
+    };
     let sinks = pipeline.sinks.iter().enumerate();
     let repeating = sinks.filter(|(_, sink)| sink.config.repeats_what_is_open());
-    let open = repeating.map(|(place, sink)| {
-        let open = store::still_open(data_dir, &sink.id).unwrap_or_else(|error| {
-            let id = &*sink.id;
+    let known = repeating.map(|(place, sink)| {
+        let id = &*sink.id;
+        let known = read(place, id).unwrap_or_else(|error| {
             warn!(
                 sink = id,
                 "what is open is told again only by its next alert: {error}"
             );
-            Vec::new()
+            Incidents::default()
         });
-        let told = open.into_iter().filter(|one| is_told(pipeline, place, one));
-        (place, told.map(|one| one.alert).collect())
+        (place, known)
     });
-    open.collect()
+    known.collect()
 }
 
-/// Starts every sink of `pipeline`; `readers` are in the order of its sinks, and `open` is what [`still_open`] gave.
+/// Starts every sink of `pipeline`; `readers` are in the order of its sinks, and `incidents` is what [`known_incidents`] gave.
 pub fn spawn(
     pipeline: &Pipeline,
     readers: Vec<Reader>,
-    mut open: BTreeMap<usize, Vec<Alert>>,
+    mut incidents: BTreeMap<usize, Incidents>,
     overview: &Overview,
     give_up: &CancellationToken,
 ) -> Sinks {
@@ -91,7 +101,7 @@ pub fn spawn(
             status: signs.status,
             dead_letters,
             data_dir: pipeline.data_dir.clone(),
-            open: open.remove(&place).unwrap_or_default(),
+            incidents: incidents.remove(&place).unwrap_or_default(),
             give_up: give_up.clone(),
             at_work: at_work.clone(),
         };

@@ -14,36 +14,33 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
-use super::{Compression, Config, address::Address, content};
+use self::post::{Ends, Post};
+use super::{Config, address::Address};
 use crate::{
     audit::IncidentId,
     dedupe::Alert,
     format::alertmanager::Incident,
     sink::{
-        Counters, Delivery,
+        Counters, Delivery, Incidents,
         given_up::GivenUp,
-        request::{Courier, Outcome, Redacted, Refused, Request, Verdict},
+        request::{Courier, Redacted, Refused, Verdict},
     },
     store::{Message, Reader},
 };
 
-/// Incidents that are remembered. What opens beyond is told once, for a day.
+mod post;
+
+/// Incidents that are remembered. What opens beyond is told once.
 const MOST: usize = 5_000;
-const BEYOND: Duration = Duration::from_secs(24 * 3600);
 
 /// Messages that are taken from the outbox in a row.
 const RUN: usize = 64;
-
-/// How many times `repeat_secs` Alertmanager believes what it was told, and how many an incident goes on at least.
-const BELIEVED: u32 = 4;
-const AT_LEAST: u32 = 10;
 
 /// Tells Alertmanager of incidents.
 pub(super) struct Board {
@@ -52,22 +49,18 @@ pub(super) struct Board {
     given_up: GivenUp,
     post: Post,
     open: HashMap<IncidentId, Told>,
+    /// The last that were over: what is replayed of the dead letters must open none of them for good.
+    over: VecDeque<IncidentId>,
     /// When what is open is repeated.
     due: Instant,
-}
-
-/// The way to Alertmanager.
-struct Post {
-    courier: Courier,
-    config: Arc<Config>,
-    address: Result<Address, &'static str>,
-    redacted: Redacted,
 }
 
 /// An incident as Alertmanager knows it.
 #[derive(Clone)]
 struct Told {
     incident: Incident,
+    /// Of the alert that told it.
+    sequence: u32,
     /// When it first heard of it under these labels.
     since: Timestamp,
 }
@@ -82,33 +75,6 @@ struct Notice {
     ends: Ends,
 }
 
-/// Until when an incident goes on.
-#[derive(Clone, Copy)]
-enum Ends {
-    /// It is repeated before.
-    Believed,
-    /// It is not repeated.
-    Beyond,
-    /// It is over, but goes on for a while if Alertmanager has heard of it only now, or lately.
-    Over(Option<Timestamp>),
-    /// It is over.
-    Now,
-}
-
-impl Ends {
-    fn at(self, now: Timestamp, repeat: Duration) -> Timestamp {
-        let after = |time: Timestamp, wait| time.saturating_add(wait).unwrap_or(now);
-        match self {
-            Self::Believed => after(now, repeat.saturating_mul(BELIEVED)),
-            Self::Beyond => after(now, BEYOND),
-            Self::Over(since) => {
-                after(since.unwrap_or(now), repeat.saturating_mul(AT_LEAST)).max(now)
-            }
-            Self::Now => now,
-        }
-    }
-}
-
 impl Board {
     pub fn new(
         config: &Arc<Config>,
@@ -117,10 +83,17 @@ impl Board {
         (address, redacted): (Result<Address, &'static str>, Redacted),
     ) -> Self {
         let since = Timestamp::now();
-        let open = std::mem::take(&mut delivery.open).into_iter().take(MOST);
+        let Incidents { open, over } = std::mem::take(&mut delivery.incidents);
+        if open.len() > MOST {
+            warn!(sink = %delivery.id, "more than {MOST} incidents are open: the rest is told again by its next alert");
+        }
         let told = |alert: Alert| {
-            let incident = Incident::of(&alert);
-            (alert.incident_id, Told { incident, since })
+            let told = Told {
+                incident: Incident::of(&alert),
+                sequence: alert.sequence,
+                since,
+            };
+            (alert.incident_id, told)
         };
         Self {
             id: Arc::clone(&delivery.id),
@@ -132,7 +105,8 @@ impl Board {
                 address,
                 redacted,
             },
-            open: open.map(told).collect(),
+            open: open.into_iter().take(MOST).map(told).collect(),
+            over: over.into(),
             due: Instant::now(),
         }
     }
@@ -200,25 +174,29 @@ impl Board {
         };
         let mut now = Incident::of(alert);
         let known = self.open.get(&alert.incident_id);
-        if alert.kind.ends_incident()
-            && let Some(told) = known
-        {
-            // What is resolved is what was told, even if a decoy has got other labels since.
-            now.labels = told.incident.labels.clone();
-        }
-        let is_same = known.is_some_and(|told| told.incident.labels == now.labels);
         let ends = match (alert.kind.ends_incident(), known) {
-            (true, Some(told)) => Ends::Over(Some(told.since)),
+            (true, Some(told)) => {
+                // What is resolved is what was told, even if a decoy has got other labels since.
+                now.labels = told.incident.labels.clone();
+                Ends::Over(Some(told.since))
+            }
             // It was told before, and is beyond what is remembered.
             (true, None) if alert.sequence > 1 => Ends::Now,
             (true, None) => Ends::Over(None),
+            (false, Some(told)) => {
+                if alert.sequence < told.sequence {
+                    now = told.incident.clone();
+                }
+                Ends::Believed
+            }
             (false, None) if self.open.len() >= MOST => Ends::Beyond,
-            (false, _) => Ends::Believed,
+            (false, None) => Ends::Believed,
         };
+        let before = known.filter(|told| told.incident.labels != now.labels);
         Some(Notice {
             message: message.clone(),
             alert: Arc::clone(alert),
-            before: known.filter(|_| !is_same).map(|told| told.incident.clone()),
+            before: before.map(|told| told.incident.clone()),
             now,
             ends,
         })
@@ -242,6 +220,10 @@ impl Board {
                 Err(Refused::Content(reason) | Refused::Exhausted(reason)) => {
                     for notice in part {
                         self.given_up.take(&notice.message, &reason).await;
+                        if notice.alert.kind.ends_incident() {
+                            // Alertmanager resolves what is not repeated.
+                            self.close(notice.alert.incident_id);
+                        }
                         outbox.done_first(1);
                     }
                 }
@@ -253,16 +235,17 @@ impl Board {
     fn note(&mut self, notice: &Notice) {
         let id = notice.alert.incident_id;
         match notice.ends {
-            Ends::Over(_) | Ends::Now => {
-                self.open.remove(&id);
-            }
+            Ends::Over(_) | Ends::Now => self.close(id),
             Ends::Beyond => {
                 warn!(sink = %self.id, incident = %id, "more than {MOST} incidents are open: this one is told once, for a day");
             }
             Ends::Believed => {
-                let since = self.open.get(&id).filter(|_| notice.before.is_none());
+                let known = self.open.get(&id);
+                let sequence = known.map_or(0, |told| told.sequence);
+                let since = known.filter(|_| notice.before.is_none());
                 let told = Told {
                     incident: notice.now.clone(),
+                    sequence: sequence.max(notice.alert.sequence),
                     since: since.map_or_else(Timestamp::now, |told| told.since),
                 };
                 if self.open.is_empty() {
@@ -270,6 +253,14 @@ impl Board {
                 }
                 self.open.insert(id, told);
             }
+        }
+    }
+
+    fn close(&mut self, id: IncidentId) {
+        self.open.remove(&id);
+        self.over.push_back(id);
+        if self.over.len() > MOST {
+            self.over.pop_front();
         }
     }
 
@@ -282,6 +273,11 @@ impl Board {
             ..
         } = &*self.post.config;
         let (repeat, soon) = (*repeat, request.retry_max_duration);
+        let over: HashSet<&IncidentId> = self.over.iter().collect();
+        let now = Timestamp::now();
+        let is_heard = |told: &Told| Ends::Over(Some(told.since)).at(now, repeat) <= now;
+        self.open
+            .retain(|id, told| !over.contains(id) || !is_heard(told));
         let mut ids: Vec<Vec<IncidentId>> = Vec::new();
         for id in self.open.keys() {
             match ids.last_mut().filter(|part| part.len() < batch.max_events) {
@@ -313,64 +309,5 @@ impl Board {
                 }
             }
         }
-    }
-}
-
-impl Post {
-    /// Sends until Alertmanager has it.
-    async fn send(&mut self, notices: &[Notice]) -> Result<(), Refused> {
-        let Self {
-            courier,
-            config,
-            address,
-            redacted,
-        } = self;
-        let address = match address {
-            Ok(address) => address,
-            Err(reason) => return Err(Refused::Content((*reason).to_owned())),
-        };
-        let request = || {
-            let posts = notices.iter().flat_map(|notice| {
-                let before = notice.before.as_ref().map(|before| (before, Ends::Now));
-                before.into_iter().chain([(&notice.now, notice.ends)])
-            });
-            request(config, address, redacted, posts)
-        };
-        courier.send(&mut 0, request).await.map(drop)
-    }
-
-    /// Sends once. `None` if it cannot be sent at all.
-    async fn attempt(&mut self, incidents: &[&Incident]) -> Option<Outcome> {
-        let address = self.address.as_ref().ok()?;
-        let posts = incidents.iter().map(|incident| (*incident, Ends::Believed));
-        let request = request(&self.config, address, &self.redacted, posts);
-        Some(self.courier.attempt(request).await)
-    }
-}
-
-/// The incidents as they stand at this moment.
-fn request<'a>(
-    config: &Config,
-    address: &Address,
-    redacted: &Redacted,
-    posts: impl Iterator<Item = (&'a Incident, Ends)>,
-) -> Request {
-    let now = Timestamp::now();
-    let mut body = vec![b'['];
-    for (incident, ends) in posts {
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        incident.write(now, ends.at(now, config.repeat), &mut body);
-    }
-    body.push(b']');
-    let mut headers = content("application/json", Compression::None);
-    headers.extend(address.headers.clone());
-    Request {
-        method: config.method.into(),
-        url: address.url.clone(),
-        headers,
-        body,
-        redacted: redacted.clone(),
     }
 }

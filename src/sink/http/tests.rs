@@ -431,3 +431,17 @@ async fn no_more_requests_than_the_rate_limit_allows() {
     deliver(config, alerts(&["1", "2", "3", "4", "5"])).await;
     assert!(began.elapsed() >= Duration::from_millis(400));
 }
+
+#[tokio::test]
+async fn who_asks_for_no_wait_is_not_overrun() {
+    let throttled = Reply::Answer("429 Too Many Requests", "retry-after: 0\r\n", "");
+    let receiver = Receiver::start(vec![throttled; 3]);
+    let mut config = config(&receiver, "/");
+    config.request.retry_jitter = Jitter::None;
+    config.request.retry_initial_backoff = Duration::from_millis(50);
+    config.request.retry_max_duration = Duration::from_millis(100);
+    let began = Instant::now();
+    let run = deliver(config, alerts(&["one"])).await;
+    assert!(began.elapsed() >= Duration::from_millis(250));
+    assert_eq!(run.counters.delivered.load(Relaxed), 1);
+}

@@ -47,9 +47,9 @@ mod window;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub connection: Connection,
-    /// Has no fields but [`Field::Type`] and [`Field::Severity`].
+    /// Has no fields but [`Field::Type`](super::Field::Type) and [`Field::Severity`](super::Field::Severity).
     pub topic: Template,
-    /// What has the same key stays in order (`key_field`). Default [`Field::IncidentKey`].
+    /// What has the same key stays in order (`key_field`). Default [`Field::IncidentKey`](super::Field::IncidentKey).
     pub key: Template,
     /// Default none.
     pub compression: Compression,

@@ -136,7 +136,10 @@ impl Courier {
                     let name = self.manners.name;
                     return Err(Refused::Content(format!("{name} refuses it: {reason}")));
                 }
-                Verdict::Throttled => retry_after.unwrap_or_else(|| backoff.next_wait()),
+                // Who asks for no wait is not to be asked again and again all the same.
+                Verdict::Throttled => retry_after
+                    .filter(|wait| !wait.is_zero())
+                    .unwrap_or_else(|| backoff.next_wait()),
                 Verdict::Unavailable => {
                     *retries += 1;
                     if self

@@ -179,12 +179,11 @@ impl Bot {
         body: &Value,
         thread: &Thread,
     ) -> Result<bool, Refused> {
-        let mut edited = json!({
-            "channel": thread.channel, "ts": thread.ts, "text": body["text"],
+        // Blocks that are not named stay as they are.
+        let blocks = body.get("blocks").cloned().unwrap_or_else(|| json!([]));
+        let edited = json!({
+            "channel": thread.channel, "ts": thread.ts, "text": body["text"], "blocks": blocks,
         });
-        if let Some(blocks) = body.get("blocks") {
-            edited["blocks"] = blocks.clone();
-        }
         let mut reply = body.clone();
         reply["thread_ts"] = thread.ts.clone().into();
         reply["reply_broadcast"] = (alert.kind == AlertKind::Escalated).into();

@@ -79,7 +79,7 @@ async fn until(holds: impl Fn() -> bool) {
 /// A sink that runs, and the way to it.
 fn started(config: Config, open: Vec<Alert>) -> (Writer, tokio::task::JoinHandle<Report>) {
     let (outbox, _, _, mut delivery) = delivery();
-    delivery.open = open;
+    delivery.incidents.open = open;
     (outbox, tokio::spawn(run(config, delivery)))
 }
 
@@ -241,4 +241,102 @@ async fn a_detection_that_strays_here_is_a_dead_letter() {
     assert_eq!(run.counters.delivered.load(Relaxed), 1);
     let reason = "Alertmanager is told of incidents alone".to_owned();
     assert_eq!(run.dead, [("detection".to_owned(), reason)]);
+}
+
+#[tokio::test]
+async fn what_is_replayed_opens_nothing_again_and_makes_nothing_less_grave() {
+    let receiver = Receiver::start(vec![]);
+    let mut config = board(&receiver);
+    config.repeat = Duration::from_secs(60);
+    let messages = [
+        Alert {
+            severity: Severity::Medium,
+            ..told("a", 1, AlertKind::Opened)
+        },
+        told("a", 2, AlertKind::Escalated),
+        Alert {
+            severity: Severity::Medium,
+            ..told("a", 1, AlertKind::Opened)
+        },
+        told("a", 3, AlertKind::Closed),
+        told("a", 1, AlertKind::Opened),
+    ];
+    let (outbox, sink) = started(config, vec![]);
+    for alert in &messages {
+        outbox.push(message(alert));
+    }
+    until(|| outbox.waiting().total() == 0).await;
+    let severities: Vec<Vec<String>> = heard(&receiver)
+        .into_iter()
+        .map(|request| request.into_iter().map(|heard| heard.severity).collect())
+        .collect();
+    assert_eq!(
+        severities,
+        [
+            vec!["medium"],
+            vec!["medium", "critical"],
+            vec!["critical"],
+            vec!["critical"],
+            vec!["critical"]
+        ]
+    );
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_over_and_opens_again_is_repeated_only_until_it_is_heard_of() {
+    let receiver = Receiver::start(vec![]);
+    let (outbox, _, _, mut delivery) = delivery();
+    delivery.incidents.over = vec![IncidentId::of(&[b"a"])];
+    let sink = tokio::spawn(run(board(&receiver), delivery));
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    outbox.push(message(&told("b", 1, AlertKind::Opened)));
+    outbox.push(message(&told("b", 2, AlertKind::Closed)));
+    // As from the dead letters.
+    outbox.push(message(&told("b", 1, AlertKind::Opened)));
+    until(|| receiver.received().len() >= 6).await;
+    // Ten times a tenth of a second.
+    sleep(Duration::from_millis(1_500)).await;
+    let count = receiver.received().len();
+    assert!(count <= 16, "{count}");
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(receiver.received().len(), count, "nothing is repeated");
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_end_that_is_given_up_is_not_repeated_as_open() {
+    let receiver = Receiver::start(vec![OK, FAILED, FAILED]);
+    let mut config = board(&receiver);
+    config.request.retry_attempts = Some(1);
+    let (outbox, sink) = started(config, vec![]);
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    outbox.push(message(&told("a", 2, AlertKind::Closed)));
+    until(|| outbox.waiting().total() == 0).await;
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(receiver.received().len(), 3);
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_beyond_what_is_remembered_is_told_once_for_a_day() {
+    let receiver = Receiver::start(vec![]);
+    let mut config = board(&receiver);
+    config.repeat = Duration::from_secs(60);
+    let open = (0..5_000).map(|number| told(&number.to_string(), 1, AlertKind::Opened));
+    let (outbox, sink) = started(config, open.collect());
+    until(|| receiver.received().len() >= 5).await;
+    outbox.push(message(&told("beyond", 1, AlertKind::Opened)));
+    outbox.push(message(&told("beyond", 2, AlertKind::Closed)));
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+    let heard = heard(&receiver);
+    let told: usize = heard[..5].iter().map(Vec::len).sum();
+    assert_eq!(told, 5_000);
+    let left = |heard: &Heard| heard.ends_at.as_second() - Timestamp::now().as_second();
+    assert!((86_390..=86_400).contains(&left(&heard[5][0])));
+    assert!(left(&heard[6][0]) <= 0);
 }
