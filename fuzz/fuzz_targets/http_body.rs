@@ -51,5 +51,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     // What is damaged is searched as it is, too, at each of a few layers.
     assert!(searched <= 8 * (CONFIG.max_body_bytes + body.len() + 1));
     let is_line = body.starts_with(b"{\"") && !body.contains(&b'\n') && body.len() <= CONFIG.max_line_bytes;
-    assert!(!is_line || (is_taken && searched >= body.len()));
+    // What shows itself when it is packed is not taken for packed when it is not.
+    let shows = ["", "gzip", "zstd", "gzip, zstd"].contains(&coding);
+    assert!(!is_line || !shows || (is_taken && searched >= body.len()));
 });

@@ -308,17 +308,27 @@ fn elsewhere(role: Role, name: &str) -> Option<String> {
     if role == Role::Source && name == "inputs" {
         return Some("; a source has no inputs: name it in the inputs of a transform".to_owned());
     }
-    let owners: Vec<String> = COMPONENTS
-        .iter()
-        .filter(|component| component.options().iter().any(|option| option.name == name))
-        .map(|component| format!("{} {}", component.name, component.role))
-        .collect();
+    let owns = |component: &&Component| {
+        let mut options = component.options().into_iter();
+        options.any(|option| option.name == name)
+    };
+    let mut owners = Vec::new();
+    for role in Role::ALL {
+        let all = || COMPONENTS.iter().filter(|component| component.role == role);
+        match all().filter(owns).count() {
+            several if several > 1 && several == all().count() => {
+                owners.push(format!("every {role}"));
+            }
+            _ => owners.extend(
+                all()
+                    .filter(owns)
+                    .map(|owner| format!("the {} {role}", owner.name)),
+            ),
+        }
+    }
     match owners.as_slice() {
         [] => top_level(name),
-        owners => Some(format!(
-            "; it is an option of the {}",
-            owners.join(" and the ")
-        )),
+        owners => Some(format!("; it is an option of {}", owners.join(" and "))),
     }
 }
 

@@ -85,7 +85,7 @@ fn unknown_options_are_told_with_what_was_meant() {
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], encoding: text }\n"), @r#"x.yaml:9:54: "encoding" of sink "a" (console) must be a map, such as { codec: … }, found the string "text""#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], buffer: { max_event: 5 } }\n"), @r#"x.yaml:9:54: unknown option "buffer.max_event" for sink "a" (console); did you mean "buffer.max_events"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], webhook_url: x }\n"), @r#"x.yaml:9:44: unknown option "webhook_url" for sink "a" (console); it is an option of the slack sink"#);
-    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], silence_secs: 9 }\n"), @r#"x.yaml:9:44: unknown option "silence_secs" for sink "a" (console); it is an option of the stdin source and the file source and the kafka source"#);
+    assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], silence_secs: 9 }\n"), @r#"x.yaml:9:44: unknown option "silence_secs" for sink "a" (console); it is an option of every source"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], cluster: x }\n"), @r#"x.yaml:9:44: unknown option "cluster" for sink "a" (console); it stands at the top level of a file"#);
     assert_snapshot!(told_of_sink("  a: { type: slack, inputs: [incidents], url: x }\n"), @r#"x.yaml:9:42: unknown option "url" for sink "a" (slack); did you mean "webhook_url"?"#);
     assert_snapshot!(told_of_sink("  a: { type: console, inputs: [incidents], colour: always, \"\\e[31m\": 1 }\n"), @r#"

@@ -14,13 +14,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{
     Address, Connection, Counters, Listen, Refusal, Silence, Stream,
     connection::Activity,
+    renewal::Acceptor,
     socket::{Socket, advice, raise_file_limit},
 };
 use crate::{
@@ -48,7 +48,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Listener {
     socket: Socket,
     address: Address,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Acceptor>>,
     limit: usize,
     silence: Option<Silence>,
     keepalive: Option<Duration>,
@@ -74,7 +74,7 @@ impl Stopping {
 /// What a running listener and its connections share.
 struct Shared {
     id: Arc<str>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Acceptor>>,
     silence: Option<Silence>,
     counters: Arc<Counters>,
     warning: Mutex<Seldom>,
@@ -99,7 +99,7 @@ impl Listener {
     /// Must be called within a runtime.
     pub(super) fn bind(
         listen: &Listen,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<Acceptor>>,
         counters: Arc<Counters>,
         context: &Context,
     ) -> Result<Self, Error> {
@@ -232,7 +232,7 @@ impl Shared {
         let Some(tls) = &self.tls else {
             return Some(stream);
         };
-        let error = match timeout(HANDSHAKE, tls.accept(stream)).await {
+        let error = match timeout(HANDSHAKE, tls.present().accept(stream)).await {
             Ok(Ok(stream)) => return Some(Box::new(stream)),
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),

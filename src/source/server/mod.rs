@@ -17,7 +17,10 @@ use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::
 use tokio::runtime::{self, Runtime};
 use tracing::info;
 
-use self::listener::{Listener, Stopping};
+use self::{
+    listener::{Listener, Stopping},
+    renewal::Acceptor,
+};
 use super::{Context, Ended, Error, Outlet};
 
 mod auth;
@@ -26,6 +29,7 @@ mod counters;
 pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
+mod renewal;
 mod socket;
 mod tls;
 
@@ -116,7 +120,8 @@ impl Server {
             .enable_all()
             .build()
             .map_err(Error::Serve)?;
-        let tls = tls::acceptor(&listen.tls, listen.alpn).map_err(Error::Tls)?;
+        let tls = Acceptor::new(&listen.tls, listen.alpn, Arc::clone(&context.id));
+        let tls = tls.map_err(Error::Tls)?.map(Arc::new);
         let _within = runtime.enter();
         let counters = context.counters.serve();
         let listener = Listener::bind(listen, tls, counters, context)?;

@@ -182,6 +182,23 @@ fn who_is_idle_makes_room_for_who_comes() {
 }
 
 #[test]
+fn who_says_nothing_is_sent_away_and_who_has_spoken_may_be_silent_longer() {
+    let mut listen = listen(10);
+    listen.silence = Some(Silence {
+        first: Duration::from_millis(10),
+        later: PATIENCE,
+    });
+    let served = Served::new(&listen);
+    let mut silent = served.connect();
+    let mut spoken = served.connect();
+    assert_eq!(say(&mut spoken, "hello\n").unwrap(), "hello\n");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    assert_eq!(served.counters.refused(Refusal::Timeout), 1);
+    assert_eq!(say(&mut spoken, "still here\n").unwrap(), "still here\n");
+    served.end().unwrap();
+}
+
+#[test]
 fn a_unix_socket_is_taken_over_from_the_dead_and_goes_with_its_source() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("forward.sock");
@@ -266,6 +283,44 @@ fn tls_with_and_without_certificates_of_clients() {
     });
     open.end().unwrap();
     mutual.end().unwrap();
+}
+
+#[test]
+fn certificates_that_are_renewed_are_shown_and_those_that_cannot_be_used_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let renew = |name: &str, from: &str| {
+        std::fs::copy(file(from), at(name)).unwrap();
+        // The clock of a file system may stand still between two writes.
+        let later = std::time::SystemTime::now() + Duration::from_secs(fastrand::u64(1..1_000_000));
+        let file = std::fs::File::options().append(true).open(at(name));
+        file.unwrap().set_modified(later).unwrap();
+    };
+    // A client's certificate, which clients do not believe a server.
+    renew("tls.crt", "client.crt");
+    renew("tls.key", "client.key");
+    let mut listen = listen(10);
+    listen.tls = Tls {
+        enabled: true,
+        crt_file: Some(at("tls.crt")),
+        key_file: Some(at("tls.key")),
+        ca_file: None,
+        verify_certificate: false,
+    };
+    let served = Served::new(&listen);
+    assert!(say_secretly(&served, None).is_err());
+    renew("tls.crt", "server.crt");
+    assert!(
+        say_secretly(&served, None).is_err(),
+        "the key is the old one's"
+    );
+    renew("tls.key", "server.key");
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    std::fs::write(at("tls.crt"), "nothing of the kind").unwrap();
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    std::fs::remove_file(at("tls.key")).unwrap();
+    assert_eq!(say_secretly(&served, None).unwrap(), "secret\n");
+    served.end().unwrap();
 }
 
 #[test]

@@ -327,6 +327,12 @@ fn validate_warns_of_a_listener_that_others_reach() {
     assert!(plain.contains("and does not encrypt; write tls"), "{plain}");
     let both = json!({"address": "0.0.0.0:8080", "tls": identity, "auth": auth});
     assert_eq!(validate(both), (Some(0), String::new()));
+    let mut forward = configuration(decoy(true));
+    forward["sources"]["audit"] = json!({"type": "fluent", "address": "0.0.0.0:24224"});
+    let ran = Setting::with(&forward).run(&["validate", "baitline.json"], b"");
+    assert_eq!(ran.code, Some(0));
+    let wanted = "source \"audit\" (fluent) listens on an address that other machines may reach, and neither encrypts nor asks anybody who they are; write tls: { enabled: true, crt_file: …, key_file: … } and shared_key, or let it listen on 127.0.0.1";
+    assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
     let missing = json!({"tls": {"enabled": true, "crt_file": "/nowhere/tls.crt", "key_file": "/nowhere/tls.key"}});
     let (code, missing) = validate(missing);
     assert_eq!(code, Some(0));
