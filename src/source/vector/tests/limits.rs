@@ -49,6 +49,9 @@ fn a_full_pipeline_refuses_for_now_and_takes_everything_later() {
         served.wait_for("the first to be refused", |served| {
             served.refused(Refusal::Overload) > 0
         });
+        // It is well, and says so.
+        let health = caller.call(HEALTH_CHECK, &[], frame(false, b""));
+        assert_eq!(health.status, Some(0));
         calls
     };
     let mut refused = 0;
