@@ -25,9 +25,9 @@
 //! | [`enrich`] | what can be said beyond the event: tool fingerprints |
 //! | [`dedupe`] | incidents: the state machine from detections to alerts; pure, takes `now` |
 //! | [`store`] | the one durable thing: incidents, each sink's outbox, positions, in one transaction |
-//! | [`sink`] | deliver from the outbox: console, file, Slack, Kafka |
+//! | [`sink`] | deliver from the outbox: console, file, Slack, Kafka, HTTP |
 //! | [`kafka`] | how a cluster is reached, for the source and the sink |
-//! | [`mod@format`] | alert to text, JSON, Slack blocks; pure |
+//! | [`mod@format`] | alert to text, JSON, Slack blocks, Falco's and Alertmanager's words; pure |
 //! | [`telemetry`] | the log; health and metrics by HTTP |
 //!
 //! `audit`, `detect`, `dedupe` and `format` do no IO, read no clock and spawn nothing: time

@@ -14,8 +14,8 @@ set -euo pipefail
 
 policy=$(mktemp)
 gcloud projects get-iam-policy "$PROJECT" --format=json > "$policy"
-jq '.auditConfigs = [(.auditConfigs // [])[] | select(.service != "k8s.io")] + [{
-      service: "k8s.io", auditLogConfigs: [{logType: "ADMIN_READ"}, {logType: "DATA_READ"}, {logType: "DATA_WRITE"}]
+jq '.auditConfigs = [(.auditConfigs // [])[] | select(.service != "container.googleapis.com")] + [{
+      service: "container.googleapis.com", auditLogConfigs: [{logType: "ADMIN_READ"}, {logType: "DATA_READ"}, {logType: "DATA_WRITE"}]
     }]' "$policy" > "$policy.new"
 gcloud projects set-iam-policy "$PROJECT" "$policy.new"
 

@@ -211,7 +211,7 @@ impl<'v> Event<'v> {
             }
         }
         if let (None, Some(uri)) = (event.object.resource, event.request_uri) {
-            event.object = ObjectRef::from_uri(uri);
+            event.object = ObjectRef::from_path(uri.split('?').next().unwrap_or_default());
         }
         event
     }
@@ -274,10 +274,9 @@ impl<'v> ObjectRef<'v> {
         }
     }
 
-    /// What a request is about by its path, for events without an `objectRef`: the API server
+    /// What a request is about by its decoded path, for events without an `objectRef`: the API server
     /// writes one for each object, but shippers drop fields.
-    fn from_uri(uri: &'v str) -> Self {
-        let path = uri.split('?').next().unwrap_or_default();
+    pub fn from_path(path: &'v str) -> Self {
         let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (api_group, rest) = match segments.as_slice() {
             ["api", _, rest @ ..] => (None, rest),

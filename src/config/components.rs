@@ -1,29 +1,23 @@
 //! Every source, transform and sink there is, and its options.
 
 use super::{
-    SinkConfig, SourceConfig, TransformConfig, fluent, http_server, kafka,
+    SinkConfig, SourceConfig, TransformConfig, fluent, http, http_server, kafka,
     kind::{Flag, List, NonEmptyList, Text, Word},
-    notation::{Glob, Network, PathTemplate, WebhookUrl},
-    number::{Bytes, Count, Limit, Milliseconds, Patience, Seconds, WholeSeconds},
+    notation::{Glob, Network},
+    number::{Bytes, Count, Milliseconds, Patience, Seconds, WholeSeconds},
     options::{OptionDoc, Options, Section, options},
-    template::{KeyTemplate, TopicTemplate},
+    sinks,
     topics::{Reset, Topic},
     vector,
 };
 use crate::{
     dedupe, detect,
-    kafka::Connection,
-    sink,
-    sink::Codec,
-    sink::Jitter,
-    sink::console::Target,
-    sink::kafka::{Compression, Field},
-    source,
+    kafka::{Connection, check_files},
+    sink, source,
     source::Decoding,
     source::file::ReadFrom,
     source::kafka::AutoOffsetReset,
-    store,
-    store::WhenFull,
+    source::server::check,
 };
 use std::{fmt, time::Duration};
 
@@ -129,85 +123,6 @@ options! {
     }
 }
 
-options! {
-    store::BufferConfig {
-        /// Messages that may wait for the sink. Without `data_dir` 10,000, if `max_size` is not set either.
-        max_events: "max_events" Limit<1>, default None;
-        /// Bytes of messages that may wait, as JSON. With `data_dir` 1 GiB, if `max_events` is not set either.
-        max_size: "max_size" Limit<1>, default None;
-        /// What happens when so much waits: hold up the sources, or drop, detections first.
-        when_full: "when_full" Word<WhenFull>, default WhenFull::Block;
-    }
-}
-
-options! {
-    sink::slack::RequestConfig {
-        /// How long one request may take.
-        timeout: "timeout_secs" Seconds<false>, default Duration::from_secs(60);
-        /// Retries of one message before it is given up. A rate limit and a webhook that does not work cost none.
-        retry_attempts: "retry_attempts" Limit<0>, default None;
-        /// The wait before the first retry. Grows with each.
-        retry_initial_backoff: "retry_initial_backoff_secs" Seconds<false>, default Duration::from_secs(1);
-        /// The longest wait between two tries.
-        retry_max_duration: "retry_max_duration_secs" Seconds<false>, default Duration::from_secs(30);
-        /// How much of a wait is left to chance: all of it, or nothing.
-        retry_jitter: "retry_jitter_mode" Word<Jitter>, default Jitter::Full;
-        /// Requests in one `rate_limit_duration_secs`, one at a time. The default is what Slack allows a channel.
-        rate_limit_num: "rate_limit_num" Count<u64>, default 1;
-        /// The time that `rate_limit_num` is counted in.
-        rate_limit_duration: "rate_limit_duration_secs" Seconds<false>, default Duration::from_secs(1);
-    }
-}
-
-options! {
-    sink::console::Config {
-        /// How a message is written: for a person, or one JSON object a line.
-        codec: "encoding.codec" Word<Codec>, default Codec::Text;
-        /// Standard output or standard error.
-        target: "target" Word<Target>, default Target::Stdout;
-        buffer: "buffer." store::BufferConfig, group;
-    }
-}
-
-options! {
-    sink::file::Config {
-        /// The file that is appended to. With strftime specifiers in UTC.
-        path: "path" PathTemplate, required;
-        /// How a message is written: for a person, or one JSON object a line.
-        codec: "encoding.codec" Word<Codec>, default Codec::Text;
-        buffer: "buffer." store::BufferConfig, group;
-    }
-}
-
-options! {
-    sink::slack::Config {
-        /// The incoming webhook. It is a secret: write `${SLACK_WEBHOOK_URL}`.
-        webhook_url: "webhook_url" WebhookUrl, required;
-        request: "request." sink::slack::RequestConfig, group;
-        buffer: "buffer." store::BufferConfig, group;
-    }
-}
-
-options! {
-    sink::kafka::Config {
-        connection: "" Connection, group;
-        /// The topic. May have the fields `{{ type }}` (`alert` or `detection`) and `{{ severity }}` in it.
-        topic: "topic" TopicTemplate, required;
-        /// What messages are keyed by: what has the same key stays in order. A field, or a text
-        /// with fields in it: `{{ incident_key }}`, `{{ cluster }}`, `{{ decoy }}`,
-        /// `{{ source_ip }}`, `{{ severity }}`, `{{ type }}`.
-        key: "key_field" KeyTemplate, default Field::IncidentKey.into();
-        /// How requests are compressed.
-        compression: "compression" Word<Compression>, default Compression::None;
-        /// How a message is written: one JSON object, or for a person.
-        codec: "encoding.codec" Word<Codec>, default Codec::Json;
-        /// How long nothing may be confirmed until all that is not is sent again over new
-        /// connections. Nothing is given up.
-        message_timeout: "message_timeout_ms" Milliseconds, default Duration::from_secs(300);
-        buffer: "buffer." store::BufferConfig, group;
-    }
-}
-
 /// The three places in which a component can stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -252,6 +167,29 @@ pub(super) enum Config {
     Source(SourceConfig),
     Transform(TransformConfig),
     Sink(SinkConfig),
+}
+
+impl Config {
+    /// What is wrong with the first file that is named and cannot be read.
+    pub fn unreadable_file(&self) -> Option<String> {
+        let of_kafka = |connection: &Connection| {
+            let checked = check_files(&connection.client());
+            checked.err().map(|unreadable| unreadable.to_string())
+        };
+        match self {
+            Self::Source(SourceConfig::Kafka(config)) => of_kafka(&config.connection),
+            Self::Source(config) => {
+                let (_, tls) = config.server()?;
+                check(tls).err().map(|error| error.to_string())
+            }
+            Self::Sink(SinkConfig::Kafka(config)) => of_kafka(&config.connection),
+            Self::Sink(SinkConfig::Http(config)) => {
+                let checked = config.tls.check_files();
+                checked.err().map(|unreadable| unreadable.to_string())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A type of component.
@@ -408,10 +346,10 @@ pub(super) const COMPONENTS: &[Component] = &[
     Component {
         role: Role::Sink,
         name: "slack",
-        about: "Sends to a Slack incoming webhook.",
+        about: "Sends to Slack, by an incoming webhook or as a bot.",
         takes: &[Stream::Detections, Stream::Alerts],
         gives: None,
-        read: |options| Some(Config::Sink(SinkConfig::Slack(Section::read(options, "")?))),
+        read: |options| Some(Config::Sink(SinkConfig::Slack(sinks::slack(options)?))),
         describe: sink::slack::Config::describe,
     },
     Component {
@@ -428,6 +366,19 @@ pub(super) const COMPONENTS: &[Component] = &[
             Some(Config::Sink(SinkConfig::Kafka(Box::new(config))))
         },
         describe: sink::kafka::Config::describe,
+    },
+    Component {
+        role: Role::Sink,
+        name: "http",
+        about: "Sends to a receiver that takes HTTP.",
+        takes: &[Stream::Detections, Stream::Alerts],
+        gives: None,
+        read: |options| {
+            let config = sink::http::Config::read(options, "")?;
+            http::check(&config, options)?;
+            Some(Config::Sink(SinkConfig::Http(Box::new(config))))
+        },
+        describe: sink::http::Config::describe,
     },
 ];
 

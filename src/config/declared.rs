@@ -60,6 +60,14 @@ impl Declared<'_> {
         }
     }
 
+    /// What may flow into it; `None` if its type is unknown.
+    pub fn takes(&self) -> Option<&'static [Stream]> {
+        match &self.config {
+            Some(Config::Sink(config)) if config.repeats_what_is_open() => Some(&[Stream::Alerts]),
+            _ => self.component.map(|component| component.takes),
+        }
+    }
+
     /// What faults call it: `sink "siem" (kafka)`.
     pub fn subject(&self) -> String {
         subject(self.role, &self.id, self.component)

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    components::{Component, Role, Stream},
+    components::{Role, Stream},
     declared::{Declared, Gives, Input},
     fault::{Fault, quoted},
     nearest::{listed, nearest},
@@ -65,10 +65,10 @@ struct Edge<'a> {
 
 /// Whether `reader` can take what `from` gives; what is unknown can be anything.
 fn fits(from: &Declared<'_>, reader: &Declared<'_>) -> bool {
-    match (from.gives(), reader.component) {
+    match (from.gives(), reader.takes()) {
         (Gives::Nothing, _) => false,
         (Gives::Unknown, _) => true,
-        (Gives::Stream(stream), Some(reader)) => reader.takes.contains(&stream),
+        (Gives::Stream(stream), Some(takes)) => takes.contains(&stream),
         (Gives::Stream(stream), None) => !(stream == Stream::Records && reader.role == Role::Sink),
     }
 }
@@ -255,14 +255,18 @@ impl<'a> Graph<'a, '_> {
                     continue;
                 }
                 let reads = format!("{} cannot read {}", reader.subject(), from.subject());
-                let message = match (from.role, reader.component) {
+                let message = match (from.role, reader.takes()) {
                     (Role::Sink, _) => format!("{reads}: a sink gives nothing on; remove it"),
-                    (Role::Source, Some(_)) if from.gives() == DETECTIONS => format!(
-                        "{reads}: it takes audit events, and the decoding.codec of {} is detection; \
+                    (Role::Source, Some(taken))
+                        if from.gives() == DETECTIONS && taken != [Stream::Alerts] =>
+                    {
+                        format!(
+                            "{reads}: it takes audit events, and the decoding.codec of {} is detection; \
                          let a dedupe transform or a sink read it",
-                        quoted(&from.id)
-                    ),
-                    (_, Some(component)) => format!("{reads}: it takes {}", takes(component)),
+                            quoted(&from.id)
+                        )
+                    }
+                    (_, Some(taken)) => format!("{reads}: it takes {}", takes(taken)),
                     (_, None) => format!("{reads}: a sink takes the output of transforms"),
                 };
                 self.faults.push(Fault::at(edge.input.place, message));
@@ -308,12 +312,13 @@ impl<'a> Graph<'a, '_> {
 }
 
 /// What a component takes, in words.
-fn takes(component: &Component) -> &'static str {
-    match component.takes {
+fn takes(streams: &[Stream]) -> &'static str {
+    match streams {
         [Stream::Records] => "sources",
         [Stream::Detections] => {
             "the output of a detect transform, or a source with decoding.codec: detection"
         }
+        [Stream::Alerts] => "the output of a dedupe transform: Alertmanager is told of incidents",
         _ => "the output of transforms, or a source with decoding.codec: detection",
     }
 }

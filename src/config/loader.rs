@@ -5,7 +5,7 @@ mod search;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    Loaded, Pipeline, Role, Sink, SinkConfig, Source, SourceConfig, Text, Transform,
+    Loaded, Pipeline, Role, Sink, Source, SourceConfig, Text, Transform,
     api::{self, Api},
     components::{Config, Stream},
     declared::{self, Declared, Gives},
@@ -21,10 +21,7 @@ use super::{
     server,
     tree::{Entry, Node, Value},
 };
-use crate::{
-    kafka::check_files,
-    source::{Decoding, server::check},
-};
+use crate::source::Decoding;
 
 /// How long sinks may go on delivering after the sources have stopped.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -357,20 +354,8 @@ impl Loader {
     /// A certificate need be there only where the pipeline runs.
     fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
         for component in declared {
-            if let Some(Config::Source(config)) = &component.config
-                && let Some((_, tls)) = config.server()
-                && let Err(error) = check(tls)
-            {
-                let subject = component.subject();
-                let message = format!("{subject}: {error}; it must be there when baitline runs");
-                self.warnings.push(Fault::at(component.place, message));
-            }
-            let connection = match &component.config {
-                Some(Config::Source(SourceConfig::Kafka(config))) => &config.connection,
-                Some(Config::Sink(SinkConfig::Kafka(config))) => &config.connection,
-                _ => continue,
-            };
-            if let Err(unreadable) = check_files(&connection.client()) {
+            let config = component.config.as_ref();
+            if let Some(unreadable) = config.and_then(Config::unreadable_file) {
                 let subject = component.subject();
                 let message =
                     format!("{subject}: {unreadable}; it must be there when baitline runs");

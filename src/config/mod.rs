@@ -7,13 +7,13 @@
 //! | `interpolate` | variables of the environment |
 //! | `options` | how a component states its options; decoding and documentation come of that |
 //! | `kind`, `number`, `notation`, `names` | the kinds of values: words, times, networks, names of Kubernetes |
-//! | `components`, `kafka`, `server`, `topics`, `decoys`, `api` | what can be configured, and with which options |
+//! | `components`, `sinks`, `http`, `http_server`, `fluent`, `server`, `kafka`, `topics`, `decoys`, `api` | what can be configured, and with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
 //! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
 //!
 //! Every fault of a configuration is told in one go. A value that came from the environment
-//! and a webhook URL stand in no fault.
+//! and a URL that may hold a secret stand in no fault.
 
 mod api;
 mod components;
@@ -22,6 +22,7 @@ mod decoys;
 mod fault;
 mod fluent;
 mod graph;
+mod http;
 mod http_server;
 mod interpolate;
 mod json;
@@ -37,6 +38,7 @@ mod pipeline;
 mod read;
 mod secret;
 mod server;
+mod sinks;
 mod template;
 mod toml;
 mod topics;

@@ -129,14 +129,26 @@ impl<'a, 'f> Options<'a, 'f> {
         match self.find(path) {
             Found::Node(node) => self.value::<K>(path, node),
             Found::Faulty => None,
-            Found::Nothing if self.meant.iter().any(|name| name == path) => None,
             Found::Nothing => {
-                let (subject, wanted) = (&self.subject, K::wanted());
-                let message = format!("{subject} lacks {}; write {wanted}", quoted(path));
-                self.faults.push(Fault::at(self.place, message));
+                self.missing::<K>(path, "");
                 None
             }
         }
+    }
+
+    /// The option of `path` is missing, unless a misspelt key seems to have meant it: a fault, in which `rather` says
+    /// what would do in its place.
+    pub fn missing<K: Kind>(&mut self, path: &str, rather: &str) {
+        if self.meant.iter().any(|name| name == path) {
+            return;
+        }
+        let (subject, wanted) = (&self.subject, K::wanted());
+        let rather = match rather {
+            "" => String::new(),
+            rather => format!(", {rather}"),
+        };
+        let message = format!("{subject} lacks {}; write {wanted}{rather}", quoted(path));
+        self.faults.push(Fault::at(self.place, message));
     }
 
     pub fn or_default<K: Kind>(

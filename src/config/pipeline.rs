@@ -174,6 +174,7 @@ pub enum SinkConfig {
     File(sink::file::Config),
     Slack(sink::slack::Config),
     Kafka(Box<sink::kafka::Config>),
+    Http(Box<sink::http::Config>),
 }
 
 impl SinkConfig {
@@ -184,6 +185,7 @@ impl SinkConfig {
             Self::File(_) => "file",
             Self::Slack(_) => "slack",
             Self::Kafka(_) => "kafka",
+            Self::Http(_) => "http",
         }
     }
 
@@ -193,7 +195,13 @@ impl SinkConfig {
         match self {
             Self::Console(_) | Self::File(_) | Self::Slack(_) => false,
             Self::Kafka(config) => config.codec == Codec::Json,
+            Self::Http(config) => config.codec == sink::http::Codec::Json,
         }
+    }
+
+    /// Whether the sink repeats what is open, and is to be told at a start what is.
+    pub fn repeats_what_is_open(&self) -> bool {
+        matches!(self, Self::Http(config) if config.codec == sink::http::Codec::Alertmanager)
     }
 
     /// How much may wait for the sink.
@@ -203,6 +211,7 @@ impl SinkConfig {
             Self::File(config) => config.buffer,
             Self::Slack(config) => config.buffer,
             Self::Kafka(config) => config.buffer,
+            Self::Http(config) => config.buffer,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     options::Scope,
     tree::Node,
 };
-use crate::sink::kafka::{Field, Template, TemplateError};
+use crate::sink::{Field, Template, TemplateError};
 
 /// What messages are keyed by: a text with fields in it, or as in Vector a field alone.
 pub(crate) struct KeyTemplate;
@@ -80,12 +80,13 @@ impl Kind for TopicTemplate {
     }
 }
 
-fn refuse(
+/// Says what is wrong with a text with fields in it.
+pub(super) fn refuse<T>(
     node: &Node,
     scope: &mut Scope<'_, '_>,
     error: TemplateError,
     known: &[Field],
-) -> Option<Template> {
+) -> Option<T> {
     let is_literal = node.as_text().is_some_and(|text| text.is_literal());
     let message = match error {
         // What came from the environment is not shown.

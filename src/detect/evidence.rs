@@ -163,18 +163,20 @@ pub(super) fn undecodable(
 /// The client may choose the auditID, so it alone does not tell requests apart. Where
 /// nothing does, its place in the record's own bytes does.
 fn request_id(event: &Event<'_>, place: Place<'_>, context: &Context<'_>) -> RequestId {
-    let bytes = |text: Option<&str>| text.unwrap_or_default().as_bytes().to_vec();
+    fn bytes(text: Option<&str>) -> &[u8] {
+        text.unwrap_or_default().as_bytes()
+    }
     let is_nameless = event.audit_id.is_none() && event.received.is_none();
     let peer = event.source_ips.last().copied();
     let number = place.number.to_le_bytes();
     RequestId::of(&[
         cluster(context),
-        &bytes(event.audit_id),
-        &bytes(event.received),
-        &bytes(event.user.username),
-        &bytes(event.verb),
-        &bytes(event.request_uri),
-        &bytes(peer),
+        bytes(event.audit_id),
+        bytes(event.received),
+        bytes(event.user.username),
+        bytes(event.verb),
+        bytes(event.request_uri),
+        bytes(peer),
         if is_nameless { place.record } else { &[] },
         if is_nameless { &number } else { &[] },
     ])

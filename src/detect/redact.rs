@@ -4,8 +4,18 @@
 /// characters, a JWT hundreds.
 const TOKEN_LENGTH: usize = 100;
 
+/// A run of token characters that is shorter is no token.
+const LEAST_LENGTH: usize = 20;
+
 /// `text` without tokens, cut to `max` characters with `…` at the end if it is longer.
 pub(super) fn redacted(text: &str, max: usize) -> String {
+    if !may_hold_token(text) {
+        return cut(text, max);
+    }
+    without_tokens(text, max)
+}
+
+fn without_tokens(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
     for run in text.split_inclusive(|character: char| !is_token_character(character)) {
         let token = run.trim_end_matches(|character: char| !is_token_character(character));
@@ -24,10 +34,24 @@ pub(super) fn redacted(text: &str, max: usize) -> String {
 
 /// `text` cut to `max` characters, with `…` at the end if it is longer.
 pub(super) fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
     match text.char_indices().nth(max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
+}
+
+/// False for most texts, after one look.
+fn may_hold_token(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_short = bytes.len() < TOKEN_LENGTH;
+    if is_short && memchr::memchr(b'J', bytes).is_none() {
+        return false;
+    }
+    let mut runs = bytes.split(|byte| !is_token_character(char::from(*byte)));
+    runs.any(|run| run.len() >= LEAST_LENGTH && (!is_short || run.contains(&b'J')))
 }
 
 fn is_token_character(character: char) -> bool {
@@ -39,7 +63,7 @@ fn is_token_character(character: char) -> bool {
 fn looks_like_token(run: &str) -> bool {
     let is_jwt = run
         .match_indices("eyJ")
-        .any(|(at, _)| run[at..].len() >= 20);
+        .any(|(at, _)| run[at..].len() >= LEAST_LENGTH);
     let has_upper = run.bytes().any(|byte| byte.is_ascii_uppercase());
     is_jwt || (run.len() >= TOKEN_LENGTH && has_upper)
 }
@@ -71,6 +95,14 @@ mod tests {
         #[test]
         fn the_length_is_bounded(text in "\\PC*", max in 0_usize..50) {
             prop_assert!(redacted(&text, max).chars().count() <= max + 1);
+        }
+
+        #[test]
+        fn what_is_not_looked_through_holds_no_token(
+            text in "([a-zA-Z0-9/. ]{0,12}(eyJ)?[a-zA-Z0-9]{0,45}){0,3}",
+            max in 0_usize..150,
+        ) {
+            prop_assert_eq!(redacted(&text, max), without_tokens(&text, max));
         }
     }
 }

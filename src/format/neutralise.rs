@@ -83,23 +83,47 @@ pub(super) fn visible_with_rest(text: &str, most: usize) -> String {
 /// a look-alike.
 pub(super) fn slack_markup(text: &str, most: usize) -> String {
     cut(text, most, |char, rest, out| {
-        let _ = match char {
-            '&' => out.write_str("&amp;"),
-            '<' => out.write_str("&lt;"),
-            '>' => out.write_str("&gt;"),
-            '*' => out.write_char('∗'),
-            '_' => out.write_char('ˍ'),
-            '~' => out.write_char('∼'),
-            '`' => out.write_char('ˋ'),
-            '@' => out.write_char('＠'),
-            '#' => out.write_char('＃'),
-            '/' if rest.starts_with('/') => out.write_char('∕'),
-            // `evil.com` is a link to Slack; the dots of an IPv4 address are none.
-            '.' if !rest.starts_with(|next: char| next.is_ascii_digit()) => out.write_char('․'),
-            other => write!(out, "{}", Visible(other)),
+        let _ = match (char, look_alike(char, rest)) {
+            ('&', _) => out.write_str("&amp;"),
+            ('<', _) => out.write_str("&lt;"),
+            ('>', _) => out.write_str("&gt;"),
+            ('_', _) => out.write_char('ˍ'),
+            (_, Some(harmless)) => out.write_char(harmless),
+            (other, None) => write!(out, "{}", Visible(other)),
         };
     })
     .0
+}
+
+/// `text` for a receiver that passes it on to who knows where, to a chat or into HTML or Markdown, on one line and at most
+/// `most` characters long. Beside what [`visible`] does, whatever could be read as a tag, an entity, a mention or a link
+/// is replaced by a look-alike.
+pub(super) fn unmarked(text: &str, most: usize) -> String {
+    cut(text, most, |char, rest, out| {
+        let _ = match look_alike(char, rest) {
+            Some(harmless) => out.write_char(harmless),
+            None => write!(out, "{}", Visible(char)),
+        };
+    })
+    .0
+}
+
+/// What stands for `char` where markup is read and `rest` follows it; `None` if it is harmless.
+fn look_alike(char: char, rest: &str) -> Option<char> {
+    Some(match char {
+        '&' => '＆',
+        '<' => '‹',
+        '>' => '›',
+        '*' => '∗',
+        '~' => '∼',
+        '`' => 'ˋ',
+        '@' => '＠',
+        '#' => '＃',
+        '/' if rest.starts_with('/') => '∕',
+        // `evil.com` is a link to Slack; the dots of an IPv4 address are none.
+        '.' if !rest.starts_with(|next: char| next.is_ascii_digit()) => '․',
+        _ => return None,
+    })
 }
 
 /// Writes `text` with `write`, which is given each character and what follows it, until
@@ -183,6 +207,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn nobody_sees_a_tag_a_mention_or_a_link() {
+        let shown = unmarked(
+            "<!channel> @here <b>x</b> &lt; [a](https://evil.com) token_use\n",
+            200,
+        );
+        assert_eq!(
+            shown,
+            r"‹!channel› ＠here ‹b›x‹/b› ＆lt; [a](https:∕/evil․com) token_use\n"
+        );
+    }
+
     proptest! {
         #[test]
         fn nothing_hidden_comes_out_and_the_length_is_kept(text in any::<String>(), most in 1..300_usize) {
@@ -193,6 +229,11 @@ mod tests {
             let shown = slack_markup(&text, most);
             prop_assert!(!shown.contains(is_hidden));
             prop_assert!(!shown.contains(['<', '>', '*', '_', '~', '`', '@', '#']) && !shown.contains("//"));
+            prop_assert!(shown.chars().count() <= most);
+
+            let shown = unmarked(&text, most);
+            prop_assert!(!shown.contains(is_hidden));
+            prop_assert!(!shown.contains(['<', '>', '&', '*', '~', '`', '@', '#']) && !shown.contains("//"));
             prop_assert!(shown.chars().count() <= most);
         }
 

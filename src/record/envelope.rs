@@ -142,11 +142,36 @@ const PATHS: [&[&str]; 12] = [
 ];
 
 /// The keys of an object with which one of the paths begins, or which are one.
-static KEYS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let paths = PATHS.into_iter().flatten().copied();
     let first = |path: &'static str| path.split_once('.').map_or(path, |(key, _)| key);
-    paths.flat_map(|path| [path, first(path)]).collect()
+    Keys::new(paths.flat_map(|path| [path, first(path)]).collect())
 });
+
+/// Some keys. Whether another is among them costs next to nothing: most are none.
+struct Keys {
+    /// The lengths of those that begin with each byte, a bit for each.
+    lengths: [u64; 256],
+    all: HashSet<&'static str>,
+}
+
+impl Keys {
+    fn new(all: HashSet<&'static str>) -> Self {
+        let mut lengths = [0; 256];
+        for key in &all {
+            lengths[usize::from(key.as_bytes()[0])] |= 1 << (key.len() % 64);
+        }
+        Self { lengths, all }
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        let Some(first) = key.as_bytes().first() else {
+            return false;
+        };
+        let may_be_one = self.lengths[usize::from(*first)] >> (key.len() % 64) & 1 == 1;
+        may_be_one && self.all.contains(key)
+    }
+}
 
 /// Arrays so long may begin with a time: Loki's `[time, line]`, behind which its labels may stand.
 const TIMED_ITEMS: [usize; 2] = [2, 3];
@@ -156,6 +181,9 @@ impl<'v> Envelope<'v> {
     pub fn around(&self, object: &Object<'v, 'v>) -> Self {
         let mut all = self.clone();
         let told = Told::by(object);
+        if told.0.is_empty() {
+            return all;
+        }
         let text = |known: Option<&'v str>, paths: &[&str]| known.or_else(|| told.text(paths));
         all.node = text(self.node, NODE);
         all.pod = text(self.pod, POD);

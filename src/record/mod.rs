@@ -10,6 +10,7 @@ pub mod escape;
 mod flattened;
 pub mod foreign;
 pub mod framing;
+mod implied;
 mod layer;
 mod lifted;
 mod log_line;

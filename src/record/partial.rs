@@ -182,8 +182,14 @@ pub fn whole_text(line: &[u8]) -> Option<&[u8]> {
 
 /// Whether any of `lines` is a part of a longer one.
 pub fn holds_parts(lines: &[u8]) -> bool {
-    let mut lines = lines.split(|byte| *byte == b'\n');
-    lines.any(|line| Line::read(line).is_some_and(|line| line.begins_record()))
+    let newlines = memchr_iter(b'\n', lines).map(|newline| newline + 1);
+    let rests = std::iter::once(0)
+        .chain(newlines)
+        .map(|start| &lines[start..]);
+    rests.filter(|rest| Line::looks_like_one(rest)).any(|rest| {
+        let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+        Line::read(line).is_some_and(|line| line.begins_record())
+    })
 }
 
 /// Whether one of the lines that begin behind a newline in `window` looks like a runtime's.

@@ -17,6 +17,7 @@ use super::{
     envelope::Envelope,
     escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
+    implied,
     layer::Layer,
     lifted,
     other_log::{self, is_other_log},
@@ -57,16 +58,10 @@ pub enum Finding<'v> {
 }
 
 /// Finds the audit events of records. Holds working memory from one record to the next.
+#[derive(Default)]
 pub struct Unwrapper {
+    /// None until a record is searched, then all.
     layers: Vec<Layer>,
-}
-
-impl Default for Unwrapper {
-    fn default() -> Self {
-        Self {
-            layers: (0..=MAX_LAYERS).map(|_| Layer::default()).collect(),
-        }
-    }
 }
 
 impl Unwrapper {
@@ -105,13 +100,18 @@ impl Unwrapper {
         self.search(record, Aim::TellWithout(copies), &mut others);
     }
 
+    fn layers(&mut self) -> &mut [Layer] {
+        self.layers.resize_with(MAX_LAYERS + 1, Layer::default);
+        &mut self.layers
+    }
+
     fn search(&mut self, record: &[u8], aim: Aim<'_>, found: &mut dyn FnMut(Finding<'_>)) {
         let mut search = Search {
             found,
             room: MAX_RATIO * record.len(),
             aim,
         };
-        search.text(&mut self.layers, record, &Envelope::default());
+        search.text(self.layers(), record, &Envelope::default());
         for layer in &mut self.layers {
             layer.give_back();
         }
@@ -396,10 +396,10 @@ impl Search<'_> {
 }
 
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
-/// case, if one did.
+/// case, or dropped what only an encoded path still tells, if one did.
 fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
     let reshaped = if is_event {
-        stringified::event(object)
+        stringified::event(object).or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {
         stringified::entry(object)
     } else {

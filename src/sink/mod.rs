@@ -5,32 +5,40 @@
 //! reports what it could not deliver. No sink waits for another: what may block runs on
 //! a thread of its own.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
-    audit::words,
+    audit::{IncidentId, words},
+    dedupe::Alert,
     format::text::{self, Style},
     store::{DeadLetters, Message, Reader, Tally},
     telemetry::Status,
 };
 
-mod answer;
 mod backoff;
 pub mod console;
 pub mod file;
 mod given_up;
+pub mod http;
 pub mod kafka;
 mod lines;
+mod request;
 pub mod slack;
-mod webhook;
+mod template;
 
 pub use backoff::Jitter;
+pub use request::{RateLimit, RequestConfig, Tls};
+pub(crate) use template::TemplateError;
+pub use template::{Field, Template};
 
 /// How a message is written (`encoding.codec`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,10 +74,23 @@ pub struct Delivery {
     pub status: Status,
     /// Where messages go that the receiver refuses for good; `None` where nothing is stored.
     pub dead_letters: Option<DeadLetters>,
+    /// Where a sink may keep what it has to remember, under a name of its own; `None` where nothing is stored.
+    pub data_dir: Option<PathBuf>,
+    /// What is known at the start; empty but for a sink that repeats what is open.
+    pub incidents: Incidents,
     /// Cancelled when the time to drain is over: the sink stops where it is.
     pub give_up: CancellationToken,
     /// Sinks that are at work, this one among them.
     pub at_work: Arc<AtomicUsize>,
+}
+
+/// What a `data_dir` knows of incidents that a sink was told of.
+#[derive(Clone, Debug, Default)]
+pub struct Incidents {
+    /// What is open, as the sink was last told of it.
+    pub open: Vec<Alert>,
+    /// The last that were over.
+    pub over: Vec<IncidentId>,
 }
 
 /// What a sink has done so far. Read it at any time.
@@ -211,6 +232,8 @@ pub(crate) mod tests {
             counters: Arc::clone(&counters),
             status: Status::default(),
             dead_letters: None,
+            data_dir: None,
+            incidents: Incidents::default(),
             give_up: give_up.clone(),
             at_work: Arc::new(AtomicUsize::new(1)),
         };

@@ -27,6 +27,7 @@ pub mod history;
 mod last_line;
 mod memory;
 mod outbox;
+mod still_open;
 #[cfg(test)]
 mod testing;
 
@@ -35,6 +36,7 @@ pub use dead_letters::{DeadLetters, Entry, Letter, ReplayError, Replayed};
 pub(crate) use last_line::{read_between, start_of_last_line};
 pub use memory::in_memory;
 pub use outbox::Reader;
+pub use still_open::{StillOpen, over, still_open};
 #[cfg(test)]
 pub(crate) use testing::{Writer, outbox};
 

@@ -18,7 +18,10 @@ mod told;
 mod transforms;
 mod watch;
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +31,7 @@ use self::{engine::Engine, overview::Overview, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
+    sink::Incidents,
     store::{self, Opened, Saved, SinkOutbox, Store},
     telemetry::{self, Api},
 };
@@ -91,7 +95,8 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             let data_dir = pipeline.data_dir.clone().unwrap_or_default();
             Error::Restore { data_dir, source }
         })?;
-    let sinks = sinks::spawn(&pipeline, readers, &overview, &give_up);
+    let incidents = known_incidents(&pipeline).await;
+    let sinks = sinks::spawn(&pipeline, readers, incidents, &overview, &give_up);
     let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
     let waiting_batches = batches.downgrade();
@@ -190,6 +195,15 @@ async fn open_store(pipeline: &Pipeline, overview: &Overview) -> Result<Opened, 
     };
     overview.set_store(opened.store.clone());
     Ok(opened)
+}
+
+/// What is open, for the sinks that repeat it.
+async fn known_incidents(pipeline: &Pipeline) -> BTreeMap<usize, Incidents> {
+    let pipeline = pipeline.clone();
+    match tokio::task::spawn_blocking(move || sinks::known_incidents(&pipeline)).await {
+        Ok(open) => open,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 fn say_what_is_watched(pipeline: &Pipeline) {

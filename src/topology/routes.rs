@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::{Pipeline, SinkConfig, TransformConfig};
+use crate::{
+    config::{Pipeline, SinkConfig, TransformConfig},
+    dedupe::ComponentKind,
+    store::StillOpen,
+};
 
 /// What detections and alerts come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,32 @@ pub fn told_of_sink(pipeline: &Pipeline, place: usize) -> Arc<[usize]> {
     told
 }
 
+/// Whether the sink at `place` is told of an incident that is open.
+pub fn is_told(pipeline: &Pipeline, place: usize, incident: &StillOpen) -> bool {
+    match (&incident.alert.component, &incident.transform) {
+        (Some(component), _) => {
+            let told = match component.kind {
+                ComponentKind::Source => {
+                    let mut sources = pipeline.sources.iter();
+                    let at = sources.position(|source| source.id == component.id);
+                    at.map(|at| told_of_source(pipeline, at))
+                }
+                ComponentKind::Sink => {
+                    let mut sinks = pipeline.sinks.iter();
+                    let at = sinks.position(|sink| sink.id == component.id);
+                    at.map(|at| told_of_sink(pipeline, at))
+                }
+            };
+            told.is_some_and(|told| told.contains(&place))
+        }
+        (None, Some(transform)) => {
+            let inputs = &pipeline.sinks[place].inputs;
+            inputs.iter().any(|input| **input == **transform)
+        }
+        (None, None) => false,
+    }
+}
+
 fn readers_of_any(pipeline: &Pipeline, ids: &[&Arc<str>]) -> Arc<[usize]> {
     let sinks = pipeline.sinks.iter().enumerate();
     sinks
@@ -123,7 +153,11 @@ fn readers(id: &Arc<str>, pipeline: &Pipeline) -> Readers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Format, Text, parse};
+    use crate::{
+        config::{Format, Text, parse},
+        dedupe::Component,
+        format::example,
+    };
 
     /// Which sinks are told of each source, and which of each sink, by the ids' letters.
     fn told(text: &str) -> (Vec<String>, Vec<String>) {
@@ -176,6 +210,55 @@ sinks:
                 "slack second",
                 "slack siem"
             ]
+        );
+    }
+
+    #[test]
+    fn a_sink_is_told_of_what_is_open_if_it_takes_the_alerts_of_it() {
+        let text = Text {
+            name: "x.yaml".into(),
+            format: Format::Yaml,
+            text: "
+decoys: [{ service_account: a/b }]
+sources: { audit: { type: stdin }, other: { type: file, include: [/b] } }
+transforms:
+  found: { type: detect, inputs: [audit] }
+  incidents: { type: dedupe, inputs: [found] }
+  found2: { type: detect, inputs: [other] }
+  incidents2: { type: dedupe, inputs: [found2] }
+sinks:
+  first: { type: console, inputs: [incidents] }
+  second: { type: console, inputs: [incidents2] }
+"
+            .into(),
+        };
+        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
+        let of = |transform: Option<&str>, component: Option<(ComponentKind, &str)>| {
+            let mut alert = example::opened();
+            alert.component = component.map(|(kind, id)| Component {
+                id: id.into(),
+                kind,
+                r#type: "x".into(),
+            });
+            let incident = StillOpen {
+                transform: transform.map(str::to_owned),
+                alert,
+            };
+            [0, 1].map(|place| is_told(&pipeline, place, &incident))
+        };
+        assert_eq!(of(Some("incidents"), None), [true, false]);
+        assert_eq!(of(Some("incidents2"), None), [false, true]);
+        // It was renamed, or was forgotten.
+        assert_eq!(of(Some("gone"), None), [false, false]);
+        assert_eq!(of(None, None), [false, false]);
+        let source = |id| of(None, Some((ComponentKind::Source, id)));
+        assert_eq!(source("audit"), [true, false]);
+        assert_eq!(source("other"), [false, true]);
+        assert_eq!(source("gone"), [false, false]);
+        assert_eq!(
+            of(None, Some((ComponentKind::Sink, "first"))),
+            [false, true],
+            "of a sink the others are told"
         );
     }
 

@@ -1,18 +1,22 @@
 //! The sinks' tasks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use super::overview::Overview;
+use super::{overview::Overview, routes::is_told};
 use crate::{
     config::{Pipeline, SinkConfig},
-    sink::{self, Counters, Delivery, Ending, Report},
-    store::{DeadLetters, Reader},
+    sink::{self, Counters, Delivery, Ending, Incidents, Report},
+    store::{self, DeadLetters, Reader},
     telemetry::Status,
 };
 
@@ -34,10 +38,44 @@ pub struct Signs {
     pub status: Status,
 }
 
-/// Starts every sink of `pipeline`; `readers` are in the order of its sinks.
+/// Incidents that a sink is told are over, at most.
+const OVER: usize = 5_000;
+
+/// What the `data_dir` knows of incidents at the start, for each sink that repeats what is open, by its place in
+/// [`Pipeline::sinks`]. May block.
+pub fn known_incidents(pipeline: &Pipeline) -> BTreeMap<usize, Incidents> {
+    let Some(data_dir) = &pipeline.data_dir else {
+        return BTreeMap::new();
+    };
+    let read = |place: usize, id: &str| -> Result<Incidents, store::Error> {
+        let open = store::still_open(data_dir, id)?.into_iter();
+        let told = open.filter(|one| is_told(pipeline, place, one));
+        Ok(Incidents {
+            open: told.map(|one| one.alert).collect(),
+            over: store::over(data_dir, OVER)?,
+        })
+    };
+    let sinks = pipeline.sinks.iter().enumerate();
+    let repeating = sinks.filter(|(_, sink)| sink.config.repeats_what_is_open());
+    let known = repeating.map(|(place, sink)| {
+        let id = &*sink.id;
+        let known = read(place, id).unwrap_or_else(|error| {
+            warn!(
+                sink = id,
+                "what is open is told again only by its next alert: {error}"
+            );
+            Incidents::default()
+        });
+        (place, known)
+    });
+    known.collect()
+}
+
+/// Starts every sink of `pipeline`; `readers` are in the order of its sinks, and `incidents` is what [`known_incidents`] gave.
 pub fn spawn(
     pipeline: &Pipeline,
     readers: Vec<Reader>,
+    mut incidents: BTreeMap<usize, Incidents>,
     overview: &Overview,
     give_up: &CancellationToken,
 ) -> Sinks {
@@ -45,7 +83,7 @@ pub fn spawn(
     let mut all_signs = Vec::new();
     let at_work = Arc::new(AtomicUsize::new(pipeline.sinks.len()));
     let seen = pipeline.sinks.iter().zip(&overview.sinks);
-    for ((sink, component), reader) in seen.zip(readers) {
+    for (place, ((sink, component), reader)) in seen.zip(readers).enumerate() {
         let signs = Signs {
             id: sink.id.clone(),
             counters: component.counters.clone(),
@@ -62,6 +100,8 @@ pub fn spawn(
             counters: signs.counters,
             status: signs.status,
             dead_letters,
+            data_dir: pipeline.data_dir.clone(),
+            incidents: incidents.remove(&place).unwrap_or_default(),
             give_up: give_up.clone(),
             at_work: at_work.clone(),
         };
@@ -70,6 +110,7 @@ pub fn spawn(
             SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
             SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
             SinkConfig::Kafka(config) => tasks.spawn(sink::kafka::run(*config, delivery)),
+            SinkConfig::Http(config) => tasks.spawn(sink::http::run(*config, delivery)),
         };
     }
     Sinks {

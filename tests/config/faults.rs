@@ -240,7 +240,7 @@ sinks:
     x.yaml:6:10: source "nothing" must be a map with a "type", found nothing
     x.yaml:8:56: "type" of transform "detections" must be a string, found the number 5; known: "detect", "dedupe"
     x.yaml:9:3: the id "audit" is taken by the source at x.yaml:4:3; rename one, ids are unique over sources, transforms and sinks
-    x.yaml:11:21: unknown type "syslog" of sink "terminal"; known: "console", "file", "kafka", "slack"
+    x.yaml:11:21: unknown type "syslog" of sink "terminal"; known: "console", "file", "http", "kafka", "slack"
     "#);
 }
 
@@ -423,4 +423,19 @@ fn silence_is_longer_than_nothing_and_no_misspelling_of_it_is_passed() {
     x.yaml:4:37: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found nothing
     x.yaml:4:25: unknown option "silent_secs" for source "audit" (stdin); did you mean "silence_secs"?
     "#);
+}
+
+#[test]
+fn slack_is_reached_in_one_way() {
+    let of = |options: &str| {
+        told_of_sink(&format!(
+            "  a: {{ type: slack, inputs: [incidents]{options} }}\n"
+        ))
+    };
+    assert_snapshot!(of(""), @r#"x.yaml:9:3: sink "a" (slack) lacks "webhook_url"; write an http or https URL with a host, or bot_token and channel"#);
+    assert_snapshot!(of(", webhook_ur: 'https://a.example'"), @r#"x.yaml:9:42: unknown option "webhook_ur" for sink "a" (slack); did you mean "webhook_url"?"#);
+    assert_snapshot!(of(", bot_token: xoxb-1"), @r#"x.yaml:9:53: sink "a" (slack): bot_token and channel go together"#);
+    assert_snapshot!(of(", bot_token: xoxb-1, channel: C1, webhook_url: 'https://a.example'"), @r#"x.yaml:9:70: sink "a" (slack): either webhook_url, or bot_token and channel"#);
+    let loaded = of(", bot_token: '${SECRET}', channel: C1");
+    assert_eq!(loaded, "loads");
 }

@@ -31,7 +31,7 @@ fn variables_are_expanded_and_never_shown() {
     x.yaml:9:32: the variable NONE is not set; set it, or write ${NONE:-default}
     x.yaml:9:52: "target" of sink "a" (console) must be "stdout" or "stderr", found the string "${SECRET}"
     x.yaml:9:87: "buffer.max_events" of sink "a" (console) must be a whole number, at least 1, found the string "4${NUMBER}"
-    x.yaml:10:14: unknown type "$SECRET" of sink "b"; known: "console", "file", "kafka", "slack"
+    x.yaml:10:14: unknown type "$SECRET" of sink "b"; known: "console", "file", "http", "kafka", "slack"
     x.yaml:10:32: unknown input "x$SECRET" of sink "b"; it can take "detections", "incidents"
     x.yaml:11:55: the variable NO_URL is not set: make a webhook first
     "#);

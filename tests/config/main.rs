@@ -18,7 +18,9 @@ use insta::assert_snapshot;
 mod api;
 mod decoding;
 mod faults;
+mod fluent_source;
 mod hostile;
+mod http_sink;
 mod kafka_source;
 
 const WEBHOOK: &str = "https://hooks.slack.com/services/T0SECRET/B0SECRET/XSECRET";
@@ -279,7 +281,14 @@ fn the_example_loads() {
     let SinkConfig::Slack(slack) = &pipeline.sinks[2].config else {
         panic!()
     };
-    assert_eq!(slack.webhook_url.reveal(), WEBHOOK);
+    assert_eq!(
+        slack
+            .access
+            .webhook_url
+            .as_ref()
+            .map(|url| url.reveal().as_str()),
+        Some(WEBHOOK)
+    );
     assert_eq!(slack.request.retry_attempts, None);
     assert_eq!(slack.buffer.max_events, None);
 }
@@ -293,7 +302,7 @@ fn yaml_toml_and_json_say_the_same() {
     assert_eq!(format!("{yaml:#?}"), format!("{json:#?}"));
     assert_snapshot!(format!("{:?}", yaml.sources), @r#"[Source { id: "files", silence: Some(90.5s), config: File(Config { include: ["/var/*.log"], exclude: ["/var/x.log"], read_from: End, max_line_bytes: 1048576, decoding: Audit, glob_minimum_cooldown: 250ms, rotate_wait: 500ms }) }]"#);
     assert_snapshot!(format!("{:?}", yaml.transforms), @r#"[Transform { id: "detections", inputs: ["files"], config: Detect(Config { trusted_proxies: [10.0.0.0/8, ::1/128], emit_expected: true }) }, Transform { id: "incidents", inputs: ["detections"], config: Dedupe(Config { fields: [Username], idle_secs: 10, digest_secs: 2, digest_max_secs: 4, threshold: 3, window_secs: 6, num_events: 7 }) }]"#);
-    assert_snapshot!(format!("{:?}", yaml.sinks), @r#"[Sink { id: "out", inputs: ["detections", "incidents"], config: Console(Config { codec: Json, target: Stderr, buffer: BufferConfig { max_events: Some(5), max_size: None, when_full: DropNewest } }) }, Sink { id: "slack", inputs: ["incidents"], config: Slack(Config { webhook_url: "****", request: RequestConfig { timeout: 1.5s, retry_attempts: Some(0), retry_initial_backoff: 2s, retry_max_duration: 3s, retry_jitter: None, rate_limit_num: 4, rate_limit_duration: 5s }, buffer: BufferConfig { max_events: None, max_size: None, when_full: Block } }) }]"#);
+    assert_snapshot!(format!("{:?}", yaml.sinks), @r#"[Sink { id: "out", inputs: ["detections", "incidents"], config: Console(Config { codec: Json, target: Stderr, buffer: BufferConfig { max_events: Some(5), max_size: None, when_full: DropNewest } }) }, Sink { id: "slack", inputs: ["incidents"], config: Slack(Config { access: Access { webhook_url: Some("****"), bot_token: None, channel: None, endpoint: "https://slack.com/api" }, request: RequestConfig { timeout: 1.5s, retry_attempts: Some(0), retry_initial_backoff: 2s, retry_max_duration: 3s, retry_jitter: None }, rate_limit_num: 4, rate_limit_duration: 5s, buffer: BufferConfig { max_events: None, max_size: None, when_full: Block } }) }]"#);
     assert_eq!(yaml.decoys[0].expected[0].techniques, [Technique::Recon]);
     assert_eq!(yaml.shutdown_timeout, Duration::from_millis(2500));
     assert_eq!(
@@ -413,7 +422,7 @@ fn every_option_is_documented() {
     assert_eq!(default("source stdin.max_line_bytes"), Some("16MiB"));
     assert_eq!(default("source stdin.silence_secs"), Some("never"));
     assert_eq!(default("source file.silence_secs"), Some("never"));
-    assert_eq!(default("sink slack.webhook_url"), None);
+    assert_eq!(default("sink slack.webhook_url"), Some("none"));
     assert_eq!(default("sink slack.buffer.when_full"), Some("block"));
     assert_eq!(
         default("sink slack.request.retry_attempts"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::stream::Request;
 
 /// The alerts and detections that one sink was given, repetitions dropped by id.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Books {
     pub alerts: BTreeMap<String, Value>,
     pub detections: BTreeMap<String, Value>,

@@ -26,7 +26,7 @@ use super::{
 /// Lines after which the log is rotated.
 const ROTATE_AFTER: usize = 400;
 
-/// Follows `audit*.log` into two files and Slack; incidents are over soon.
+/// Follows `audit*.log` into two files, Slack, and a receiver of batches beside it; incidents are over soon.
 pub fn configuration(slack: &str) -> Value {
     json!({
         "data_dir": "data",
@@ -60,6 +60,13 @@ pub fn configuration(slack: &str) -> Value {
                 "request": {
                     "timeout_secs": 1, "rate_limit_num": 10_000, "retry_initial_backoff_secs": 0.05,
                     "retry_max_duration_secs": 0.5,
+                },
+            },
+            "http": {
+                "type": "http", "inputs": ["incidents"], "uri": format!("{slack}/batches"),
+                "framing": {"method": "newline_delimited"}, "batch": {"max_events": 20},
+                "request": {
+                    "timeout_secs": 1, "retry_initial_backoff_secs": 0.05, "retry_max_duration_secs": 0.5,
                 },
             },
         },
@@ -161,6 +168,7 @@ pub fn check(baitline: &mut Instance, slack: &Receiver, expected: u64) {
     };
     let wanted = names(&Books::of_file(&told));
     baitline.wait_for_all("Slack", wanted.len(), || slack.taken().len());
+    baitline.wait_for_all("the batches", wanted.len(), || slack.batches().alerts.len());
     assert_eq!(baitline.end(), Some(0), "{}", baitline.log());
 
     let (told, evidence) = (Books::of_file(&told), Books::of_file(&evidence));
@@ -175,11 +183,18 @@ pub fn check(baitline: &mut Instance, slack: &Receiver, expected: u64) {
     let missing: Vec<_> = labelled_hits().difference(&hits).cloned().collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert_eq!(slack.taken().into_keys().collect::<Vec<_>>(), names(&told));
+    let batches = slack.batches();
+    batches.check_incidents("the batches");
+    assert!(
+        batches.alerts == told.alerts,
+        "by HTTP the same is told as in the file"
+    );
     println!(
-        "{expected} hits, {} alerts; repeated by id: {} alerts, {} detections, {} Slack messages",
+        "{expected} hits, {} alerts; repeated by id: {} alerts, {} detections, {} Slack messages, {} by HTTP",
         told.alerts.len(),
         told.repeats,
         evidence.repeats,
-        slack.taken().values().map(|times| times - 1).sum::<u32>()
+        slack.taken().values().map(|times| times - 1).sum::<u32>(),
+        batches.repeats,
     );
 }

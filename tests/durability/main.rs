@@ -11,6 +11,7 @@ mod files;
 mod instance;
 mod kafka;
 mod receiver;
+mod shippers;
 mod stream;
 
 /// How often each scenario kills.

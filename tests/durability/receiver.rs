@@ -1,4 +1,4 @@
-//! A Slack that is in all the moods a receiver can be in.
+//! A Slack, and a receiver of JSON lines, in all the moods that a receiver can be in.
 
 use std::{
     collections::BTreeMap,
@@ -8,6 +8,8 @@ use std::{
     thread,
     time::Duration,
 };
+
+use super::books::Books;
 
 const MOODS: [Mood; 12] = [
     Mood::Takes,
@@ -46,6 +48,7 @@ pub type Name = (String, u64);
 pub struct Receiver {
     address: SocketAddr,
     taken: Arc<Mutex<BTreeMap<Name, u32>>>,
+    batches: Arc<Mutex<Books>>,
 }
 
 impl Receiver {
@@ -54,7 +57,8 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let taken = Arc::new(Mutex::new(BTreeMap::new()));
-        let list = Arc::clone(&taken);
+        let batches = Arc::new(Mutex::new(Books::default()));
+        let (list, books) = (Arc::clone(&taken), Arc::clone(&batches));
         thread::spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
                 let mood = if moody {
@@ -62,19 +66,33 @@ impl Receiver {
                 } else {
                     Mood::Takes
                 };
-                let list = Arc::clone(&list);
-                thread::spawn(move || {
-                    if let Some(name) = receive(&stream, mood) {
-                        *list
-                            .lock()
-                            .expect("no reader panicked")
-                            .entry(name)
-                            .or_default() += 1;
+                let (list, books) = (Arc::clone(&list), Arc::clone(&books));
+                thread::spawn(move || match receive(&stream, mood) {
+                    Some(body) if body.starts_with("{\"type\":") => {
+                        let mut books = books.lock().expect("no reader panicked");
+                        let lines = body.lines();
+                        lines.for_each(|line| books.enter(line.as_bytes(), "the batches"));
                     }
+                    Some(body) => {
+                        let name = name(&body);
+                        let name = name.unwrap_or_else(|| panic!("no incident is named: {body}"));
+                        let mut list = list.lock().expect("no reader panicked");
+                        *list.entry(name).or_default() += 1;
+                    }
+                    None => {}
                 });
             }
         });
-        Self { address, taken }
+        Self {
+            address,
+            taken,
+            batches,
+        }
+    }
+
+    /// What it took as JSON lines.
+    pub fn batches(&self) -> Books {
+        self.batches.lock().expect("no writer panicked").clone()
     }
 
     pub fn url(&self) -> String {
@@ -87,8 +105,8 @@ impl Receiver {
     }
 }
 
-/// Reads one request and answers it as `mood` has it: the name of the alert, if it was answered with a 200.
-fn receive(mut stream: &TcpStream, mood: Mood) -> Option<Name> {
+/// Reads one request and answers it as `mood` has it: its body, if it was answered with a 200.
+fn receive(mut stream: &TcpStream, mood: Mood) -> Option<String> {
     let mut reader = BufReader::new(stream);
     let mut body = vec![0; content_length(&mut reader)?];
     let half = body.len() / 2;
@@ -113,7 +131,7 @@ fn receive(mut stream: &TcpStream, mood: Mood) -> Option<Name> {
     }
     let taken = matches!(mood, Mood::Takes | Mood::AnswersEarly);
     let body = String::from_utf8(body).ok()?;
-    taken.then(|| name(&body).unwrap_or_else(|| panic!("no incident is named: {body}")))
+    taken.then_some(body)
 }
 
 fn content_length(reader: &mut impl BufRead) -> Option<usize> {

@@ -41,6 +41,25 @@ fn its_reference_is_that_of_the_configuration() {
     );
 }
 
+/// What it links to is there.
+#[test]
+fn its_links_lead_somewhere() {
+    let readme = readme();
+    let links = readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'));
+    let paths: Vec<&str> = links
+        .map(|(link, _)| link.split('#').next().unwrap_or_default())
+        .filter(|link| !link.is_empty() && !link.contains("://"))
+        .collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in paths {
+        let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+        assert!(fs::exists(&path).is_ok_and(|is| is), "{path}");
+    }
+}
+
 /// The table of techniques names each, with its severity and its ATT&CK ids.
 #[test]
 fn its_table_of_techniques_is_complete() {

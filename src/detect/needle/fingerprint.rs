@@ -1,17 +1,26 @@
 //! By which few bytes each needle is looked for, and which needles are looked for together.
 //!
 //! A vector search holds as many sets of needles apart as a byte has bits. A set stops at every text that has, at each of
-//! four places, the lower half of a byte of any of its needles and the upper half of any. So what is put together
-//! decides how often the search stops for nothing, which is judged by a text like those of audit logs. A bad guess costs
-//! time and nothing else.
+//! four places, what may be a byte of any of its needles, as far as the tables of the search tell bytes apart. So what is put
+//! together decides how often the search stops for nothing, which is judged by a text like those of audit logs. A bad guess
+//! costs time and nothing else.
 
 use std::{array, collections::HashMap, iter, sync::LazyLock};
 
 /// Bytes of a needle that are looked for.
 pub const WINDOW: usize = 4;
 
+/// The judge for a search whose tables tell a byte by six of its bits.
+pub static BY_SIX_BITS: LazyLock<Typical<1>> = LazyLock::new(|| Typical::read(TEXT));
+
+/// The judge for a search with two tables for each place, which tell a byte by its lower half and by its upper.
+pub static BY_HALVES: LazyLock<Typical<2>> = LazyLock::new(|| Typical::read(TEXT));
+
 /// The words of audit logs, as often as they stand there.
-static TYPICAL: LazyLock<Typical> = LazyLock::new(|| Typical::read(include_bytes!("typical.txt")));
+const TEXT: &[u8] = include_bytes!("typical.txt");
+
+/// Entries of a table; by halves, a quarter of them.
+pub const CLASSES: usize = 64;
 
 /// Most different windows of the typical text that are judged by.
 const MAX_GRAMS: usize = 2048;
@@ -26,136 +35,75 @@ pub struct Member {
 
 /// Needles that are looked for together.
 #[derive(Clone, Debug)]
-pub struct Bucket {
-    pub halves: Halves,
+pub struct Bucket<const TABLES: usize> {
+    /// For each place of a window and each table, which of its entries may be met there, a bit for each.
+    pub sets: [[u64; TABLES]; WINDOW],
     pub members: Vec<Member>,
     /// The part of all places in a typical text at which it stops.
     pub cost: f64,
-    grams: Box<[[Grams; 2]; WINDOW]>,
+    grams: Box<[[Grams; TABLES]; WINDOW]>,
 }
-
-/// For each place of a window the halves of bytes that may stand there: the lower, then the upper, a bit for each.
-pub type Halves = [[u16; 2]; WINDOW];
 
 /// Some windows of the typical text, a bit for each.
 type Grams = [u64; MAX_GRAMS / 64];
 
-/// A bucket for each window by which a needle is found, the rarest it has. A needle that is shorter than a window is found
-/// with anything behind it; of those, all that begin alike are in one bucket.
-pub fn buckets(needles: &[&[u8]]) -> Vec<Bucket> {
-    let mut buckets: Vec<Bucket> = Vec::new();
-    let mut known: HashMap<&[u8], usize> = HashMap::new();
-    for (needle, bytes) in needles.iter().enumerate() {
-        let (offset, window) = TYPICAL.rarest_window(bytes);
-        let mut bucket = TYPICAL.bucket(halves(window));
-        bucket.members.push(Member { needle, offset });
-        let alike = match window.len() {
-            WINDOW => window,
-            _ => &window[..window.len().min(1)],
-        };
-        match known.get(alike) {
-            Some(same) => buckets[*same].take(bucket),
-            None => {
-                known.insert(alike, buckets.len());
-                buckets.push(bucket);
-            }
-        }
-    }
-    buckets
-}
-
-/// Merges what costs least together until there are no more than `most`. Takes time with the square of their number.
-pub fn merged(mut buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
-    let more =
-        |one: &Bucket, other: &Bucket| TYPICAL.cost(one, Some(other)) - one.cost - other.cost;
-    // What each costs more with each of those before it.
-    let mut costs: Vec<Vec<f64>> = Vec::new();
-    for (at, bucket) in buckets.iter().enumerate() {
-        costs.push(
-            buckets[..at]
-                .iter()
-                .map(|other| more(bucket, other))
-                .collect(),
-        );
-    }
-    while buckets.len() > most {
-        let pairs = costs.iter().enumerate().flat_map(|(last, row)| {
-            row.iter()
-                .enumerate()
-                .map(move |(first, cost)| (*cost, first, last))
-        });
-        let Some((_, first, last)) = pairs.min_by(|(a, ..), (b, ..)| a.total_cmp(b)) else {
-            break;
-        };
-        let other = buckets.remove(last);
-        costs.remove(last);
-        for row in &mut costs[last..] {
-            row.remove(last);
-        }
-        buckets[first].take(other);
-        for (at, bucket) in buckets.iter().enumerate() {
-            if at != first {
-                let cost = more(bucket, &buckets[first]);
-                costs[at.max(first)][at.min(first)] = cost;
-            }
-        }
-    }
-    buckets
-}
-
-impl Bucket {
-    fn take(&mut self, other: Self) {
-        self.members.extend(other.members);
-        for place in 0..WINDOW {
-            for half in 0..2 {
-                self.halves[place][half] |= other.halves[place][half];
-                let grams = &mut self.grams[place][half];
-                *grams = array::from_fn(|word| grams[word] | other.grams[place][half][word]);
-            }
-        }
-        self.cost = TYPICAL.cost(self, None);
-    }
-}
-
-fn halves(window: &[u8]) -> Halves {
-    array::from_fn(|place| match window.get(place) {
-        Some(byte) => [1 << (byte & 15), 1 << (byte >> 4)],
-        None => [u16::MAX; 2],
+/// Which entry of a table a byte is. Of six bits none is that in which `A` and `a` differ, so that no two characters are one
+/// entry that are often met in logs.
+pub fn entry<const TABLES: usize>(byte: u8, table: usize) -> usize {
+    usize::from(match (TABLES, table) {
+        (1, _) => byte & 0x1f | byte >> 1 & 0x20,
+        (_, 0) => byte & 15,
+        _ => byte >> 4,
     })
 }
 
-/// A text by which is judged how often a bucket would stop.
-struct Typical {
-    /// How often each byte stands in it, as a part of one.
-    bytes: [f64; 256],
-    /// How often each window stands in it, as a part of one.
-    grams: Vec<f64>,
-    /// Where in `grams` a window is.
-    numbers: HashMap<&'static [u8], usize>,
-    /// The windows that have a half of a byte at a place.
-    with: Box<[[[Grams; 16]; 2]; WINDOW]>,
+/// One name for all bytes that the tables cannot tell apart: by halves, they tell all.
+fn alike<const TABLES: usize>(byte: u8) -> u8 {
+    match TABLES {
+        1 => entry::<1>(byte, 0) as u8,
+        _ => byte,
+    }
 }
 
-impl Typical {
+/// A text by which is judged how often a bucket would stop.
+pub struct Typical<const TABLES: usize> {
+    /// How often each byte stands in it, as a part of one, by what it is [`alike`].
+    bytes: [f64; 256],
+    /// The same of its windows.
+    windows: HashMap<[u8; WINDOW], f64>,
+    /// How often each window stands in it, as a part of one.
+    grams: Vec<f64>,
+    /// The windows that have an entry of a table at a place.
+    with: Box<[[[Grams; CLASSES]; TABLES]; WINDOW]>,
+}
+
+impl<const TABLES: usize> Typical<TABLES> {
     fn read(text: &'static [u8]) -> Self {
         let part = 1.0 / text.len() as f64;
-        // No byte is impossible.
-        let mut bytes = [part / 16.0; 256];
-        for byte in text {
-            bytes[usize::from(*byte)] += part;
+        let mut bytes = [0.0; 256];
+        for byte in 0..=u8::MAX {
+            // No byte is impossible.
+            bytes[usize::from(alike::<TABLES>(byte))] += part / 16.0;
         }
-        let mut numbers: HashMap<&'static [u8], usize> = HashMap::new();
+        for byte in text {
+            bytes[usize::from(alike::<TABLES>(*byte))] += part;
+        }
+        let mut windows = HashMap::new();
+        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
         let mut grams = Vec::new();
-        let mut with = Box::new([[[[0; MAX_GRAMS / 64]; 16]; 2]; WINDOW]);
+        let mut with = Box::new([[[[0; MAX_GRAMS / 64]; CLASSES]; TABLES]; WINDOW]);
         for window in text.windows(WINDOW) {
+            *windows.entry(seen_as::<TABLES>(window)).or_insert(0.0) += part;
             let number = *numbers.entry(window).or_insert(grams.len());
             match grams.get_mut(number) {
                 Some(often) => *often += part,
                 None if number < MAX_GRAMS => {
                     grams.push(part);
                     for (byte, with) in window.iter().zip(with.iter_mut()) {
-                        with[0][usize::from(byte & 15)][number / 64] |= 1 << (number % 64);
-                        with[1][usize::from(byte >> 4)][number / 64] |= 1 << (number % 64);
+                        for (table, with) in with.iter_mut().enumerate() {
+                            let with = &mut with[entry::<TABLES>(*byte, table)];
+                            with[number / 64] |= 1 << (number % 64);
+                        }
                     }
                 }
                 None => {}
@@ -163,24 +111,79 @@ impl Typical {
         }
         Self {
             bytes,
+            windows,
             grams,
-            numbers,
             with,
         }
+    }
+
+    /// A bucket for each window by which a needle is found, the rarest it has. A needle that is shorter than a window is found
+    /// with anything behind it; of those, all that begin alike are in one bucket.
+    pub fn buckets(&self, needles: &[&[u8]]) -> Vec<Bucket<TABLES>> {
+        let mut buckets: Vec<Bucket<TABLES>> = Vec::new();
+        let mut known: HashMap<&[u8], usize> = HashMap::new();
+        for (needle, bytes) in needles.iter().enumerate() {
+            let (offset, window) = self.rarest_window(bytes);
+            let mut bucket = self.bucket(window);
+            bucket.members.push(Member { needle, offset });
+            let alike = match window.len() {
+                WINDOW => window,
+                _ => &window[..window.len().min(1)],
+            };
+            match known.get(alike) {
+                Some(same) => self.merge(&mut buckets[*same], bucket),
+                None => {
+                    known.insert(alike, buckets.len());
+                    buckets.push(bucket);
+                }
+            }
+        }
+        buckets
+    }
+
+    /// Merges what costs least together until there are no more than `most`. Takes time with the square of their number.
+    pub fn merged(&self, mut buckets: Vec<Bucket<TABLES>>, most: usize) -> Vec<Bucket<TABLES>> {
+        let more = |one: &Bucket<TABLES>, other: &Bucket<TABLES>| {
+            self.cost(one, Some(other)) - one.cost - other.cost
+        };
+        // What each costs more with each of those before it.
+        let mut costs: Vec<Vec<f64>> = Vec::new();
+        for (at, bucket) in buckets.iter().enumerate() {
+            let others = buckets[..at].iter();
+            costs.push(others.map(|other| more(bucket, other)).collect());
+        }
+        while buckets.len() > most {
+            let pairs = costs.iter().enumerate().flat_map(|(last, row)| {
+                row.iter()
+                    .enumerate()
+                    .map(move |(first, cost)| (*cost, first, last))
+            });
+            let Some((_, first, last)) = pairs.min_by(|(a, ..), (b, ..)| a.total_cmp(b)) else {
+                break;
+            };
+            let other = buckets.remove(last);
+            costs.remove(last);
+            for row in &mut costs[last..] {
+                row.remove(last);
+            }
+            self.merge(&mut buckets[first], other);
+            for (at, bucket) in buckets.iter().enumerate() {
+                if at != first {
+                    let cost = more(bucket, &buckets[first]);
+                    costs[at.max(first)][at.min(first)] = cost;
+                }
+            }
+        }
+        buckets
     }
 
     /// Where `needle` has the window that stands in the text most seldom, and that window: all of a shorter needle.
     fn rarest_window<'n>(&self, needle: &'n [u8]) -> (usize, &'n [u8]) {
         let cost = |window: &[u8]| {
-            let often = self
-                .numbers
-                .get(window)
-                .and_then(|gram| self.grams.get(*gram));
-            let by_chance: f64 = window
-                .iter()
-                .map(|byte| self.bytes[usize::from(*byte)])
-                .product();
-            often.copied().unwrap_or(0.0) + by_chance
+            let window = seen_as::<TABLES>(window);
+            let often = self.windows.get(&window).copied().unwrap_or(0.0);
+            let bytes = window.iter().map(|byte| self.bytes[usize::from(*byte)]);
+            often + bytes.product::<f64>()
         };
         let windows = needle.windows(WINDOW).enumerate();
         let judged = windows.map(|(offset, window)| (cost(window), offset, window));
@@ -190,17 +193,24 @@ impl Typical {
             .unwrap_or((0, needle))
     }
 
-    fn bucket(&self, halves: Halves) -> Bucket {
+    /// Of one window; what it is too short for may be anything.
+    fn bucket(&self, window: &[u8]) -> Bucket<TABLES> {
+        let sets: [[u64; TABLES]; WINDOW] = array::from_fn(|place| {
+            array::from_fn(|table| match window.get(place) {
+                Some(byte) => 1 << entry::<TABLES>(*byte, table),
+                None => u64::MAX,
+            })
+        });
         let grams = array::from_fn(|place| {
-            array::from_fn(|half| {
-                let with = bits(halves[place][half]).map(|bit| &self.with[place][half][bit]);
+            array::from_fn(|table| {
+                let with = bits(sets[place][table]).map(|bit| &self.with[place][table][bit]);
                 with.fold([0; MAX_GRAMS / 64], |all, some| {
                     array::from_fn(|word| all[word] | some[word])
                 })
             })
         });
         let mut bucket = Bucket {
-            halves,
+            sets,
             members: Vec::new(),
             cost: 0.0,
             grams: Box::new(grams),
@@ -209,28 +219,56 @@ impl Typical {
         bucket
     }
 
+    fn merge(&self, into: &mut Bucket<TABLES>, other: Bucket<TABLES>) {
+        into.members.extend(other.members);
+        for place in 0..WINDOW {
+            for table in 0..TABLES {
+                into.sets[place][table] |= other.sets[place][table];
+                let grams = &mut into.grams[place][table];
+                *grams = array::from_fn(|word| grams[word] | other.grams[place][table][word]);
+            }
+        }
+        into.cost = self.cost(into, None);
+    }
+
     /// Of `one`, merged with `other`: what of the typical text it stops at, and what it would if all bytes stood there by chance.
-    fn cost(&self, one: &Bucket, other: Option<&Bucket>) -> f64 {
+    fn cost(&self, one: &Bucket<TABLES>, other: Option<&Bucket<TABLES>>) -> f64 {
         let other = other.unwrap_or(one);
         let mut all = [u64::MAX; MAX_GRAMS / 64];
         let mut by_chance = 1.0;
         for place in 0..WINDOW {
-            let [low, high] = [0, 1].map(|half| {
-                let grams = (&one.grams[place][half], &other.grams[place][half]);
+            let sets: [u64; TABLES] = array::from_fn(|table| {
+                let grams = (&one.grams[place][table], &other.grams[place][table]);
                 all = array::from_fn(|word| all[word] & (grams.0[word] | grams.1[word]));
-                one.halves[place][half] | other.halves[place][half]
+                one.sets[place][table] | other.sets[place][table]
             });
-            let upper = bits(high).flat_map(|high| bits(low).map(move |low| high << 4 | low));
-            by_chance *= upper.map(|byte| self.bytes[byte]).sum::<f64>();
+            by_chance *= self.by_chance(&sets);
         }
         let words = all.iter().enumerate();
         let stopped = words.flat_map(|(at, word)| bits(*word).map(move |bit| at * 64 + bit));
         by_chance + stopped.filter_map(|gram| self.grams.get(gram)).sum::<f64>()
     }
+
+    /// How often a byte is one that all of `sets` have.
+    fn by_chance(&self, sets: &[u64; TABLES]) -> f64 {
+        match *sets.as_slice() {
+            [low, high] => {
+                let bytes = bits(high & 0xffff)
+                    .flat_map(|high| bits(low & 0xffff).map(move |low| high << 4 | low));
+                bytes.map(|byte| self.bytes[byte]).sum()
+            }
+            _ => bits(sets[0]).map(|entry| self.bytes[entry]).sum(),
+        }
+    }
 }
 
-fn bits(set: impl Into<u64>) -> impl Iterator<Item = usize> + Clone {
+/// A window, by what its bytes are [`alike`].
+fn seen_as<const TABLES: usize>(window: &[u8]) -> [u8; WINDOW] {
+    array::from_fn(|at| window.get(at).map_or(0, |byte| alike::<TABLES>(*byte)))
+}
+
+fn bits(set: u64) -> impl Iterator<Item = usize> + Clone {
     let rest = |set: &u64| Some(set & (set - 1)).filter(|rest| *rest != 0);
-    let first = Some(set.into()).filter(|set| *set != 0);
+    let first = Some(set).filter(|set| *set != 0);
     iter::successors(first, rest).map(|set| set.trailing_zeros() as usize)
 }

@@ -1,4 +1,4 @@
-//! The search where there is no AVX2, and for very many needles: with `aho_corasick::packed`, which has searches of its own
+//! The search where there are no vector instructions that ours could use, and for very many needles: with `aho_corasick::packed`, which has searches of its own
 //! for SSSE3 and NEON.
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
@@ -47,7 +47,7 @@ impl Groups {
         Self(groups.collect())
     }
 
-    /// As the search with AVX2.
+    /// As the search with vector registers.
     pub fn scan(
         &self,
         bytes: &[u8],

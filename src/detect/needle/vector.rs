@@ -1,26 +1,22 @@
-//! The search with AVX2, which looks at 64 places at a time.
+//! The search with vector registers, which looks at 64 places at a time.
 //!
-//! Each place is looked at through a window of four bytes. Half a byte is an index into a register of sixteen bytes that tells,
-//! in a bit for each of eight buckets, whether a needle of that bucket has it there (Hyperscan calls this Teddy). Unlike
+//! Each place is looked at through a window of four bytes. A part of each byte is an index into a table that tells, in a bit for
+//! each of eight buckets, whether a needle of that bucket may have it there (Hyperscan calls this Teddy). Unlike
 //! `aho_corasick::packed`, which takes the beginning of each pattern, a window lies where the needle is rarest, and buckets
 //! are filled so that they seldom stop for nothing.
-use std::{
-    arch::x86_64::{
-        __m256i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
-        _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256,
-        _mm256_testz_si256,
-    },
-    array, ptr,
-};
+//!
+//! What processors can look up at once decides how bytes are told apart: [`six_bits`] needs AVX-512 with VBMI, and reads 20 GB/s
+//! from memory near the core; [`halves`] needs AVX2, and reads 9.
 
-use super::fingerprint::{self, Bucket, WINDOW, buckets, merged};
+mod halves;
+mod six_bits;
+
+use std::array;
+
+use super::fingerprint::{self, BY_HALVES, BY_SIX_BITS, Bucket, Typical, WINDOW};
 
 /// Places that are looked at together.
-const BLOCK: usize = 2 * LANES;
-
-/// Bytes of a register.
-const LANES: usize = 32;
+const BLOCK: usize = 64;
 
 /// What is looked through at the places of a block.
 type Seen = [u8; BLOCK + WINDOW - 1];
@@ -37,14 +33,27 @@ const MIN_BYTES: usize = 2;
 /// A few times more than there are windows.
 const WINDOW_BITS: usize = 1 << 13;
 
-/// With twice as many buckets the search takes half as long again, 0.06 ns a byte, and a stop for nothing takes some 10 ns:
-/// more buckets pay if they avoid more stops than this.
+/// With twice as many buckets the search takes half as long again or more, 0.03 to 0.06 ns a byte, and a stop for nothing takes
+/// some 10 ns: more buckets pay if they avoid more stops than this.
 const WORTH: f64 = 0.002;
 
 /// Needles, in buckets.
 #[derive(Debug)]
 pub struct Vector {
-    tables: Vec<Tables>,
+    tables: Tables,
+    members: Members,
+}
+
+/// One set for every eight buckets, at most two.
+#[derive(Debug)]
+enum Tables {
+    SixBits(Vec<six_bits::Tables>),
+    Halves(Vec<halves::Tables>),
+}
+
+/// The needles, as they are checked where buckets stop.
+#[derive(Debug)]
+struct Members {
     buckets: Vec<Vec<Member>>,
     windows: Windows,
 }
@@ -63,49 +72,66 @@ struct Member {
     mask: u32,
 }
 
-/// For each place of a window, which buckets have a lower half of a byte there, and which an upper.
-#[derive(Debug, Default)]
-struct Tables([[[u8; 16]; 2]; WINDOW]);
+/// Where in a block buckets stop.
+struct Stops<const SETS: usize> {
+    /// A bit for each place at which any does.
+    places: u64,
+    /// Which of each set do, at each place.
+    buckets: [[u8; BLOCK]; SETS],
+}
+
+/// What is asked for, and of whom.
+struct Search<'s> {
+    bytes: &'s [u8],
+    is_needle: &'s dyn Fn(usize, usize) -> bool,
+    found: &'s mut dyn FnMut(usize) -> usize,
+}
 
 impl Vector {
-    /// `None` if this processor has no AVX2, or the needles are too short, too many, or not ASCII.
+    /// `None` if this processor lacks what a search needs, or the needles are too short, too many, or not ASCII.
     pub fn new(needles: &[&[u8]]) -> Option<Self> {
-        let is_fit = |needle: &&[u8]| needle.len() >= MIN_BYTES && needle.is_ascii();
-        let are_fit = needles.len() <= MAX_NEEDLES && needles.iter().all(is_fit);
-        if !are_fit || !is_x86_feature_detected!("avx2") {
-            return None;
-        }
-        let many = merged(buckets(needles), 2 * BUCKETS);
-        let few = merged(many.clone(), BUCKETS);
-        let cost = |buckets: &[Bucket]| buckets.iter().map(|bucket| bucket.cost).sum::<f64>();
-        let is_worth = cost(&few) - cost(&many) > WORTH;
-        Some(Self::with(needles, if is_worth { &many } else { &few }))
+        Self::by_six_bits(needles).or_else(|| Self::by_halves(needles))
     }
 
-    fn with(needles: &[&[u8]], all: &[Bucket]) -> Self {
-        let member = |member: &fingerprint::Member| {
-            let needle = &needles[member.needle][member.offset..];
-            let byte = |at| needle.get(at).copied();
-            Member {
-                needle: member.needle,
-                offset: member.offset,
-                window: u32::from_le_bytes(array::from_fn(|at| byte(at).unwrap_or(0))),
-                mask: u32::from_le_bytes(array::from_fn(|at| byte(at).map_or(0, |_| u8::MAX))),
-            }
-        };
-        Self {
-            tables: all.chunks(BUCKETS).map(Tables::new).collect(),
-            buckets: all
+    pub(super) fn by_six_bits(needles: &[&[u8]]) -> Option<Self> {
+        let is_fit = six_bits::is_supported() && are_fit(needles);
+        is_fit.then(|| {
+            let all = dealt(&BY_SIX_BITS, needles);
+            let tables = all.chunks(BUCKETS).map(six_bits::Tables::new).collect();
+            Self::with(needles, &all, Tables::SixBits(tables))
+        })
+    }
+
+    pub(super) fn by_halves(needles: &[&[u8]]) -> Option<Self> {
+        let is_fit = halves::is_supported() && are_fit(needles);
+        is_fit.then(|| {
+            let all = dealt(&BY_HALVES, needles);
+            let tables = all.chunks(BUCKETS).map(halves::Tables::new).collect();
+            Self::with(needles, &all, Tables::Halves(tables))
+        })
+    }
+
+    fn with<const TABLES: usize>(
+        needles: &[&[u8]],
+        buckets: &[Bucket<TABLES>],
+        tables: Tables,
+    ) -> Self {
+        let members = Members {
+            buckets: buckets
                 .iter()
-                .map(|bucket| bucket.members.iter().map(member).collect())
+                .map(|bucket| {
+                    let members = bucket.members.iter();
+                    members.map(|member| Member::new(needles, member)).collect()
+                })
                 .collect(),
-            windows: Windows::of(needles, all),
-        }
+            windows: Windows::of(needles, buckets),
+        };
+        Self { tables, members }
     }
 
     #[cfg(test)]
     pub fn is_wide(&self) -> bool {
-        self.tables.len() > 1
+        self.members.buckets.len() > BUCKETS
     }
 
     /// Calls `found` with where a needle begins, of which `is_needle` says by its number and where it begins whether it does; it
@@ -116,53 +142,70 @@ impl Vector {
         is_needle: &dyn Fn(usize, usize) -> bool,
         found: &mut dyn FnMut(usize) -> usize,
     ) {
-        // SAFETY: there is no `Vector` where there is no AVX2.
+        let search = Search {
+            bytes,
+            is_needle,
+            found,
+        };
+        // SAFETY: there are no tables for what this processor lacks.
         unsafe {
-            match self.tables.as_slice() {
-                [] => {}
-                [one] => self.search([one], bytes, is_needle, found),
-                [one, other, ..] => self.search([one, other], bytes, is_needle, found),
+            match &self.tables {
+                Tables::SixBits(tables) => match tables.as_slice() {
+                    [] => {}
+                    [one] => six_bits::search([one], &self.members, search),
+                    [one, other, ..] => six_bits::search([one, other], &self.members, search),
+                },
+                Tables::Halves(tables) => match tables.as_slice() {
+                    [] => {}
+                    [one] => halves::search([one], &self.members, search),
+                    [one, other, ..] => halves::search([one, other], &self.members, search),
+                },
             }
         }
     }
+}
 
-    #[target_feature(enable = "avx2")]
-    fn search<const TABLES: usize>(
-        &self,
-        tables: [&Tables; TABLES],
-        bytes: &[u8],
-        is_needle: &dyn Fn(usize, usize) -> bool,
-        found: &mut dyn FnMut(usize) -> usize,
+fn are_fit(needles: &[&[u8]]) -> bool {
+    let mut all = needles.iter();
+    needles.len() <= MAX_NEEDLES && all.all(|needle| needle.len() >= MIN_BYTES && needle.is_ascii())
+}
+
+/// Needles in eight buckets, or in sixteen if that pays.
+fn dealt<const TABLES: usize>(typical: &Typical<TABLES>, needles: &[&[u8]]) -> Vec<Bucket<TABLES>> {
+    let many = typical.merged(typical.buckets(needles), 2 * BUCKETS);
+    let few = typical.merged(many.clone(), BUCKETS);
+    let cost = |buckets: &[Bucket<TABLES>]| buckets.iter().map(|bucket| bucket.cost).sum::<f64>();
+    let is_worth = cost(&few) - cost(&many) > WORTH;
+    if is_worth { many } else { few }
+}
+
+impl Search<'_> {
+    /// Asks `stops` of each block. Inlined into whoever has the instructions for that.
+    #[inline(always)]
+    fn run<const SETS: usize>(
+        self,
+        members: &Members,
+        stops: impl Fn(&Seen) -> Option<Stops<SETS>>,
     ) {
-        let tables = tables.map(|tables| tables.0.map(|halves| halves.map(|half| both(&half))));
-        let none = _mm256_setzero_si256();
+        let Self {
+            bytes,
+            is_needle,
+            found,
+        } = self;
         let mut end = [0; BLOCK + WINDOW - 1];
-        let mut from = 0;
-        let mut at = 0;
+        let (mut from, mut at) = (0, 0);
         while at < bytes.len() {
             let seen = bytes[at..].first_chunk().unwrap_or_else(|| {
                 end[..bytes.len() - at].copy_from_slice(&bytes[at..]);
                 end[bytes.len() - at..].fill(0);
                 &end
             });
-            let stops = [
-                stops::<0, TABLES>(&tables, seen),
-                stops::<LANES, TABLES>(&tables, seen),
-            ];
-            let [low, high] = stops.map(|stops| {
-                let mut stops = stops.into_iter();
-                let first = stops.next().unwrap_or(none);
-                stops.fold(first, |any, stops| _mm256_or_si256(any, stops))
-            });
+            let first = at;
             at += BLOCK;
-            let any = _mm256_or_si256(low, high);
-            if _mm256_testz_si256(any, any) == 1 {
+            let Some(stops) = stops(seen) else {
                 continue;
-            }
-            let here = stops.map(|stops| stops.map(|stops| stored(stops)));
-            let places = placed(low) | placed(high) << LANES;
-            let first = at - BLOCK;
-            let needle = self.first(&[&here[0], &here[1]], places, seen, &|member, place| {
+            };
+            let needle = members.first(&stops, seen, &|member, place| {
                 let start = (first + place).checked_sub(member.offset);
                 start.filter(|start| *start >= from && is_needle(member.needle, *start))
             });
@@ -172,16 +215,17 @@ impl Vector {
             }
         }
     }
+}
 
-    /// What `check` says of the first needle it finds, at one of the `places` where buckets stop.
-    fn first(
+impl Members {
+    /// What `check` says of the first needle it finds, at one of the places where buckets stop.
+    fn first<const SETS: usize>(
         &self,
-        stops: &[&[[u8; LANES]]; 2],
-        places: u64,
+        stops: &Stops<SETS>,
         seen: &Seen,
         check: &dyn Fn(&Member, usize) -> Option<usize>,
     ) -> Option<usize> {
-        let mut places = places;
+        let mut places = stops.places;
         while places != 0 {
             let place = places.trailing_zeros() as usize;
             places &= places - 1;
@@ -190,10 +234,9 @@ impl Vector {
             if !self.windows.may_have(window) {
                 continue;
             }
-            let stops = stops[place / LANES]
-                .iter()
-                .map(|stops| stops[place % LANES]);
-            for (mut stopped, buckets) in stops.zip(self.buckets.chunks(BUCKETS)) {
+            let sets = stops.buckets.iter().zip(self.buckets.chunks(BUCKETS));
+            for (stopped, buckets) in sets {
+                let mut stopped = stopped[place];
                 while stopped != 0 {
                     let bucket = &buckets[stopped.trailing_zeros() as usize];
                     stopped &= stopped - 1;
@@ -210,24 +253,21 @@ impl Vector {
     }
 }
 
-impl Tables {
-    fn new(buckets: &[Bucket]) -> Self {
-        let mut tables = Self::default();
-        for (bucket, bit) in buckets.iter().zip(0..) {
-            for (place, halves) in tables.0.iter_mut().zip(bucket.halves) {
-                for (table, half) in place.iter_mut().zip(halves) {
-                    for (value, buckets) in table.iter_mut().enumerate() {
-                        *buckets |= u8::from(half >> value & 1 == 1) << bit;
-                    }
-                }
-            }
+impl Member {
+    fn new(needles: &[&[u8]], member: &fingerprint::Member) -> Self {
+        let needle = &needles[member.needle][member.offset..];
+        let byte = |at| needle.get(at).copied();
+        Self {
+            needle: member.needle,
+            offset: member.offset,
+            window: u32::from_le_bytes(array::from_fn(|at| byte(at).unwrap_or(0))),
+            mask: u32::from_le_bytes(array::from_fn(|at| byte(at).map_or(0, |_| u8::MAX))),
         }
-        tables
     }
 }
 
 impl Windows {
-    fn of(needles: &[&[u8]], buckets: &[Bucket]) -> Self {
+    fn of<const TABLES: usize>(needles: &[&[u8]], buckets: &[Bucket<TABLES>]) -> Self {
         let mut windows = Self(Box::new([0; WINDOW_BITS / 64]));
         let members = buckets.iter().flat_map(|bucket| &bucket.members);
         for needle in members.map(|member| &needles[member.needle][member.offset..]) {
@@ -255,64 +295,17 @@ impl Windows {
     }
 }
 
-/// The buckets of each set of tables that stop at each of the places from `FIRST` on.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn stops<const FIRST: usize, const TABLES: usize>(
-    tables: &[[[__m256i; 2]; WINDOW]; TABLES],
-    seen: &Seen,
-) -> [__m256i; TABLES] {
-    let half = _mm256_set1_epi8(15);
-    let mut all = [_mm256_set1_epi8(-1); TABLES];
-    for place in 0..WINDOW {
-        let bytes = load(seen, FIRST + place);
-        // An index of 128 and more gives nothing: right where only ASCII is looked for, wrong where anything will do.
-        let lower = match place < MIN_BYTES {
-            true => bytes,
-            false => _mm256_and_si256(bytes, half),
-        };
-        let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
-        for (all, tables) in all.iter_mut().zip(tables) {
-            let [low, high] = tables[place];
-            let stops = _mm256_and_si256(
-                _mm256_shuffle_epi8(low, lower),
-                _mm256_shuffle_epi8(high, upper),
-            );
-            *all = _mm256_and_si256(*all, stops);
-        }
-    }
-    all
-}
-
-/// Where any bucket stops, a bit for each place.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn placed(stops: __m256i) -> u64 {
-    let none = _mm256_cmpeq_epi8(stops, _mm256_setzero_si256());
-    u64::from(!_mm256_movemask_epi8(none).cast_unsigned())
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn load(seen: &Seen, at: usize) -> __m256i {
-    let bytes: &[u8] = &seen[at..at + LANES];
-    // SAFETY: so many bytes may be read, wherever they lie.
-    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
-}
-
-#[target_feature(enable = "avx2")]
-#[inline]
-fn stored(register: __m256i) -> [u8; LANES] {
-    let mut bytes = [0; LANES];
-    // SAFETY: so many bytes may be written, wherever they lie.
-    unsafe { _mm256_storeu_si256(ptr::from_mut(&mut bytes).cast(), register) };
-    bytes
-}
-
-/// A table in both halves of a register, since each half is looked up by itself.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn both(table: &[u8; 16]) -> __m256i {
-    // SAFETY: so many bytes may be read, wherever they lie.
-    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(ptr::from_ref(table).cast()) })
+/// Which of `buckets`, at most eight, may have each entry of a table at a place of their windows.
+fn entries<const TABLES: usize, const ENTRIES: usize>(
+    buckets: &[Bucket<TABLES>],
+    place: usize,
+    table: usize,
+) -> [u8; ENTRIES] {
+    let with = |entry: usize| {
+        let sets = buckets.iter().map(|bucket| bucket.sets[place][table]);
+        sets.zip(0..).fold(0, |with, (set, bit)| {
+            with | u8::from(set >> entry & 1 == 1) << bit
+        })
+    };
+    array::from_fn(with)
 }

@@ -71,11 +71,11 @@ impl Search<'_> {
                 // Alone it would be an entry of its own, in which nothing is looked for.
                 Some(payload) if is_entry && gke::PAYLOADS.contains(&key) => {
                     for (_, value) in payload.iter() {
-                        search.value(&mut inside.layers, value, 0, &nowhere);
+                        search.value(inside.layers(), value, 0, &nowhere);
                     }
                 }
                 _ if is_entry || Place::of(key) == Place::Event => {
-                    search.value(&mut inside.layers, value, 0, &nowhere);
+                    search.value(inside.layers(), value, 0, &nowhere);
                 }
                 _ => {}
             }

@@ -267,7 +267,7 @@ fn nodes(record: &str, asked: bool) -> (Vec<String>, usize) {
         room: 0,
         aim: Aim::Tell(&sightings),
     };
-    search.text(&mut Unwrapper::default().layers, record.as_bytes(), &root);
+    search.text(Unwrapper::default().layers(), record.as_bytes(), &root);
     (nodes, root.asked.get())
 }
 

@@ -30,7 +30,7 @@ use self::{
     verdict::{Failure, in_words, is_refusal},
     window::Window,
 };
-use super::{Codec, Counters, Delivery, Ending, Report, backoff::Backoff};
+use super::{Codec, Counters, Delivery, Ending, Report, Template, backoff::Backoff};
 use crate::{
     audit::words,
     kafka::{Connection, Events},
@@ -40,20 +40,16 @@ use crate::{
 
 mod link;
 mod record;
-mod template;
 mod verdict;
 mod window;
-
-pub(crate) use template::TemplateError;
-pub use template::{Field, Template};
 
 /// Writes to a Kafka topic.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub connection: Connection,
-    /// Has no fields but [`Field::Type`] and [`Field::Severity`].
+    /// Has no fields but [`Field::Type`](super::Field::Type) and [`Field::Severity`](super::Field::Severity).
     pub topic: Template,
-    /// What has the same key stays in order (`key_field`). Default [`Field::IncidentKey`].
+    /// What has the same key stays in order (`key_field`). Default [`Field::IncidentKey`](super::Field::IncidentKey).
     pub key: Template,
     /// Default none.
     pub compression: Compression,

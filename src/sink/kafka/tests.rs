@@ -14,6 +14,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::sink::Field;
 use crate::{
     audit::{AlertId, IncidentKey},
     format::example,

@@ -3,36 +3,43 @@
 use std::{fs, time::Duration};
 
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    receiver::{OK, Receiver, Reply, SECRET, url_at},
-    *,
-};
+use super::*;
 use crate::{
     sink::{
-        Codec, file,
+        Codec, Counters, Jitter, file,
+        request::receiver::{OK, Receiver, Reply, SECRET, url_at},
         tests::{BUFFER, Log, PATIENCE, alert, delivery, detection},
     },
     store::{DeadLetters, Entry, Tally},
 };
 
+mod bot;
+
 const FAILED: Reply = Reply::Answer("500 Internal Server Error", "", "rollup_error");
 const REFUSED: Reply = Reply::Answer("400 Bad Request", "", "invalid_blocks");
+
+fn by_webhook(url: String) -> Access {
+    Access {
+        webhook_url: Some(Secret::new(url)),
+        ..Access::default()
+    }
+}
 
 /// As fast as a test needs.
 fn config(receiver: &Receiver) -> Config {
     Config {
-        webhook_url: Secret::new(receiver.url()),
+        access: by_webhook(receiver.url()),
         request: RequestConfig {
             timeout: Duration::from_secs(10),
             retry_attempts: None,
             retry_initial_backoff: Duration::from_millis(1),
             retry_max_duration: Duration::from_millis(5),
             retry_jitter: Jitter::Full,
-            rate_limit_num: 1_000,
-            rate_limit_duration: Duration::from_secs(1),
         },
+        rate_limit_num: 1_000,
+        rate_limit_duration: Duration::from_secs(1),
         buffer: BUFFER,
     }
 }
@@ -113,7 +120,7 @@ async fn a_receiver_that_is_not_there_is_tried_until_it_is_given_up() {
         .unwrap()
         .local_addr()
         .unwrap();
-    config.webhook_url = Secret::new(format!("http://{nobody}/services/{SECRET}"));
+    config.access = by_webhook(format!("http://{nobody}/services/{SECRET}"));
     config.request.retry_attempts = Some(2);
     let run = deliver(config, vec![alert("one"), alert("two")]).await;
     assert_eq!(run.report.ending, Ending::Drained);
@@ -221,8 +228,8 @@ async fn an_answer_that_comes_early_or_breaks_off_is_an_answer() {
 async fn no_more_requests_than_the_rate_limit_allows() {
     let receiver = Receiver::start(vec![FAILED]);
     let mut config = config(&receiver);
-    config.request.rate_limit_num = 1;
-    config.request.rate_limit_duration = Duration::from_millis(200);
+    config.rate_limit_num = 1;
+    config.rate_limit_duration = Duration::from_millis(200);
     let began = Instant::now();
     deliver(config, vec![alert("one"), alert("two"), alert("three")]).await;
     assert_eq!(receiver.received().len(), 4);
@@ -292,11 +299,14 @@ async fn a_slack_that_hangs_holds_no_other_sink_up_and_says_what_is_left() {
 #[tokio::test]
 async fn a_url_that_is_none_fails_the_sink_without_naming_it() {
     let receiver = Receiver::start(vec![]);
-    let mut config = config(&receiver);
-    config.webhook_url = Secret::new(format!("slack:/{SECRET}"));
-    let run = deliver(config, vec![alert("one")]).await;
-    assert!(matches!(run.report.ending, Ending::Failed(_)));
-    assert_eq!(run.report.left.alerts, 1);
+    for scheme in ["slack:/", "", "file:///", "http://["] {
+        let mut config = config(&receiver);
+        config.access = by_webhook(format!("{scheme}{SECRET}"));
+        let run = deliver(config, vec![alert("one")]).await;
+        let reason = "webhook_url is not an http or https URL".to_owned();
+        assert_eq!(run.report.ending, Ending::Failed(reason));
+        assert_eq!(run.report.left.alerts, 1);
+    }
 }
 
 /// What lies in the file of dead letters of the sink under test.
@@ -439,16 +449,16 @@ async fn ten_minutes_without_slack_lose_nothing_and_are_told_within_the_rate_lim
     let address = nobody.local_addr().unwrap();
     drop(nobody);
     let config = Config {
-        webhook_url: Secret::new(url_at(address)),
+        access: by_webhook(url_at(address)),
         request: RequestConfig {
             timeout: 60 * second,
             retry_attempts: None,
             retry_initial_backoff: second,
             retry_max_duration: 30 * second,
             retry_jitter: Jitter::Full,
-            rate_limit_num: 1,
-            rate_limit_duration: second,
         },
+        rate_limit_num: 1,
+        rate_limit_duration: second,
         buffer: BUFFER,
     };
     let (outbox, counters, _, delivery) = delivery();

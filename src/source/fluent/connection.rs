@@ -25,8 +25,11 @@ use crate::{
 /// Bytes that a connection may have read before it asks for room: enough for the few that wait for their rest.
 const FREE_BYTES: usize = 16 << 10;
 
-/// Bytes that are read at once.
+/// Bytes that are read at once, at first.
 const READ_BYTES: usize = 4 << 10;
+
+/// Bytes of short messages that are read before they are handed in, while more is there.
+const BURST_BYTES: usize = 256 << 10;
 
 /// How long the handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -102,6 +105,7 @@ pub(super) async fn serve(
         room: inbox::Room::default(),
         ends: Vec::new(),
         walk: Walk::default(),
+        expected: 0,
     };
     let Err(error) = session.live().await else {
         return;
@@ -134,6 +138,8 @@ struct Session {
     ends: Vec<usize>,
     /// Over the message behind the last of these.
     walk: Walk,
+    /// How long that message is at least.
+    expected: u64,
 }
 
 impl Session {
@@ -150,9 +156,12 @@ impl Session {
             loop {
                 self.step_over()?;
                 if !self.ends.is_empty() {
+                    if self.read_on().await {
+                        continue;
+                    }
                     break;
                 }
-                self.make_room().await?;
+                self.make_room(ROOM).await?;
                 let deadline = deadline.min(Instant::now() + STALL);
                 if self.read_until(deadline).await? == 0 {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -160,6 +169,18 @@ impl Session {
             }
             self.hand_in().await?;
         }
+    }
+
+    /// Reads what else is there already, behind messages that are whole. Whether anything was.
+    async fn read_on(&mut self) -> bool {
+        let length = self.buffer.len();
+        let is_full = length == self.buffer.capacity() && length < BURST_BYTES;
+        if !is_full || self.make_room(Duration::ZERO).await.is_err() {
+            return false;
+        }
+        // An end or an error comes again with the next read.
+        let read = timeout(Duration::ZERO, self.read()).await;
+        matches!(read, Ok(Ok(1..)))
     }
 
     /// Waits until something is there. False if the connection has ended, or is to end.
@@ -181,8 +202,11 @@ impl Session {
         }
     }
 
+    /// Reads what there is, as far as the buffer can take it.
     async fn read(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(READ_BYTES);
+        if self.buffer.is_empty() {
+            self.buffer.reserve_exact(READ_BYTES);
+        }
         self.connection.stream.read_buf(&mut self.buffer).await
     }
 
@@ -218,7 +242,10 @@ impl Session {
                 Ok(Step::AtLeast(bytes)) if bytes > self.shared.max_message_bytes as u64 => {
                     return self.unless_some(Error::TooLarge(self.shared.max_message_bytes));
                 }
-                Ok(Step::AtLeast(_)) => return Ok(()),
+                Ok(Step::AtLeast(bytes)) => {
+                    self.expected = bytes;
+                    return Ok(());
+                }
                 Err(fault) => return self.unless_some(fault.into()),
             }
         }
@@ -232,13 +259,23 @@ impl Session {
         }
     }
 
-    /// Room for what is about to be read.
-    async fn make_room(&mut self) -> Result<(), Error> {
-        let wanted = self.buffer.capacity().max(self.buffer.len() + READ_BYTES);
+    /// Sees that the buffer can take more. It is never made longer because a length says so, only because it is full; nor
+    /// longer than the message is known to be.
+    async fn make_room(&mut self, patience: Duration) -> Result<(), Error> {
+        let (held, capacity) = (self.buffer.len(), self.buffer.capacity());
+        if capacity > held {
+            return Ok(());
+        }
+        let most = match usize::try_from(self.expected) {
+            Ok(expected) if expected > held => expected,
+            _ => usize::MAX,
+        };
+        let wanted = (2 * capacity).min(most).max(held + READ_BYTES);
         let more = wanted.saturating_sub(FREE_BYTES + self.room.bytes());
         if more > 0 {
-            self.room.add(self.inbox.room_within(ROOM, more).await?);
+            self.room.add(self.inbox.room_within(patience, more).await?);
         }
+        self.buffer.reserve_exact(wanted - held);
         Ok(())
     }
 

@@ -164,7 +164,7 @@ fn provenance(peer: &str, tag: &[u8]) -> Provenance {
     let tag = &tag[..tag.len().min(MAX_TAG_BYTES)];
     let tag = String::from_utf8_lossy(tag).into_owned();
     Provenance {
-        position: peer.to_owned(),
+        position: format!("forward:{peer}"),
         key: None,
         headers: BTreeMap::from([("tag".to_owned(), tag)]),
     }

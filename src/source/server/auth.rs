@@ -45,10 +45,18 @@ impl Credentials {
         let expected = match strategy {
             Strategy::Basic => {
                 let username = auth.username.as_deref().unwrap_or_default();
-                let password = auth.password.as_ref().map_or("", Secret::reveal);
+                let password = auth
+                    .password
+                    .as_ref()
+                    .map_or("", |secret| secret.reveal().as_str());
                 hash(format!("{username}:{password}").as_bytes())
             }
-            Strategy::Bearer => hash(auth.token.as_ref().map_or("", Secret::reveal).as_bytes()),
+            Strategy::Bearer => hash(
+                auth.token
+                    .as_ref()
+                    .map_or("", |secret| secret.reveal().as_str())
+                    .as_bytes(),
+            ),
         };
         Some(Self { strategy, expected })
     }

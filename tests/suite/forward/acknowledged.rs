@@ -56,7 +56,7 @@ fn every_mode_is_found_and_acknowledged() {
     }
     assert_eq!(source.audit_ids(), ids(0..number));
     let origin = &source.found()[0].origin;
-    assert_eq!(origin.position.as_deref(), Some("unix"));
+    assert_eq!(origin.position.as_deref(), Some("forward:unix"));
     assert_eq!(origin.headers["tag"], "kube.audit");
     assert_eq!(
         origin.time.map(|time| time.as_second()),

@@ -7,6 +7,8 @@ mod poster;
 mod receiver;
 mod told;
 
+mod agents;
+mod alertmanager;
 mod api;
 mod command_line;
 mod dead_letters;
@@ -17,6 +19,7 @@ mod floods;
 mod fluent;
 mod garbage;
 mod hostile;
+mod http;
 mod http_server;
 mod incidents;
 mod kafka;

@@ -21,7 +21,7 @@ use super::{
 use crate::recordings;
 
 /// The path of a configuration that ships with baitline.
-fn shipped(name: &str) -> String {
+pub fn shipped(name: &str) -> String {
     format!("{}/pipelines/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -44,13 +44,16 @@ fn all_are_sound() {
             )
             .env("FLUENT_SHARED_KEY", "open sesame")
             .env("TLS_DIR", tls_dir(&setting))
-            .env("WEBHOOK_TOKEN", "t0ken");
+            .env("WEBHOOK_TOKEN", "t0ken")
+            .env("EVENT_HUBS_CONNECTION_STRING", "Endpoint=sb://x")
+            .env("AGGREGATOR", "https://baitline.example")
+            .env("AGGREGATOR_TOKEN", "t0ken");
         let ran = setting.start(&mut program).end();
         assert_eq!(ran.code, Some(0), "{path}: {}", ran.stderr);
         // One process that detects and dedupes behind Kafka is sound while it is alone in its group, and an api that
         // others reach is meant where a container is around it: both are said.
         let is_meant = |line: &str| {
-            path.ends_with("-kafka.yaml")
+            (path.ends_with("-kafka.yaml") || path.ends_with("-event-hubs.yaml"))
                 && (line.contains("a dedupe in this process stands behind source")
                     || line.contains("served on an address that other machines may reach"))
         };
@@ -139,6 +142,65 @@ fn pipe_tells_slack_what_a_shipper_prints() {
             .is_some_and(|text| text.contains("honeypot"))
     );
     assert!(bodies[0].contains("runbooks/stolen-token"));
+}
+
+#[test]
+fn falcosidekick_is_told_in_falcos_words() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("falcosidekick.yaml")]);
+    program.env("FALCOSIDEKICK", receiver.origin());
+    let mut running = setting.start(&mut program);
+    running.write(&METADATA);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let events: Vec<Value> = receiver
+        .bodies()
+        .iter()
+        .map(|body| serde_json::from_str(body).expect("one object"))
+        .collect();
+    assert!(events.len() > 3);
+    let opened = |event: &&Value| event["output_fields"]["baitline.kind"] == "opened";
+    let stolen = |event: &&Value| event["rule"] == "Kubernetes decoy token_use";
+    let stolen = events
+        .iter()
+        .filter(opened)
+        .find(stolen)
+        .expect("it is used");
+    assert_eq!(stolen["priority"], "Critical");
+    assert_eq!(stolen["source"], "k8s_audit");
+    let user = "system:serviceaccount:honeypot:backup-sa";
+    assert_eq!(stolen["output_fields"]["ka.user.name"], user);
+}
+
+#[test]
+fn alertmanager_is_told_what_is_open_and_what_is_over() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    fs::write(setting.path("audit.log"), &*METADATA).expect("the directory is ours");
+    let mut program = setting.program(&["run", "--config", &shipped("alertmanager.yaml")]);
+    program
+        .env("ALERTMANAGER", receiver.origin())
+        .env("AUDIT_LOG_DIR", setting.path(""))
+        .env("DATA_DIR", setting.path("data"));
+    let running = setting.start(&mut program);
+    let began = std::time::Instant::now();
+    let told = || -> Vec<Value> {
+        let bodies = receiver.bodies();
+        let read = |body: &String| serde_json::from_str::<Vec<Value>>(body).expect("an array");
+        bodies.iter().flat_map(read).collect()
+    };
+    let is_critical = |alert: &Value| {
+        alert["labels"]["alertname"] == "BaitlineDecoyTouched"
+            && alert["labels"]["severity"] == "critical"
+            && alert["labels"]["owner"] == "secops"
+            && alert["annotations"]["runbook_url"].is_string()
+    };
+    while !told().iter().any(is_critical) {
+        assert!(began.elapsed() < PATIENCE, "{}", running.stderr.text());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    end(running);
 }
 
 #[test]
@@ -412,12 +474,18 @@ fn every_shipper_has_its_other_side() {
         }
         let text = fs::read_to_string(&path).expect("it is text");
         assert!(text.contains("# What is lost"), "{name}");
-        let ours = ["webhook", "fluent", "siem-kafka", "vector"]
-            .iter()
-            .filter(|ours| {
-                text.contains(&format!("../{ours}.yaml"))
-                    || text.contains(&format!("pipelines/{ours}.yaml"))
-            });
+        let ours = [
+            "webhook",
+            "fluent",
+            "siem-kafka",
+            "aks-event-hubs",
+            "vector",
+        ]
+        .iter()
+        .filter(|ours| {
+            text.contains(&format!("../{ours}.yaml"))
+                || text.contains(&format!("pipelines/{ours}.yaml"))
+        });
         let ours: Vec<_> = ours.collect();
         assert!(!ours.is_empty(), "{name}");
         for ours in ours {

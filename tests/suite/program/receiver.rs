@@ -1,4 +1,4 @@
-//! A receiver of Slack messages on an address of this machine.
+//! A receiver of messages by HTTP on an address of this machine.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -64,6 +64,12 @@ impl Receiver {
         *self.manner.lock().expect("no receiver panicked") = manner;
     }
 
+    /// Where it is, without a path.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of a webhook of Slack's.
     pub fn url(&self) -> String {
         format!("http://{}/services/T012345/{SECRET}", self.address)
     }

@@ -43,6 +43,34 @@ fn a_refused_impersonation_counts_only_if_it_names_the_decoy() {
 }
 
 #[test]
+fn a_path_tells_the_object_that_a_shipper_dropped_however_it_is_encoded() {
+    for uri in [
+        "/api/v1/namespaces/honeypot/secrets/backup-sa-token",
+        "/api/v1/namespaces/%68oneypot/secrets/%62ackup-sa-token",
+        "/api/v1/namespaces/%68oneypot%2fsecrets%2F%62ackup-sa-token?pretty=%74rue",
+        "/%61pi/v1//namespaces/honeypo%74/%73ecrets/backup-sa-toke%6e",
+    ] {
+        for nothing in [
+            json!({}),
+            json!({"objectRef": null}),
+            json!({"objectRef": {"apiVersion": "v1"}}),
+        ] {
+            let mut changes = nothing;
+            changes["requestURI"] = uri.into();
+            assert_eq!(
+                technique(&event(changes)),
+                Some(Technique::SecretRead),
+                "{uri}"
+            );
+        }
+    }
+    let told = json!({"requestURI": "/api/v1/namespaces/%68oneypot/secrets/x", "objectRef": object("nodes", None, None, Some("x"))});
+    assert_eq!(technique(&event(told)), None);
+    let query = json!({"requestURI": "/api/v1/pods?x=/api/v1/namespaces/%68oneypot/secrets/backup-sa-token"});
+    assert_eq!(technique(&event(query)), None);
+}
+
+#[test]
 fn another_group_or_namespace_has_objects_of_the_same_name() {
     let mut reference = object("secrets", None, Some("shop"), Some("backup-sa-token"));
     assert_eq!(technique(&event(json!({"objectRef": reference}))), None);

@@ -1,8 +1,8 @@
-//! A receiver of webhooks that misbehaves as it is told, on an address of this machine.
+//! A receiver of HTTP requests that misbehaves as it is told, on an address of this machine.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,14 +10,15 @@ use std::{
     thread,
 };
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 /// The secret part of the URL.
-pub(super) const SECRET: &str = "s3cr3tT0ken";
+pub(in crate::sink) const SECRET: &str = "s3cr3tT0ken";
 
 /// What the receiver does with one request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(in crate::sink) enum Reply {
     /// Answers with this status line, these headers (each ended by CRLF) and this body.
     Answer(&'static str, &'static str, &'static str),
     /// As slow proxies do: a 404 page that repeats the path it was asked for.
@@ -32,12 +33,12 @@ pub(super) enum Reply {
     TornAnswer,
 }
 
-pub(super) const OK: Reply = Reply::Answer("200 OK", "", "ok");
+pub(in crate::sink) const OK: Reply = Reply::Answer("200 OK", "", "ok");
 
 const DOWN: Reply = Reply::Answer("503 Service Unavailable", "", "");
 
 /// Does as it is told request by request, then answers 200, or 503 while it is down.
-pub(super) struct Receiver {
+pub(in crate::sink) struct Receiver {
     address: SocketAddr,
     pub is_down: Arc<AtomicBool>,
     received: Arc<Mutex<Vec<Request>>>,
@@ -45,9 +46,26 @@ pub(super) struct Receiver {
 
 /// A request that was read whole.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(in crate::sink) struct Request {
     pub head: String,
+    /// Undone, if it was compressed.
+    pub bytes: Vec<u8>,
+    /// Null if it is no JSON.
     pub body: Value,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// `POST /path HTTP/1.1`.
+    pub fn line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
 }
 
 impl Receiver {
@@ -56,6 +74,26 @@ impl Receiver {
     }
 
     pub fn start_at(address: SocketAddr, replies: Vec<Reply>) -> Self {
+        Self::start_as(address, replies, None, None)
+    }
+
+    /// One that refuses what has `poison` in it.
+    pub fn refusing(poison: &'static str, replies: Vec<Reply>) -> Self {
+        Self::start_as("127.0.0.1:0".parse().unwrap(), replies, Some(poison), None)
+    }
+
+    /// One that speaks TLS.
+    pub fn secured(config: ServerConfig) -> Self {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Self::start_as(address, vec![], None, Some(Arc::new(config)))
+    }
+
+    fn start_as(
+        address: SocketAddr,
+        replies: Vec<Reply>,
+        poison: Option<&'static str>,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let is_down = Arc::new(AtomicBool::new(false));
@@ -68,9 +106,16 @@ impl Receiver {
             for stream in listener.incoming() {
                 let usual = if down.load(Relaxed) { DOWN } else { OK };
                 let reply = replies.next().unwrap_or(usual);
-                if let Some(open) = serve(stream.unwrap(), &reply, &list) {
-                    hanging.push(open);
-                }
+                let stream = stream.unwrap();
+                let open = match &tls {
+                    None => serve(stream, &reply, &list, poison),
+                    Some(config) => {
+                        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+                        let stream = StreamOwned::new(connection, stream);
+                        serve(stream, &reply, &list, poison).map(|stream| stream.sock)
+                    }
+                };
+                hanging.extend(open);
             }
         });
         Self {
@@ -80,7 +125,11 @@ impl Receiver {
         }
     }
 
-    /// The webhook's URL.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A webhook's URL.
     pub fn url(&self) -> String {
         url_at(self.address)
     }
@@ -100,14 +149,18 @@ impl Receiver {
 }
 
 /// The URL of a webhook at `address`.
-pub(super) fn url_at(address: SocketAddr) -> String {
+pub(in crate::sink) fn url_at(address: SocketAddr) -> String {
     format!("http://{address}/services/T012345/{SECRET}")
 }
 
 /// Serves one request; gives the connection back if it is to stay open.
-fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Option<TcpStream> {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
+fn serve<S: Read + Write>(
+    mut stream: S,
+    reply: &Reply,
+    received: &Mutex<Vec<Request>>,
+    poison: Option<&str>,
+) -> Option<S> {
+    let mut reader = BufReader::new(&mut stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head).unwrap_or(0) == 0 {
@@ -119,24 +172,35 @@ fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Op
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
         return None;
     }
-    let lower = head.to_lowercase();
-    let length = lower
-        .split("content-length: ")
-        .nth(1)
-        .unwrap()
-        .lines()
-        .next()
-        .unwrap();
+    let mut request = Request {
+        head,
+        bytes: Vec::new(),
+        body: Value::Null,
+    };
+    let length = request.header("content-length").unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    received.lock().unwrap().push(Request {
-        head,
-        body: serde_json::from_slice(&body).unwrap(),
-    });
+    request.bytes = match request.header("content-encoding") {
+        Some("gzip") => {
+            let mut bytes = Vec::new();
+            let mut decoder = flate2::read::MultiGzDecoder::new(&*body);
+            decoder.read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+        Some("zstd") => zstd::decode_all(&*body).unwrap(),
+        Some(other) => panic!("{other}"),
+        None => body,
+    };
+    request.body = serde_json::from_slice(&request.bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&request.bytes).into_owned();
+    received.lock().unwrap().push(request);
 
     // Connections are closed after each answer, so that one reply is one connection.
     let page = format!("<p>The URL /services/T012345/{SECRET} was not found\x1b[2J</p>");
     let (status, headers, body) = match reply {
+        _ if poison.is_some_and(|poison| text.contains(poison)) => {
+            ("422 Unprocessable Content", "", "it is poisoned")
+        }
         Reply::Answer(status, headers, body) => (*status, *headers, *body),
         Reply::NotFoundPage => ("404 Not Found", "", page.as_str()),
         Reply::Hang => return Some(stream),
@@ -151,5 +215,6 @@ fn serve(stream: TcpStream, reply: &Reply, received: &Mutex<Vec<Request>>) -> Op
         stream,
         "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
+    let _ = stream.flush();
     None
 }

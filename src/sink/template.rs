@@ -1,6 +1,6 @@
 //! Text with fields of the message in it: `{{ cluster }}/{{ decoy }}`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{audit::words, store::Message};
 
@@ -29,13 +29,13 @@ words!(Field {
 
 impl Field {
     /// What the field holds; empty where that is unknown.
-    fn append(self, message: &Message, out: &mut String) {
+    fn value(self, message: &Message) -> Cow<'_, str> {
         let shared = match (self, message) {
             (Self::IncidentKey, Message::Alert(alert)) => {
-                return out.push_str(&alert.incident_key.to_string());
+                return alert.incident_key.to_string().into();
             }
             (Self::IncidentKey, Message::Detection(detection)) => {
-                return out.push_str(&detection.incident_key.to_string());
+                return detection.incident_key.to_string().into();
             }
             (Self::Cluster, Message::Alert(alert)) => alert.cluster.as_deref(),
             (Self::Cluster, Message::Detection(detection)) => detection.cluster.as_deref(),
@@ -48,7 +48,7 @@ impl Field {
             (Self::Type, Message::Alert(_)) => Some("alert"),
             (Self::Type, Message::Detection(_)) => Some("detection"),
         };
-        out.push_str(shared.unwrap_or_default());
+        shared.unwrap_or_default().into()
     }
 }
 
@@ -96,11 +96,21 @@ impl Template {
 
     /// The text for `message`. A field that is unknown is left out.
     pub(super) fn render(&self, message: &Message) -> String {
+        self.render_with(|field| field.value(message).into_owned())
+    }
+
+    /// As [`render`](Self::render), with what the fields hold as `escape` writes it.
+    pub(super) fn render_escaped(&self, message: &Message, escape: fn(&str) -> String) -> String {
+        self.render_with(|field| escape(&field.value(message)))
+    }
+
+    /// The text with `value` in place of every field.
+    pub(crate) fn render_with(&self, value: impl Fn(Field) -> String) -> String {
         let mut text = String::new();
         for part in &self.0 {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
-                Part::Field(field) => field.append(message, &mut text),
+                Part::Field(field) => text.push_str(&value(*field)),
             }
         }
         text

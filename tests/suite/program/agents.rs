@@ -1,0 +1,87 @@
+//! Baitlines that feed a baitline, as `pipelines/agent.yaml` and `pipelines/aggregator.yaml` set them up.
+
+use std::{fs, net::TcpListener, thread, time::Instant};
+
+use serde_json::{Value, json};
+
+use super::{
+    harness::{PATIENCE, Running, Setting},
+    inputs::{joined, token_use},
+    pipelines::shipped,
+    receiver::{Manner, Receiver},
+};
+
+const TOKEN: &str = "t0kenOfTheAgents";
+
+/// An agent beside an API server that logs two requests, the second of which another API server saw too.
+fn start_agent(setting: &Setting, number: u32, aggregator: &str) -> Running {
+    let hit = |number| token_use(number, "10.0.3.7", json!({})).to_string();
+    fs::write(setting.path("audit.log"), joined([hit(number), hit(9)])).expect("it is ours");
+    let mut program = setting.program(&["run", "--config", &shipped("agent.yaml")]);
+    program
+        .env("AGGREGATOR", format!("http://{aggregator}"))
+        .env("AGGREGATOR_TOKEN", TOKEN)
+        .env("CLUSTER", "prod-eu")
+        .env("AUDIT_LOG_DIR", setting.path(""))
+        .env("DATA_DIR", setting.path("data"));
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    running
+}
+
+fn incidents(setting: &Setting) -> Vec<Value> {
+    let data_dir = setting.path("data");
+    let data_dir = data_dir.to_str().expect("its name is UTF-8");
+    let list = ["incidents", "list", "--json", "--data-dir", data_dir];
+    let listed = setting.run(&list, b"").stdout;
+    let read = |line| serde_json::from_str(line).expect("an incident is JSON");
+    listed.lines().map(read).collect()
+}
+
+fn end(running: Running) {
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(TOKEN), "{}", ran.stderr);
+}
+
+#[test]
+fn three_agents_and_an_aggregator_tell_one_incident_once() {
+    let receiver = Receiver::start(Manner::Takes);
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = address.expect("a free port").to_string();
+    let settings: Vec<Setting> = (0..3).map(|_| Setting::empty()).collect();
+    let agents: Vec<Running> = (1..)
+        .zip(&settings)
+        .map(|(number, setting)| start_agent(setting, number, &address))
+        .collect();
+    // Nobody listens yet: agents keep what they found.
+    agents[0].stderr.wait_for("messages are kept");
+
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("aggregator.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("AGGREGATOR_TOKEN", TOKEN)
+        .env("LISTEN", &address)
+        .env("DATA_DIR", setting.path("data"));
+    let mut aggregator = setting.start(&mut program);
+    aggregator.close_stdin();
+    aggregator.stderr.wait_for("listening");
+
+    let began = Instant::now();
+    let total = || incidents(&setting).first().map(|one| one["total"].clone());
+    while total() != Some(json!(4)) {
+        assert!(began.elapsed() < PATIENCE, "{}", aggregator.stderr.text());
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    agents.into_iter().for_each(end);
+    end(aggregator);
+    let all = incidents(&setting);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0]["total"], 4);
+    assert_eq!(all[0]["cluster"], "prod-eu");
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), 1, "one message: {bodies:?}");
+    assert!(bodies[0].contains("honeypot/backup-sa"));
+}
