@@ -143,6 +143,8 @@ def push(form, compression, credentials=None):
             health = stub.HealthCheck(vector_pb2.HealthCheckRequest(), timeout=60)
             assert health.status == vector_pb2.SERVING
             assert stub.PushEvents(request(form), timeout=60) == vector_pb2.PushEventsResponse()
+            probe = channel.unary_unary("/grpc.health.v1.Health/Check", lambda it: it, lambda it: it)
+            assert probe(b"", timeout=60) == b"\x08\x01", "SERVING"
             unknown = channel.unary_unary("/vector.Vector/Unknown", lambda it: it, lambda it: it)
             try:
                 unknown(b"", timeout=60)

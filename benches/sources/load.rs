@@ -26,6 +26,8 @@ pub enum Unit {
     Lines(usize),
     /// So many bytes of Forward's entries, each event a text under `log`.
     Entries(usize),
+    /// So many bytes of Vector's events, each a text under `message`.
+    Events(usize),
 }
 
 /// The events of one connection.
@@ -126,6 +128,7 @@ impl Unit {
                 let length = u32::try_from(line.len()).expect("lines are short");
                 bytes.extend_from_slice(&length.to_be_bytes());
             }
+            Self::Events(_) => return bytes.extend(event(line)),
         }
         bytes.extend_from_slice(line.as_bytes());
         if let Self::Lines(_) = self {
@@ -136,7 +139,7 @@ impl Unit {
     fn is_full(self, bytes: &[u8], events: usize) -> bool {
         match self {
             Self::EventList(most) => events == most,
-            Self::Lines(most) | Self::Entries(most) => bytes.len() >= most,
+            Self::Lines(most) | Self::Entries(most) | Self::Events(most) => bytes.len() >= most,
         }
     }
 
@@ -145,4 +148,25 @@ impl Unit {
             bytes.extend_from_slice(b"]}\n");
         }
     }
+}
+
+/// `line` as Vector has it: a log with a pair of `message` and raw bytes, in a wrapper, which is one of the events.
+fn event(line: &str) -> Vec<u8> {
+    let value = field(1, line.as_bytes());
+    let pair = [field(1, b"message"), field(2, &value)].concat();
+    let log = field(1, &pair);
+    field(1, &field(1, &log))
+}
+
+/// A field of protobuf that is a message or text.
+fn field(number: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = body.len();
+    while length > 0x7f {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.extend_from_slice(body);
+    bytes
 }

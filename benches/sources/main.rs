@@ -4,12 +4,17 @@
 //! the memory that connections cost.
 
 mod client;
+// The tests' own.
+#[path = "../../tests/suite/program/grpc.rs"]
+#[expect(dead_code, reason = "the tests look at more of an answer")]
+mod grpc;
 mod load;
 mod program;
 
 use std::time::{Duration, Instant};
 
 use client::{Forward, Http};
+use grpc::Caller;
 use load::{Load, Unit};
 use program::Program;
 use serde_json::json;
@@ -58,6 +63,10 @@ fn main() {
         "fluent, PackedForward of 1 MB, text under log",
         forwarded(&load, CONNECTIONS),
     );
+    row(
+        "vector, requests of 1 MB, text under message",
+        pushed(&load, CONNECTIONS),
+    );
     row("the pipe again", through_a_pipe(&load));
     connections();
 }
@@ -97,6 +106,20 @@ fn forwarded(load: &Load, connections: usize) -> Took {
             let mut client = Forward::connect(&address);
             part.each(Unit::Entries(1 << 20), &mut |entries| {
                 client.forward(entries)
+            });
+        });
+    })
+}
+
+fn pushed(load: &Load, connections: usize) -> Took {
+    let mut program = Program::start(json!({"type": "vector", "address": "127.0.0.1:0"}));
+    let address = program.address().parse().expect("a socket");
+    measured(&mut program, || {
+        load.share(connections, |part| {
+            let caller = Caller::connect(address).expect("it listens");
+            // UNAVAILABLE asks for the same again.
+            part.each(Unit::Events(1 << 20), &mut |events| {
+                while caller.push(events) != Some(0) {}
             });
         });
     })

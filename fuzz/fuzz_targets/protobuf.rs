@@ -12,7 +12,7 @@ use std::{cell::RefCell, sync::LazyLock};
 use baitline::{
     config::Decoy,
     detect::{Config, Detection, Detector},
-    record::protobuf::{entries, is_log, write_entry},
+    record::protobuf::{entries, is_log, write_entry, write_texts},
     source::{Block, Provenance, Shape},
 };
 use differential::decoy;
@@ -47,6 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
     for entry in entries(bytes) {
         let entry = entry.unwrap_or(rest);
         is_log(entry);
+        write_texts(entry, &mut Vec::new());
         write_entry(entry, &mut lines);
         lines.push(b'\n');
         rest = &rest[entry.len()..];

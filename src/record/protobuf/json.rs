@@ -1,13 +1,13 @@
-//! A log as JSON.
+//! A log as JSON, and its texts alone.
 //!
 //! Nothing in which a name could stand is left out: bytes that are no text are replaced one by one, and what cannot be read is
-//! written as a string behind which the JSON breaks off. What has no such form, such as NaN, is null.
+//! written too, behind a bracket that is never closed. What has no such form, such as NaN, is null.
 
 use std::io::Write;
 
 use super::{
     super::msgpack::text,
-    event::{Token, walk},
+    event::{Broken, Token, walk},
 };
 use crate::audit::wire_time;
 
@@ -18,7 +18,7 @@ const DUMMY: &[u8] = b"{\".\":null}";
 const MESSAGE: &[u8] = b"{\"message\":";
 
 /// Appends the log in `entry` as JSON: an object most often; where there is metadata beside it, an array of both. What is cut
-/// off or malformed makes broken JSON, with what is left in a string.
+/// off or malformed makes broken JSON, with what is left in strings.
 pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
     write(entry, true, into);
 }
@@ -33,14 +33,42 @@ fn write(entry: &[u8], with_metadata: bool, into: &mut Vec<u8>) {
     match walk(entry, &mut |token| writer.token(token)) {
         Ok(()) => writer.end(),
         Err(broken) => {
-            let rest = &entry[broken.at..];
-            if !rest.is_empty() {
+            if writer.depth == 0 {
+                into.push(b'{');
+            }
+            for rest in rest(entry, broken) {
                 text(rest, into);
+                into.push(b',');
             }
             // So that it is broken wherever it broke.
             into.extend_from_slice(b"{\"");
         }
     }
+}
+
+/// Appends the texts in `entry` as they are, each in quotes: enough to tell whether a decoy is named, and never more than twice
+/// as long as the entry.
+pub fn write_texts(entry: &[u8], into: &mut Vec<u8>) {
+    let mut quoted = |bytes: &[u8]| {
+        into.push(b'"');
+        into.extend_from_slice(bytes);
+        into.push(b'"');
+    };
+    let walked = walk(entry, &mut |token| {
+        if let Token::Key(text) | Token::Text(text) = token {
+            quoted(text.bytes);
+        }
+    });
+    if let Err(broken) = walked {
+        rest(entry, broken).for_each(quoted);
+    }
+}
+
+/// What follows where `entry` cannot be read on. Tags and most lengths are control characters: what stands between them is a text
+/// most often.
+fn rest(entry: &[u8], broken: Broken) -> impl Iterator<Item = &[u8]> {
+    let texts = entry[broken.at..].split(u8::is_ascii_control);
+    texts.filter(|text| !text.is_empty())
 }
 
 struct Writer<'o> {

@@ -10,7 +10,7 @@ mod event;
 mod json;
 
 pub use event::{Broken, Span, Token, is_log, walk};
-pub use json::{write_entry, write_record};
+pub use json::{write_entry, write_record, write_texts};
 
 /// Why a field cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -137,11 +137,12 @@ impl Body for Reply {
     }
 }
 
-/// The call is done. Both methods answer with an empty message: nothing, and SERVING, which is 0.
-pub(super) fn done() -> Answer {
+/// The call is done, and answered with `message`, which is short.
+pub(super) fn done(message: &[u8]) -> Answer {
     let status = (STATUS, HeaderValue::from(Code::Ok));
+    let length = (message.len() as u32).to_be_bytes();
     headed(Reply {
-        data: Some(Bytes::from_static(&[0; PREFIX_BYTES])),
+        data: Some([&[0], &length[..], message].concat().into()),
         trailers: Some(HeaderMap::from_iter([status])),
     })
 }

@@ -1,8 +1,8 @@
 //! Vector's own protocol, version 2: gRPC, as Vector's `vector` sink speaks it.
 //!
 //! A request is answered once all that came of it is safe, which is what Vector's end-to-end acknowledgements wait for. What
-//! Vector hears a status of that it retries ([`grpc::Code`]), it sends again, and keeps what follows in its buffer; what it hears
-//! any other of it throws away. So none of those is ever said of sound data.
+//! Vector hears UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED or INTERNAL of, it sends again, and keeps what follows in its
+//! buffer; what it hears INVALID_ARGUMENT or UNIMPLEMENTED of, it throws away. So neither of these is ever said of sound data.
 //!
 //! Only logs are searched. Metrics and traces are counted as discarded, and taken.
 //!
@@ -67,7 +67,7 @@ impl Config {
             is_public: Address::Socket(self.address).is_public(),
             is_encrypted: self.tls.enabled,
             is_guarded: self.tls.verify_certificate,
-            guard: "tls: { verify_certificate: true, ca_file: … }",
+            guard: "tls.verify_certificate with tls.ca_file",
         }
     }
 }

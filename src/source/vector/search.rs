@@ -9,7 +9,7 @@ use crate::{
     record::{
         decompress::{self, Format},
         framing::parts,
-        protobuf::{Fault, entries, is_log, write_entry},
+        protobuf::{Fault, entries, is_log, write_texts},
     },
     source::{
         Context, Outlet, Provenance, Shape,
@@ -155,9 +155,9 @@ impl<'a> Searcher<'a> {
         if entry.len() <= self.max_line_bytes {
             return take(entry, Shape::PushEvents);
         }
-        let mut json = Vec::new();
-        write_entry(entry, &mut json);
-        for (part, shape) in parts(&json) {
+        let mut texts = Vec::new();
+        write_texts(entry, &mut texts);
+        for (part, shape) in parts(&texts) {
             take(part, shape);
         }
     }

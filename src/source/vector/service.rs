@@ -31,8 +31,12 @@ type Inbox = inbox::Sender<Delivery, Outcome>;
 const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
 const HEALTH_CHECK: &str = "/vector.Vector/HealthCheck";
 
-/// Bytes of the body of a question after health, which has no fields.
-const QUESTION_BYTES: usize = 4 << 10;
+/// The same question as gRPC has it: Kubernetes' probes ask it, and Vector answers it too.
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// A message without fields, which says as well SERVING to who asks as Vector does; and SERVING as gRPC has it.
+const NOTHING: &[u8] = b"";
+const SERVING: &[u8] = b"\x08\x01";
 
 /// What all connections have in common.
 pub(super) struct Service {
@@ -169,7 +173,7 @@ impl Visit {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (request, mut body) = request.into_parts();
         match self.call(&request, &mut body).await {
-            Ok(()) => grpc::done(),
+            Ok(message) => grpc::done(message),
             Err(refused) => {
                 self.counters.refuse(refused.counted_as());
                 self.say(refused);
@@ -181,7 +185,7 @@ impl Visit {
         }
     }
 
-    async fn call(&self, request: &Parts, body: &mut Incoming) -> Result<(), Refused> {
+    async fn call(&self, request: &Parts, body: &mut Incoming) -> Result<&'static [u8], Refused> {
         if request.version != Version::HTTP_2 {
             return Err(Refused::Version);
         }
@@ -191,15 +195,18 @@ impl Visit {
         if !grpc::is_call(&request.headers) {
             return Err(Refused::Type);
         }
-        match request.uri.path() {
-            PUSH_EVENTS => self.push_events(&request.headers, body).await,
-            HEALTH_CHECK => {
-                let patience = self.service.patience;
-                http::read(body, QUESTION_BYTES, patience, &self.inbox).await?;
-                Ok(())
+        let answer = match request.uri.path() {
+            PUSH_EVENTS => {
+                self.push_events(&request.headers, body).await?;
+                return Ok(NOTHING);
             }
-            _ => Err(Refused::Method),
-        }
+            HEALTH_CHECK => NOTHING,
+            HEALTH => SERVING,
+            _ => return Err(Refused::Method),
+        };
+        // It has nothing in it, and takes no room: who waits for that is well.
+        http::forget(body).await;
+        Ok(answer)
     }
 
     async fn push_events(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<(), Refused> {

@@ -137,3 +137,94 @@ fn detections_of_another_baitline_are_read() {
     assert!(hits(&told.alerts) > 100);
     assert_eq!(hits(&again.alerts), hits(&told.alerts));
 }
+
+/// What is meant to take memory or to break something does neither, and others are served on.
+#[test]
+fn hostile_requests_take_no_memory_and_others_are_served() {
+    let bomb = |byte: u8| {
+        let endless = std::io::repeat(byte).take(1 << 25);
+        zstd::encode_all(endless, 1).expect("memory takes all")
+    };
+    let zstd = [("grpc-encoding", "zstd")];
+    let log = |message: &[u8]| {
+        let value = Value::map([("message", Value::Bytes(message.to_vec()))]);
+        value.entry(&mut std::iter::repeat(0))
+    };
+    // As tight as may be, and control characters, which JSON writes six times as long.
+    let mut dice = fastrand::Rng::with_seed(7);
+    let mut control = vec![1; 12 << 20];
+    control
+        .iter_mut()
+        .step_by(300)
+        .for_each(|byte| *byte = dice.u8(1..20));
+    let long = zstd::encode_all(&log(&control)[..], 1).expect("memory takes all");
+    let deep = [
+        b"\x0a\xff\x7f".repeat(100_000),
+        b"\x3a\xff\xff\xff\xff\x0f".repeat(100_000),
+    ]
+    .concat();
+    let mut huge = frame(false, &log(b"x"));
+    huge[1..5].copy_from_slice(&u32::MAX.to_be_bytes());
+    let requests = [
+        (frame(true, &bomb(0)), 8),
+        // Empty events without end.
+        (frame(true, &bomb(b'\n')), 8),
+        (frame(true, &long), 0),
+        (frame(false, &deep), 3),
+        (frame(false, b"\x0a\xff\xff\xff\xff\x0f"), 3),
+        (huge, 13),
+        (frame(false, &b"\x9d\x07 no protobuf \xff".repeat(1000)), 3),
+    ];
+    let mut configuration = listening();
+    configuration["sources"]["audit"]["max_body_bytes"] = "16MiB".into();
+    configuration["sources"]["audit"]["max_line_bytes"] = "1MiB".into();
+    let (running, caller) = start(&Setting::with(&configuration));
+    for (body, status) in requests {
+        let answer = caller.call(PUSH_EVENTS, &zstd, body);
+        assert_eq!(answer.status, Some(status));
+    }
+    let peak = running.peak_kib();
+    assert!(peak < 200 << 10, "{peak} KiB");
+    let recorded = recording("vector", "push-events-parsed.bin");
+    assert_eq!(caller.push(&recorded), Some(0));
+    assert!(end(running).told().hits() >= 4);
+}
+
+#[test]
+fn validate_warns_of_a_listener_that_others_reach() {
+    let validate = |options: Json| {
+        let mut configuration = listening();
+        let source = &mut configuration["sources"]["audit"];
+        for (name, value) in options.as_object().expect("a map") {
+            source[name] = value.clone();
+        }
+        let ran = Setting::with(&configuration).run(&["validate", "baitline.json"], b"");
+        (ran.code, ran.stderr)
+    };
+    assert_eq!(validate(json!({})), (Some(0), String::new()));
+    let path = |name: &str| certificate(name).to_str().expect("UTF-8").to_owned();
+    let tls =
+        json!({"enabled": true, "crt_file": path("server.crt"), "key_file": path("server.key")});
+    let (_, open) = validate(json!({"address": "0.0.0.0:6000"}));
+    assert!(
+        open.contains(
+            "(vector) listens on an address that other machines may reach, and neither encrypts"
+        ),
+        "{open}"
+    );
+    let (_, anybody) = validate(json!({"address": "[::]:6000", "tls": tls}));
+    assert!(
+        anybody.contains("asks nobody who they are; write tls.verify_certificate"),
+        "{anybody}"
+    );
+    let mut mutual = tls.clone();
+    mutual["ca_file"] = path("ca.crt").into();
+    mutual["verify_certificate"] = true.into();
+    assert_eq!(
+        validate(json!({"address": "[::]:6000", "tls": mutual})),
+        (Some(0), String::new())
+    );
+    let (code, version) = validate(json!({"version": "1"}));
+    assert_eq!(code, Some(78));
+    assert!(version.contains("must be \"2\", found"), "{version}");
+}

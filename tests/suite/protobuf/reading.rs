@@ -1,4 +1,6 @@
-use baitline::record::protobuf::{self, Fault, Field, entries, is_log, write_entry, write_record};
+use baitline::record::protobuf::{
+    Fault, Field, entries, is_log, write_entry, write_record, write_texts,
+};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -50,6 +52,12 @@ fn json(entry: &[u8]) -> String {
     String::from_utf8(json).expect("JSON is UTF-8")
 }
 
+fn texts(entry: &[u8]) -> Vec<u8> {
+    let mut texts = Vec::new();
+    write_texts(entry, &mut texts);
+    texts
+}
+
 fn parsed(entry: &[u8]) -> Json {
     let json = json(entry);
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
@@ -83,6 +91,7 @@ proptest! {
         for bytes in [bytes.clone(), entry(&bytes, &mut shortest())] {
             is_log(&bytes);
             json(&bytes);
+            prop_assert!(texts(&bytes).len() <= 2 * bytes.len() + 1);
         }
     }
 
@@ -263,7 +272,7 @@ fn what_is_cut_off_is_broken_and_keeps_all_there_is() {
     for length in 1..log.len() {
         // The lengths around it fit, or do not.
         for bytes in [entry(&log[..length], dice), whole[..length + 3].to_vec()] {
-            assert!(protobuf::is_log(&bytes));
+            assert!(is_log(&bytes));
             let json = json(&bytes);
             let is_whole_pair = length == 19 && Field::read(&bytes).is_ok();
             assert_eq!(is_broken(&bytes), !is_whole_pair, "{length}: {json}");
@@ -294,4 +303,39 @@ fn only_logs_are_logs() {
         assert!(!is_log(&other));
         assert_eq!(parsed(&other), json!({}));
     }
+}
+
+#[test]
+fn texts_are_told_as_they_are() {
+    let dice = &mut shortest();
+    let value = Value::map([
+        (
+            "a",
+            Value::Array(vec!["\u{1}\"\u{e9}".into(), Value::Integer(1)]),
+        ),
+        ("b", Value::map([("c", "d".into())])),
+    ]);
+    let whole = value.entry(dice);
+    assert_eq!(
+        texts(&whole),
+        "\"a\"\"\u{1}\"\u{e9}\"\"b\"\"c\"\"d\"".as_bytes()
+    );
+    // Where it cannot be read, what looks like text is.
+    let mut damaged = whole.clone();
+    let at = whole
+        .windows(2)
+        .position(|part| part == b"\x0a\x01")
+        .expect("the first key");
+    damaged[at] = 0x0b;
+    let told = String::from_utf8_lossy(&texts(&damaged)).into_owned();
+    assert!(
+        told.contains("\"a\"") && told.contains("\"c\"") && told.contains("\"d\""),
+        "{told}"
+    );
+    assert!(is_broken(&damaged));
+    let json = json(&damaged);
+    assert!(
+        json.starts_with("{\"a\",") || json.starts_with("{{\"a\","),
+        "{json}"
+    );
 }

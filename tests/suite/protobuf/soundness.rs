@@ -1,10 +1,13 @@
 //! The search of Vector's events finds exactly what is found if every event is written as JSON and decoded.
 
+use std::sync::LazyLock;
+
 use baitline::{
     detect::{Detection, Detector, Technique},
     record::protobuf::{entries, write_entry},
     source::{Block, Provenance, Shape},
 };
+use base64::prelude::*;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -87,6 +90,60 @@ fn event(
 
 const FORMS: u8 = 4;
 
+/// Recorded events that name the decoy.
+static NAMING: LazyLock<Vec<&Json>> = LazyLock::new(|| {
+    let names = |audit: &&Json| audit.to_string().contains("honeypot");
+    RECORDED.iter().filter(names).collect()
+});
+
+/// Any tree in which events hang, as maps, as text and as base64, under any keys, beside names.
+fn tree() -> impl Strategy<Value = Value> {
+    let audit = || any::<prop::sample::Index>().prop_map(|index| *index.get(&NAMING));
+    let texts = [
+        "honeypot",
+        "backup-sa-2",
+        "xhoneypot",
+        "proxy",
+        "data",
+        "a b",
+        "",
+        "2",
+        "eyJr",
+    ];
+    let leaf = prop_oneof![
+        audit().prop_map(|audit| Value::from(&msgpack::Value::from(audit))),
+        audit().prop_map(|audit| Value::from(audit.to_string().as_str())),
+        audit().prop_map(|audit| BASE64_STANDARD.encode(audit.to_string()).as_str().into()),
+        audit().prop_map(|audit| {
+            let numbers = audit.to_string().into_bytes().into_iter().map(i64::from);
+            Value::Array(numbers.map(Value::Integer).collect())
+        }),
+        prop::sample::select(texts.to_vec()).prop_map(Value::from),
+        any::<i64>().prop_map(Value::Integer),
+        Just(Value::Time(1_795_455_390, 82_177_123)),
+        Just(Value::Null),
+    ];
+    let keys = [
+        "data",
+        "Data",
+        "MESSAGE",
+        "rawData",
+        "data_base64",
+        "message",
+        "log",
+        "honeypot",
+        "items",
+        "kind",
+    ];
+    let key = prop::sample::select(keys.map(str::as_bytes).map(<[u8]>::to_vec).to_vec());
+    leaf.prop_recursive(4, 12, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::vec((key.clone(), inner), 0..4).prop_map(Value::Map),
+        ]
+    })
+}
+
 #[test]
 fn each_shape_gives_what_its_event_is() {
     let mut count = 0;
@@ -108,7 +165,7 @@ fn each_shape_gives_what_its_event_is() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn no_shape_hides_anything(
@@ -130,6 +187,17 @@ proptest! {
             bytes.extend(event(shape, form, &audit, &text, &mut endless));
         }
         compare((names.0, names.1, whole_namespace), &bytes);
+    }
+
+    #[test]
+    fn no_tree_hides_anything(
+        trees in prop::collection::vec(tree(), 1..3),
+        dice in prop::collection::vec(0..4_u8, 1..9),
+        whole_namespace in any::<bool>(),
+    ) {
+        let dice = &mut dice.iter().copied().cycle();
+        let bytes: Vec<u8> = trees.iter().flat_map(|tree| tree.entry(dice)).collect();
+        compare(("honeypot", "backup-sa", whole_namespace), &bytes);
     }
 
     #[test]
@@ -210,4 +278,25 @@ fn an_event_that_is_damaged_is_told() {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].technique, Technique::Undecodable);
     }
+}
+
+/// As above, wherever a byte is damaged: Vector's maps have no order, and what marks an event may stand behind.
+#[test]
+fn damage_before_all_else_is_told() {
+    let audit = json!({"a": "damaged", "auditID": "1", "level": "Metadata", "verb": "list",
+        "user": {"username": "system:serviceaccount:honeypot:backup-sa"}});
+    let Value::Map(mut pairs) = Value::from(&msgpack::Value::from(&audit)) else {
+        panic!("a map");
+    };
+    pairs.sort_by_key(|(key, _)| key.clone());
+    let mut bytes = Value::Map(pairs).entry(&mut shortest());
+    let at = bytes
+        .windows(7)
+        .position(|part| part == b"damaged")
+        .expect("the first value");
+    // The wire type of the value's kind: none that there is.
+    bytes[at - 2] = 0x0f;
+    let found = compare(HONEYPOT, &bytes);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].technique, Technique::Undecodable);
 }

@@ -109,3 +109,107 @@ impl Strings<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{super::tests::decoys, PackedNeedles},
+        *,
+    };
+
+    fn message(number: u8, body: &[u8]) -> Vec<u8> {
+        let length = body.len();
+        let length = match length {
+            ..0x80 => vec![length as u8],
+            _ => vec![length as u8 | 0x80, (length >> 7) as u8],
+        };
+        [&[number << 3 | 2], &length[..], body].concat()
+    }
+
+    /// A log with one pair, whose value is of a kind.
+    fn log(key: &str, kind: u8, value: &[u8]) -> Vec<u8> {
+        let value = message(kind, value);
+        let pair = [message(1, key.as_bytes()), message(2, &value)].concat();
+        message(1, &message(1, &message(1, &pair)))
+    }
+
+    fn is_candidate(entry: &[u8]) -> bool {
+        let needles = PackedNeedles::new(&decoys(&[("honeypot", "backup-sa")]));
+        let clean = log("k", 1, b"v");
+        let run = [&clean, entry, &clean].concat();
+        let mut found = Vec::new();
+        needles.scan::<Protobuf>(&run, |entry| found.push(entry));
+        let wanted = clean.len()..clean.len() + entry.len();
+        assert!(found.is_empty() || found == [wanted], "{found:?}");
+        !found.is_empty()
+    }
+
+    #[test]
+    fn a_name_is_found_as_a_whole_and_only_so() {
+        let padded = |length: usize| format!("honeypot{}", " ".repeat(length - 8));
+        for (value, wanted) in [
+            ("honeypot", true),
+            ("x:honeypot:y", true),
+            (r"\nhoneypot", true),
+            ("%2fhoneypot", true),
+            ("honeypot-2", false),
+            ("x-honeypot", false),
+            ("honeypots", false),
+            ("%68oneypot", true),
+            (r"\u0068oneypot", true),
+            ("kube-system", false),
+            // Lengths that look like a digit, like a letter, and like a letter that ends a longer number.
+            (&padded(b'2'.into()), true),
+            (&padded(b'z'.into()), true),
+            (&padded(usize::from(b'a') << 7 | 1), true),
+        ] {
+            assert_eq!(
+                is_candidate(&log("k", 1, value.as_bytes())),
+                wanted,
+                "{value}"
+            );
+        }
+        assert!(is_candidate(&log("honeypot", 1, b"v")));
+        // What follows looks like a letter.
+        let value = message(2, &message(1, b"honeypot"));
+        let log = [value, message(12, b"x")].concat();
+        assert!(is_candidate(&message(1, &message(1, &log))));
+    }
+
+    #[test]
+    fn what_hides_names_is_found_where_it_is_a_value_or_a_key() {
+        for (value, wanted) in [
+            ("proxy", true),
+            (r#"{"a":"proxy"}"#, true),
+            ("kube-proxy", false),
+            ("proxies", false),
+            (r#"{"data":"eyJr"}"#, true),
+            (r#"{"data":"a b c"}"#, false),
+        ] {
+            assert_eq!(
+                is_candidate(&log("k", 1, value.as_bytes())),
+                wanted,
+                "{value}"
+            );
+        }
+        let item = message(1, &[4 << 3, b'{']);
+        for (key, kind, value, wanted) in [
+            ("data", 1, &b"eyJraW5k"[..], true),
+            ("rawData", 1, b"eyJraW5k", true),
+            ("MESSAGE", 8, &item, true),
+            ("metadata", 1, b"eyJraW5k", false),
+            ("data", 1, b"a b c", false),
+            ("data", 7, b"", false),
+            ("MESSAGE", 1, b"eyJraW5k", false),
+        ] {
+            assert_eq!(is_candidate(&log(key, kind, value)), wanted, "{key}");
+        }
+        // The length of a key may be longer than need be, and there may be no value.
+        let key = [
+            b"\x0a\x84\x00data".to_vec(),
+            message(2, &message(1, b"eyJr")),
+        ]
+        .concat();
+        assert!(is_candidate(&message(1, &message(1, &message(1, &key)))));
+    }
+}

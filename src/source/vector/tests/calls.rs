@@ -44,6 +44,11 @@ fn it_says_that_it_serves() {
     let answer = served.caller().call(HEALTH_CHECK, &[], frame(false, b""));
     assert_eq!((answer.http, answer.status), (200, Some(0)));
     assert_eq!(answer.body, [0; 5], "SERVING is 0");
+    // As a probe of Kubernetes asks.
+    let health = "/grpc.health.v1.Health/Check";
+    let answer = served.caller().call(health, &[], frame(false, b""));
+    assert_eq!((answer.http, answer.status), (200, Some(0)));
+    assert_eq!(answer.body, frame(false, b"\x08\x01"), "SERVING is 1");
     assert_eq!(served.pipeline.text(), "");
     served.end();
 }
@@ -116,7 +121,7 @@ fn what_is_not_called_is_refused() {
         "/",
         "/vector.Vector/PushEventz",
         "/vector.Vector",
-        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
     ] {
         let answer = caller.call(path, &[], body());
         assert_eq!((answer.http, answer.status), (200, Some(12)), "{path}");
