@@ -127,9 +127,14 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
         }
     }
     let has_header = config.headers.iter().any(|(name, _)| name == AUTHORIZATION);
-    let ways = [auth.strategy.is_some(), has_header, has_user(config.uri.reveal())];
+    let ways = [
+        auth.strategy.is_some(),
+        has_header,
+        has_user(config.uri.reveal()),
+    ];
     if ways.into_iter().filter(|is_used| *is_used).count() > 1 {
-        let message = "say who baitline is in one way: auth, a header Authorization, or a user in uri";
+        let message =
+            "say who baitline is in one way: auth, a header Authorization, or a user in uri";
         refuse(&["auth.strategy", "request.headers", "uri"], message);
     }
     let token = auth.token.as_ref();

@@ -237,9 +237,7 @@ impl Board {
                 }
             }
             for notice in part {
-                self.given_up
-                    .take(&notice.message, refused.reason())
-                    .await;
+                self.given_up.take(&notice.message, refused.reason()).await;
                 self.miss(notice, &refused);
                 outbox.done_first(1);
             }

@@ -163,7 +163,9 @@ impl Courier {
             is_unanswered |= verdict == Verdict::Unavailable;
             let wait = match verdict {
                 // The receiver is still at work on the try before.
-                Verdict::MessageRefused if is_conflict && is_unanswered && conflicts < CONFLICTS => {
+                Verdict::MessageRefused
+                    if is_conflict && is_unanswered && conflicts < CONFLICTS =>
+                {
                     conflicts += 1;
                     backoff.next_wait().max(retry_after.unwrap_or_default())
                 }
