@@ -268,9 +268,7 @@ impl Board {
             Ends::Beyond => {
                 warn!(sink = %self.id, incident = %id, "more than {MOST} incidents are open: this one is told once, for a day");
             }
-            Ends::Believed => {
-                self.keep(notice, Some(Timestamp::now()));
-            }
+            Ends::Believed => self.keep(notice, Some(Timestamp::now())),
         }
     }
 
