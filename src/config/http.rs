@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{
     Url,
-    header::{HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
 use super::{
@@ -126,6 +126,17 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
             }
         }
     }
+    let has_header = config.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+    let ways = [
+        auth.strategy.is_some(),
+        has_header,
+        has_user(config.uri.reveal()),
+    ];
+    if ways.into_iter().filter(|is_used| *is_used).count() > 1 {
+        let message =
+            "say who baitline is in one way: auth, a header Authorization, or a user in uri";
+        refuse(&["auth.strategy", "request.headers", "uri"], message);
+    }
     let token = auth.token.as_ref();
     if token.is_some_and(|token| HeaderValue::from_str(token.reveal()).is_err()) {
         let message = "auth.token has characters that no header can have (its value is not shown)";
@@ -204,6 +215,12 @@ fn is_sound(uri: &Template) -> bool {
     matches!(first.scheme(), "http" | "https")
         && first.host_str().is_some_and(|host| !host.is_empty())
         && origin(first) == origin(second)
+}
+
+/// Whether it has the name of a user before its host, or a password.
+fn has_user(uri: &Template) -> bool {
+    let url = Url::parse(&uri.render_with(|_| "a".to_owned()));
+    url.is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// Headers, each with a text in which fields may stand. The values are secrets.

@@ -106,12 +106,16 @@ fn escaped(name: &str) -> String {
 }
 
 /// The first names of a list, with commas between them, each cut so that all fit in `most` characters; `None` for none.
+/// One alone may have all of them.
 pub(super) fn joined(names: &[String], most: usize) -> Option<String> {
-    let each = most / NAMES - 2;
+    let names: Vec<&String> = names.iter().filter(|name| !name.is_empty()).collect();
+    let each = match names.len().min(NAMES) {
+        0 | 1 => most,
+        count => most / count - 2,
+    };
     let mut shown: Vec<String> = names
         .iter()
         .take(NAMES)
-        .filter(|name| !name.is_empty())
         .map(|name| super::visible(name, each).into_owned())
         .collect();
     if names.len() > NAMES {
@@ -172,6 +176,22 @@ mod tests {
         let long = |end: &str| "/".repeat(200) + end;
         let long = named(&[&long("a"), &long("b")]);
         assert_eq!(format!("{}_2", long[0]), long[1]);
+    }
+
+    #[test]
+    fn a_lone_name_is_cut_no_shorter_than_it_must_be() {
+        let long = "n".repeat(300);
+        let of = |count: usize| joined(&vec![long.clone(); count], 240).unwrap();
+        assert_eq!(of(1), super::super::visible(&long, 240));
+        assert_eq!(of(1).chars().count(), 240);
+        for count in 2..=5 {
+            let joined = of(count);
+            assert_eq!(joined.split(", ").count(), count);
+            assert!((225..=240).contains(&joined.chars().count()), "{joined}");
+        }
+        let with_nothing = joined(&[String::new(), long.clone()], 240).unwrap();
+        assert_eq!(with_nothing, of(1));
+        assert_eq!(joined(&[String::new()], 240), None);
     }
 
     proptest! {

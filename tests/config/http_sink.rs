@@ -95,6 +95,24 @@ fn options_go_together() {
     assert_snapshot!(of("auth: { strategy: basic, user: me }"), @r#"x.yaml:4:105: sink "siem" (http): auth.strategy: basic takes auth.user and auth.password"#);
     assert_snapshot!(of("auth: { strategy: bearer, token: x, user: me }"), @r#"x.yaml:4:107: sink "siem" (http): auth.strategy: bearer takes auth.token"#);
     assert_snapshot!(of(r#"auth: { strategy: bearer, token: "hunter2\n" }"#), @r#"x.yaml:4:107: sink "siem" (http): auth.token has characters that no header can have (its value is not shown)"#);
+    for (uri, options) in [
+        (
+            "https://siem.example",
+            "auth: { strategy: bearer, token: hunter2 }, request: { headers: { authorization: hunter2 } }",
+        ),
+        (
+            "https://me:hunter2@siem.example",
+            "auth: { strategy: bearer, token: hunter2 }",
+        ),
+        (
+            "https://me:hunter2@siem.example",
+            "request: { headers: { Authorization: hunter2 } }",
+        ),
+    ] {
+        let told = told_of(&format!("uri: '{uri}', {options}"));
+        let what = "say who baitline is in one way: auth, a header Authorization, or a user in uri";
+        assert!(told.contains(what) && !told.contains("hunter2"), "{told}");
+    }
     assert_snapshot!(of("tls: { crt_file: /a }, encoding: { codec: falco }, compression: gzip"), @r#"
     x.yaml:4:91: sink "siem" (http): tls.crt_file and tls.key_file go together
     x.yaml:4:138: sink "siem" (http): who takes the codec falco takes no compressed body

@@ -37,7 +37,7 @@ impl Addresses {
         let (authorization, mut secrets) = authorization(&config.auth);
         for (_, value) in &config.headers {
             for literal in value.reveal().literals() {
-                secrets.add(literal.trim());
+                secrets.add_header(literal);
             }
         }
         Self {
@@ -104,8 +104,7 @@ fn authorization(auth: &Auth) -> (Option<HeaderValue>, Redacted) {
             let user = auth.user.as_deref().unwrap_or_default();
             let password = reveal(&auth.password);
             let encoded = STANDARD.encode(format!("{user}:{password}"));
-            secrets.add(&password);
-            secrets.add(&encoded);
+            secrets.add_user(user, &password);
             format!("Basic {encoded}")
         }
         Some(Strategy::Bearer) => {
@@ -121,11 +120,13 @@ fn authorization(auth: &Auth) -> (Option<HeaderValue>, Redacted) {
     (value, secrets)
 }
 
-/// A field in a URI: whatever is not unreserved is escaped, and dots alone name no other directory.
+/// A field in a URI: whatever is not unreserved is escaped, and no dots name another directory, not even for a receiver
+/// that undoes the escapes before it looks for them.
 fn in_uri(field: &str) -> String {
-    if !field.is_empty() && field.bytes().all(|byte| byte == b'.') {
-        return "_".repeat(field.len());
-    }
+    let field = match field {
+        "." => "_".to_owned(),
+        field => field.replace("..", "__"),
+    };
     let escaped = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
             char::from(byte).to_string()
@@ -184,8 +185,10 @@ mod tests {
             )
         );
         for (cluster, path) in [
-            ("../../admin", "..%2F..%2Fadmin"),
+            ("../../admin", "__%2F__%2Fadmin"),
             ("..", "__"),
+            (".", "_"),
+            ("v1.2", "v1.2"),
             ("a?b#c", "a%3Fb%23c"),
             ("x\r\nhost: evil", "x%0D%0Ahost%3A%20evil"),
         ] {

@@ -32,6 +32,7 @@ use crate::{
         request::{Courier, Redacted, Refused, Verdict},
     },
     store::{Message, Reader},
+    telemetry::Seldom,
 };
 
 mod post;
@@ -53,6 +54,7 @@ pub(super) struct Board {
     over: VecDeque<IncidentId>,
     /// When what is open is repeated.
     due: Instant,
+    warning: Seldom,
 }
 
 /// An incident as Alertmanager knows it.
@@ -61,8 +63,8 @@ struct Told {
     incident: Incident,
     /// Of the alert that told it.
     sequence: u32,
-    /// When it first heard of it under these labels.
-    since: Timestamp,
+    /// When it first heard of it under these labels; `None` if it has not yet.
+    since: Option<Timestamp>,
 }
 
 /// What one message has to tell.
@@ -82,7 +84,7 @@ impl Board {
         courier: Courier,
         (address, redacted): (Result<Address, &'static str>, Redacted),
     ) -> Self {
-        let since = Timestamp::now();
+        let since = Some(Timestamp::now());
         let Incidents { open, over } = std::mem::take(&mut delivery.incidents);
         if open.len() > MOST {
             warn!(sink = %delivery.id, "more than {MOST} incidents are open: the rest is told again by its next alert");
@@ -108,6 +110,7 @@ impl Board {
             open: open.into_iter().take(MOST).map(told).collect(),
             over: over.into(),
             due: Instant::now(),
+            warning: Seldom::default(),
         }
     }
 
@@ -124,9 +127,7 @@ impl Board {
                 () = sleep_until(self.due), if !self.open.is_empty() => {}
             }
             // Also when messages come without end.
-            if self.due <= Instant::now() {
-                self.repeat().await;
-            }
+            self.repeat_if_due().await;
         }
     }
 
@@ -178,10 +179,15 @@ impl Board {
             (true, Some(told)) => {
                 // What is resolved is what was told, even if a decoy has got other labels since.
                 now.labels = told.incident.labels.clone();
-                Ends::Over(Some(told.since))
+                Ends::Over(told.since)
             }
-            // It was told before, and is beyond what is remembered.
-            (true, None) if alert.sequence > 1 => Ends::Now,
+            // It was told before, and is beyond what is remembered, or has ended before.
+            (true, None)
+                if alert.sequence > 1
+                    && (self.open.len() >= MOST || self.over.contains(&alert.incident_id)) =>
+            {
+                Ends::Now
+            }
             (true, None) => Ends::Over(None),
             (false, Some(told)) => {
                 if alert.sequence < told.sequence {
@@ -192,7 +198,8 @@ impl Board {
             (false, None) if self.open.len() >= MOST => Ends::Beyond,
             (false, None) => Ends::Believed,
         };
-        let before = known.filter(|told| told.incident.labels != now.labels);
+        let before =
+            known.filter(|told| told.since.is_some() && told.incident.labels != now.labels);
         Some(Notice {
             message: message.clone(),
             alert: Arc::clone(alert),
@@ -206,28 +213,50 @@ impl Board {
     async fn deliver(&mut self, notices: &[Notice], outbox: &mut Reader) {
         let mut parts = vec![notices];
         while let Some(part) = parts.pop() {
-            match self.post.send(part).await {
+            let refused = match self.post.send(part).await {
                 Ok(()) => {
                     part.iter().for_each(|notice| self.note(notice));
                     let count = part.len();
                     self.counters.delivered.fetch_add(count as u64, Relaxed);
                     outbox.done_first(count);
+                    continue;
                 }
-                Err(Refused::Content(_)) if part.len() > 1 => {
+                Err(refused) => refused,
+            };
+            if let Refused::Content(reason) = &refused {
+                if part.len() > 1 {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
+                    continue;
                 }
-                Err(Refused::Content(reason) | Refused::Exhausted(reason)) => {
-                    for notice in part {
-                        self.given_up.take(&notice.message, &reason).await;
-                        if notice.alert.kind.ends_incident() {
-                            // Alertmanager resolves what is not repeated.
-                            self.close(notice.alert.incident_id);
-                        }
-                        outbox.done_first(1);
-                    }
+                if !self.post.courier.gives_up(reason).await {
+                    parts.push(part);
+                    // What is open must not end meanwhile; and if it is taken, the message is to blame.
+                    self.repeat_if_due().await;
+                    continue;
                 }
             }
+            for notice in part {
+                self.given_up.take(&notice.message, refused.reason()).await;
+                self.miss(notice, &refused);
+                outbox.done_first(1);
+            }
+        }
+    }
+
+    /// Alertmanager will not hear it. What is open is repeated all the same.
+    fn miss(&mut self, notice: &Notice, refused: &Refused) {
+        let id = notice.alert.incident_id;
+        if notice.alert.kind.ends_incident() {
+            // Alertmanager resolves what is not repeated.
+            self.close(id);
+            return;
+        }
+        let is_over = self.over.contains(&id);
+        // What was taken before is better repeated than what was refused.
+        let is_known = self.open.contains_key(&id) && matches!(refused, Refused::Content(_));
+        if matches!(notice.ends, Ends::Believed) && !is_over && !is_known {
+            self.keep(notice, None);
         }
     }
 
@@ -239,21 +268,25 @@ impl Board {
             Ends::Beyond => {
                 warn!(sink = %self.id, incident = %id, "more than {MOST} incidents are open: this one is told once, for a day");
             }
-            Ends::Believed => {
-                let known = self.open.get(&id);
-                let sequence = known.map_or(0, |told| told.sequence);
-                let since = known.filter(|_| notice.before.is_none());
-                let told = Told {
-                    incident: notice.now.clone(),
-                    sequence: sequence.max(notice.alert.sequence),
-                    since: since.map_or_else(Timestamp::now, |told| told.since),
-                };
-                if self.open.is_empty() {
-                    self.due = Instant::now() + self.post.config.repeat;
-                }
-                self.open.insert(id, told);
-            }
+            Ends::Believed => self.keep(notice, Some(Timestamp::now())),
         }
+    }
+
+    /// Remembers what is open. `heard` counts if Alertmanager has not heard of it before under these labels.
+    fn keep(&mut self, notice: &Notice, heard: Option<Timestamp>) {
+        let id = notice.alert.incident_id;
+        let known = self.open.get(&id);
+        let sequence = known.map_or(0, |told| told.sequence);
+        let since = known.filter(|_| notice.before.is_none());
+        let told = Told {
+            incident: notice.now.clone(),
+            sequence: sequence.max(notice.alert.sequence),
+            since: since.and_then(|told| told.since).or(heard),
+        };
+        if self.open.is_empty() {
+            self.due = Instant::now() + self.post.config.repeat;
+        }
+        self.open.insert(id, told);
     }
 
     fn close(&mut self, id: IncidentId) {
@@ -261,6 +294,12 @@ impl Board {
         self.over.push_back(id);
         if self.over.len() > MOST {
             self.over.pop_front();
+        }
+    }
+
+    async fn repeat_if_due(&mut self) {
+        if self.due <= Instant::now() {
+            self.repeat().await;
         }
     }
 
@@ -275,7 +314,10 @@ impl Board {
         let (repeat, soon) = (*repeat, request.retry_max_duration);
         let over: HashSet<&IncidentId> = self.over.iter().collect();
         let now = Timestamp::now();
-        let is_heard = |told: &Told| Ends::Over(Some(told.since)).at(now, repeat) <= now;
+        let is_heard = |told: &Told| {
+            told.since
+                .is_some_and(|since| Ends::Over(Some(since)).at(now, repeat) <= now)
+        };
         self.open
             .retain(|id, told| !over.contains(id) || !is_heard(told));
         let mut ids: Vec<Vec<IncidentId>> = Vec::new();
@@ -293,14 +335,22 @@ impl Board {
                 .collect();
             let outcome = self.post.attempt(&told).await;
             match outcome.map(|outcome| (outcome.verdict, outcome.reason)) {
-                Some((Verdict::Delivered, _)) => {}
+                Some((Verdict::Delivered, _)) => {
+                    for id in part {
+                        if let Some(told) = self.open.get_mut(&id) {
+                            told.since.get_or_insert(now);
+                        }
+                    }
+                }
                 Some((Verdict::MessageRefused, _)) if part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
                     ids.extend([first.to_vec(), second.to_vec()]);
                 }
                 Some((Verdict::MessageRefused, reason)) => {
-                    warn!(sink = %self.id, incident = %part[0], "no longer repeated, the receiver refuses it: {reason}");
-                    self.open.remove(&part[0]);
+                    self.post.courier.blames_receiver(&reason);
+                    if self.warning.is_due() {
+                        warn!(sink = %self.id, incident = %part[0], "not repeated, the receiver refuses it: {reason}");
+                    }
                 }
                 Some(_) | None => {
                     debug!(sink = %self.id, "what is open could not be repeated");

@@ -116,17 +116,21 @@ impl Sender {
                 }
                 Err(refused) => refused,
             };
-            let reason = match refused {
+            let refused = match refused {
                 Refused::Content(reason) if part.len() > 1 => {
                     debug!(sink = %self.id, messages = part.len(), "sent again in parts, since {reason}");
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                     continue;
                 }
-                Refused::Content(reason) | Refused::Exhausted(reason) => reason,
+                Refused::Content(ref reason) if !self.courier.gives_up(reason).await => {
+                    parts.push(part);
+                    continue;
+                }
+                refused => refused,
             };
             for parcel in part {
-                self.given_up.take(&parcel.message, &reason).await;
+                self.given_up.take(&parcel.message, refused.reason()).await;
                 outbox.done_first(1);
             }
         }
@@ -140,16 +144,15 @@ impl Sender {
             method,
             ..
         } = *self.config;
-        let content_of = |refused: &str| Refused::Content(refused.to_owned());
         let address = match part.first().map(|parcel| &parcel.address) {
             Some(Ok(address)) => address,
-            Some(Err(reason)) => return Err(content_of(reason)),
+            Some(Err(reason)) => return Err(Refused::Unsendable((*reason).to_owned())),
             None => return Ok(()),
         };
         let bytes = part.iter().map(|parcel| &*parcel.bytes);
         let (body, content_type) = payload::join(codec, framing, bytes);
         let body = payload::compress(compression, body)
-            .map_err(|error| content_of(&format!("it cannot be compressed: {error}")))?;
+            .map_err(|error| Refused::Unsendable(format!("it cannot be compressed: {error}")))?;
         let ids: Vec<String> = part.iter().map(|parcel| parcel.message.id()).collect();
         let mut headers = content(content_type, compression);
         // It is made of hexadecimal digits.

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod alertmanager;
+mod refused;
 mod tls;
 
 const FAILED: Reply = Reply::Answer("500 Internal Server Error", "", "down");

@@ -1,6 +1,6 @@
 //! One request, and what came of it.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -37,6 +37,8 @@ pub(in crate::sink) struct Request {
 #[derive(Debug)]
 pub(in crate::sink) struct Outcome {
     pub verdict: Verdict,
+    /// It was a 409.
+    pub is_conflict: bool,
     /// The beginning of the answer's body, as it came.
     pub answer: String,
     /// The status and what the receiver said, or what went wrong on the way: cut and
@@ -97,8 +99,13 @@ impl Client {
                 if !error.is_timeout() {
                     self.renew().await;
                 }
+                let verdict = match is_about_trust(&error) {
+                    true => Verdict::ReceiverRefused,
+                    false => Verdict::Unavailable,
+                };
                 Outcome {
-                    verdict: Verdict::Unavailable,
+                    verdict,
+                    is_conflict: false,
                     answer: String::new(),
                     reason: redacted.show(&chain(error)),
                     retry_after: None,
@@ -144,6 +151,7 @@ async fn outcome(
     };
     Outcome {
         verdict: judge(status, &answer),
+        is_conflict: status == StatusCode::CONFLICT,
         answer,
         reason,
         retry_after,
@@ -175,11 +183,46 @@ async fn beginning(mut response: Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Whether one of us does not believe the other's certificate. That lasts until somebody mends it.
+fn is_about_trust(error: &reqwest::Error) -> bool {
+    use rustls::AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, UnknownCA, UnsupportedCertificate,
+    };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return match error {
+                rustls::Error::InvalidCertificate(_) => true,
+                rustls::Error::AlertReceived(alert) => matches!(
+                    alert,
+                    AccessDenied
+                        | BadCertificate
+                        | CertificateExpired
+                        | CertificateRequired
+                        | CertificateRevoked
+                        | CertificateUnknown
+                        | UnknownCA
+                        | UnsupportedCertificate
+                ),
+                _ => false,
+            };
+        }
+        // An io::Error passes over what it wraps.
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 /// An error with its causes, without the URL: `error sending request: client error: connection refused`.
 pub(super) fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();

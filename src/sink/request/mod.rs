@@ -74,7 +74,27 @@ pub(super) enum Refused {
     Content(String),
     /// No retries are left.
     Exhausted(String),
+    /// It cannot be sent at all.
+    Unsendable(String),
 }
+
+impl Refused {
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Content(reason) | Self::Exhausted(reason) | Self::Unsendable(reason) => reason,
+        }
+    }
+}
+
+/// Messages in a row that are taken to be to blame themselves for being refused, with nothing taken between.
+const IN_A_ROW: u32 = 3;
+
+/// Tries of each further one, `retry_max_duration` apart, before it is given up all the same: else a few messages that
+/// nobody takes would hold up all that follow.
+const TRIES: u32 = 10;
+
+/// How often a conflict with an earlier try of the same request may pass by itself.
+const CONFLICTS: u32 = 10;
 
 /// Brings requests to one receiver.
 pub(super) struct Courier {
@@ -87,6 +107,10 @@ pub(super) struct Courier {
     manners: Manners,
     /// What was last said to be wrong, so that the same is said once.
     trouble: Option<String>,
+    /// Messages refused since the last was taken, at most [`IN_A_ROW`].
+    refused: u32,
+    /// Tries of a message beyond them.
+    tries: u32,
 }
 
 impl Courier {
@@ -106,6 +130,8 @@ impl Courier {
             request,
             manners,
             trouble: None,
+            refused: 0,
+            tries: 0,
         }
     }
 
@@ -123,14 +149,26 @@ impl Courier {
             ..
         } = self.request;
         let mut backoff = Backoff::with(retry_initial_backoff, retry_max_duration, retry_jitter);
+        // Tries that may have arrived for all we know.
+        let mut is_unanswered = false;
+        let mut conflicts = 0;
         loop {
             let Outcome {
                 verdict,
+                is_conflict,
                 answer,
                 reason,
                 retry_after,
             } = self.attempt(make()).await;
+            is_unanswered |= verdict == Verdict::Unavailable;
             let wait = match verdict {
+                // The receiver is still at work on the try before.
+                Verdict::MessageRefused
+                    if is_conflict && is_unanswered && conflicts < CONFLICTS =>
+                {
+                    conflicts += 1;
+                    backoff.next_wait().max(retry_after.unwrap_or_default())
+                }
                 Verdict::Delivered => return Ok(answer),
                 Verdict::MessageRefused => {
                     let name = self.manners.name;
@@ -164,10 +202,44 @@ impl Courier {
         self.pace.wait().await;
         let outcome = self.client.send(request, self.manners.judge).await;
         match outcome.verdict {
-            Verdict::Delivered | Verdict::MessageRefused => self.mended(),
+            Verdict::Delivered => {
+                (self.refused, self.tries) = (0, 0);
+                self.mended();
+            }
+            Verdict::MessageRefused if self.refused < IN_A_ROW => self.mended(),
+            Verdict::MessageRefused => {}
             verdict => self.in_trouble(verdict, &outcome.reason),
         }
         outcome
+    }
+
+    /// Says whether a message is given up that was refused for its content and stood alone. If not, since so many were
+    /// refused in a row that the receiver seems to be to blame, it returns after a wait, and the message is tried again.
+    pub async fn gives_up(&mut self, reason: &str) -> bool {
+        if !self.blames_receiver(reason) || self.tries == TRIES {
+            self.tries = 0;
+            return true;
+        }
+        self.tries += 1;
+        self.counters.retried.fetch_add(1, Relaxed);
+        sleep(self.request.retry_max_duration).await;
+        false
+    }
+
+    /// Counts what was refused for its content and stood alone. From the fourth in a row, with nothing taken between, the
+    /// receiver is to blame.
+    pub fn blames_receiver(&mut self, reason: &str) -> bool {
+        if self.refused < IN_A_ROW {
+            self.refused += 1;
+            return false;
+        }
+        self.in_trouble(Verdict::ReceiverRefused, reason);
+        true
+    }
+
+    /// Has what follows judged so.
+    pub fn judge_by(&mut self, judge: fn(StatusCode, &str) -> Verdict) {
+        self.manners.judge = judge;
     }
 
     fn in_trouble(&mut self, verdict: Verdict, reason: &str) {

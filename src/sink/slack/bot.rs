@@ -56,6 +56,10 @@ const ABOUT_THE_THREAD: [&str; 5] = [
     "thread_not_found",
 ];
 
+/// What Slack says of a channel. If a thread is in another than the configured one, which may only be called so since, it is
+/// the thread that is gone.
+const ABOUT_THE_CHANNEL: [&str; 3] = ["channel_not_found", "is_archived", "not_in_channel"];
+
 /// What passes by itself.
 const TROUBLE: [&str; 6] = [
     "fatal_error",
@@ -99,6 +103,16 @@ fn judge(status: StatusCode, answer: &str) -> Verdict {
     }
 }
 
+/// As [`judge`], for what is said to a thread in another channel.
+fn judge_elsewhere(status: StatusCode, answer: &str) -> Verdict {
+    let said = serde_json::from_str::<Answer>(answer).ok();
+    let said = said.filter(|answer| status.is_success() && !answer.ok);
+    match said.is_some_and(|answer| ABOUT_THE_CHANNEL.contains(&&*answer.error)) {
+        true => Verdict::MessageRefused,
+        false => judge(status, answer),
+    }
+}
+
 /// The way to a channel, and the threads in it.
 pub(super) struct Bot {
     courier: Courier,
@@ -128,6 +142,7 @@ impl Bot {
         let client = Client::new(config.request.timeout, None).await;
         let client = client.map_err(|error| error.to_string())?;
         let request = config.request.clone();
+        let channel = access.channel.clone().unwrap_or_default();
         Ok(Self {
             courier: Courier::new(delivery, client, request, config.rate_limit(), SLACK),
             post: method("chat.postMessage")?,
@@ -140,8 +155,8 @@ impl Bot {
                 ),
             ]),
             redacted,
-            channel: access.channel.clone().unwrap_or_default(),
-            threads: Threads::open(delivery).await,
+            threads: Threads::open(delivery, &channel).await,
+            channel,
         })
     }
 
@@ -188,15 +203,27 @@ impl Bot {
         reply["thread_ts"] = thread.ts.clone().into();
         reply["reply_broadcast"] = (alert.kind == AlertKind::Escalated).into();
         // To edit twice changes nothing: so what may stand there twice comes last.
-        let edited = match self.call(retries, self.update.clone(), &edited).await {
+        let is_elsewhere = thread.channel != self.channel;
+        if is_elsewhere {
+            self.courier.judge_by(judge_elsewhere);
+        }
+        let edited = self.call(retries, self.update.clone(), &edited).await;
+        self.courier.judge_by(judge);
+        let told = match edited {
             Ok(_) => self.post(retries, &reply).await.map(drop),
             refused => refused.map(drop),
         };
-        match edited {
+        match told {
             Ok(()) => Ok(true),
-            Err(Refused::Content(reason)) if is_about_the_thread(&reason) => Ok(false),
+            Err(Refused::Content(reason)) if is_about_the_thread(&reason, is_elsewhere) => {
+                Ok(false)
+            }
             Err(refused) => Err(refused),
         }
+    }
+
+    pub fn courier(&mut self) -> &mut Courier {
+        &mut self.courier
     }
 
     /// Posts to the channel: where it stands.
@@ -204,7 +231,11 @@ impl Bot {
         let mut body = body.clone();
         body["channel"] = self.channel.clone().into();
         let Answer { channel, ts, .. } = self.call(retries, self.post.clone(), &body).await?;
-        Ok(Thread { channel, ts })
+        Ok(Thread {
+            channel,
+            ts,
+            configured: self.channel.clone(),
+        })
     }
 
     async fn call(&mut self, retries: &mut u64, url: Url, body: &Value) -> Result<Answer, Refused> {
@@ -221,6 +252,8 @@ impl Bot {
     }
 }
 
-fn is_about_the_thread(reason: &str) -> bool {
-    ABOUT_THE_THREAD.iter().any(|error| reason.contains(error))
+fn is_about_the_thread(reason: &str, is_elsewhere: bool) -> bool {
+    let channel = ABOUT_THE_CHANNEL.iter().filter(|_| is_elsewhere);
+    let mut errors = ABOUT_THE_THREAD.iter().chain(channel);
+    errors.any(|error| reason.contains(error))
 }

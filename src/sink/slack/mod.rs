@@ -15,7 +15,7 @@ use self::{bot::Bot, webhook::Webhook};
 use super::{
     Delivery, Ending, Report,
     given_up::{GivenUp, name},
-    request::{RateLimit, Refused, RequestConfig},
+    request::{Courier, RateLimit, Refused, RequestConfig},
 };
 use crate::{
     config::Secret,
@@ -123,16 +123,26 @@ impl Sender {
     /// Sends `message` until Slack has it; an error says why it must be given up.
     async fn deliver(&mut self, message: &Message) -> Result<(), String> {
         let mut retries = 0;
-        match self.send(&mut retries, message, Form::Blocks).await {
-            Ok(()) => return Ok(()),
-            Err(Refused::Exhausted(reason)) => return Err(reason),
-            Err(Refused::Content(reason)) => {
-                warn!(sink = %self.id, message = %name(message), "sent again as plain text, since {reason}");
+        loop {
+            match self.send(&mut retries, message, Form::Blocks).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Content(reason)) => {
+                    warn!(sink = %self.id, message = %name(message), "sent again as plain text, since {reason}");
+                }
+                Err(refused) => return Err(refused.reason().to_owned()),
+            }
+            match self.send(&mut retries, message, Form::Plain).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Content(reason)) if !self.courier().gives_up(&reason).await => {}
+                Err(refused) => return Err(refused.reason().to_owned()),
             }
         }
-        match self.send(&mut retries, message, Form::Plain).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Content(reason) | Refused::Exhausted(reason)) => Err(reason),
+    }
+
+    fn courier(&mut self) -> &mut Courier {
+        match &mut self.way {
+            Way::Webhook(webhook) => webhook.courier(),
+            Way::Bot(bot) => bot.courier(),
         }
     }
 

@@ -505,3 +505,14 @@ async fn ten_minutes_without_slack_lose_nothing_and_are_told_within_the_rate_lim
     assert_eq!(all, titles, "in order, and none was passed");
     assert_eq!(status.trouble(), None);
 }
+
+#[tokio::test]
+async fn a_slack_that_refuses_whatever_it_is_sent_keeps_it() {
+    // Three twice each, and then the fourth three times.
+    let receiver = Receiver::start(vec![REFUSED; 12]);
+    let messages = ["one", "two", "three", "four", "five"].map(alert).to_vec();
+    let run = deliver(config(&receiver), messages).await;
+    assert_eq!(run.counters.failed.load(Relaxed), 3);
+    assert_eq!(run.counters.delivered.load(Relaxed), 2);
+    assert!(run.log.contains("check webhook_url"), "{}", run.log);
+}

@@ -28,6 +28,9 @@ pub(super) struct Thread {
     pub channel: String,
     /// When it was posted, which is its name.
     pub ts: String,
+    /// As the configuration called the channel when it was posted.
+    #[serde(default)]
+    pub configured: String,
 }
 
 pub(super) struct Threads {
@@ -39,8 +42,8 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    /// Those that are kept for the sink of `delivery`.
-    pub async fn open(delivery: &Delivery) -> Self {
+    /// Those that are kept for the sink of `delivery`, and began in the channel that it is configured for.
+    pub async fn open(delivery: &Delivery, channel: &str) -> Self {
         let file = delivery.data_dir.as_ref();
         let file = file.map(|folder| folder.join("slack").join(format!("{}.json", delivery.id)));
         let mut threads = Self {
@@ -52,7 +55,10 @@ impl Threads {
         if let Some(file) = file {
             let read = spawn_blocking(move || read(&file)).await;
             match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-                Ok(known) => threads.known = known,
+                Ok(mut known) => {
+                    known.retain(|(_, thread)| thread.configured == channel);
+                    threads.known = known;
+                }
                 Err(error) => threads.warn(&error),
             }
         }

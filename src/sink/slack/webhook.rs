@@ -67,6 +67,10 @@ impl Webhook {
         })
     }
 
+    pub fn courier(&mut self) -> &mut Courier {
+        &mut self.courier
+    }
+
     /// Posts `message` until Slack has it.
     pub async fn send(
         &mut self,

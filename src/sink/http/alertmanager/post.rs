@@ -66,7 +66,7 @@ impl Post {
         } = self;
         let address = match address {
             Ok(address) => address,
-            Err(reason) => return Err(Refused::Content((*reason).to_owned())),
+            Err(reason) => return Err(Refused::Unsendable((*reason).to_owned())),
         };
         let request = || {
             let posts = notices.iter().flat_map(|notice| {

@@ -340,3 +340,60 @@ async fn what_is_beyond_what_is_remembered_is_told_once_for_a_day() {
     assert!((86_390..=86_400).contains(&left(&heard[5][0])));
     assert!(left(&heard[6][0]) <= 0);
 }
+
+#[tokio::test]
+async fn what_opened_unheard_is_repeated_all_the_same_and_goes_on_for_a_while_when_it_is_over() {
+    let receiver = Receiver::start(vec![FAILED, FAILED]);
+    let mut config = board(&receiver);
+    config.request.retry_attempts = Some(1);
+    config.repeat = Duration::from_secs(1);
+    let (outbox, sink) = started(config.clone(), vec![]);
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    until(|| receiver.received().len() >= 3).await;
+    assert_eq!(heard(&receiver)[2][0].summary, "a opened");
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+
+    let receiver = Receiver::start(vec![FAILED, FAILED]);
+    let config = Config {
+        uri: board(&receiver).uri,
+        ..config
+    };
+    let run = deliver(
+        config,
+        vec![
+            message(&told("a", 1, AlertKind::Opened)),
+            message(&told("a", 2, AlertKind::Closed)),
+        ],
+    )
+    .await;
+    assert_eq!(run.dead.len(), 1);
+    let closed = heard(&receiver).pop().unwrap().pop().unwrap();
+    assert_eq!(closed.summary, "a closed");
+    let left = closed.ends_at.as_second() - Timestamp::now().as_second();
+    assert!((8..=10).contains(&left), "{left} s");
+}
+
+#[tokio::test]
+async fn a_repetition_that_is_refused_is_not_the_last() {
+    const REFUSED: Reply = Reply::Answer("400 Bad Request", "", "overloaded");
+    let receiver = Receiver::start(vec![OK, REFUSED, REFUSED]);
+    let (outbox, sink) = started(board(&receiver), vec![]);
+    outbox.push(message(&told("a", 1, AlertKind::Opened)));
+    until(|| receiver.received().len() >= 5).await;
+    outbox.close();
+    timeout(PATIENCE, sink).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_end_of_what_is_long_over_is_an_end() {
+    let receiver = Receiver::start(vec![]);
+    let (outbox, _, _, mut delivery) = delivery();
+    delivery.incidents.over = vec![IncidentId::of(&[b"a"])];
+    outbox.push(message(&told("a", 2, AlertKind::Closed)));
+    outbox.close();
+    timeout(PATIENCE, run(board(&receiver), delivery))
+        .await
+        .unwrap();
+    assert!(!heard(&receiver)[0][0].fires_at(Timestamp::now()));
+}

@@ -185,3 +185,25 @@ async fn a_file_that_is_missing_is_waited_for() {
         "{reason}"
     );
 }
+
+#[tokio::test]
+async fn trust_that_is_missing_lasts_and_costs_no_retries() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let receiver = authority.receiver("localhost", None);
+    let mut config = secured(&receiver, other.tls());
+    config.request.retry_attempts = Some(0);
+    let (outbox, counters, give_up, delivery) = delivery();
+    let status = delivery.status.clone();
+    outbox.push(alert("one"));
+    let sink = tokio::spawn(run(config, delivery));
+    let tried = async {
+        while counters.retried.load(Relaxed) < 2 {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, tried).await.unwrap();
+    assert!(status.trouble().unwrap().is_lasting);
+    give_up.cancel();
+    sink.await.unwrap();
+    assert_eq!(counters.failed.load(Relaxed), 0);
+}

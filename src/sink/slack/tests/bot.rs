@@ -200,3 +200,57 @@ async fn what_slack_says_with_a_200_is_what_counts() {
     );
     assert!(run.log.contains("not_in_channel"));
 }
+
+#[tokio::test]
+async fn a_thread_whose_channel_is_gone_begins_anew_in_the_configured_one() {
+    for said in [
+        r#"{"ok":false,"error":"channel_not_found"}"#,
+        r#"{"ok":false,"error":"is_archived"}"#,
+        r#"{"ok":false,"error":"not_in_channel"}"#,
+    ] {
+        let receiver = Receiver::start(vec![POSTED, error(said), AGAIN]);
+        let messages = vec![of("a", AlertKind::Opened), of("a", AlertKind::Digest)];
+        let run = deliver(bot(&receiver), messages).await;
+        assert_eq!(run.counters.delivered.load(Relaxed), 2);
+        assert_eq!(
+            calls(&receiver)[1..],
+            [
+                "update C1 1764.0001 - a-digest",
+                "postMessage #alerts - - a-digest"
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn threads_of_another_channel_are_left_there() {
+    let folder = TempDir::new().unwrap();
+    for (channel, wanted) in [
+        ("#alerts", "postMessage #alerts - - a-digest"),
+        ("#secops", "postMessage #secops - - a-digest"),
+        ("#secops", "update C1 1764.0001 - a-digest"),
+    ] {
+        let receiver = Receiver::start(vec![POSTED]);
+        let mut config = bot(&receiver);
+        config.access.channel = Some(channel.into());
+        let (outbox, _, give_up, mut delivery) = delivery();
+        delivery.data_dir = Some(folder.path().to_owned());
+        let sink = tokio::spawn(run(config, delivery));
+        outbox.push(of("a", AlertKind::Digest));
+        until(|| !receiver.received().is_empty()).await;
+        assert_eq!(calls(&receiver)[0], wanted);
+        until(|| outbox.waiting().total() == 0 || receiver.received().len() > 1).await;
+        give_up.cancel();
+        timeout(PATIENCE, sink).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn plain_text_takes_the_place_of_blocks_that_were_edited_in_vain() {
+    let refused = error(r#"{"ok":false,"error":"invalid_blocks"}"#);
+    let receiver = Receiver::start(vec![POSTED, refused, DONE, AGAIN]);
+    let messages = vec![of("a", AlertKind::Opened), of("a", AlertKind::Digest)];
+    let run = deliver(bot(&receiver), messages).await;
+    assert_eq!(run.counters.delivered.load(Relaxed), 2);
+    assert_eq!(receiver.received()[2].body["blocks"], serde_json::json!([]));
+}
