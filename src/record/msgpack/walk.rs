@@ -39,10 +39,10 @@ impl Walk {
                 Err(Fault::CutOff) => return Ok(self.at_least(bytes, self.pending)),
                 Err(malformed) => return Err(malformed),
             };
-            let others = self.pending - 1 + head.children;
+            let others = (self.pending - 1).saturating_add(head.children);
             let length = head.length();
             if length > (bytes.len() - self.at) as u64 {
-                return Ok(self.at_least(bytes, length + others));
+                return Ok(self.at_least(bytes, length.saturating_add(others)));
             }
             // It is not beyond the end of the bytes.
             self.at += length as usize;
