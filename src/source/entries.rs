@@ -4,7 +4,7 @@ use super::{Block, Outlet, Provenance, Shape};
 use crate::record::{
     decompress::{self, Decompressor},
     framing::parts,
-    msgpack::{Fault, entries, write_entry},
+    msgpack::{self, Fault, entries, with_quotes, write_entry},
 };
 
 /// Bytes of entries that are searched together: few enough to stay in the cache.
@@ -136,9 +136,12 @@ impl Search<'_> {
         if entry.len() <= self.max_line_bytes {
             return self.block(entry);
         }
-        let mut json = Vec::new();
-        write_entry(entry, &mut json);
-        for (part, shape) in parts(&json) {
+        let mut text = Vec::new();
+        match msgpack::length(entry) {
+            Ok(_) => write_entry(entry, &mut text),
+            Err(_) => text = with_quotes(entry),
+        }
+        for (part, shape) in parts(&text) {
             self.take(part, shape);
         }
     }

@@ -20,7 +20,7 @@ use crate::{
         msgpack::begins_with_entry,
         partial::holds_parts,
     },
-    source::{Block, Context, Outlet, Provenance, Shape},
+    source::{Block, Context, Outlet, Provenance, Shape, entries::Search},
     telemetry::Seldom,
 };
 
@@ -95,9 +95,13 @@ impl Payloads {
                 .counters
                 .discarded
                 .fetch_add(u64::from(is_garbage), Relaxed);
+            let may_be_packed =
+                matches!(kind, Kind::Lines | Kind::Values | Kind::Parts | Kind::Long)
+                    && !payload.starts_with(b"{\"")
+                    && !is_text(&payload[..payload.len().min(TEXT_BYTES)]);
             let framer = match kind {
                 Kind::Nothing => continue,
-                Kind::Lines if payload.len() <= COPIED_BYTES => {
+                Kind::Lines if payload.len() <= COPIED_BYTES && !may_be_packed => {
                     self.starts.push((self.lines.len(), place));
                     self.lines.extend_from_slice(payload);
                     if !payload.ends_with(b"\n") {
@@ -107,7 +111,8 @@ impl Payloads {
                 }
                 Kind::Lines => {
                     found |= self.flush(payloads, outlet);
-                    found |= take(payload, Shape::Lines, sent, outlet);
+                    found |= take(payload, Shape::Lines, sent, outlet)
+                        || may_be_packed && self.take_as_entries(sent, outlet);
                     continue;
                 }
                 Kind::MessagePack => {
@@ -120,7 +125,7 @@ impl Payloads {
             };
             found |= self.flush(payloads, outlet);
             let (framed, outcome) = frame(framer, sent, outlet);
-            found |= framed;
+            found |= framed || may_be_packed && self.take_as_entries(sent, outlet);
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
                 found |= take(payload, Shape::Lines, sent, outlet);
@@ -161,6 +166,19 @@ impl Payloads {
         } else {
             Kind::Lines
         }
+    }
+
+    /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it.
+    fn take_as_entries(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+        let mut search = Search {
+            max_line_bytes: self.max_line_bytes,
+            provenance: &|| sent.provenance(),
+            outlet,
+            found: false,
+        };
+        // What cannot be read was searched as well.
+        let _ = search.entries(sent.bytes());
+        search.found
     }
 
     /// Searches what was put together.

@@ -14,7 +14,10 @@ pub(in crate::detect) use msgpack::MessagePack;
 pub(in crate::detect) use protobuf::Protobuf;
 
 use super::{Pattern, Search, Words, is_whole_name, sorted};
-use crate::{detect::decoy::Decoy, record::encoded};
+use crate::{
+    detect::decoy::Decoy,
+    record::{encoded, msgpack::begins_with_entry},
+};
 
 /// A format of entries in which each string stands behind its length.
 pub(in crate::detect) trait Format {
@@ -135,6 +138,10 @@ impl Pattern<Condition> {
         let end = start + self.bytes.len();
         let is_whole = || {
             let is_whole_in = |string: Range<usize>| {
+                if begins_with_entry(&bytes[string.clone()]) {
+                    // Entries in a string have strings of their own.
+                    return true;
+                }
                 let (start, end) = (start - string.start, end - string.start);
                 is_whole_name(&bytes[string], start, end)
             };

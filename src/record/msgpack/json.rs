@@ -6,13 +6,16 @@
 use std::io::Write;
 
 use super::{
-    Fault, Token,
+    Fault, Token, begins_with_entry, entries,
     entry::{length, parts},
 };
 use crate::audit::wire_time;
 
 /// Levels that are written as they are: more than are searched. What lies deeper is written flat.
 const MAX_DEPTH: usize = 128;
+
+/// Bytes of a string that is shown to begin where nothing else can be read.
+const MAX_WORD_BYTES: usize = 255;
 
 /// Appends `entry` as JSON: `["2026-11-23T17:21:08.912184Z", record]`, as the wrappers write that name a time, with metadata
 /// behind; or the record alone, if it has no time. What is cut off or malformed makes broken JSON, with what is left in a string.
@@ -51,6 +54,7 @@ fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) {
         rest: bytes,
         into,
         open: vec![Open::new(Form::Items, count.into())],
+        is_within: false,
     };
     if writer.values().is_err() {
         let rest = writer.rest;
@@ -58,16 +62,60 @@ fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) {
     }
 }
 
-/// Appends what cannot be read, so that all of it is broken.
+/// Appends what cannot be read, behind a bracket without a partner: so all of it is broken, and no excerpt is made of it.
 fn broken(rest: &[u8], into: &mut Vec<u8>) {
-    text(rest, into);
-    into.extend_from_slice(b"{\"");
+    into.push(b'[');
+    text(&with_quotes(rest), into);
+}
+
+/// What cannot be read, with a quote before each string that stands in it: there begin keys, and names end behind no length
+/// that looks like a letter. Nothing else is changed.
+pub fn with_quotes(bytes: &[u8]) -> Vec<u8> {
+    let mut quoted = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+    for (at, byte) in bytes.iter().enumerate() {
+        if byte.is_ascii_graphic() && begins_string(bytes, at) {
+            quoted.push(b'"');
+        }
+        quoted.push(*byte);
+    }
+    quoted
+}
+
+/// Whether the header of a string of one word ends at `at`.
+fn begins_string(bytes: &[u8], at: usize) -> bool {
+    let is_header = |length: usize| {
+        let start = at.checked_sub(length)?;
+        let is_header = match bytes[start] {
+            0xa0..=0xbf => length == 1,
+            0xd9 | 0xc4 => length == 2,
+            0xda | 0xc5 => length == 3,
+            0xdb | 0xc6 => length == 5,
+            _ => false,
+        };
+        is_header.then(|| Token::read(&bytes[start..]).ok())?
+    };
+    let is_word = |token| {
+        let (Token::Str(body) | Token::Bin(body), _) = token else {
+            return false;
+        };
+        body.len() <= MAX_WORD_BYTES && body.iter().all(u8::is_ascii_graphic)
+    };
+    [1, 2, 3, 5].into_iter().filter_map(is_header).any(is_word)
+}
+
+/// Whether a string is no text, but entries.
+fn are_entries(bytes: &[u8]) -> bool {
+    begins_with_entry(bytes)
+        && std::str::from_utf8(bytes).is_err()
+        && entries(bytes).all(|entry| entry.is_ok())
 }
 
 struct Writer<'b, 'o> {
     rest: &'b [u8],
     into: &'o mut Vec<u8>,
     open: Vec<Open>,
+    /// What is written lies in a string: what lies in strings of that is not looked at.
+    is_within: bool,
 }
 
 /// An array or a map, of which values are still to come.
@@ -167,6 +215,21 @@ impl Writer<'_, '_> {
         self.open.push(Open::new(form, children));
     }
 
+    /// Entries that lie in a string, as an array.
+    fn within(&mut self, bytes: &[u8]) {
+        self.into.push(b'[');
+        let count = entries(bytes).count() as u64;
+        let mut writer = Writer {
+            rest: bytes,
+            into: self.into,
+            open: vec![Open::new(Form::Items, count)],
+            is_within: true,
+        };
+        let outcome = writer.values();
+        debug_assert!(outcome.is_ok(), "they are whole: {outcome:?}");
+        self.into.push(b']');
+    }
+
     /// A key is a string, whatever it is.
     fn scalar(&mut self, token: Token<'_>, form: Form) {
         let is_key = form == Form::Key;
@@ -176,6 +239,11 @@ impl Writer<'_, '_> {
             self.into.push(b'"');
         } else {
             match token {
+                Token::Str(bytes) | Token::Bin(bytes)
+                    if !is_key && !self.is_within && are_entries(bytes) =>
+                {
+                    self.within(bytes);
+                }
                 Token::Str(bytes) | Token::Bin(bytes) => text(bytes, self.into),
                 // The mark keeps it from being taken for a string, as which nobody wrote it.
                 Token::Ext(_, bytes) => text(&[b"#", bytes].concat(), self.into),

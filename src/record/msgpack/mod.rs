@@ -15,7 +15,7 @@ mod walk;
 pub(crate) use entry::length as entry_length;
 pub use entry::{begins_with_entry, entries};
 pub(super) use json::text;
-pub use json::{write_entry, write_record};
+pub use json::{with_quotes, write_entry, write_record};
 pub use walk::{Step, Walk, length};
 
 /// Why no value can be read.

@@ -22,8 +22,9 @@ use crate::{
     source::server::{Connection, Refusal, inbox},
 };
 
-/// Bytes that a connection may have read before it asks for room: enough for the few that wait for their rest.
-const FREE_BYTES: usize = 16 << 10;
+/// Bytes that a connection may have read before it asks for room: whoever sends small messages does not wait for those who
+/// hold the room.
+const FREE_BYTES: usize = 64 << 10;
 
 /// Bytes that are read at once, at first.
 const READ_BYTES: usize = 4 << 10;
@@ -37,6 +38,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last, and how long nothing of it may come.
 const MESSAGE: Duration = Duration::from_secs(300);
 const STALL: Duration = Duration::from_secs(30);
+
+/// Whoever holds room must send so much in each such time.
+const PACE_BYTES: usize = 40 << 10;
+const PACE: Duration = Duration::from_secs(10);
 
 /// How long a peer may take to read a reply.
 const WRITE: Duration = Duration::from_secs(10);
@@ -107,7 +112,7 @@ pub(super) async fn serve(
         walk: Walk::default(),
         expected: 0,
     };
-    let Err(error) = session.live().await else {
+    let Err(error) = session.run().await else {
         return;
     };
     let Some(refusal) = error.refusal() else {
@@ -143,9 +148,17 @@ struct Session {
 }
 
 impl Session {
+    async fn run(&mut self) -> Result<(), Error> {
+        self.shake_hands().await?;
+        let ended = self.live().await;
+        if ended.is_err() {
+            self.hand_in_rest().await;
+        }
+        ended
+    }
+
     /// Until the peer closes it between two messages.
     async fn live(&mut self) -> Result<(), Error> {
-        self.shake_hands().await?;
         loop {
             if !self.first().await? {
                 return Ok(());
@@ -153,6 +166,7 @@ impl Session {
             let activity = Arc::clone(&self.connection.activity);
             let _busy = activity.begin();
             let deadline = Instant::now() + MESSAGE;
+            let mut pace = Pace::new();
             loop {
                 self.step_over()?;
                 if !self.ends.is_empty() {
@@ -161,10 +175,21 @@ impl Session {
                     }
                     break;
                 }
-                self.make_room(ROOM).await?;
-                let deadline = deadline.min(Instant::now() + STALL);
-                if self.read_until(deadline).await? == 0 {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                if self.make_room(ROOM).await? {
+                    // It may have been waited for.
+                    pace = Pace::new();
+                }
+                let holds_room = self.room.bytes() > 0;
+                let latest = deadline.min(match holds_room {
+                    true => pace.due()?,
+                    false => Instant::now() + STALL,
+                });
+                match self.read_until(latest).await {
+                    Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                    Ok(count) => pace.bytes += count,
+                    // Whether it was too slow is for the pace to say.
+                    Err(Error::Slow) if holds_room && Instant::now() < deadline => {}
+                    Err(error) => return Err(error),
                 }
             }
             self.hand_in().await?;
@@ -260,11 +285,11 @@ impl Session {
     }
 
     /// Sees that the buffer can take more. It is never made longer because a length says so, only because it is full; nor
-    /// longer than the message is known to be.
-    async fn make_room(&mut self, patience: Duration) -> Result<(), Error> {
+    /// longer than the message is known to be. True if room was lent for that.
+    async fn make_room(&mut self, patience: Duration) -> Result<bool, Error> {
         let (held, capacity) = (self.buffer.len(), self.buffer.capacity());
         if capacity > held {
-            return Ok(());
+            return Ok(false);
         }
         let most = match usize::try_from(self.expected) {
             Ok(expected) if expected > held => expected,
@@ -276,7 +301,7 @@ impl Session {
             self.room.add(self.inbox.room_within(patience, more).await?);
         }
         self.buffer.reserve_exact(wanted - held);
-        Ok(())
+        Ok(more > 0)
     }
 
     /// Hands in the messages that are whole, and acknowledges them when they are safe.
@@ -289,10 +314,7 @@ impl Session {
             ends,
             peer: Arc::clone(&self.connection.peer),
         };
-        let mut room = std::mem::take(&mut self.room);
-        // What was free until now is not while it waits, nor does it count for nothing when it is searched.
-        let more = delivery.bytes.len().saturating_sub(room.bytes());
-        room.add(self.inbox.room_within(ROOM, more).await?);
+        let room = std::mem::take(&mut self.room);
         let receipt = self.inbox.send(delivery, room).await;
         let reply = receipt.answer().await.ok_or(Error::Closed)?;
         if !reply.acks.is_empty() {
@@ -302,6 +324,21 @@ impl Session {
             Some((why, reason)) => Err(Error::Refused { why, reason }),
             None => Ok(()),
         }
+    }
+
+    /// Hands in what is left when the connection ends early: it is not acknowledged, but may name a decoy.
+    async fn hand_in_rest(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let delivery = Delivery {
+            bytes: std::mem::take(&mut self.buffer),
+            ends: Vec::new(),
+            peer: Arc::clone(&self.connection.peer),
+        };
+        let room = std::mem::take(&mut self.room);
+        // Nobody waits for what becomes of it.
+        let _ = self.inbox.send_within(ROOM, delivery, room).await;
     }
 
     /// Lets in who knows the key.
@@ -329,6 +366,32 @@ impl Session {
         self.buffer.drain(..end);
         self.write(&pong).await?;
         Ok(outcome?)
+    }
+}
+
+/// How fast a peer sends of late.
+struct Pace {
+    since: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    /// Until when something must come.
+    fn due(&mut self) -> Result<Instant, Error> {
+        if self.since.elapsed() >= PACE {
+            if self.bytes < PACE_BYTES {
+                return Err(Error::Slow);
+            }
+            *self = Self::new();
+        }
+        Ok(self.since + PACE)
     }
 }
 

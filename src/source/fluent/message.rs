@@ -2,6 +2,9 @@
 
 use crate::record::msgpack::{Fault, Token, length};
 
+/// The most that a chunk's name may be long: it is given back. Fluentd's and Fluent Bit's have 24 bytes.
+const MAX_CHUNK_BYTES: usize = 4 << 10;
+
 /// One message, as it lies in what was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Message<'b> {
@@ -50,6 +53,8 @@ pub enum Error {
     Events,
     #[error("its options are no map")]
     Options,
+    #[error("the name of its chunk is longer than {MAX_CHUNK_BYTES} bytes")]
+    Chunk,
 }
 
 /// Values that follow each other.
@@ -148,7 +153,13 @@ fn options<'b>(values: &mut Values<'b>) -> Result<Options<'b>, Error> {
     for _ in 0..pairs {
         let (key, value) = (values.value()?, values.value()?);
         match (Token::read(key)?.0, Token::read(value)?.0) {
-            (Token::Str(b"chunk") | Token::Bin(b"chunk"), Token::Str(_) | Token::Bin(_)) => {
+            (
+                Token::Str(b"chunk") | Token::Bin(b"chunk"),
+                Token::Str(chunk) | Token::Bin(chunk),
+            ) => {
+                if chunk.len() > MAX_CHUNK_BYTES {
+                    return Err(Error::Chunk);
+                }
                 options.chunk = Some(value);
             }
             (Token::Str(b"fluent_signal"), Token::Integer(signal)) => options.signal = signal,
@@ -233,5 +244,18 @@ mod tests {
         ] {
             assert_eq!(Message::read(bytes), Err(error), "{bytes:x?}");
         }
+    }
+
+    #[test]
+    fn no_chunk_has_a_long_name() {
+        let chunk = |length: usize| {
+            let head = [
+                b"\xc4\x00\x81\xa5chunk\xda".as_slice(),
+                &(length as u16).to_be_bytes(),
+            ];
+            [head.concat(), vec![b'a'; length]].concat()
+        };
+        assert!(read(3, &chunk(MAX_CHUNK_BYTES)).is_ok());
+        assert_eq!(read(3, &chunk(MAX_CHUNK_BYTES + 1)), Err(Error::Chunk));
     }
 }

@@ -83,6 +83,7 @@ impl<'d> Searcher<'d> {
                 Err(error) => {
                     if matches!(error, Error::Entries(_)) {
                         self.context.counters.errors.fetch_add(1, Relaxed);
+                        start = *end;
                     }
                     reply.refused = Some((error.refusal(), error.to_string()));
                     break;
@@ -91,6 +92,7 @@ impl<'d> Searcher<'d> {
             start = *end;
         }
         self.flush();
+        self.rest(&self.delivery.bytes[start..]);
         (reply, self.found)
     }
 
@@ -100,15 +102,21 @@ impl<'d> Searcher<'d> {
             return Ok(None);
         };
         if events.options.signal != 0 {
-            // Metrics or traces, in a form of Fluent Bit's own.
+            // Metrics or traces, in a form of Fluent Bit's own; but so it is said.
             self.context.counters.discarded.fetch_add(1, Relaxed);
+            let _ = self.events(message, &events);
         } else if let Form::Message(event) = events.form {
             self.hold(events.tag, event);
         } else {
-            self.flush();
-            self.events(&events)?;
+            self.events(message, &events)?;
         }
         Ok(events.options.chunk)
+    }
+
+    /// Searches what is refused, or came in part: it may name a decoy all the same.
+    fn rest(&mut self, bytes: &[u8]) {
+        // It says of itself why it cannot be read.
+        let _ = self.entries(&[], |search| search.entries(bytes));
     }
 
     /// Has a time and a record searched together with others.
@@ -131,7 +139,18 @@ impl<'d> Searcher<'d> {
         debug_assert!(outcome.is_ok(), "they were read before: {outcome:?}");
     }
 
-    fn events(&mut self, events: &Events<'_>) -> Result<(), entries::Error> {
+    fn events(&mut self, message: &[u8], events: &Events<'_>) -> Result<(), entries::Error> {
+        self.flush();
+        let found = std::mem::take(&mut self.found);
+        let outcome = self.many(events);
+        if outcome.is_err() && !self.found {
+            self.rest(message);
+        }
+        self.found |= found;
+        outcome
+    }
+
+    fn many(&mut self, events: &Events<'_>) -> Result<(), entries::Error> {
         let (Form::Entries(entries) | Form::Message(entries)) = events.form;
         if !matches!(recognise(entries), Magic::Compressed(_)) {
             return self.entries(events.tag, |search| search.entries(entries));

@@ -23,6 +23,9 @@ const DELIVERIES: usize = 64;
 /// Bytes that are searched before what was found in them is committed, if more waits.
 const BURST_BYTES: usize = 256 << 10;
 
+/// What each of these counts at least, so that there is an end of small ones too.
+const MIN_BYTES: usize = 4 << 10;
+
 /// A channel for deliveries `D`, each answered by an `A`. Connections may have read `room` bytes that are not searched.
 pub(crate) fn inbox<D, A>(room: usize) -> (Sender<D, A>, Inbox<D, A>) {
     let (parcels, receiver) = mpsc::channel(DELIVERIES);
@@ -160,7 +163,7 @@ impl<D: Send + 'static, A: Send + 'static> Inbox<D, A> {
         while let Some(first) = self.parcels.blocking_recv() {
             let (mut next, mut bytes) = (Some(first), 0);
             while let Some(parcel) = next {
-                bytes += parcel.room.bytes();
+                bytes += parcel.room.bytes().max(MIN_BYTES);
                 let (answer, holds) = search(parcel.delivery, outlet);
                 drop(parcel.room);
                 if holds {

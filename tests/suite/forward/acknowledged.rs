@@ -185,7 +185,7 @@ fn what_is_no_log_is_counted_and_passed() {
     let source = Source::start(|_| {});
     let mut client = source.connect();
     let options = Value::map([("chunk", "m".into()), ("fluent_signal", Value::Integer(1))]);
-    let metrics = Value::Bin(Value::from(&event(1)).bytes());
+    let metrics = Value::Bin(Value::from(&json!({"meta": {}, "metrics": [1, 2]})).bytes());
     client.send(&Value::Array(vec!["metrics".into(), metrics, options]).bytes());
     assert_eq!(client.ack().as_deref(), Some("m"));
     assert_eq!(source.found().len(), 0);

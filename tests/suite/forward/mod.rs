@@ -4,6 +4,7 @@ mod acknowledged;
 mod client;
 mod handshake;
 mod hostile;
+mod odd;
 
 pub use client::{Client, Mode};
 pub use handshake::ping;

@@ -1,5 +1,6 @@
 //! MessagePack as shippers write it, and as nobody should.
 
+pub mod bodies;
 mod reading;
 pub mod soundness;
 
@@ -22,6 +23,12 @@ pub enum Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Str(text.as_bytes().to_vec())
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Self::Integer(number.into())
     }
 }
 

@@ -122,11 +122,69 @@ async fn who_does_not_say_the_key_is_cut_off() {
 async fn a_long_message_waits_for_room_and_is_refused_if_there_is_none() {
     let mut served = served(None, 100_000, 200_000);
     let taken = served.sender.room(100_000).await;
-    // What waits for its rest in few bytes needs none.
-    served.peer.write_all(&message(50_000)).await.unwrap();
+    served.peer.write_all(&message(80_000)).await.unwrap();
     let took = served.closed(Refusal::Overload).await;
     assert!((ROOM..ROOM + STALL).contains(&took), "{took:?}");
     assert_eq!(taken.bytes(), 100_000);
+}
+
+#[tokio::test]
+async fn a_small_message_does_not_wait_for_room() {
+    let Served {
+        mut peer,
+        inbox,
+        sender,
+        ..
+    } = served(None, 100_000, 200_000);
+    let taken = sender.room(100_000).await;
+    peer.write_all(&message(30_000)).await.unwrap();
+    drop(sender);
+    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let (seen, mut first) = tokio::sync::mpsc::unbounded_channel();
+    let serving = tokio::task::spawn_blocking(move || {
+        inbox.serve(&mut outlet, |delivery: Delivery, _| {
+            seen.send(delivery.bytes.len()).unwrap();
+            (Reply::default(), false)
+        });
+    });
+    let first = timeout(ROOM / 2, first.recv()).await;
+    assert_eq!(first, Ok(Some(message(30_000).len())));
+    drop((peer, taken));
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_room_and_sends_a_byte_now_and_then_is_cut_off() {
+    let Served {
+        mut peer,
+        counters,
+        task,
+        inbox: _inbox,
+        ..
+    } = served(None, 1 << 20, 1000);
+    let began = Instant::now();
+    peer.write_all(&message(500_000)[..200_000]).await.unwrap();
+    while peer.write_all(&[0]).await.is_ok() {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    task.await.unwrap();
+    assert_eq!(counters.refused(Refusal::Timeout), 1);
+    assert!(began.elapsed() < 3 * PACE, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_room_and_sends_in_bursts_is_not_cut_off() {
+    let Served {
+        mut peer,
+        counters,
+        inbox: _inbox,
+        ..
+    } = served(None, 1 << 20, 1000);
+    for burst in message(500_000).chunks(100_000) {
+        peer.write_all(burst).await.unwrap();
+        tokio::time::sleep(PACE - Duration::from_millis(1)).await;
+    }
+    assert_eq!(counters.refused(Refusal::Timeout), 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,152 @@
+//! MessagePack that is posted, in forms that nobody should post.
+
+use baitline::{
+    detect::{Config as Detect, Detector},
+    source::{
+        Block, Decoding,
+        http_server::{Config, Encoding, Method, search},
+        server::{Auth, Tls},
+    },
+};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Value;
+use crate::recordings::decoy;
+
+/// An event that names the decoy by its full user name.
+pub fn event() -> Value {
+    Value::from(&json!({
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "auditID": "1",
+        "stage": "ResponseComplete", "verb": "list", "requestURI": "/api/v1/namespaces",
+        "user": {"username": "system:serviceaccount:honeypot:backup-sa"},
+        "requestReceivedTimestamp": "2026-11-23T17:21:08.000001Z",
+    }))
+}
+
+/// The techniques of what is found in a body.
+fn found(body: &[u8]) -> Vec<&'static str> {
+    let config = Config {
+        address: ([127, 0, 0, 1], 0).into(),
+        path: "/".to_owned(),
+        strict_path: true,
+        method: Method::Post,
+        auth: Auth {
+            strategy: None,
+            username: None,
+            password: None,
+            token: None,
+        },
+        tls: Tls::default(),
+        encoding: Encoding::Json,
+        response_code: 200,
+        max_body_bytes: 1 << 20,
+        max_decompression_ratio: 1000,
+        connection_limit: 1,
+        max_line_bytes: 8192,
+        decoding: Decoding::Audit,
+    };
+    let decoys = [decoy("honeypot", "backup-sa", true)];
+    let detector = Detector::new(&Detect::default(), &decoys, None, "audit".into());
+    let mut outlet = Pipeline {
+        detector: detector.expect("no glob"),
+        found: Vec::new(),
+    };
+    search(&config, body, "", &mut outlet);
+    outlet.found
+}
+
+struct Pipeline {
+    detector: Detector,
+    found: Vec<&'static str>,
+}
+
+impl baitline::source::Outlet for Pipeline {
+    fn take(&mut self, block: &Block<'_>) -> bool {
+        let mut found = Vec::new();
+        self.detector.scan(block, Timestamp::UNIX_EPOCH, &mut found);
+        self.found
+            .extend(found.iter().map(|found| found.technique.as_str()));
+        !found.is_empty()
+    }
+
+    fn commit(&mut self, _: baitline::source::Progress) {}
+
+    fn try_commit(
+        &mut self,
+        _: baitline::source::Progress,
+    ) -> Result<(), baitline::source::Progress> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_body_in_any_form_is_told() {
+    let array = |values: &[Value]| Value::Array(values.to_vec()).bytes();
+    let entry = |record: Value| Value::Array(vec![1.into(), record]);
+    let Value::Map(mut pairs) = event() else {
+        panic!("an event is a map");
+    };
+    pairs.insert(0, (1.into(), 2.into()));
+    let clean = entry(Value::map([("a", 1.into())])).bytes();
+    let packed = Value::Bin(entry(event()).bytes());
+    let long = Value::map([("a", "x".repeat(10_000).as_str().into())]);
+    for (name, body, techniques) in [
+        ("a map", event().bytes(), &["token_use"][..]),
+        (
+            "junk between",
+            [&clean, b"\x07".as_slice(), &entry(event()).bytes()].concat(),
+            &["undecodable"],
+        ),
+        ("maps", array(&[event(), event()]), &["token_use"; 2]),
+        (
+            "entries",
+            array(&[entry(event()), entry(event())]),
+            &["token_use"; 2],
+        ),
+        (
+            "a key that is a number",
+            Value::Map(pairs).bytes(),
+            &["token_use"],
+        ),
+        (
+            "junk first",
+            [b"\x07".as_slice(), &event().bytes()].concat(),
+            &["undecodable"],
+        ),
+        (
+            "a digit first",
+            [b"0".as_slice(), &event().bytes()].concat(),
+            &["undecodable"],
+        ),
+        (
+            "a message",
+            array(&["tag".into(), 1.into(), event()]),
+            &["token_use"],
+        ),
+        (
+            "a packed message",
+            array(&["tag".into(), packed]),
+            &["token_use"],
+        ),
+        (
+            "a long one",
+            [b"\x07".as_slice(), &array(&[long, event()])].concat(),
+            &["undecodable"],
+        ),
+    ] {
+        assert_eq!(found(&body), techniques, "{name}");
+    }
+}
+
+#[test]
+fn what_a_header_says_is_no_letter_of_a_name() {
+    // The length of the string is the digit "0".
+    let user = "system:serviceaccount:honeypot:backup-sa";
+    let long = format!("{user:/<48}");
+    let body = Value::map([("auditID", "1".into()), ("auth", long.as_str().into())]);
+    assert_eq!(
+        found(&[b"\x07".as_slice(), &body.bytes()].concat()),
+        ["undecodable"]
+    );
+}
