@@ -92,6 +92,14 @@ impl Asker {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is larger than max_body_bytes",
             ),
+            Refused::TooTight => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "more comes of the body than max_decompression_ratio allows",
+            ),
+            Refused::TooDeep => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is packed too often",
+            ),
             Refused::Coding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "the Content-Encoding is not known",
@@ -130,7 +138,7 @@ impl Asker {
             Refused::Slow | Refused::TooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Refused::Path | Refused::Broken => {}
+            Refused::Path | Refused::Broken | Refused::TooTight | Refused::TooDeep => {}
         }
         answer
     }

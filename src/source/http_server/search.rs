@@ -7,6 +7,7 @@ use tracing::warn;
 use super::{
     Config,
     unpack::{Limits, Trouble, Unpacker},
+    wide,
 };
 use crate::{
     record::decompress,
@@ -34,6 +35,10 @@ pub(super) enum Outcome {
     Taken,
     /// More came of it than may. What came before was searched.
     TooLarge,
+    /// More came of it than `max_decompression_ratio` allows. What came before was searched.
+    TooTight,
+    /// It is packed more often than anybody does. What can be seen of it was searched.
+    TooDeep,
     /// It is packed in a way that nobody here knows.
     Unknown,
 }
@@ -92,17 +97,23 @@ impl<'a> Searcher<'a> {
             found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
             let outcome = match trouble {
                 Trouble::Unknown => Outcome::Unknown,
-                Trouble::TooDeep => Outcome::TooLarge,
+                Trouble::TooDeep => Outcome::TooDeep,
             };
             return (outcome, found);
+        }
+        if let Some(text) = wide::narrow(&delivery.bytes) {
+            // Whatever it was taken for, what stands there is seen.
+            found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
+            delivery.bytes = text;
         }
         if !delivery.bytes.is_empty() {
             let bodies = std::slice::from_ref(&delivery);
             found |= self.payloads.search(bodies, self.context, outlet);
         }
-        let outcome = match is_beyond {
-            true => Outcome::TooLarge,
-            false => Outcome::Taken,
+        let outcome = match (is_beyond, unpacker.is_most_by_ratio()) {
+            (true, true) => Outcome::TooTight,
+            (true, false) => Outcome::TooLarge,
+            (false, _) => Outcome::Taken,
         };
         (outcome, found)
     }

@@ -129,6 +129,9 @@ pub(super) enum Refused {
     Method,
     Auth,
     TooLarge,
+    /// More came of it than the ratio allows.
+    TooTight,
+    TooDeep,
     /// In a coding that nobody here undoes.
     Coding,
     Overloaded,
@@ -153,7 +156,7 @@ impl Refused {
         match self {
             Self::Path | Self::Method => Refusal::Route,
             Self::Auth => Refusal::Auth,
-            Self::TooLarge => Refusal::TooLarge,
+            Self::TooLarge | Self::TooTight | Self::TooDeep => Refusal::TooLarge,
             Self::Coding => Refusal::Coding,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
@@ -214,6 +217,8 @@ impl Visit {
         match timeout(patience.answer, receipt.answer()).await {
             Ok(Some(Outcome::Taken)) => Ok(answer),
             Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::TooTight)) => Err(Refused::TooTight),
+            Ok(Some(Outcome::TooDeep)) => Err(Refused::TooDeep),
             Ok(Some(Outcome::Unknown)) => Err(Refused::Coding),
             // It may be safe later, and is sent again.
             Ok(None) | Err(_) => Err(Refused::Overloaded),

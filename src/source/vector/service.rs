@@ -65,6 +65,8 @@ enum Refused {
     Method,
     Encoding,
     TooLarge,
+    /// More came of it than the ratio allows.
+    TooTight,
     Overloaded,
     Slow,
     /// Not one whole message.
@@ -96,6 +98,10 @@ impl Refused {
                 Code::ResourceExhausted,
                 "the request is larger than max_body_bytes",
             ),
+            Self::TooTight => (
+                Code::ResourceExhausted,
+                "more comes of the request than max_decompression_ratio allows",
+            ),
             Self::Overloaded => (Code::Unavailable, "too much waits: send it again"),
             Self::Slow => (
                 Code::DeadlineExceeded,
@@ -112,7 +118,7 @@ impl Refused {
         match self {
             Self::Method | Self::Verb => Refusal::Route,
             Self::Encoding => Refusal::Coding,
-            Self::TooLarge => Refusal::TooLarge,
+            Self::TooLarge | Self::TooTight => Refusal::TooLarge,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
             Self::Version | Self::Type | Self::Broken | Self::Damaged | Self::Malformed => {
@@ -219,6 +225,7 @@ impl Visit {
         match timeout(patience.answer, receipt.answer()).await {
             Ok(Some(Outcome::Taken)) => Ok(()),
             Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::TooTight)) => Err(Refused::TooTight),
             Ok(Some(Outcome::Damaged)) => Err(Refused::Damaged),
             Ok(Some(Outcome::Malformed)) => Err(Refused::Malformed),
             // It may be safe later, and is sent again.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 const LIMITS: Limits = Limits {
-    bytes: 8 << 20,
+    bytes: 32 << 20,
     ratio: 1000,
 };
 
@@ -92,6 +92,19 @@ fn what_is_announced_and_is_not_there_is_plain() {
 }
 
 #[test]
+fn zlib_of_any_level_is_known_and_so_is_one_behind_another() {
+    for level in 0..=9 {
+        let packed = read(ZlibEncoder::new(TEXT, Compression::new(level)));
+        assert_eq!(unpacked(&packed, &[]), (TEXT.to_vec(), None), "{level}");
+    }
+    let two = packed(TEXT, "deflate").repeat(2);
+    for announced in [&["deflate"][..], &[]] {
+        assert_eq!(unpacked(&two, announced), (TEXT.repeat(2), None));
+    }
+    assert_eq!(unpacked(b"x^ is text", &[]).0, b"x^ is text");
+}
+
+#[test]
 fn layers_come_off_in_turn_but_not_without_end() {
     let twice = packed(&packed(TEXT, "gzip"), "zstd");
     for announced in [&["gzip", "zstd"][..], &[], &["gzip"], &["zstd", "gzip"]] {
@@ -144,13 +157,15 @@ fn a_bomb_gives_no_more_than_is_allowed() {
         ratio: 10,
         ..LIMITS
     };
-    let tight = packed(&vec![b'a'; 2 << 20], "zstd");
+    let tight = packed(&vec![b'a'; 17 << 20], "zstd");
     let mut unpacker = Unpacker::new(few, tight.len(), Vec::new());
     let unpacked = unpacker.next(&tight).unwrap();
     assert_eq!(
         (unpacked.is_beyond, unpacked.bytes.len()),
         (true, FREE_BYTES)
     );
+    assert!(unpacker.is_most_by_ratio());
+    assert!(!Unpacker::new(LIMITS, 1 << 20, Vec::new()).is_most_by_ratio());
 }
 
 #[test]
