@@ -46,8 +46,7 @@ pub(super) fn check_lengths(body: usize, line: usize, options: &mut Options<'_, 
         let message = format!("max_body_bytes ({body}) must not be above 2GiB");
         (&["max_body_bytes"][..], message)
     } else if body < line {
-        let message =
-            format!("max_body_bytes ({body}) must not be below max_line_bytes ({line})");
+        let message = format!("max_body_bytes ({body}) must not be below max_line_bytes ({line})");
         (&["max_line_bytes", "max_body_bytes"][..], message)
     } else {
         return Some(());

@@ -16,7 +16,7 @@ const MAX_LAYERS: usize = 4;
 
 /// Bytes that may come of a body however small it was. What one letter repeated makes of a URI packs better than any ratio allows, and
 /// a thief may choose it: so it is allowed what a record may be long.
-const FREE_BYTES: usize = 16 << 20;
+pub(super) const FREE_BYTES: usize = 16 << 20;
 
 /// Bytes that tell whether a body is text.
 const HEAD_BYTES: usize = 64;
@@ -25,7 +25,9 @@ const HEAD_BYTES: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub bytes: usize,
-    /// Bytes for each that was sent, beyond 16 MiB.
+    /// Bytes that may come of it however small it was.
+    pub free: usize,
+    /// Bytes for each that was sent, beyond those.
     pub ratio: usize,
 }
 
@@ -51,7 +53,7 @@ pub(super) enum Trouble {
 impl Unpacker {
     /// For a body of `sent` bytes that is announced to be in `codings`.
     pub(super) fn new(limits: Limits, sent: usize, codings: Vec<String>) -> Self {
-        let by_ratio = sent.saturating_mul(limits.ratio).max(FREE_BYTES);
+        let by_ratio = sent.saturating_mul(limits.ratio).max(limits.free);
         Self {
             most: limits.bytes.min(by_ratio),
             is_most_by_ratio: by_ratio < limits.bytes,

@@ -28,6 +28,8 @@ const FREE_BYTES: usize = 16 << 20;
 /// A `PushEventsRequest`, and where it came from.
 pub(super) struct Delivery {
     pub message: Message,
+    /// There was more of it than may be.
+    pub is_cut: bool,
     /// What the message is packed in.
     pub packing: Option<Format>,
     pub peer: Arc<str>,
@@ -40,7 +42,7 @@ pub(super) struct Delivery {
 pub(super) enum Outcome {
     /// All of it was searched.
     Taken,
-    /// More came of it than may. What came before was searched.
+    /// It is larger than may be, or what came of it is. What came before was searched.
     TooLarge,
     /// More came of it than `max_decompression_ratio` allows. What came before was searched.
     TooTight,
@@ -113,6 +115,9 @@ impl<'a> Searcher<'a> {
                 }
             }
         };
+        if delivery.is_cut {
+            return (Outcome::TooLarge, found);
+        }
         let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
         (outcome, found)
     }

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     record::decompress::Format,
     source::server::{
-        Connection, Counters, Refusal,
-        http::{self, Unread},
+        Activity, Connection, Counters, Refusal,
+        http::{self, Text, Unread},
         inbox,
     },
     telemetry::Seldom,
@@ -49,6 +49,7 @@ struct Visit {
     service: Arc<Service>,
     inbox: Inbox,
     peer: Arc<str>,
+    activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
 
@@ -131,7 +132,6 @@ impl Refused {
 impl From<Unread> for Refused {
     fn from(unread: Unread) -> Self {
         match unread {
-            Unread::TooLarge => Self::TooLarge,
             Unread::Slow => Self::Slow,
             Unread::Broken => Self::Broken,
             Unread::Overloaded => Self::Overloaded,
@@ -156,6 +156,7 @@ impl Service {
             service: self,
             inbox,
             peer: Arc::clone(&connection.peer),
+            activity: Arc::clone(&connection.activity),
             counters: Arc::clone(&connection.counters),
         });
         let answer = move |request| {
@@ -201,8 +202,12 @@ impl Visit {
             PUSH_EVENTS => self.push_events(&request.headers, body).await,
             HEALTH_CHECK => {
                 let patience = self.service.patience;
-                http::read(body, QUESTION_BYTES, patience, &self.inbox).await?;
-                Ok(())
+                let question =
+                    http::read(body, QUESTION_BYTES, patience, &self.activity, &self.inbox).await?;
+                match question.is_cut {
+                    true => Err(Refused::TooLarge),
+                    false => Ok(()),
+                }
             }
             _ => Err(Refused::Method),
         }
@@ -212,11 +217,20 @@ impl Visit {
         let service = &*self.service;
         let patience = service.patience;
         let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);
-        let (body, room) = http::read(body, most, patience, &self.inbox).await?;
-        let message = Message::read(body).ok_or(Refused::Broken)?;
+        let Text {
+            bytes,
+            room,
+            is_cut,
+        } = http::read(body, most, patience, &self.activity, &self.inbox).await?;
+        let message = match is_cut {
+            true => Message::cut(bytes),
+            false => Message::read(bytes),
+        };
+        let message = message.ok_or(Refused::Broken)?;
         let delivery = Delivery {
             packing: packing(&message, headers)?,
             message,
+            is_cut,
             peer: Arc::clone(&self.peer),
             number: service.numbers.fetch_add(1, Relaxed) + 1,
         };

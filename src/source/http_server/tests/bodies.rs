@@ -91,7 +91,10 @@ async fn what_packs_better_than_any_ratio_allows_is_taken_unless_it_is_large() {
     assert!(packed.len() * 1000 < 4 << 20, "{}", packed.len());
     assert_eq!(status(post(&client, &served, packed)).await, 200);
     assert!(served.pipeline.text().contains("decoy"));
-    let response = post(&client, &served, event(17 << 20)).send().await.unwrap();
+    let response = post(&client, &served, event(17 << 20))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 413);
     let why = response.text().await.unwrap();
     assert!(why.contains("max_decompression_ratio"), "{why}");

@@ -5,6 +5,8 @@ use super::*;
 /// Nobody waits long.
 const HASTY: Patience = Patience {
     body: Duration::from_millis(300),
+    whole: Duration::from_secs(20),
+    crowded: Duration::from_secs(20),
     room: Duration::from_millis(100),
     answer: Duration::from_millis(500),
 };
@@ -80,7 +82,12 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
     let whole = of_length(most);
     assert_eq!(whole.len(), most);
     assert_eq!(caller.push(&whole), Some(0));
-    assert_eq!(caller.push(&of_length(most + 1)), Some(8));
+    let long = [found(), of_length(most + 1)].concat();
+    assert_eq!(caller.push(&long), Some(8));
+    assert!(
+        served.pipeline.text().contains("decoy"),
+        "what was read is searched"
+    );
     assert_eq!(served.refused(Refusal::TooLarge), 1);
 
     served.pipeline.state().blocks.clear();
