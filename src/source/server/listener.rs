@@ -41,6 +41,9 @@ const STUCK: Duration = match cfg!(test) {
     false => Duration::from_secs(5),
 };
 
+/// A stranger who has been silent for so long has nothing in flight, and goes at once.
+const SILENT: Duration = Duration::from_millis(250);
+
 /// How long a connection that is asked to end may go on.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -322,6 +325,10 @@ impl Guest {
                 () = sleep(LOOK) => false,
                 () = self.closing.cancelled() => true,
             };
+            let is_silent = || self.activity.idle().is_some_and(|idle| idle >= SILENT);
+            if asked && !self.activity.is_proven() && is_silent() {
+                return;
+            }
             if asked && self.activity.stuck().is_some_and(|stuck| stuck >= STUCK) {
                 self.shared.counters.refuse(Refusal::Timeout);
                 return;

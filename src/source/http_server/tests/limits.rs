@@ -222,6 +222,25 @@ fn who_does_not_get_on_makes_room_for_who_comes() {
     served.end();
 }
 
+/// Five times as many as there are places send half of what stands before a body.
+#[test]
+fn strangers_hold_nobody_up() {
+    let mut config = config();
+    config.connection_limit = 20;
+    let served = Served::new(&config);
+    let began = Instant::now();
+    let _held: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = served.connect();
+            stream.write_all(b"POST / HTTP/1.1\r\nHo").unwrap();
+            stream
+        })
+        .collect();
+    assert!(served.exchange(posted(CLEAN)).starts_with("HTTP/1.1 200 "));
+    assert!(began.elapsed() < Duration::from_secs(10));
+    served.end();
+}
+
 #[test]
 fn who_waits_to_be_asked_for_a_body_is_not_asked_in_vain() {
     let mut config = config();
