@@ -37,6 +37,24 @@ options! {
     }
 }
 
+/// The longest body that may be allowed. Two of them are counted as one u32.
+const MAX_BODY_BYTES: usize = 2 << 30;
+
+/// How long bodies and the records in them may be.
+pub(super) fn check_lengths(body: usize, line: usize, options: &mut Options<'_, '_>) -> Option<()> {
+    let (names, message) = if body > MAX_BODY_BYTES {
+        let message = format!("max_body_bytes ({body}) must not be above 2GiB");
+        (&["max_body_bytes"][..], message)
+    } else if body < line {
+        let message = format!("max_body_bytes ({body}) must not be below max_line_bytes ({line})");
+        (&["max_line_bytes", "max_body_bytes"][..], message)
+    } else {
+        return Some(());
+    };
+    options.refuse(names, &message);
+    None
+}
+
 /// Options of `tls.` that only make sense together.
 pub(super) fn check_tls(tls: &Tls, options: &mut Options<'_, '_>) -> Option<()> {
     let names = [

@@ -69,7 +69,7 @@ impl Layer {
         }
     }
 
-    /// A stream that is known to be packed so. Of deflate there is one stream, with or without zlib's header.
+    /// A stream that is known to be packed so. Of raw deflate there is one stream.
     pub fn of(format: Format) -> Self {
         let state = match format {
             Format::Gzip | Format::Zstd => State::Between(format),
@@ -212,6 +212,10 @@ impl Layer {
         let padding = input.iter().take_while(|byte| **byte == 0).count();
         match input.get(padding) {
             None => {}
+            // Its method, deflate, stands in the lower half of the first byte.
+            Some(first) if format == Format::Zlib && first & 0x0f == 8 => {
+                self.state = State::Inflate(format, Box::new(Decompress::new(true)));
+            }
             Some(_) if matches!(format, Format::Zlib | Format::Deflate) => {
                 self.damaged(format, "something else follows".into());
             }

@@ -88,9 +88,17 @@ impl Asker {
             Refused::Path => (StatusCode::NOT_FOUND, "nothing is served at this path"),
             Refused::Method => (StatusCode::METHOD_NOT_ALLOWED, "this method is not served"),
             Refused::Auth => (StatusCode::UNAUTHORIZED, "credentials are missing or wrong"),
-            Refused::TooLarge => (
+            Refused::TooLarge | Refused::Unwanted => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is larger than max_body_bytes",
+            ),
+            Refused::TooTight => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "more comes of the body than max_decompression_ratio allows",
+            ),
+            Refused::TooDeep => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is packed too often",
             ),
             Refused::Coding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -127,10 +135,10 @@ impl Asker {
                 headers.insert(RETRY_AFTER, RETRY_SECS);
             }
             // What was not read of it is not waited for. HTTP/2 drops this header, and ends the stream.
-            Refused::Slow | Refused::TooLarge => {
+            Refused::Slow | Refused::TooLarge | Refused::Unwanted => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Refused::Path | Refused::Broken => {}
+            Refused::Path | Refused::Broken | Refused::TooTight | Refused::TooDeep => {}
         }
         answer
     }

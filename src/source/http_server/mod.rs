@@ -29,6 +29,7 @@ mod answer;
 mod search;
 mod service;
 mod unpack;
+mod wide;
 
 pub use search::search;
 
@@ -53,7 +54,7 @@ pub struct Config {
     pub response_code: u16,
     /// Of one body, before and after it is unpacked. Default 64 MiB.
     pub max_body_bytes: usize,
-    /// How many bytes may come of one that was sent, if more than a mebibyte comes. Default 1000.
+    /// How many bytes may come of one that was sent, if more than 16 MiB come. Default 1000.
     pub max_decompression_ratio: usize,
     /// Connections at a time. Default 1000.
     pub connection_limit: usize,

@@ -6,7 +6,8 @@ use tracing::warn;
 
 use super::{
     Config,
-    unpack::{Limits, Trouble, Unpacker},
+    unpack::{FREE_BYTES, Limits, Trouble, Unpacker},
+    wide,
 };
 use crate::{
     record::decompress,
@@ -20,6 +21,8 @@ use crate::{
 /// A body, and where it came from.
 pub(super) struct Delivery {
     pub bytes: Vec<u8>,
+    /// There was more of it than may be.
+    pub is_cut: bool,
     /// What its headers say that it is packed in, in the order in which that was put on.
     pub codings: Vec<String>,
     pub peer: Arc<str>,
@@ -32,8 +35,12 @@ pub(super) struct Delivery {
 pub(super) enum Outcome {
     /// All of it was searched.
     Taken,
-    /// More came of it than may. What came before was searched.
+    /// It is larger than may be, or what came of it is. What came before was searched.
     TooLarge,
+    /// More came of it than `max_decompression_ratio` allows. What came before was searched.
+    TooTight,
+    /// It is packed more often than anybody does. What can be seen of it was searched.
+    TooDeep,
     /// It is packed in a way that nobody here knows.
     Unknown,
 }
@@ -63,6 +70,7 @@ impl<'a> Searcher<'a> {
             payloads: Payloads::new(config.max_line_bytes),
             limits: Limits {
                 bytes: config.max_body_bytes,
+                free: FREE_BYTES,
                 ratio: config.max_decompression_ratio,
             },
             damaged: Seldom::default(),
@@ -80,7 +88,9 @@ impl<'a> Searcher<'a> {
         let (mut found, mut is_beyond) = (false, false);
         while !is_beyond && let Some(unpacked) = unpacker.next(&delivery.bytes) {
             if let Some(error) = unpacked.error {
-                self.say_damaged(&delivery, &error);
+                if !delivery.is_cut {
+                    self.say_damaged(&delivery, &error);
+                }
                 // What can be read of it is, packed or not.
                 found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
             }
@@ -92,16 +102,22 @@ impl<'a> Searcher<'a> {
             found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
             let outcome = match trouble {
                 Trouble::Unknown => Outcome::Unknown,
-                Trouble::TooDeep => Outcome::TooLarge,
+                Trouble::TooDeep => Outcome::TooDeep,
             };
             return (outcome, found);
+        }
+        if let Some(text) = wide::narrow(&delivery.bytes) {
+            // Whatever it was taken for, what stands there is seen.
+            found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
+            delivery.bytes = text;
         }
         if !delivery.bytes.is_empty() {
             let bodies = std::slice::from_ref(&delivery);
             found |= self.payloads.search(bodies, self.context, outlet);
         }
-        let outcome = match is_beyond {
-            true => Outcome::TooLarge,
+        let outcome = match is_beyond && unpacker.is_most_by_ratio() {
+            true => Outcome::TooTight,
+            false if is_beyond || delivery.is_cut => Outcome::TooLarge,
             false => Outcome::Taken,
         };
         (outcome, found)
@@ -134,6 +150,7 @@ pub fn search(
     };
     let delivery = Delivery {
         bytes: body.to_vec(),
+        is_cut: false,
         codings: codings(content_encoding).collect(),
         peer: "nobody".into(),
         number: 1,

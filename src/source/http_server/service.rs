@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     source::server::{
-        Connection, Counters, Credentials, Refusal,
-        http::{self, Unread},
+        Activity, Connection, Counters, Credentials, Refusal,
+        http::{self, Text, Unread},
         inbox,
     },
     telemetry::Seldom,
@@ -50,6 +50,7 @@ struct Visit {
     service: Arc<Service>,
     inbox: Inbox,
     peer: Arc<str>,
+    activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
 
@@ -76,6 +77,7 @@ impl Service {
             service: self,
             inbox,
             peer: Arc::clone(&connection.peer),
+            activity: Arc::clone(&connection.activity),
             counters: Arc::clone(&connection.counters),
         });
         let answer = move |request| {
@@ -129,6 +131,11 @@ pub(super) enum Refused {
     Method,
     Auth,
     TooLarge,
+    /// Larger than may be, and not sent yet.
+    Unwanted,
+    /// More came of it than the ratio allows.
+    TooTight,
+    TooDeep,
     /// In a coding that nobody here undoes.
     Coding,
     Overloaded,
@@ -140,7 +147,6 @@ pub(super) enum Refused {
 impl From<Unread> for Refused {
     fn from(unread: Unread) -> Self {
         match unread {
-            Unread::TooLarge => Self::TooLarge,
             Unread::Slow => Self::Slow,
             Unread::Broken => Self::Broken,
             Unread::Overloaded => Self::Overloaded,
@@ -149,11 +155,19 @@ impl From<Unread> for Refused {
 }
 
 impl Refused {
+    /// Whether it is refused before anything of its body is read.
+    fn is_unread(self) -> bool {
+        matches!(
+            self,
+            Self::Path | Self::Method | Self::Auth | Self::Unwanted
+        )
+    }
+
     fn counted_as(self) -> Refusal {
         match self {
             Self::Path | Self::Method => Refusal::Route,
             Self::Auth => Refusal::Auth,
-            Self::TooLarge => Refusal::TooLarge,
+            Self::TooLarge | Self::Unwanted | Self::TooTight | Self::TooDeep => Refusal::TooLarge,
             Self::Coding => Refusal::Coding,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
@@ -171,7 +185,9 @@ impl Visit {
             Err(refused) => {
                 self.counters.refuse(refused.counted_as());
                 self.say(refused);
-                if !matches!(refused, Refused::Slow | Refused::Broken) {
+                let is_gone = matches!(refused, Refused::Slow | Refused::Broken);
+                let is_held = refused.is_unread() && http::awaits_invitation(&request.headers);
+                if !is_gone && !is_held {
                     http::forget(&mut body).await;
                 }
                 let service = &self.service;
@@ -197,14 +213,22 @@ impl Visit {
         if !service.is_admitted(request) {
             return Err(Refused::Auth);
         }
-        let patience = service.patience;
-        let (bytes, room) = http::read(body, service.max_body_bytes, patience, &self.inbox).await?;
+        let (most, patience) = (service.max_body_bytes, service.patience);
+        if http::need_not_come(&request.headers, body, most) {
+            return Err(Refused::Unwanted);
+        }
+        let Text {
+            bytes,
+            room,
+            is_cut,
+        } = http::read(body, most, patience, &self.activity, &self.inbox).await?;
         let answer = asker.acceptance(service.answers, &bytes);
         if bytes.is_empty() {
             return Ok(answer);
         }
         let delivery = Delivery {
             bytes,
+            is_cut,
             codings: codings(&request.headers),
             peer: Arc::clone(&self.peer),
             number: service.numbers.fetch_add(1, Relaxed) + 1,
@@ -214,6 +238,8 @@ impl Visit {
         match timeout(patience.answer, receipt.answer()).await {
             Ok(Some(Outcome::Taken)) => Ok(answer),
             Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::TooTight)) => Err(Refused::TooTight),
+            Ok(Some(Outcome::TooDeep)) => Err(Refused::TooDeep),
             Ok(Some(Outcome::Unknown)) => Err(Refused::Coding),
             // It may be safe later, and is sent again.
             Ok(None) | Err(_) => Err(Refused::Overloaded),

@@ -14,8 +14,9 @@ use crate::{
 /// Layers that are taken off, at most.
 const MAX_LAYERS: usize = 4;
 
-/// Bytes that may come of a body however small it was.
-const FREE_BYTES: usize = 1 << 20;
+/// Bytes that may come of a body however small it was. What one letter repeated makes of a URI packs better than any ratio allows, and
+/// a thief may choose it: so it is allowed what a record may be long.
+pub(super) const FREE_BYTES: usize = 16 << 20;
 
 /// Bytes that tell whether a body is text.
 const HEAD_BYTES: usize = 64;
@@ -24,13 +25,16 @@ const HEAD_BYTES: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub bytes: usize,
-    /// Bytes for each that was sent, beyond a mebibyte.
+    /// Bytes that may come of it however small it was.
+    pub free: usize,
+    /// Bytes for each that was sent, beyond those.
     pub ratio: usize,
 }
 
 /// What is known of a body's packing.
 pub(super) struct Unpacker {
     most: usize,
+    is_most_by_ratio: bool,
     /// What is announced and was not looked at yet, in the order in which it was put on.
     codings: Vec<String>,
     layers: usize,
@@ -49,9 +53,10 @@ pub(super) enum Trouble {
 impl Unpacker {
     /// For a body of `sent` bytes that is announced to be in `codings`.
     pub(super) fn new(limits: Limits, sent: usize, codings: Vec<String>) -> Self {
-        let by_ratio = sent.saturating_mul(limits.ratio).max(FREE_BYTES);
+        let by_ratio = sent.saturating_mul(limits.ratio).max(limits.free);
         Self {
             most: limits.bytes.min(by_ratio),
+            is_most_by_ratio: by_ratio < limits.bytes,
             codings,
             layers: 0,
             trouble: None,
@@ -69,13 +74,18 @@ impl Unpacker {
         Some(decompress::unpack(bytes, format, self.most))
     }
 
+    /// Whether what is beyond is so by the ratio.
+    pub(super) fn is_most_by_ratio(&self) -> bool {
+        self.is_most_by_ratio
+    }
+
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.trouble
     }
 
     fn format(&mut self, bytes: &[u8]) -> Option<Format> {
-        let shown = shown(bytes);
         let is_text = is_text(&bytes[..bytes.len().min(HEAD_BYTES)]);
+        let shown = shown(bytes, is_text);
         loop {
             let announced = self.codings.pop();
             match (shown, announced.as_deref()) {
@@ -95,11 +105,12 @@ impl Unpacker {
 }
 
 /// What `bytes` are packed in, if they show it.
-fn shown(bytes: &[u8]) -> Option<Format> {
+fn shown(bytes: &[u8], is_text: bool) -> Option<Format> {
     match (recognise(bytes), bytes) {
         (Magic::Compressed(format), _) => Some(format),
-        // As zlib writes it at its levels; the fourth is "x^", which may be text.
+        // As zlib writes it at its levels. One of them is "x^", with which text may begin.
         (_, [0x78, 0x01 | 0x9c | 0xda, ..]) => Some(Format::Zlib),
+        (_, [0x78, 0x5e, ..]) if !is_text => Some(Format::Zlib),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -54,6 +54,12 @@ pub(crate) struct Activity {
     busy: AtomicU64,
     /// When the last of them ended, in milliseconds after `began`; 0 before the first.
     last: AtomicU64,
+    /// Requests that are read.
+    reading: AtomicU64,
+    /// Since when some are, in milliseconds after `began`.
+    since: AtomicU64,
+    /// A request came to a good end.
+    is_proven: AtomicBool,
 }
 
 impl Activity {
@@ -62,20 +68,53 @@ impl Activity {
             began: Instant::now(),
             busy: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            reading: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            is_proven: AtomicBool::new(false),
         }
+    }
+
+    /// Milliseconds so far, never 0, which says that there was nothing yet.
+    fn now(&self) -> u64 {
+        let now = self.began.elapsed().as_millis().max(1);
+        u64::try_from(now).unwrap_or(u64::MAX)
     }
 
     /// A request has begun; it lasts until this is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Relaxed);
-        Busy(Arc::clone(self))
+        Busy {
+            activity: Arc::clone(self),
+            is_in_vain: false,
+        }
+    }
+
+    /// A request that has begun is read from now on until this is dropped.
+    pub(crate) fn read(self: &Arc<Self>) -> Reading {
+        if self.reading.fetch_add(1, Relaxed) == 0 {
+            self.since.store(self.now(), Relaxed);
+        }
+        Reading(Arc::clone(self))
     }
 
     /// How long nothing has been in flight; `None` while something is.
     pub(crate) fn idle(&self) -> Option<Duration> {
-        let last = Duration::from_millis(self.last.load(Relaxed));
-        let idle = self.began.elapsed().saturating_sub(last);
-        (self.busy.load(Relaxed) == 0).then_some(idle)
+        let idle = self.now().saturating_sub(self.last.load(Relaxed));
+        (self.busy.load(Relaxed) == 0).then_some(Duration::from_millis(idle))
+    }
+
+    /// How long requests have been read and none of them has ended; `None` if none is read, or if one waits for its answer.
+    pub(super) fn stuck(&self) -> Option<Duration> {
+        let reading = self.reading.load(Relaxed);
+        let progress = self.since.load(Relaxed).max(self.last.load(Relaxed));
+        let stuck = self.now().saturating_sub(progress);
+        let is_stuck = reading > 0 && reading >= self.busy.load(Relaxed);
+        is_stuck.then_some(Duration::from_millis(stuck))
+    }
+
+    /// Whether a request came to a good end: it is no stranger who only holds a place.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven.load(Relaxed)
     }
 
     /// Whether no request has ended yet.
@@ -86,15 +125,33 @@ impl Activity {
 
 /// A request that is in flight.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Activity>);
+pub(crate) struct Busy {
+    activity: Arc<Activity>,
+    is_in_vain: bool,
+}
+
+impl Busy {
+    /// Whether it comes to a good end. If not, it shows nothing of who sent it.
+    pub(super) fn ends_well(&mut self, well: bool) {
+        self.is_in_vain = !well;
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        // Never 0, which says that there was none.
-        let now = self.0.began.elapsed().as_millis().max(1);
-        self.0
-            .last
-            .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
-        self.0.busy.fetch_sub(1, Relaxed);
+        let activity = &*self.activity;
+        activity.is_proven.fetch_or(!self.is_in_vain, Relaxed);
+        activity.last.store(activity.now(), Relaxed);
+        activity.busy.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A request that is read.
+#[derive(Debug)]
+pub(crate) struct Reading(Arc<Activity>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Relaxed);
     }
 }

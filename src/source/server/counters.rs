@@ -7,7 +7,7 @@ use crate::audit::words;
 /// Why a connection or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More connections than `connection_limit`, none of them idle.
+    /// More connections than `connection_limit`, all of them at work.
     Connections,
     /// No TLS, or a certificate that nobody vouches for.
     Handshake,

@@ -5,18 +5,19 @@ use std::{convert::Infallible, error::Error, future::Future, pin::pin, sync::Arc
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{
-    Request, Response,
-    body::{Body, Incoming},
+    HeaderMap, Request, Response, StatusCode,
+    body::{Body, Frame, Incoming},
+    header::EXPECT,
     service::service_fn,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    Connection, Refusal, Silence,
+    Activity, Connection, Refusal, Silence,
     inbox::{Room, Sender},
 };
 
@@ -45,11 +46,8 @@ const PING: Duration = Duration::from_secs(30);
 /// How long an answer may take to be written, once the connection is to end.
 const PARTING: Duration = Duration::from_millis(250);
 
-/// Room that is made at once, whatever length is announced.
-const FIRST_BYTES: u64 = 4 << 20;
-
-/// A client that sends fewer bytes a second than this, beyond the time that it has anyway, is too slow.
-const LEAST_PER_SECOND: u64 = 4 << 10;
+/// A client that sends fewer bytes a second than this, on an average over the time that it may be silent, is too slow.
+const LEAST_PER_SECOND: f64 = 4096.0;
 
 /// What is read of a body that is not taken, so that its sender hears why: most read no answer before they have written all.
 const UNWANTED_BYTES: usize = 1 << 20;
@@ -58,8 +56,12 @@ const UNWANTED_TIME: Duration = Duration::from_secs(1);
 /// How long anybody waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// For the next bytes of a body.
+    /// For the next bytes of a body, and for what shows how fast it comes.
     pub body: Duration,
+    /// For a whole body.
+    pub whole: Duration,
+    /// For a whole body, while somebody else waits for the room that it takes.
+    pub crowded: Duration,
     /// For room, while too much waits.
     pub room: Duration,
     /// For what was found to be safe.
@@ -68,7 +70,9 @@ pub(crate) struct Patience {
 
 /// The API server waits 30 s for its answer, Vector 60 s.
 pub(crate) const PATIENCE: Patience = Patience {
-    body: Duration::from_secs(20),
+    body: Duration::from_secs(10),
+    whole: Duration::from_secs(120),
+    crowded: Duration::from_secs(5),
     room: Duration::from_secs(1),
     answer: Duration::from_secs(25),
 };
@@ -91,8 +95,13 @@ where
         let busy = requests.begin();
         let answer = answer(request);
         async move {
-            let _busy = busy;
-            Ok::<_, Infallible>(answer.await)
+            let mut busy = busy;
+            // Until it is known.
+            busy.ends_well(false);
+            let answer = answer.await;
+            let status = answer.status();
+            busy.ends_well(!status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS);
+            Ok::<_, Infallible>(answer)
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -132,11 +141,19 @@ where
 /// Why a body was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
-    TooLarge,
     Slow,
     /// It broke off.
     Broken,
     Overloaded,
+}
+
+/// A body, as far as it may be read.
+pub(crate) struct Text {
+    pub bytes: Vec<u8>,
+    /// What `bytes` take of it.
+    pub room: Room,
+    /// There was more than may be.
+    pub is_cut: bool,
 }
 
 /// Reads `body`, of `most` bytes at most; the room that it takes is lent by `inbox`.
@@ -144,37 +161,119 @@ pub(crate) async fn read<D, A>(
     body: &mut Incoming,
     most: usize,
     patience: Patience,
+    activity: &Arc<Activity>,
     inbox: &Sender<D, A>,
-) -> Result<(Vec<u8>, Room), Unread> {
-    let announced = body.size_hint().lower();
-    if announced > most as u64 {
-        return Err(Unread::TooLarge);
-    }
-    // What fits into the constant fits into a usize.
-    let mut bytes = Vec::with_capacity(announced.min(FIRST_BYTES) as usize);
-    let mut room = Room::default();
-    let began = Instant::now();
+) -> Result<Text, Unread> {
+    let _reading = activity.read();
+    // It grows as bytes come, not because a length is announced.
+    let (mut bytes, mut room) = (Vec::new(), Room::default());
+    let mut pace = Pace::new(patience);
     loop {
-        let frame = timeout(patience.body, body.frame()).await;
-        let frame = match frame.map_err(|_| Unread::Slow)? {
-            None => return Ok((bytes, room)),
-            Some(frame) => frame.map_err(|_| Unread::Broken)?,
+        let Some(frame) = next(body, &pace, inbox).await? else {
+            let is_cut = false;
+            return Ok(Text {
+                bytes,
+                room,
+                is_cut,
+            });
         };
-        let Ok(data) = frame.into_data() else {
+        let Ok(mut data) = frame.into_data() else {
             continue;
         };
-        if bytes.len() + data.len() > most {
-            return Err(Unread::TooLarge);
-        }
+        let is_cut = data.len() > most - bytes.len();
+        data.truncate(most - bytes.len());
         let more = inbox.room_within(patience.room, data.len()).await;
         room.add(more.map_err(|_| Unread::Overloaded)?);
         bytes.extend_from_slice(&data);
-        let earned = bytes.len() as u64 / LEAST_PER_SECOND;
-        let late = began.elapsed().saturating_sub(patience.body);
-        if late.as_secs() > earned {
-            return Err(Unread::Slow);
+        if is_cut {
+            return Ok(Text {
+                bytes,
+                room,
+                is_cut,
+            });
+        }
+        pace.came(data.len())?;
+    }
+}
+
+/// What comes next of `body`, if it comes in time.
+async fn next<D, A>(
+    body: &mut Incoming,
+    pace: &Pace,
+    inbox: &Sender<D, A>,
+) -> Result<Option<Frame<Bytes>>, Unread> {
+    loop {
+        tokio::select! {
+            frame = timeout_at(pace.latest(), body.frame()) => {
+                let frame = frame.map_err(|_| Unread::Slow)?;
+                return frame.transpose().map_err(|_| Unread::Broken);
+            }
+            () = inbox.wanted() => if pace.is_long() {
+                return Err(Unread::Slow);
+            }
         }
     }
+}
+
+/// How fast a body comes. What came fast at first earns nothing: it is the last bytes that count.
+struct Pace {
+    patience: Patience,
+    began: Instant,
+    last: Instant,
+    /// Since when `bytes` came.
+    since: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new(patience: Patience) -> Self {
+        let now = Instant::now();
+        Self {
+            patience,
+            began: now,
+            last: now,
+            since: now,
+            bytes: 0,
+        }
+    }
+
+    /// When the next bytes must have come.
+    fn latest(&self) -> Instant {
+        let whole = self.began + self.patience.whole;
+        whole.min(self.last + self.patience.body)
+    }
+
+    /// Whether it takes longer than may be while others wait.
+    fn is_long(&self) -> bool {
+        self.began.elapsed() > self.patience.crowded
+    }
+
+    fn came(&mut self, bytes: usize) -> Result<(), Unread> {
+        self.last = Instant::now();
+        self.bytes += bytes;
+        let time = self.last - self.since;
+        if time < self.patience.body {
+            return Ok(());
+        }
+        let least = time.as_secs_f64() * LEAST_PER_SECOND;
+        if (self.bytes as f64) < least {
+            return Err(Unread::Slow);
+        }
+        (self.since, self.bytes) = (self.last, 0);
+        Ok(())
+    }
+}
+
+/// Whether the body of a request with such headers, of which nothing was read yet, need not be read to know that it is larger than
+/// `most`: its sender waits until it is wanted.
+pub(crate) fn need_not_come(headers: &HeaderMap, body: &Incoming, most: usize) -> bool {
+    awaits_invitation(headers) && body.size_hint().lower() > most as u64
+}
+
+/// Whether who sends a request with such headers waits before the body is sent. Reading at it invites it.
+pub(crate) fn awaits_invitation(headers: &HeaderMap) -> bool {
+    let expected = headers.get(EXPECT).map(|value| value.as_bytes());
+    expected.is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Reads the rest of a body that is not taken, if it is short, and forgets it.

@@ -8,10 +8,10 @@
 //! When the pipeline is full, the thread waits in the commit, the inbox fills, and whoever hands in waits too. All memory that
 //! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
@@ -19,6 +19,9 @@ use crate::source::{Outlet, Progress};
 
 /// Deliveries that wait to be searched.
 const DELIVERIES: usize = 64;
+
+/// How long somebody waits for room before those who hold it are asked to give it up, again and again.
+const ASK: Duration = Duration::from_millis(100);
 
 /// Bytes that are searched before what was found in them is committed, if more waits.
 const BURST_BYTES: usize = 256 << 10;
@@ -33,6 +36,7 @@ pub(crate) fn inbox<D, A>(room: usize) -> (Sender<D, A>, Inbox<D, A>) {
     let sender = Sender {
         parcels,
         room: Arc::new(Semaphore::new(most)),
+        wanted: Arc::default(),
         most,
     };
     (sender, Inbox { parcels: receiver })
@@ -53,6 +57,7 @@ pub(crate) struct Overloaded;
 pub(crate) struct Sender<D, A> {
     parcels: mpsc::Sender<Parcel<D, A>>,
     room: Arc<Semaphore>,
+    wanted: Arc<Notify>,
     most: usize,
 }
 
@@ -61,6 +66,7 @@ impl<D, A> Clone for Sender<D, A> {
         Self {
             parcels: self.parcels.clone(),
             room: Arc::clone(&self.room),
+            wanted: Arc::clone(&self.wanted),
             most: self.most,
         }
     }
@@ -71,10 +77,20 @@ impl<D, A> Sender<D, A> {
     pub(crate) async fn room(&self, bytes: usize) -> Room {
         // What is above `most`, a u32, was cut off; and nobody closes the semaphore.
         let bytes = bytes.min(self.most) as u32;
-        let permit = Arc::clone(&self.room).acquire_many_owned(bytes).await;
-        Room {
-            permit: permit.ok(),
+        let mut acquired = pin!(Arc::clone(&self.room).acquire_many_owned(bytes));
+        loop {
+            if let Ok(permit) = timeout(ASK, acquired.as_mut()).await {
+                return Room {
+                    permit: permit.ok(),
+                };
+            }
+            self.wanted.notify_waiters();
         }
+    }
+
+    /// Returns when somebody has waited for room for a while. Who holds some for long gives it up then.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// Hands in `delivery`; waits while the inbox is full. The receipt of one that is never searched, since the source

@@ -1,6 +1,7 @@
 //! Accepts connections, as many as may be, and watches over them.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     fs, io,
     sync::{
@@ -33,6 +34,15 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether a connection is idle.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// A connection that has read at its requests for so long, and none of them has ended, may be taken for an idle one.
+const STUCK: Duration = match cfg!(test) {
+    true => Duration::from_millis(100),
+    false => Duration::from_secs(5),
+};
+
+/// A stranger who has been silent for so long has nothing in flight, and goes at once.
+const SILENT: Duration = Duration::from_millis(250);
 
 /// How long a connection that is asked to end may go on.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -197,7 +207,7 @@ impl Listener {
     /// Most often the process has no file descriptors left: that passes, the sooner as somebody leaves.
     fn cannot_accept(&self, error: &io::Error, shared: &Shared) {
         self.source.errors.fetch_add(1, Relaxed);
-        shared.ask_idlest_to_leave();
+        shared.ask_one_to_leave();
         self.status
             .unwell(format!("cannot accept connections: {error}"));
         if shared.may_warn() {
@@ -207,21 +217,26 @@ impl Listener {
 }
 
 impl Shared {
-    /// Asks whoever has been idle the longest, and was not asked yet, to leave. False if nobody is idle.
-    fn ask_idlest_to_leave(&self) -> bool {
+    /// Asks one that was not asked yet to leave: whoever has been idle, or has not got on, the longest; those of whom no request
+    /// has come to a good end before all others. False if all are at work.
+    fn ask_one_to_leave(&self) -> bool {
         let open = self.open();
         let stay = open.values().filter(|(_, closing)| !closing.is_cancelled());
-        let idle = stay.filter_map(|(activity, closing)| Some((activity.idle()?, closing)));
-        let idlest = idle.max_by_key(|(idle, _)| *idle);
-        idlest.inspect(|(_, closing)| closing.cancel()).is_some()
+        let useless = stay.filter_map(|(activity, closing)| {
+            let stuck = || activity.stuck().filter(|stuck| *stuck >= STUCK);
+            let time = activity.idle().or_else(stuck)?;
+            Some(((activity.is_proven(), Reverse(time)), closing))
+        });
+        let first = useless.min_by_key(|(standing, _)| *standing);
+        first.inspect(|(_, closing)| closing.cancel()).is_some()
     }
 
-    /// A place for one more connection; whoever has been idle the longest gives up theirs. `None` if nobody is.
+    /// A place for one more connection; if need be, somebody who does not use theirs gives it up. `None` if all do.
     async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Some(place);
         }
-        if !self.ask_idlest_to_leave() {
+        if !self.ask_one_to_leave() {
             return None;
         }
         let place = Arc::clone(places).acquire_owned();
@@ -310,6 +325,14 @@ impl Guest {
                 () = sleep(LOOK) => false,
                 () = self.closing.cancelled() => true,
             };
+            let is_silent = || self.activity.idle().is_some_and(|idle| idle >= SILENT);
+            if asked && !self.activity.is_proven() && is_silent() {
+                return;
+            }
+            if asked && self.activity.stuck().is_some_and(|stuck| stuck >= STUCK) {
+                self.shared.counters.refuse(Refusal::Timeout);
+                return;
+            }
             let longest = match asked {
                 true => LEAVE,
                 false => match self.shared.silence {

@@ -5,7 +5,7 @@
 //! searches it, as every source does, and has it stored. Only then does the connection answer its peer.
 //!
 //! Everything is bounded: connections (`connection_limit`), what is read and not searched yet, how long a handshake takes and how
-//! long nothing may come. Whoever is idle makes room for who comes, so that idle connections keep nobody out.
+//! long nothing may come. Whoever is idle, or does not get on, makes room for who comes, strangers first, so that they keep nobody out.
 //!
 //! ```text
 //!  peers ──TCP, TLS──▶ listener ──Connection──▶ task of the protocol ──inbox::Sender──▶ Inbox ──▶ Outlet
@@ -34,7 +34,7 @@ mod socket;
 mod tls;
 
 pub use auth::{Auth, Credentials, Strategy};
-pub(crate) use connection::{Connection, Stream};
+pub(crate) use connection::{Activity, Connection, Stream};
 pub use counters::{Counters, Refusal};
 pub(crate) use tls::check;
 pub use tls::{Error as TlsError, Tls};

@@ -182,6 +182,18 @@ fn who_is_idle_makes_room_for_who_comes() {
 }
 
 #[test]
+fn strangers_make_room_before_who_has_spoken() {
+    let served = Served::new(&listen(2));
+    let mut spoken = served.connect();
+    assert_eq!(say(&mut spoken, "hello\n").unwrap(), "hello\n");
+    let mut strangers: Vec<_> = (0..20).map(|_| served.connect()).collect();
+    assert_eq!(strangers[0].read(&mut [0]).unwrap(), 0);
+    assert_eq!(say(&mut served.connect(), "hello\n").unwrap(), "hello\n");
+    assert_eq!(say(&mut spoken, "still here\n").unwrap(), "still here\n");
+    served.end().unwrap();
+}
+
+#[test]
 fn who_says_nothing_is_sent_away_and_who_has_spoken_may_be_silent_longer() {
     let mut listen = listen(10);
     listen.silence = Some(Silence {

@@ -70,6 +70,15 @@ impl Message {
         })
     }
 
+    /// The message that `body` is the beginning of; `None` if it is none.
+    pub(super) fn cut(body: Vec<u8>) -> Option<Self> {
+        let flag = *body.first_chunk::<PREFIX_BYTES>()?.first()?;
+        (flag <= 1).then_some(Self {
+            body,
+            is_compressed: flag == 1,
+        })
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.body[PREFIX_BYTES..]
     }

@@ -21,12 +21,15 @@ use crate::{
 /// Bytes of events that are searched together: few enough to stay in the cache.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// Bytes that may come of a message however short it is.
-const FREE_BYTES: usize = 1 << 20;
+/// Bytes that may come of a message however short it is: what one letter repeated makes of a URI, which a thief may choose, packs
+/// better than any ratio allows.
+const FREE_BYTES: usize = 16 << 20;
 
 /// A `PushEventsRequest`, and where it came from.
 pub(super) struct Delivery {
     pub message: Message,
+    /// There was more of it than may be.
+    pub is_cut: bool,
     /// What the message is packed in.
     pub packing: Option<Format>,
     pub peer: Arc<str>,
@@ -39,8 +42,10 @@ pub(super) struct Delivery {
 pub(super) enum Outcome {
     /// All of it was searched.
     Taken,
-    /// More came of it than may. What came before was searched.
+    /// It is larger than may be, or what came of it is. What came before was searched.
     TooLarge,
+    /// More came of it than `max_decompression_ratio` allows. What came before was searched.
+    TooTight,
     /// It cannot be unpacked. What can be read of it was searched.
     Damaged,
     /// It is no protobuf. What can be read of it was searched.
@@ -99,11 +104,20 @@ impl<'a> Searcher<'a> {
                         let _ = search(sent);
                         Some(Trouble::Packing(error))
                     }
-                    None if unpacked.is_beyond => return (Outcome::TooLarge, found),
+                    None if unpacked.is_beyond => {
+                        let outcome = match most < self.max_body_bytes {
+                            true => Outcome::TooTight,
+                            false => Outcome::TooLarge,
+                        };
+                        return (outcome, found);
+                    }
                     None => searched.err().map(Trouble::Fault),
                 }
             }
         };
+        if delivery.is_cut {
+            return (Outcome::TooLarge, found);
+        }
         let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
         (outcome, found)
     }

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     record::decompress::Format,
     source::server::{
-        Connection, Counters, Refusal,
-        http::{self, Unread},
+        Activity, Connection, Counters, Refusal,
+        http::{self, Text, Unread},
         inbox,
     },
     telemetry::Seldom,
@@ -53,6 +53,7 @@ struct Visit {
     service: Arc<Service>,
     inbox: Inbox,
     peer: Arc<str>,
+    activity: Arc<Activity>,
     counters: Arc<Counters>,
 }
 
@@ -69,6 +70,8 @@ enum Refused {
     Method,
     Encoding,
     TooLarge,
+    /// More came of it than the ratio allows.
+    TooTight,
     Overloaded,
     Slow,
     /// Not one whole message.
@@ -100,6 +103,10 @@ impl Refused {
                 Code::ResourceExhausted,
                 "the request is larger than max_body_bytes",
             ),
+            Self::TooTight => (
+                Code::ResourceExhausted,
+                "more comes of the request than max_decompression_ratio allows",
+            ),
             Self::Overloaded => (Code::Unavailable, "too much waits: send it again"),
             Self::Slow => (
                 Code::DeadlineExceeded,
@@ -116,7 +123,7 @@ impl Refused {
         match self {
             Self::Method | Self::Verb => Refusal::Route,
             Self::Encoding => Refusal::Coding,
-            Self::TooLarge => Refusal::TooLarge,
+            Self::TooLarge | Self::TooTight => Refusal::TooLarge,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
             Self::Version | Self::Type | Self::Broken | Self::Damaged | Self::Malformed => {
@@ -129,7 +136,6 @@ impl Refused {
 impl From<Unread> for Refused {
     fn from(unread: Unread) -> Self {
         match unread {
-            Unread::TooLarge => Self::TooLarge,
             Unread::Slow => Self::Slow,
             Unread::Broken => Self::Broken,
             Unread::Overloaded => Self::Overloaded,
@@ -154,6 +160,7 @@ impl Service {
             service: self,
             inbox,
             peer: Arc::clone(&connection.peer),
+            activity: Arc::clone(&connection.activity),
             counters: Arc::clone(&connection.counters),
         });
         let answer = move |request| {
@@ -213,11 +220,20 @@ impl Visit {
         let service = &*self.service;
         let patience = service.patience;
         let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);
-        let (body, room) = http::read(body, most, patience, &self.inbox).await?;
-        let message = Message::read(body).ok_or(Refused::Broken)?;
+        let Text {
+            bytes,
+            room,
+            is_cut,
+        } = http::read(body, most, patience, &self.activity, &self.inbox).await?;
+        let message = match is_cut {
+            true => Message::cut(bytes),
+            false => Message::read(bytes),
+        };
+        let message = message.ok_or(Refused::Broken)?;
         let delivery = Delivery {
             packing: packing(&message, headers)?,
             message,
+            is_cut,
             peer: Arc::clone(&self.peer),
             number: service.numbers.fetch_add(1, Relaxed) + 1,
         };
@@ -226,6 +242,7 @@ impl Visit {
         match timeout(patience.answer, receipt.answer()).await {
             Ok(Some(Outcome::Taken)) => Ok(()),
             Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
+            Ok(Some(Outcome::TooTight)) => Err(Refused::TooTight),
             Ok(Some(Outcome::Damaged)) => Err(Refused::Damaged),
             Ok(Some(Outcome::Malformed)) => Err(Refused::Malformed),
             // It may be safe later, and is sent again.

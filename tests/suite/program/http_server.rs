@@ -371,6 +371,14 @@ fn validate_warns_of_a_listener_that_others_reach() {
             json!({"response_code": 404}),
             "must be a whole number from 200 to 299",
         ),
+        (
+            json!({"max_body_bytes": "3GiB"}),
+            "max_body_bytes (3221225472) must not be above 2GiB",
+        ),
+        (
+            json!({"max_body_bytes": "1MiB"}),
+            "max_body_bytes (1048576) must not be below max_line_bytes (16777216)",
+        ),
         (json!({"method": "post"}), "did you mean \\\"POST\\\"?"),
     ] {
         let (code, said) = validate(options);

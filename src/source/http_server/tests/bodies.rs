@@ -67,6 +67,41 @@ async fn any_content_is_read_for_what_it_is_whatever_its_type_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn text_of_two_bytes_a_character_is_text() {
+    let served = Served::new(&config());
+    let wide: Vec<u8> = FOUND.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(status(post(&client(), &served, gzip(&wide))).await, 200);
+    assert!(served.pipeline.text().contains(FOUND));
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_packs_better_than_any_ratio_allows_is_taken_unless_it_is_large() {
+    let mut config = config();
+    config.max_body_bytes = 32 << 20;
+    config.max_line_bytes = 32 << 20;
+    let served = Served::new(&config);
+    let client = client();
+    let event = |letters: usize| {
+        let uri = "y".repeat(letters);
+        let event = format!("{{\"requestURI\":\"{uri}\",\"user\":\"decoy\"}}");
+        zstd::encode_all(event.as_bytes(), 1).unwrap()
+    };
+    let packed = event(4 << 20);
+    assert!(packed.len() * 1000 < 4 << 20, "{}", packed.len());
+    assert_eq!(status(post(&client, &served, packed)).await, 200);
+    assert!(served.pipeline.text().contains("decoy"));
+    let response = post(&client, &served, event(17 << 20))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 413);
+    let why = response.text().await.unwrap();
+    assert!(why.contains("max_decompression_ratio"), "{why}");
+    served.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_and_garbage_are_taken_and_garbage_is_counted() {
     let served = Served::new(&config());
     let client = client();

@@ -7,6 +7,8 @@ use super::*;
 /// Nobody waits long.
 const HASTY: Patience = Patience {
     body: Duration::from_millis(300),
+    whole: Duration::from_secs(20),
+    crowded: Duration::from_secs(20),
     room: Duration::from_millis(100),
     answer: Duration::from_millis(500),
 };
@@ -74,29 +76,20 @@ async fn a_body_that_is_too_large_is_refused_announced_or_not_and_packed_or_not(
     let most = config().max_body_bytes;
     let client = client();
     assert_eq!(status(post(&client, &served, vec![b' '; most])).await, 200);
-    let announced = served.exchange(format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
-        most + 1
-    ));
-    assert!(announced.starts_with("HTTP/1.1 413 "), "{announced}");
-    let chunk = vec![b' '; most + 1];
-    let chunked = [
-        format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
-            chunk.len()
-        )
-        .as_bytes(),
-        &chunk,
-    ]
-    .concat();
-    let mut stream = served.connect();
-    // It may break off while this is written.
-    let _ = stream.write_all(&chunked);
-    let chunked = heard(&mut stream);
-    assert!(
-        chunked.is_empty() || chunked.starts_with("HTTP/1.1 413 "),
-        "{chunked}"
-    );
+    let mut long = format!("{FOUND}\n").into_bytes();
+    long.resize(most + 1, b' ');
+    let length = long.len();
+    let chunk = format!("{length:x}\r\n");
+    let announced = (format!("Content-Length: {length}\r\n"), "");
+    let chunked = ("Transfer-Encoding: chunked\r\n".to_owned(), &*chunk);
+    for (header, before) in [announced, chunked] {
+        served.pipeline.state().blocks.clear();
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{header}\r\n{before}");
+        let answer = served.exchange([head.as_bytes(), &long].concat());
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        let text = served.pipeline.text();
+        assert!(text.contains(FOUND), "what was read is searched: {header}");
+    }
     assert_eq!(served.refused(Refusal::TooLarge), 2);
 
     let mut text = format!("{FOUND}\n").into_bytes();
@@ -150,6 +143,128 @@ fn a_trickle_is_too_slow() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(began.elapsed() < Duration::from_secs(10));
     served.end();
+}
+
+/// What came fast at first earns no time, and what comes just fast enough does not last for ever.
+#[test]
+fn a_body_that_slows_down_or_does_not_end_is_too_slow() {
+    let endless = Patience {
+        whole: Duration::from_millis(900),
+        ..HASTY
+    };
+    for (patience, at_first, at_once) in [(HASTY, 3 << 20, 1), (endless, 0, 1000)] {
+        let served = Served::with(&config(), patience);
+        let mut stream = served.connect();
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b' '; at_first]).unwrap();
+        let began = Instant::now();
+        let mut writer = stream.try_clone().unwrap();
+        thread::spawn(move || {
+            while writer.write_all(&vec![b' '; at_once]).is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let answer = heard(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(began.elapsed() < Duration::from_secs(10));
+        served.end();
+    }
+}
+
+/// Two bodies hold all the room there is, and do not get on.
+#[test]
+fn who_holds_room_for_long_gives_it_up_when_it_is_wanted() {
+    let patience = Patience {
+        body: LONG,
+        whole: LONG,
+        crowded: Duration::from_millis(200),
+        room: Duration::from_secs(30),
+        answer: LONG,
+    };
+    let served = Served::with(&config(), patience);
+    let most = config().max_body_bytes;
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {most}\r\n\r\n");
+    let hold = || {
+        let mut stream = served.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b' '; most - 1]).unwrap();
+        stream
+    };
+    let _holders = [hold(), hold()];
+    let began = Instant::now();
+    // The first may come before all room is taken.
+    while served.refused(Refusal::Timeout) == 0 {
+        assert!(began.elapsed() < LONG / 2, "nobody gives way");
+        let answer = served.exchange(posted(CLEAN));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    served.end();
+}
+
+/// Every place is held by a body that does not get on.
+#[test]
+fn who_does_not_get_on_makes_room_for_who_comes() {
+    let mut config = config();
+    config.connection_limit = 3;
+    let served = Served::new(&config);
+    let half = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let _held = [(); 3].map(|()| {
+        let mut stream = served.connect();
+        stream.write_all(half.as_bytes()).unwrap();
+        stream
+    });
+    thread::sleep(Duration::from_millis(300));
+    for _ in 0..2 {
+        assert!(served.exchange(posted(CLEAN)).starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(served.refused(Refusal::Connections), 0);
+    served.end();
+}
+
+/// Five times as many as there are places send half of what stands before a body.
+#[test]
+fn strangers_hold_nobody_up() {
+    let mut config = config();
+    config.connection_limit = 20;
+    let served = Served::new(&config);
+    let began = Instant::now();
+    let _held: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = served.connect();
+            stream.write_all(b"POST / HTTP/1.1\r\nHo").unwrap();
+            stream
+        })
+        .collect();
+    assert!(served.exchange(posted(CLEAN)).starts_with("HTTP/1.1 200 "));
+    assert!(began.elapsed() < Duration::from_secs(10));
+    served.end();
+}
+
+#[test]
+fn who_waits_to_be_asked_for_a_body_is_not_asked_in_vain() {
+    let mut config = config();
+    config.auth.strategy = Some(Strategy::Bearer);
+    config.auth.token = Some(Secret::new("t0ken".to_owned()));
+    let served = Served::new(&config);
+    let ask = |token: &str, length: usize| {
+        served.exchange(format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        ))
+    };
+    let stranger = ask("no", 1000);
+    assert!(stranger.starts_with("HTTP/1.1 401 "), "{stranger}");
+    let large = ask("t0ken", config.max_body_bytes + 1);
+    assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    served.end();
+}
+
+/// A request that asks for an end behind its answer.
+fn posted(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 #[test]

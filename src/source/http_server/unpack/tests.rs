@@ -10,6 +10,7 @@ use super::*;
 
 const LIMITS: Limits = Limits {
     bytes: 8 << 20,
+    free: 1 << 20,
     ratio: 1000,
 };
 
@@ -92,6 +93,19 @@ fn what_is_announced_and_is_not_there_is_plain() {
 }
 
 #[test]
+fn zlib_of_any_level_is_known_and_so_is_one_behind_another() {
+    for level in 0..=9 {
+        let packed = read(ZlibEncoder::new(TEXT, Compression::new(level)));
+        assert_eq!(unpacked(&packed, &[]), (TEXT.to_vec(), None), "{level}");
+    }
+    let two = packed(TEXT, "deflate").repeat(2);
+    for announced in [&["deflate"][..], &[]] {
+        assert_eq!(unpacked(&two, announced), (TEXT.repeat(2), None));
+    }
+    assert_eq!(unpacked(b"x^ is text", &[]).0, b"x^ is text");
+}
+
+#[test]
 fn layers_come_off_in_turn_but_not_without_end() {
     let twice = packed(&packed(TEXT, "gzip"), "zstd");
     for announced in [&["gzip", "zstd"][..], &[], &["gzip"], &["zstd", "gzip"]] {
@@ -133,10 +147,10 @@ fn a_bomb_gives_no_more_than_is_allowed() {
         let mut unpacker = Unpacker::new(LIMITS, bomb.len(), Vec::new());
         let unpacked = unpacker.next(&bomb).unwrap();
         assert!(unpacked.is_beyond, "{coding}");
-        let most = LIMITS.bytes.min(FREE_BYTES.max(bomb.len() * LIMITS.ratio));
+        let most = LIMITS.bytes.min(LIMITS.free.max(bomb.len() * LIMITS.ratio));
         assert_eq!(unpacked.bytes.len(), most, "{coding}");
 
-        let just = packed(&vec![b'a'; FREE_BYTES], coding);
+        let just = packed(&vec![b'a'; LIMITS.free], coding);
         let mut unpacker = Unpacker::new(LIMITS, just.len(), Vec::new());
         assert!(!unpacker.next(&just).unwrap().is_beyond);
     }
@@ -149,8 +163,10 @@ fn a_bomb_gives_no_more_than_is_allowed() {
     let unpacked = unpacker.next(&tight).unwrap();
     assert_eq!(
         (unpacked.is_beyond, unpacked.bytes.len()),
-        (true, FREE_BYTES)
+        (true, LIMITS.free)
     );
+    assert!(unpacker.is_most_by_ratio());
+    assert!(!Unpacker::new(LIMITS, 1 << 20, Vec::new()).is_most_by_ratio());
 }
 
 #[test]

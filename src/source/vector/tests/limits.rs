@@ -5,6 +5,8 @@ use super::*;
 /// Nobody waits long.
 const HASTY: Patience = Patience {
     body: Duration::from_millis(300),
+    whole: Duration::from_secs(20),
+    crowded: Duration::from_secs(20),
     room: Duration::from_millis(100),
     answer: Duration::from_millis(500),
 };
@@ -83,7 +85,12 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
     let whole = of_length(most);
     assert_eq!(whole.len(), most);
     assert_eq!(caller.push(&whole), Some(0));
-    assert_eq!(caller.push(&of_length(most + 1)), Some(8));
+    let long = [found(), of_length(most + 1)].concat();
+    assert_eq!(caller.push(&long), Some(8));
+    assert!(
+        served.pipeline.text().contains("decoy"),
+        "what was read is searched"
+    );
     assert_eq!(served.refused(Refusal::TooLarge), 1);
 
     served.pipeline.state().blocks.clear();
@@ -101,12 +108,18 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
 
     let mut config = config();
     config.max_decompression_ratio = 2;
+    config.max_body_bytes = 32 << 20;
     let served = Served::new(&config);
-    let tight = zstd_of(&of_length(3 << 19));
+    let tight = zstd_of(&of_length(17 << 20));
     let answer = served
         .caller()
         .call(PUSH_EVENTS, &zstd, frame(true, &tight));
     assert_eq!(answer.status, Some(8));
+    // A thief's long URI packs better than any ratio allows, and is taken.
+    let mild = zstd_of(&[of_length(1 << 20), found()].concat());
+    let answer = served.caller().call(PUSH_EVENTS, &zstd, frame(true, &mild));
+    assert_eq!(answer.status, Some(0));
+    assert!(served.pipeline.text().contains("decoy"));
     served.end();
 }
 
