@@ -19,8 +19,8 @@ use self::{search::Searcher, service::Service};
 use super::{
     Context, Decoding, Ended, Error, Outlet,
     server::{
-        Address, Auth, Exposure, Listen, Server, Tls,
-        http::{KEEPALIVE, PATIENCE, Patience, SILENCE},
+        Address, Auth, Exposure, Server, Tls,
+        http::{self, PATIENCE, Patience},
     },
 };
 use crate::audit::words;
@@ -123,17 +123,8 @@ pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Resul
 }
 
 fn bind(config: &Config, context: &Context) -> Result<Server, Error> {
-    let listen = Listen {
-        address: Address::Socket(config.address),
-        tls: config.tls.clone(),
-        alpn: ALPN,
-        connection_limit: config.connection_limit,
-        // One that is as large as may be is searched while another is read.
-        room: config.max_body_bytes.saturating_mul(2),
-        silence: Some(SILENCE),
-        keepalive: Some(KEEPALIVE),
-        receive_buffer_bytes: None,
-    };
+    let (limit, most) = (config.connection_limit, config.max_body_bytes);
+    let listen = http::listen(config.address, &config.tls, ALPN, limit, most);
     Server::bind(&listen, context)
 }
 

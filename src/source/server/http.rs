@@ -1,6 +1,9 @@
 //! HTTP/1.1 and HTTP/2 on the connections of a source: how they are served, and bodies, read whole within their bounds.
 
-use std::{convert::Infallible, error::Error, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, error::Error, future::Future, net::SocketAddr, pin::pin, sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -17,19 +20,19 @@ use hyper_util::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    Activity, Connection, Refusal, Silence,
+    Activity, Address, Connection, Listen, Refusal, Silence, Tls,
     inbox::{Room, Sender},
 };
 
 /// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
 /// a request may be on its way.
-pub(crate) const SILENCE: Silence = Silence {
+const SILENCE: Silence = Silence {
     first: Duration::from_secs(30),
     later: Duration::from_secs(120),
 };
 
 /// After how long of silence TCP asks whether the peer is still there.
-pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Bytes of headers, and bytes that are read at once.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -76,6 +79,27 @@ pub(crate) const PATIENCE: Patience = Patience {
     room: Duration::from_secs(1),
     answer: Duration::from_secs(25),
 };
+
+/// How a source listens whose requests have bodies of up to `max_body_bytes`.
+pub(crate) fn listen(
+    address: SocketAddr,
+    tls: &Tls,
+    alpn: &'static [&'static [u8]],
+    connection_limit: usize,
+    max_body_bytes: usize,
+) -> Listen {
+    Listen {
+        address: Address::Socket(address),
+        tls: tls.clone(),
+        alpn,
+        connection_limit,
+        // One that is as large as may be is searched while another is read.
+        room: max_body_bytes.saturating_mul(2),
+        silence: Some(SILENCE),
+        keepalive: Some(KEEPALIVE),
+        receive_buffer_bytes: None,
+    }
+}
 
 /// The life of one connection, by HTTP/1.1 or HTTP/2: each request has its answer.
 pub(crate) async fn serve<F, B>(connection: Connection, answer: impl Fn(Request<Incoming>) -> F)
