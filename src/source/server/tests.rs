@@ -186,6 +186,7 @@ fn strangers_make_room_before_who_has_spoken() {
     let served = Served::new(&listen(2));
     let mut spoken = served.connect();
     assert_eq!(say(&mut spoken, "hello\n").unwrap(), "hello\n");
+    thread::sleep(Duration::from_millis(50));
     let mut strangers: Vec<_> = (0..20).map(|_| served.connect()).collect();
     assert_eq!(strangers[0].read(&mut [0]).unwrap(), 0);
     assert_eq!(say(&mut served.connect(), "hello\n").unwrap(), "hello\n");
