@@ -10,9 +10,7 @@ pub struct Http(BufReader<TcpStream>);
 
 impl Http {
     pub fn connect(address: &str) -> Self {
-        Self(BufReader::new(
-            TcpStream::connect(address).expect("it listens"),
-        ))
+        Self(BufReader::new(connect(address)))
     }
 
     /// Posts `body`, again while the program asks for that, until it is taken.
@@ -56,7 +54,7 @@ pub struct Forward(TcpStream);
 
 impl Forward {
     pub fn connect(address: &str) -> Self {
-        Self(TcpStream::connect(address).expect("it listens"))
+        Self(connect(address))
     }
 
     /// Sends `entries` as one PackedForward and waits for the acknowledgement.
@@ -72,4 +70,11 @@ impl Forward {
         self.0.read_exact(&mut answer).expect("it acknowledges");
         assert_eq!(&answer, b"\x81\xa3ack\xa1c");
     }
+}
+
+/// As shippers do, without waiting to send what is small.
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_nodelay(true).expect("it is a socket");
+    stream
 }

@@ -110,6 +110,7 @@ impl Caller {
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         Self::new(async move {
             let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
             shake_hands(TokioIo::new(stream)).await
         })
     }
@@ -118,6 +119,7 @@ impl Caller {
     pub fn connect_by_tls(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
         Self::new(async move {
             let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
             let name = ServerName::try_from("localhost").expect("a name");
             let connector = tokio_rustls::TlsConnector::from(config);
             let stream = connector.connect(name, stream).await?;
