@@ -6,7 +6,7 @@
 
 mod layer;
 
-use std::io;
+use std::io::{self, Read};
 
 use layer::Layer;
 
@@ -106,12 +106,7 @@ pub struct Unpacked {
 pub fn unpack(packed: &[u8], format: Format, limit: usize) -> Unpacked {
     let mut layer = Layer::of(format);
     let mut rest = packed;
-    let mut fill = |into: &mut [u8]| {
-        let (now, later) = rest.split_at(rest.len().min(into.len()));
-        into[..now.len()].copy_from_slice(now);
-        rest = later;
-        Ok(now.len())
-    };
+    let mut fill = |into: &mut [u8]| Ok(rest.read(into)?);
     let mut unpacked = Unpacked {
         bytes: Vec::new(),
         is_beyond: false,

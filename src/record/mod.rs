@@ -23,6 +23,7 @@ pub mod protobuf;
 mod recased;
 mod repair;
 mod rewrite;
+mod run;
 mod stringified;
 mod structural;
 mod unwrap;

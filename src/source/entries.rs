@@ -1,5 +1,7 @@
 //! Entries of MessagePack to blocks, as they come by Forward, and in bodies of HTTP.
 
+use std::io::Read;
+
 use super::{Block, Outlet, Provenance, Shape};
 use crate::record::{
     decompress::{self, Decompressor},
@@ -60,12 +62,7 @@ impl Search<'_> {
         max_bytes: usize,
     ) -> Result<(), Error> {
         let mut rest = packed;
-        let mut fill = |into: &mut [u8]| {
-            let (now, later) = rest.split_at(rest.len().min(into.len()));
-            into[..now.len()].copy_from_slice(now);
-            rest = later;
-            Ok(now.len())
-        };
+        let mut fill = |into: &mut [u8]| rest.read(into);
         let mut decompressor = Decompressor::of_record();
         let (mut bytes, mut total) = (Vec::new(), 0);
         // What is left of an entry is looked at again when there is twice as much.

@@ -8,7 +8,7 @@
 //! for that: garbage is what no record can be in, because it holds no JSON object, whatever might wrap that, or because
 //! no text stands where its first object would begin. A tombstone and a payload of white space are only counted.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{io::Read, sync::atomic::Ordering::Relaxed};
 
 use memchr::memchr;
 use tracing::warn;
@@ -244,12 +244,7 @@ fn frame(
         found |= take(piece.bytes, piece.shape, sent, outlet);
     };
     let mut rest = sent.bytes();
-    let mut fill = |into: &mut [u8]| {
-        let (now, later) = rest.split_at(rest.len().min(into.len()));
-        into[..now.len()].copy_from_slice(now);
-        rest = later;
-        Ok(now.len())
-    };
+    let mut fill = |into: &mut [u8]| rest.read(into);
     let mut decompressor = Decompressor::of_record();
     let outcome = loop {
         match decompressor.read(framer.space(READ_BYTES), &mut fill) {

@@ -4,27 +4,14 @@ use jiff::Timestamp;
 
 use super::{Fault, Token, walk};
 use crate::audit::{from_epoch, from_epoch_fraction};
+use crate::record::run::run;
 
 /// The extension type of Fluentd's EventTime: seconds and nanoseconds, of four bytes each.
 const EVENT_TIME: i8 = 0;
 
 /// The values of which `bytes` are a run, one after the other; at last a fault, if something else follows.
 pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let entry = length(rest).map(|length| {
-            let (entry, behind) = rest.split_at(length);
-            rest = behind;
-            entry
-        });
-        if entry.is_err() {
-            rest = &[];
-        }
-        Some(entry)
-    })
+    run(bytes, length)
 }
 
 /// The length of the entry at the beginning of `bytes`.

@@ -9,6 +9,8 @@
 mod event;
 mod json;
 
+use super::run::run;
+
 pub use event::{Broken, Span, Token, is_log, walk};
 pub use json::{write_entry, write_record, write_texts};
 
@@ -107,21 +109,7 @@ fn tag(bytes: &[u8]) -> Result<(u32, u64, usize), Fault> {
 /// The entries of which a `PushEventsRequest` is a run, each a field with its header; at last a fault, if something else
 /// follows.
 pub fn entries(request: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
-    let mut rest = request;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let entry = Field::read(rest).map(|(_, length)| {
-            let (entry, behind) = rest.split_at(length);
-            rest = behind;
-            entry
-        });
-        if entry.is_err() {
-            rest = &[];
-        }
-        Some(entry)
-    })
+    run(request, |rest| Field::read(rest).map(|(_, length)| length))
 }
 
 /// The number at the beginning of `bytes`, seven bits a byte, the lowest first, and its length.

@@ -120,7 +120,7 @@ pub(super) async fn serve(
         return;
     };
     counters.refuse(refusal);
-    if session.shared.may_warn() {
+    if session.shared.warning.is_due() {
         let error = error.to_string();
         let error = visible(&error, SHOWN);
         warn!(

@@ -7,10 +7,7 @@
 //! Clients may be silent for as long as they like: one that asks for no acknowledgement does not learn that it was cut off, and
 //! loses what it sends next. Only if there are too many connections, the one goes that has been silent the longest.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -97,15 +94,10 @@ struct Shared {
     security: Security,
     max_message_bytes: usize,
     permit_origin: Vec<IpNet>,
-    warning: Mutex<Seldom>,
+    warning: Seldom,
 }
 
 impl Shared {
-    fn may_warn(&self) -> bool {
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        warning.is_due()
-    }
-
     fn permits(&self, peer: &str) -> bool {
         let address = peer
             .parse()
@@ -140,7 +132,7 @@ pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Resul
         security: config.security.clone(),
         max_message_bytes: config.max_message_bytes,
         permit_origin: config.permit_origin.clone(),
-        warning: Mutex::default(),
+        warning: Seldom::default(),
     });
     let connect = move |connection: Connection, inbox: inbox::Sender<Delivery, Reply>| {
         let shared = Arc::clone(&shared);

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{
     Config,
-    unpack::{FREE_BYTES, Limits, Trouble, Unpacker},
+    unpack::{Trouble, Unpacker},
     wide,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     source::{
         Context, Outlet, Provenance, Shape, Stop,
         payload::{Payload, Payloads, take},
+        server::http::Limits,
     },
     telemetry::{Seldom, Status},
 };
@@ -68,11 +69,7 @@ impl<'a> Searcher<'a> {
         Self {
             context,
             payloads: Payloads::new(config.max_line_bytes),
-            limits: Limits {
-                bytes: config.max_body_bytes,
-                free: FREE_BYTES,
-                ratio: config.max_decompression_ratio,
-            },
+            limits: Limits::new(config.max_body_bytes, config.max_decompression_ratio),
             damaged: Seldom::default(),
         }
     }

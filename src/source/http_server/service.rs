@@ -1,7 +1,7 @@
 //! Connections, and what happens to each request before it is searched and after.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -12,20 +12,16 @@ use hyper::{
     http::request::Parts,
 };
 use tokio::time::timeout;
-use tracing::{debug, warn};
 
 use super::{
     Config, Patience,
     answer::{Answer, Asker, FIREHOSE_ACCESS_KEY, HOOK_ORIGIN},
     search::{self, Delivery, Outcome},
 };
-use crate::{
-    source::server::{
-        Activity, Connection, Counters, Credentials, Refusal,
-        http::{self, Text, Unread},
-        inbox,
-    },
-    telemetry::Seldom,
+use crate::source::server::{
+    Activity, Connection, Counters, Credentials, Refusal,
+    http::{self, Refusals, Text, Unread},
+    inbox,
 };
 
 pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
@@ -39,10 +35,9 @@ pub(super) struct Service {
     max_body_bytes: usize,
     answers: StatusCode,
     patience: Patience,
-    id: Arc<str>,
     /// Of the requests so far.
     numbers: AtomicU64,
-    warning: Mutex<Seldom>,
+    refusals: Refusals,
 }
 
 /// One connection.
@@ -65,9 +60,8 @@ impl Service {
             // The configuration lets no other pass.
             answers: StatusCode::from_u16(config.response_code).unwrap_or(StatusCode::OK),
             patience,
-            id,
             numbers: AtomicU64::new(0),
-            warning: Mutex::default(),
+            refusals: Refusals::of(id),
         }
     }
 
@@ -116,11 +110,6 @@ impl Service {
         header(AUTHORIZATION).is_some_and(|shown| credentials.admit(shown))
             || header(FIREHOSE_ACCESS_KEY).is_some_and(|shown| credentials.admit_token(shown))
             || parameter.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
-    }
-
-    fn may_warn(&self) -> bool {
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        warning.is_due()
     }
 }
 
@@ -183,8 +172,8 @@ impl Visit {
         match self.take(&request, &mut body, &asker).await {
             Ok(answer) => answer,
             Err(refused) => {
-                self.counters.refuse(refused.counted_as());
-                self.say(refused);
+                let (why, refusals) = (refused.counted_as(), &self.service.refusals);
+                refusals.tell(why, &self.peer, &self.counters);
                 let is_gone = matches!(refused, Refused::Slow | Refused::Broken);
                 let is_held = refused.is_unread() && http::awaits_invitation(&request.headers);
                 if !is_gone && !is_held {
@@ -243,16 +232,6 @@ impl Visit {
             Ok(Some(Outcome::Unknown)) => Err(Refused::Coding),
             // It may be safe later, and is sent again.
             Ok(None) | Err(_) => Err(Refused::Overloaded),
-        }
-    }
-
-    fn say(&self, refused: Refused) {
-        let (source, peer) = (&*self.service.id, &*self.peer);
-        let why = refused.counted_as().as_str();
-        if self.service.may_warn() {
-            warn!(source, peer, why, "a request was refused");
-        } else {
-            debug!(source, peer, why, "a request was refused");
         }
     }
 }

@@ -8,28 +8,14 @@
 
 use crate::{
     record::decompress::{self, Format, Magic, Unpacked, recognise},
-    source::payload::is_text,
+    source::{payload::is_text, server::http::Limits},
 };
 
 /// Layers that are taken off, at most.
 const MAX_LAYERS: usize = 4;
 
-/// Bytes that may come of a body however small it was. What one letter repeated makes of a URI packs better than any ratio allows, and
-/// a thief may choose it: so it is allowed what a record may be long.
-pub(super) const FREE_BYTES: usize = 16 << 20;
-
 /// Bytes that tell whether a body is text.
 const HEAD_BYTES: usize = 64;
-
-/// How much may come of a body.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub bytes: usize,
-    /// Bytes that may come of it however small it was.
-    pub free: usize,
-    /// Bytes for each that was sent, beyond those.
-    pub ratio: usize,
-}
 
 /// What is known of a body's packing.
 pub(super) struct Unpacker {
@@ -53,10 +39,10 @@ pub(super) enum Trouble {
 impl Unpacker {
     /// For a body of `sent` bytes that is announced to be in `codings`.
     pub(super) fn new(limits: Limits, sent: usize, codings: Vec<String>) -> Self {
-        let by_ratio = sent.saturating_mul(limits.ratio).max(limits.free);
+        let most = limits.most(sent);
         Self {
-            most: limits.bytes.min(by_ratio),
-            is_most_by_ratio: by_ratio < limits.bytes,
+            most,
+            is_most_by_ratio: most < limits.bytes,
             codings,
             layers: 0,
             trouble: None,

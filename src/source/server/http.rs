@@ -18,11 +18,13 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{debug, warn};
 
 use super::{
-    Activity, Address, Connection, Listen, Refusal, Silence, Tls,
+    Activity, Address, Connection, Counters, Listen, Refusal, Silence, Tls,
     inbox::{Room, Sender},
 };
+use crate::telemetry::Seldom;
 
 /// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
 /// a request may be on its way.
@@ -55,6 +57,10 @@ const LEAST_PER_SECOND: f64 = 4096.0;
 /// What is read of a body that is not taken, so that its sender hears why: most read no answer before they have written all.
 const UNWANTED_BYTES: usize = 1 << 20;
 const UNWANTED_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes that may come of a body however small it was. What one letter repeated makes of a URI packs better than any ratio allows, and
+/// a thief may choose it: so it is allowed what a record may be long.
+const FREE_BYTES: usize = 16 << 20;
 
 /// How long anybody waits.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +165,58 @@ where
         .and_then(|error| error.downcast_ref::<hyper::Error>());
     if error.is_some_and(hyper::Error::is_parse) {
         counters.refuse(Refusal::Malformed);
+    }
+}
+
+/// What is said of requests that are refused: a line each, but seldom where everybody sees it.
+pub(crate) struct Refusals {
+    source: Arc<str>,
+    warning: Seldom,
+}
+
+impl Refusals {
+    pub(crate) fn of(source: Arc<str>) -> Self {
+        Self {
+            source,
+            warning: Seldom::default(),
+        }
+    }
+
+    /// Counts and says that a request of `peer` is refused.
+    pub(crate) fn tell(&self, why: Refusal, peer: &str, counters: &Counters) {
+        counters.refuse(why);
+        let (source, why) = (&*self.source, why.as_str());
+        if self.warning.is_due() {
+            warn!(source, peer, why, "a request was refused");
+        } else {
+            debug!(source, peer, why, "a request was refused");
+        }
+    }
+}
+
+/// How much may come of a body that is packed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub bytes: usize,
+    /// Bytes that may come of it however small it was.
+    pub free: usize,
+    /// Bytes for each that was sent, beyond those.
+    pub ratio: usize,
+}
+
+impl Limits {
+    pub(crate) fn new(max_body_bytes: usize, max_decompression_ratio: usize) -> Self {
+        Self {
+            bytes: max_body_bytes,
+            free: FREE_BYTES,
+            ratio: max_decompression_ratio,
+        }
+    }
+
+    /// Bytes that may come of a body of `sent`.
+    pub(crate) fn most(&self, sent: usize) -> usize {
+        let by_ratio = sent.saturating_mul(self.ratio).max(self.free);
+        self.bytes.min(by_ratio)
     }
 }
 

@@ -87,7 +87,7 @@ struct Shared {
     tls: Option<Arc<Acceptor>>,
     silence: Option<Silence>,
     counters: Arc<Counters>,
-    warning: Mutex<Seldom>,
+    warning: Seldom,
     /// Those that are open, by their number.
     open: Mutex<HashMap<u64, Seen>>,
     numbers: AtomicU64,
@@ -154,7 +154,7 @@ impl Listener {
             tls: self.tls.clone(),
             silence: self.silence,
             counters: Arc::clone(&self.counters),
-            warning: Mutex::default(),
+            warning: Seldom::default(),
             open: Mutex::default(),
             numbers: AtomicU64::new(0),
         });
@@ -210,7 +210,7 @@ impl Listener {
         shared.ask_one_to_leave();
         self.status
             .unwell(format!("cannot accept connections: {error}"));
-        if shared.may_warn() {
+        if shared.warning.is_due() {
             warn!(source = &*self.id, "cannot accept connections: {error}");
         }
     }
@@ -253,7 +253,7 @@ impl Shared {
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
         self.counters.refuse(Refusal::Handshake);
-        if self.may_warn() {
+        if self.warning.is_due() {
             warn!(source = &*self.id, peer, "no TLS handshake: {error}");
         } else {
             debug!(source = &*self.id, peer, "no TLS handshake: {error}");
@@ -276,11 +276,6 @@ impl Shared {
             closing,
             _place: place,
         }
-    }
-
-    fn may_warn(&self) -> bool {
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        warning.is_due()
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Seen>> {

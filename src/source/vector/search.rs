@@ -14,16 +14,13 @@ use crate::{
     source::{
         Context, Outlet, Provenance, Shape,
         payload::{Payload, take},
+        server::http::Limits,
     },
     telemetry::Seldom,
 };
 
 /// Bytes of events that are searched together: few enough to stay in the cache.
 const BLOCK_BYTES: usize = 256 << 10;
-
-/// Bytes that may come of a message however short it is: what one letter repeated makes of a URI, which a thief may choose, packs
-/// better than any ratio allows.
-const FREE_BYTES: usize = 16 << 20;
 
 /// A `PushEventsRequest`, and where it came from.
 pub(super) struct Delivery {
@@ -66,8 +63,7 @@ impl Payload for Delivery {
 pub(super) struct Searcher<'a> {
     context: &'a Context,
     max_line_bytes: usize,
-    max_body_bytes: usize,
-    max_decompression_ratio: usize,
+    limits: Limits,
     damaged: Seldom,
 }
 
@@ -76,8 +72,7 @@ impl<'a> Searcher<'a> {
         Self {
             context,
             max_line_bytes: config.max_line_bytes,
-            max_body_bytes: config.max_body_bytes,
-            max_decompression_ratio: config.max_decompression_ratio,
+            limits: Limits::new(config.max_body_bytes, config.max_decompression_ratio),
             damaged: Seldom::default(),
         }
     }
@@ -94,8 +89,7 @@ impl<'a> Searcher<'a> {
             None => search(delivery.bytes()).err().map(Trouble::Fault),
             Some(format) => {
                 let sent = delivery.bytes();
-                let by_ratio = sent.len().saturating_mul(self.max_decompression_ratio);
-                let most = self.max_body_bytes.min(by_ratio.max(FREE_BYTES));
+                let (limits, most) = (self.limits, self.limits.most(sent.len()));
                 let unpacked = decompress::unpack(sent, format, most);
                 let searched = search(&unpacked.bytes);
                 match unpacked.error {
@@ -105,7 +99,7 @@ impl<'a> Searcher<'a> {
                         Some(Trouble::Packing(error))
                     }
                     None if unpacked.is_beyond => {
-                        let outcome = match most < self.max_body_bytes {
+                        let outcome = match most < limits.bytes {
                             true => Outcome::TooTight,
                             false => Outcome::TooLarge,
                         };

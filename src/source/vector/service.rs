@@ -1,7 +1,7 @@
 //! Connections, and what happens to each request before it is searched and after.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -9,7 +9,6 @@ use hyper::{
     HeaderMap, Method, Request, StatusCode, Version, body::Incoming, http::request::Parts,
 };
 use tokio::time::timeout;
-use tracing::{debug, warn};
 
 use super::{
     Config, Patience,
@@ -20,10 +19,9 @@ use crate::{
     record::decompress::Format,
     source::server::{
         Activity, Connection, Counters, Refusal,
-        http::{self, Text, Unread},
+        http::{self, Refusals, Text, Unread},
         inbox,
     },
-    telemetry::Seldom,
 };
 
 type Inbox = inbox::Sender<Delivery, Outcome>;
@@ -42,10 +40,9 @@ const SERVING: &[u8] = b"\x08\x01";
 pub(super) struct Service {
     max_body_bytes: usize,
     patience: Patience,
-    id: Arc<str>,
     /// Of the requests so far.
     numbers: AtomicU64,
-    warning: Mutex<Seldom>,
+    refusals: Refusals,
 }
 
 /// One connection.
@@ -148,9 +145,8 @@ impl Service {
         Self {
             max_body_bytes: config.max_body_bytes,
             patience,
-            id,
             numbers: AtomicU64::new(0),
-            warning: Mutex::default(),
+            refusals: Refusals::of(id),
         }
     }
 
@@ -169,11 +165,6 @@ impl Service {
         };
         http::serve(connection, answer).await;
     }
-
-    fn may_warn(&self) -> bool {
-        let mut warning = self.warning.lock().unwrap_or_else(PoisonError::into_inner);
-        warning.is_due()
-    }
 }
 
 impl Visit {
@@ -182,8 +173,8 @@ impl Visit {
         match self.call(&request, &mut body).await {
             Ok(message) => grpc::done(message),
             Err(refused) => {
-                self.counters.refuse(refused.counted_as());
-                self.say(refused);
+                let (why, refusals) = (refused.counted_as(), &self.service.refusals);
+                refusals.tell(why, &self.peer, &self.counters);
                 if !matches!(refused, Refused::Slow | Refused::Broken) {
                     http::forget(&mut body).await;
                 }
@@ -247,16 +238,6 @@ impl Visit {
             Ok(Some(Outcome::Malformed)) => Err(Refused::Malformed),
             // It may be safe later, and is sent again.
             Ok(None) | Err(_) => Err(Refused::Overloaded),
-        }
-    }
-
-    fn say(&self, refused: Refused) {
-        let (source, peer) = (&*self.service.id, &*self.peer);
-        let why = refused.counted_as().as_str();
-        if self.service.may_warn() {
-            warn!(source, peer, why, "a request was refused");
-        } else {
-            debug!(source, peer, why, "a request was refused");
         }
     }
 }
