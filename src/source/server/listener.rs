@@ -22,7 +22,7 @@ use super::{
     Address, Connection, Counters, Listen, Refusal, Silence, Stream,
     connection::Activity,
     renewal::Acceptor,
-    socket::{Socket, advice, raise_file_limit},
+    socket::{Socket, advice, files},
 };
 use crate::{
     source::{self, Context, Error, Stop},
@@ -93,6 +93,37 @@ struct Shared {
     numbers: AtomicU64,
 }
 
+/// How many connections there may be.
+struct Places {
+    /// `connection_limit`.
+    own: Arc<Semaphore>,
+    files: Arc<Semaphore>,
+}
+
+/// One of each.
+type Place = [OwnedSemaphorePermit; 2];
+
+impl Places {
+    fn new(limit: usize) -> Self {
+        Self {
+            own: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
+            files: files(),
+        }
+    }
+
+    /// One that is free.
+    fn take_one(&self) -> Option<Place> {
+        let take = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
+        Some([take(&self.own)?, take(&self.files)?])
+    }
+
+    /// One, once it is free.
+    async fn one(&self) -> Option<Place> {
+        let take = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
+        Some([take(&self.own).await.ok()?, take(&self.files).await.ok()?])
+    }
+}
+
 /// Of a connection that is open: what it does, and how it is asked to end.
 type Seen = (Arc<Activity>, CancellationToken);
 
@@ -102,7 +133,7 @@ struct Guest {
     shared: Arc<Shared>,
     activity: Arc<Activity>,
     closing: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Listener {
@@ -113,7 +144,6 @@ impl Listener {
         counters: Arc<Counters>,
         context: &Context,
     ) -> Result<Self, Error> {
-        raise_file_limit();
         let (socket, address) = Socket::bind(listen).map_err(|source| Error::Listen {
             address: listen.address.clone(),
             advice: advice(&source),
@@ -161,7 +191,7 @@ impl Listener {
         let (closing, cut_off) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let accepting = async {
-            let places = Arc::new(Semaphore::new(self.limit));
+            let places = Places::new(self.limit);
             let mut pause = FIRST_PAUSE;
             loop {
                 let (stream, peer) = match self.socket.accept(self.keepalive).await {
@@ -232,15 +262,14 @@ impl Shared {
     }
 
     /// A place for one more connection; if need be, somebody who does not use theirs gives it up. `None` if all do.
-    async fn place(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+    async fn place(&self, places: &Places) -> Option<Place> {
+        if let Some(place) = places.take_one() {
             return Some(place);
         }
         if !self.ask_one_to_leave() {
             return None;
         }
-        let place = Arc::clone(places).acquire_owned();
-        timeout(PLACE, place).await.ok()?.ok()
+        timeout(PLACE, places.one()).await.ok()?
     }
 
     async fn shake_hands(&self, stream: Stream, peer: &str) -> Option<Stream> {
@@ -262,7 +291,7 @@ impl Shared {
     }
 
     /// One more connection, which is open until the guest is dropped.
-    fn enter(self: &Arc<Self>, closing: CancellationToken, place: OwnedSemaphorePermit) -> Guest {
+    fn enter(self: &Arc<Self>, closing: CancellationToken, place: Place) -> Guest {
         let number = self.numbers.fetch_add(1, Relaxed);
         let activity = Arc::new(Activity::new());
         let seen = (Arc::clone(&activity), closing.clone());

@@ -1,12 +1,21 @@
 //! Sockets that listen: TCP and Unix.
 
-use std::{fs, io, os::unix::fs::FileTypeExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::FileTypeExt,
+    path::Path,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use rustix::{
     net::sockopt::{set_socket_keepalive, set_socket_recv_buffer_size, set_tcp_keepidle},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use tokio::net::{TcpListener, UnixListener};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
 
 use super::{Address, Listen, Stream};
 
@@ -89,15 +98,32 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// Files that connections leave to the rest of the program, or half of all where there are fewer than twice as many: what is found
+/// is stored in files, and without it nobody is answered.
+const SPARE_FILES: u64 = 64;
+
+/// The files that connections may take, those of all sources together.
+pub(super) fn files() -> Arc<Semaphore> {
+    static FILES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+        let all = raise_file_limit().unwrap_or(u64::MAX);
+        let most = usize::try_from(all - SPARE_FILES.min(all / 2)).unwrap_or(usize::MAX);
+        Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+    });
+    Arc::clone(&FILES)
+}
+
 /// Each connection is a file, and 1,024 is what many systems begin with. As Go's programs do, all that may be had is taken.
-pub(super) fn raise_file_limit() {
+///
+/// How many that are; `None` if there is no limit.
+fn raise_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        let all = Rlimit {
-            current: maximum,
-            maximum,
-        };
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    match current == maximum || setrlimit(Resource::Nofile, all).is_ok() {
+        true => maximum,
         // Then it stays as it is.
-        let _ = setrlimit(Resource::Nofile, all);
+        false => current,
     }
 }
