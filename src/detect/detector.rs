@@ -183,6 +183,19 @@ impl Detector {
         }
     }
 
+    /// Whether [`Detector::scan`] would find no candidate in `lines`, which are whole; they then count as searched.
+    pub fn passes(&mut self, lines: &[u8]) -> bool {
+        let mut passes = true;
+        self.needles.scan(lines, |_| {
+            passes = false;
+            lines.len()
+        });
+        if passes {
+            self.counts.bytes += lines.len() as u64;
+        }
+        passes
+    }
+
     /// Only entries with a needle in them are written as JSON.
     fn entries<F: Format>(
         &mut self,

@@ -202,7 +202,15 @@ pub fn is_line_of_a_runtime(start: &[u8]) -> bool {
     Line::looks_like_one(start)
 }
 
-/// Whether `run` may hold parts.
+/// Whether `run`, of whole lines, may hold parts that a [`Joiner`] finds.
+pub fn may_hold_parts(run: &[u8]) -> bool {
+    match run.len() <= PROBE_BYTES {
+        true => is_line_of_a_runtime(run) || holds_lines_of_a_runtime(run),
+        false => is_worth_a_walk(run),
+    }
+}
+
+/// Whether `run` may hold parts, or is so short that it can be walked at once.
 fn is_worth_a_walk(run: &[u8]) -> bool {
     if run.len() <= PROBE_BYTES || Line::looks_like_one(run) {
         return true;

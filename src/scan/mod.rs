@@ -12,6 +12,8 @@
 mod find;
 mod incidents;
 mod inputs;
+#[expect(unsafe_code, reason = "memory is mapped, and a signal is handled")]
+mod mapped;
 mod matching;
 mod ordered;
 mod plan;

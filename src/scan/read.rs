@@ -7,26 +7,45 @@ use std::{
 };
 
 use jiff::Timestamp;
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::plan::{Opened, Part, written};
+use super::{
+    mapped::Mapped,
+    plan::{Opened, Part, written},
+};
 use crate::record::{
     decompress::{self, Decompressor},
     framing::{Framer, Piece, READ_BYTES},
+    partial::may_hold_parts,
 };
 
 /// Bytes that are read at once where only the end of a line is wanted.
 const LINE_BYTES: usize = 8 << 10;
 
+/// Bytes that are mapped at once, at most.
+const MAPPED_BYTES: usize = 16 << 20;
+
+/// Bytes that are looked through at once, and read if anything among them is worth it. What is read for one record, and what the
+/// processor's caches hold meanwhile, both ask for few.
+const LOOK_BYTES: usize = 64 << 10;
+
 /// How a stream begins that may be cut into ranges.
 const ONE_RECORD_A_LINE: &[u8] = b"{}";
+
+/// Who is given what was read.
+pub(super) trait Take {
+    /// `arrival` stands in for the time of events that tell none.
+    fn take(&mut self, piece: &Piece<'_>, arrival: Timestamp);
+
+    /// Whether nothing is lost if `lines`, which are whole, are passed. They may change while they are looked at.
+    fn passes(&mut self, lines: &[u8]) -> bool;
+}
 
 /// A unit that is being read.
 pub(super) struct Reader<'r> {
     pub max_line_bytes: usize,
-    /// Given what was read, with the time that stands in for that of events which tell none.
-    pub take: &'r mut dyn FnMut(&Piece<'_>, Timestamp),
+    pub take: &'r mut dyn Take,
     /// Told how many bytes of the input each read gave. If it fails, no more is read.
     pub progress: &'r dyn Fn(u64) -> io::Result<()>,
 }
@@ -59,7 +78,7 @@ impl Reader<'_> {
             (self.progress)(count as u64)?;
             Ok(count)
         };
-        let take = &mut |piece: Piece<'_>| (self.take)(&piece, arrival);
+        let take = &mut |piece: Piece<'_>| self.take.take(&piece, arrival);
         let result = loop {
             match decompressor.read(framer.space(READ_BYTES), &mut fill) {
                 Ok(0) => break decompressor.end(),
@@ -80,11 +99,51 @@ impl Reader<'_> {
 
     /// The records that begin in `start..end`.
     fn range(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
-        let Some(start) = self.first_record(&opened.file, start, end)? else {
-            return Ok(());
-        };
+        match self.first_record(&opened.file, start, end)? {
+            Some(first) => {
+                let rest = self.look(opened, first, end)?;
+                self.records(opened, rest, end)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Looks through the records from `start` to `end` where they lie, and reads those among which something may be worth it: most
+    /// of what a scan costs is to copy what is not. Gives the place of the record from which on all must be read.
+    fn look(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<u64> {
+        let end = end.min(opened.file.metadata()?.len());
+        let longest = MAPPED_BYTES.min(self.max_line_bytes);
+        let mut at = start;
+        while at < end {
+            let length = usize::try_from(end - at).map_or(longest, |left| left.min(longest));
+            let Ok(mapped) = Mapped::new(&opened.file, at, length) else {
+                break;
+            };
+            let before = at;
+            while let Some(lines) = whole_lines(&mapped.bytes()[(at - before) as usize..]) {
+                let passes = self.take.passes(lines);
+                if may_hold_parts(lines) || mapped.is_broken() {
+                    return Ok(at);
+                }
+                let next = at + lines.len() as u64;
+                if passes {
+                    (self.progress)(lines.len() as u64)?;
+                } else {
+                    self.records(opened, at, next)?;
+                }
+                at = next;
+            }
+            if at == before || before + length as u64 == end {
+                break;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The records from `start`, where one begins, up to the last that begins before `end`.
+    fn records(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
         let mut framer = Framer::resume(self.max_line_bytes, start, ONE_RECORD_A_LINE);
-        let take = &mut |piece: Piece<'_>| (self.take)(&piece, opened.written);
+        let take = &mut |piece: Piece<'_>| self.take.take(&piece, opened.written);
         let mut is_line_open = false;
         let result = loop {
             let at = framer.offset();
@@ -138,6 +197,13 @@ impl Reader<'_> {
         }
         Ok(None)
     }
+}
+
+/// Lines from the beginning of `bytes`, as many as are looked through at once; `None` if none ends there.
+fn whole_lines(bytes: &[u8]) -> Option<&[u8]> {
+    let first = &bytes[..bytes.len().min(LOOK_BYTES)];
+    let newline = memrchr(b'\n', first).or_else(|| memchr(b'\n', bytes))?;
+    Some(&bytes[..=newline])
 }
 
 /// Reads what is there, and waits if there is nothing yet.

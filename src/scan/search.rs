@@ -11,16 +11,19 @@ use std::{
     thread,
 };
 
+use jiff::Timestamp;
+
 use super::{
     Error, Event, Remark, Rules, Window,
     find::{Found, find},
     ordered::{Entry, Ordered},
     plan::{Plan, Unit},
-    read::Reader,
+    read::{Reader, Take},
 };
 use crate::{
     config::DEFAULT_MAX_LINE_BYTES,
     detect::{Counts, Detection, Detector},
+    record::framing::Piece,
     source::Block,
 };
 
@@ -153,22 +156,14 @@ impl<'s> Worker<'s> {
         let mut kept = Kept {
             shared,
             unit,
+            detector,
+            detections: Vec::new(),
             count: 0,
             failure: None,
         };
-        let mut detections = Vec::new();
         let mut reader = Reader {
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
-            take: &mut |piece, arrival| {
-                let block = Block {
-                    bytes: piece.bytes,
-                    shape: piece.shape,
-                    provenance: &|at| format!("{}:{}", unit.name, piece.offset + at as u64).into(),
-                };
-                detector.scan(&block, arrival, &mut detections);
-                detections.retain(|detection| shared.window.holds(detection, arrival));
-                kept.keep(&mut detections);
-            },
+            take: &mut kept,
             progress: &|bytes| {
                 (shared.watch)(Event::Read(bytes));
                 match shared.has_failed.load(Relaxed) {
@@ -194,20 +189,43 @@ impl<'s> Worker<'s> {
 struct Kept<'s> {
     shared: &'s Shared<'s>,
     unit: &'s Unit,
+    detector: &'s mut Detector,
+    /// Working memory.
+    detections: Vec<Detection>,
     /// How many detections of the unit were kept.
     count: u64,
     /// Why no more is kept.
     failure: Option<rusqlite::Error>,
 }
 
+impl Take for Kept<'_> {
+    fn take(&mut self, piece: &Piece<'_>, arrival: Timestamp) {
+        let block = Block {
+            bytes: piece.bytes,
+            shape: piece.shape,
+            provenance: &|at| format!("{}:{}", self.unit.name, piece.offset + at as u64).into(),
+        };
+        self.detector.scan(&block, arrival, &mut self.detections);
+        let window = self.shared.window;
+        self.detections
+            .retain(|detection| window.holds(detection, arrival));
+        self.keep();
+    }
+
+    fn passes(&mut self, lines: &[u8]) -> bool {
+        self.detector.passes(lines)
+    }
+}
+
 impl Kept<'_> {
-    fn keep(&mut self, detections: &mut Vec<Detection>) {
-        if detections.is_empty() || self.failure.is_some() {
-            detections.clear();
+    fn keep(&mut self) {
+        if self.detections.is_empty() || self.failure.is_some() {
+            self.detections.clear();
             return;
         }
         // The costly part needs no lock.
-        let entries: Vec<_> = detections
+        let entries: Vec<_> = self
+            .detections
             .drain(..)
             .map(|detection| Entry::new(&detection))
             .collect();

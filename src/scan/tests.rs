@@ -1,6 +1,7 @@
 //! What cannot be seen from outside: where files are cut, and in which order inputs come.
 
 use std::{
+    cell::Cell,
     fs::{self, File},
     io::Write,
     num::NonZeroUsize,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use memchr::memmem;
 use proptest::prelude::*;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -18,10 +20,10 @@ use super::{
     find::find,
     inputs::{Input, Inputs, Kind},
     plan::{Opened, Part, Plan},
-    read::Reader,
+    read::{Reader, Take},
     search::search_units,
 };
-use crate::{detect::Technique, source::Shape};
+use crate::{detect::Technique, record::framing::Piece, source::Shape};
 
 fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
@@ -32,26 +34,47 @@ fn file(bytes: &[u8]) -> NamedTempFile {
 /// A line, or a part of an oversized record, with where it begins.
 type Read = (u64, Vec<u8>, Shape);
 
+/// Keeps all that is not passed, line by line.
+struct Taken<'t> {
+    lines: Vec<Read>,
+    passes: &'t dyn Fn(&[u8]) -> bool,
+}
+
+impl Take for Taken<'_> {
+    fn take(&mut self, piece: &Piece<'_>, _: Timestamp) {
+        let mut at = piece.offset;
+        let pieces: Vec<&[u8]> = match piece.shape {
+            Shape::Lines => piece.bytes.split_inclusive(|byte| *byte == b'\n').collect(),
+            _ => vec![piece.bytes],
+        };
+        for bytes in pieces {
+            self.lines.push((at, bytes.to_vec(), piece.shape));
+            at += bytes.len() as u64;
+        }
+    }
+
+    fn passes(&mut self, lines: &[u8]) -> bool {
+        (self.passes)(lines)
+    }
+}
+
 /// What is read of `part`, line by line.
 fn read(part: &Part, max_line_bytes: usize) -> Vec<Read> {
-    let mut all = Vec::new();
+    read_unless(&|_| false, part, max_line_bytes)
+}
+
+fn read_unless(passes: &dyn Fn(&[u8]) -> bool, part: &Part, max_line_bytes: usize) -> Vec<Read> {
+    let mut taken = Taken {
+        lines: Vec::new(),
+        passes,
+    };
     let mut reader = Reader {
         max_line_bytes,
-        take: &mut |piece, _| {
-            let mut at = piece.offset;
-            let pieces: Vec<&[u8]> = match piece.shape {
-                Shape::Lines => piece.bytes.split_inclusive(|byte| *byte == b'\n').collect(),
-                _ => vec![piece.bytes],
-            };
-            for bytes in pieces {
-                all.push((at, bytes.to_vec(), piece.shape));
-                at += bytes.len() as u64;
-            }
-        },
+        take: &mut taken,
         progress: &|_| Ok(()),
     };
     reader.read(part).unwrap();
-    all
+    taken.lines
 }
 
 fn opened(path: &Path) -> Opened {
@@ -120,6 +143,113 @@ fn a_line_longer_than_ranges_and_reads_is_one_record() {
         .map(|(at, bytes, _)| (*at, bytes.len()))
         .collect();
     assert_eq!(lengths, [(0, 8), (8, 100_001), (100_009, 5)]);
+}
+
+/// Lines of some hundred kilobytes, one in a hundred of which holds a mark, and perhaps a long one.
+fn long_log() -> impl Strategy<Value = Vec<u8>> {
+    let line = (0_usize..400, proptest::bool::weighted(0.01));
+    let lines = proptest::collection::vec(line, 1..2000);
+    let long = (0_usize..200_000, any::<bool>());
+    (lines, proptest::option::of(long), any::<bool>()).prop_map(|(lines, long, is_ended)| {
+        let line = |(length, is_marked): (usize, bool)| {
+            let mark = if is_marked { "mark" } else { "" };
+            format!("{{\"{}{mark}\"}}", "x".repeat(length))
+        };
+        let mut log: Vec<String> = lines.into_iter().chain(long).map(line).collect();
+        let middle = log.len() / 2;
+        log.rotate_left(middle);
+        let end = if is_ended { "\n" } else { "" };
+        (log.join("\n") + end).into_bytes()
+    })
+}
+
+fn is_marked(lines: &[u8]) -> bool {
+    memmem::find(lines, b"mark").is_some()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_looked_through_is_read_where_it_is_worth_it(
+        log in long_log(),
+        cuts in proptest::collection::btree_set(1_u64..600_000, 0..4),
+        max_line_bytes in prop_oneof![Just(5000_usize), Just(1 << 20)],
+    ) {
+        let file = file(&log);
+        let cuts: Vec<u64> = cuts.into_iter().filter(|cut| *cut < log.len() as u64).collect();
+        let whole = read(&Part::Whole(opened(file.path())), max_line_bytes);
+        let looked_at: Vec<Read> = ranges(file.path(), &cuts)
+            .iter()
+            .flat_map(|part| read_unless(&|lines| !is_marked(lines), part, max_line_bytes))
+            .collect();
+        let marked = |all: &[Read]| {
+            let marked = all.iter().filter(|(_, bytes, _)| is_marked(bytes)).cloned();
+            marked.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(marked(&whole), marked(&looked_at));
+        let mut rest = whole.iter();
+        prop_assert!(looked_at.iter().all(|line| rest.any(|other| other == line)));
+    }
+}
+
+#[test]
+fn only_what_is_worth_it_is_read() {
+    let line = [b"{\"a\":\"".as_slice(), &[b'x'; 90], b"\"}\n"].concat();
+    let log = [&line.repeat(5000)[..], b"mark\n", &line.repeat(5000)[..]].concat();
+    let file = file(&log);
+    let part = &ranges(file.path(), &[])[0];
+    let read = read_unless(&|lines| !is_marked(lines), part, 16 << 20);
+    let bytes: usize = read.iter().map(|(_, bytes, _)| bytes.len()).sum();
+    assert!(read.iter().any(|(_, bytes, _)| bytes == b"mark\n"));
+    assert!(bytes <= 64 << 10, "{bytes} bytes were read");
+}
+
+#[test]
+fn parts_among_other_lines_are_read_and_joined() {
+    let other = b"{\"a\":1}\n".repeat(20_000);
+    let part = |flag: &str, text: &str| {
+        format!("2026-11-23T17:21:01.912216789Z stdout {flag} {text}\n").into_bytes()
+    };
+    let long = "x".repeat(16 << 10);
+    let log = [
+        &other[..],
+        &part("P", &format!("{long}ma")),
+        &part("F", "rk"),
+        &other[..],
+    ]
+    .concat();
+    let file = file(&log);
+    let read = read_unless(
+        &|lines| !is_marked(lines),
+        &ranges(file.path(), &[])[0],
+        16 << 20,
+    );
+    let joined = read.iter().filter(|(_, bytes, _)| is_marked(bytes));
+    assert_eq!(joined.count(), 1);
+}
+
+#[test]
+fn a_file_that_is_made_shorter_under_a_look_is_read_as_far_as_it_goes() {
+    let log = b"{\"a\":1}\n".repeat(100_000);
+    let file = file(&log);
+    let looks = Cell::new(0);
+    let passes = |lines: &[u8]| {
+        looks.set(looks.get() + 1);
+        if looks.get() == 3 {
+            file.as_file().set_len(150_000).unwrap();
+        }
+        // All of it is touched.
+        !is_marked(lines)
+    };
+    let read = read_unless(&passes, &ranges(file.path(), &[])[0], 16 << 20);
+    let bytes: usize = read.iter().map(|(_, bytes, _)| bytes.len()).sum();
+    // The first two looks passed what they saw.
+    assert!((1..150_000).contains(&bytes), "{bytes} bytes were read");
+    assert!(
+        read.iter()
+            .all(|(_, bytes, _)| b"{\"a\":1}\n".starts_with(bytes))
+    );
 }
 
 /// The names and kinds of all units.

@@ -4,7 +4,7 @@ use std::{
     arch::x86_64::{
         __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_or_si512, _mm512_permutexvar_epi8,
         _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512,
-        _mm512_test_epi8_mask,
+        _mm512_ternarylogic_epi32, _mm512_test_epi8_mask,
     },
     array, ptr,
 };
@@ -61,10 +61,10 @@ fn stops<const SETS: usize>(
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn entry(bytes: __m512i) -> __m512i {
-    _mm512_or_si512(
-        _mm512_and_si512(bytes, _mm512_set1_epi8(0x1f)),
-        _mm512_and_si512(_mm512_srli_epi16::<1>(bytes), _mm512_set1_epi8(0x20)),
-    )
+    // Where the first has a bit, that of the second; else that of the third.
+    const CHOICE: i32 = 0xca;
+    let low = _mm512_set1_epi8(0x1f);
+    _mm512_ternarylogic_epi32::<CHOICE>(low, bytes, _mm512_srli_epi16::<1>(bytes))
 }
 
 /// The bytes at `place` of the windows of all places.
