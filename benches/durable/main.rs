@@ -1,9 +1,6 @@
 //! What durability costs, each figure beside a yardstick of the same run:
-//! `cargo bench --bench durable [-- hits latency memory kafka]`.
-//!
-//! `kafka` needs a broker, named by `BAITLINE_TEST_KAFKA` (`.ci/kafka` starts one), and `kcat`.
+//! `cargo bench --bench durable [-- hits latency memory]`.
 
-mod kafka;
 mod program;
 
 use std::{
@@ -28,12 +25,7 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let measures: [(&str, Measure); 4] = [
-        ("hits", hits),
-        ("latency", latency),
-        ("memory", memory),
-        ("kafka", kafka::clean_log),
-    ];
+    let measures: [(&str, Measure); 3] = [("hits", hits), ("latency", latency), ("memory", memory)];
     for (name, measure) in measures {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             let directory = TempDir::new().expect("a temporary directory");

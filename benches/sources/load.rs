@@ -90,7 +90,7 @@ impl Load {
         });
     }
 
-    fn lines(&self) -> impl Iterator<Item = &str> {
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
         let lines = self.lines.iter().map(String::as_str);
         lines.cycle().take(self.count)
     }

@@ -1,4 +1,5 @@
-//! Clean events through the sources that listen, beside the same through a pipe: `cargo bench --bench sources [-- MEGABYTES]`.
+//! Clean events through the sources that listen, beside the same through a pipe and through Kafka:
+//! `cargo bench --bench sources [-- MEGABYTES]`. Kafka needs a broker, named by `BAITLINE_TEST_KAFKA` (`.ci/kafka` starts one).
 //!
 //! Prints for each source how long the program took and how much of a processor, and the ratio to the pipe in the same run. Then
 //! the memory that connections cost.
@@ -8,6 +9,7 @@ mod client;
 #[path = "../../tests/suite/program/grpc.rs"]
 #[expect(dead_code, reason = "the tests look at more of an answer")]
 mod grpc;
+mod kafka;
 mod load;
 mod program;
 
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use client::{Forward, Http};
 use grpc::Caller;
+use kafka::Topic;
 use load::{Load, Unit};
 use program::Program;
 use serde_json::json;
@@ -39,10 +42,12 @@ fn main() {
     let mut row = |name: &str, took: Took| {
         let rate = bytes as f64 / 1e6 / took.wall.as_secs_f64();
         let stdin = *yardstick.get_or_insert(rate);
+        let per_cpu = took.cpu.map_or(String::new(), |cpu| {
+            format!("{:.0}", bytes as f64 / 1e6 / cpu.as_secs_f64())
+        });
         println!(
-            "| {name} | {:.0} | {rate:.0} | {:.0} | {:.2} |",
+            "| {name} | {:.0} | {rate:.0} | {per_cpu} | {:.2} |",
             events as f64 / took.wall.as_secs_f64(),
-            bytes as f64 / 1e6 / took.cpu.as_secs_f64(),
             rate / stdin
         );
     };
@@ -67,6 +72,15 @@ fn main() {
         "vector, requests of 1 MB, text under message",
         pushed(&load, CONNECTIONS),
     );
+    match Topic::fill(&load) {
+        None => println!("kafka: NOT MEASURED, BAITLINE_TEST_KAFKA names no broker"),
+        Some(topic) => {
+            row("kafka, one event a message", topic.consumed());
+            if let Some(wall) = topic.thrown_away() {
+                row("kcat, which throws them away", Took { wall, cpu: None });
+            }
+        }
+    }
     row("the pipe again", through_a_pipe(&load));
     connections();
 }
@@ -74,8 +88,8 @@ fn main() {
 /// What a run took.
 struct Took {
     wall: Duration,
-    /// Of the program alone.
-    cpu: Duration,
+    /// Of the program alone, if that was looked at.
+    cpu: Option<Duration>,
 }
 
 fn through_a_pipe(load: &Load) -> Took {
@@ -132,7 +146,7 @@ fn measured(program: &mut Program, feed: impl FnOnce()) -> Took {
     program.settle();
     Took {
         wall: start.elapsed(),
-        cpu: program.cpu_at_end().saturating_sub(cpu),
+        cpu: Some(program.cpu_at_end().saturating_sub(cpu)),
     }
 }
 

@@ -25,16 +25,23 @@ pub struct Program {
 
 impl Program {
     pub fn start(source: Value) -> Self {
+        Self::with(&json!({"sources": {"audit": source}}))
+    }
+
+    /// With these sections of the configuration beside those of every run.
+    pub fn with(sections: &Value) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let configuration = json!({
+        let mut configuration = json!({
             "decoys": [{"service_account": "honeypot/backup-sa", "whole_namespace": true}],
-            "sources": {"audit": source},
             "transforms": {
                 "detections": {"type": "detect", "inputs": ["audit"]},
                 "incidents": {"type": "dedupe", "inputs": ["detections"]},
             },
             "sinks": {"out": {"type": "console", "inputs": ["incidents"]}},
         });
+        for (name, section) in sections.as_object().into_iter().flatten() {
+            configuration[name] = section.clone();
+        }
         let path = directory.path().join("baitline.json");
         fs::write(&path, configuration.to_string()).expect("the directory is ours");
         let mut child = Command::new(env!("CARGO_BIN_EXE_baitline"))

@@ -23,8 +23,8 @@ use crate::record::{
 /// Bytes that are read at once where only the end of a line is wanted.
 const LINE_BYTES: usize = 8 << 10;
 
-/// Bytes that are mapped at once, at most.
-const MAPPED_BYTES: usize = 16 << 20;
+/// Bytes that are mapped at once, at most: they count as memory of the process.
+const MAPPED_BYTES: usize = 2 << 20;
 
 /// Bytes that are looked through at once, and read if anything among them is worth it. What is read for one record, and what the
 /// processor's caches hold meanwhile, both ask for few.
