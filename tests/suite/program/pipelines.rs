@@ -395,6 +395,11 @@ fn the_other_sides_of_webhook_fit() {
             assert!(theirs.contains(text), "{name}: {text}");
         }
     }
+    let vector = read("shippers/vector-http.yaml");
+    assert!(
+        !vector.contains("${WEBHOOK_TOKEN}"),
+        "Vector would send it as it stands"
+    );
     let policy = read("shippers/audit-policy.yaml");
     let levels: Vec<&str> = policy
         .lines()
@@ -448,7 +453,7 @@ fn the_other_side_of_vector_fits() {
         ":6000",
         "What is lost",
         "acknowledgements",
-        "type: disk",
+        "max_line_bytes: 16777216",
     ] {
         assert!(theirs.contains(text), "{text}");
     }
