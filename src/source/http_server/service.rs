@@ -160,7 +160,7 @@ impl Refused {
             Self::Coding => Refusal::Coding,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
-            Self::Broken => Refusal::Malformed,
+            Self::Broken => Refusal::BrokenOff,
         }
     }
 }
@@ -192,15 +192,24 @@ impl Visit {
         asker: &Asker,
     ) -> Result<Answer, Refused> {
         let service = &*self.service;
-        if let Err(refused) = service.route(request) {
-            let may_post = request.method == "OPTIONS" && refused == Refused::Method;
-            return match request.headers.get(HOOK_ORIGIN) {
-                Some(origin) if may_post => Ok(Asker::welcome(origin)),
-                _ => Err(refused),
-            };
+        let route = service.route(request);
+        if let (Err(Refused::Method), "OPTIONS", Some(origin)) = (
+            route,
+            request.method.as_str(),
+            request.headers.get(HOOK_ORIGIN),
+        ) {
+            return Ok(Asker::welcome(origin));
+        }
+        // Who is well here asks so before it posts: Vector's `healthcheck.uri`.
+        let is_question = request.method == "HEAD" && route == Err(Refused::Method);
+        if !is_question {
+            route?;
         }
         if !service.is_admitted(request) {
             return Err(Refused::Auth);
+        }
+        if is_question {
+            return Ok(Asker::Anybody.acceptance(service.answers, b""));
         }
         let (most, patience) = (service.max_body_bytes, service.patience);
         if http::need_not_come(&request.headers, body, most) {

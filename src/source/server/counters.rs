@@ -23,6 +23,8 @@ pub enum Refusal {
     Overload,
     /// The peer was too slow.
     Timeout,
+    /// The peer went away in the middle of a request.
+    BrokenOff,
     /// No message of the protocol.
     Malformed,
 }
@@ -36,6 +38,7 @@ words!(Refusal {
     Coding = "encoding",
     Overload = "overload",
     Timeout = "timeout",
+    BrokenOff = "broken_off",
     Malformed = "malformed",
 });
 

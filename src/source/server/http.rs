@@ -185,8 +185,11 @@ impl Refusals {
     /// Counts and says that a request of `peer` is refused.
     pub(crate) fn tell(&self, why: Refusal, peer: &str, counters: &Counters) {
         counters.refuse(why);
-        let (source, why) = (&*self.source, why.as_str());
-        if self.warning.is_due() {
+        let source = &*self.source;
+        // Who goes away does so now and then, and sends it again.
+        let is_loss = why != Refusal::BrokenOff;
+        let why = why.as_str();
+        if is_loss && self.warning.is_due() {
             warn!(source, peer, why, "a request was refused");
         } else {
             debug!(source, peer, why, "a request was refused");

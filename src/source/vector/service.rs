@@ -71,6 +71,8 @@ enum Refused {
     TooTight,
     Overloaded,
     Slow,
+    /// Its body broke off.
+    BrokenOff,
     /// Not one whole message.
     Broken,
     /// It cannot be unpacked.
@@ -109,6 +111,7 @@ impl Refused {
                 Code::DeadlineExceeded,
                 "the request came too slowly: send it again",
             ),
+            Self::BrokenOff => (Code::Internal, "the body broke off"),
             Self::Broken => (Code::Internal, "the body is not one whole message"),
             Self::Damaged => (Code::Internal, "the message cannot be unpacked"),
             Self::Malformed => (Code::InvalidArgument, "the message is no protobuf"),
@@ -123,6 +126,7 @@ impl Refused {
             Self::TooLarge | Self::TooTight => Refusal::TooLarge,
             Self::Overloaded => Refusal::Overload,
             Self::Slow => Refusal::Timeout,
+            Self::BrokenOff => Refusal::BrokenOff,
             Self::Version | Self::Type | Self::Broken | Self::Damaged | Self::Malformed => {
                 Refusal::Malformed
             }
@@ -134,7 +138,7 @@ impl From<Unread> for Refused {
     fn from(unread: Unread) -> Self {
         match unread {
             Unread::Slow => Self::Slow,
-            Unread::Broken => Self::Broken,
+            Unread::Broken => Self::BrokenOff,
             Unread::Overloaded => Self::Overloaded,
         }
     }
@@ -175,7 +179,7 @@ impl Visit {
             Err(refused) => {
                 let (why, refusals) = (refused.counted_as(), &self.service.refusals);
                 refusals.tell(why, &self.peer, &self.counters);
-                if !matches!(refused, Refused::Slow | Refused::Broken) {
+                if !matches!(refused, Refused::Slow | Refused::BrokenOff) {
                     http::forget(&mut body).await;
                 }
                 refused.answer()

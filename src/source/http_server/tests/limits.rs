@@ -282,6 +282,7 @@ fn half_a_body_is_no_body_and_half_a_request_no_request() {
         let answer = heard(&mut stream);
         assert!(!answer.contains(" 200 "), "{answer}");
     }
+    assert_eq!(served.refused(Refusal::BrokenOff), 2);
     assert_eq!(served.pipeline.text(), "");
     served.end();
 }
