@@ -183,13 +183,10 @@ impl Detector {
         }
     }
 
-    /// Whether [`Detector::scan`] would find no candidate in `lines`, which are whole; they then count as searched.
+    /// Whether nothing can come of `lines`, which are whole: no candidate, and no part of one that a container runtime cut. They then
+    /// count as searched.
     pub fn passes(&mut self, lines: &[u8]) -> bool {
-        let mut passes = true;
-        self.needles.scan(lines, |_| {
-            passes = false;
-            lines.len()
-        });
+        let passes = self.needles.pass(lines);
         if passes {
             self.counts.bytes += lines.len() as u64;
         }

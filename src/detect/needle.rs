@@ -32,7 +32,7 @@ pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 use vector::Vector;
 
 use super::decoy::{Decoy, longest_literal};
-use crate::record::encoded;
+use crate::record::{encoded, partial};
 
 /// Finds candidates.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ enum Condition {
     WholeName,
     /// It begins a key, so many bytes in, whose value may hide a record.
     Encoded(usize),
+    /// It makes no candidate, but may stand in a part of one.
+    Part,
 }
 
 impl Needles {
@@ -77,8 +79,23 @@ impl Needles {
     /// Calls `found` with the position of a needle; it returns where to go on, which must
     /// lie behind that position: behind the record that the needle stands in.
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize) -> usize) {
-        let is_needle = |number: usize, start: usize| self.patterns[number].stands_at(bytes, start);
+        let is_needle = |number: usize, start: usize| {
+            let pattern = &self.patterns[number];
+            pattern.condition != Condition::Part && pattern.stands_at(bytes, start)
+        };
         self.search.scan(bytes, &is_needle, &mut found);
+    }
+
+    /// Whether there is nothing in `bytes`, whole lines, of which a candidate may come: no needle, and no part of a line that a
+    /// container runtime cut.
+    pub fn pass(&self, bytes: &[u8]) -> bool {
+        let is_any = |number: usize, start: usize| self.patterns[number].stands_at(bytes, start);
+        let mut passes = true;
+        self.search.scan(bytes, &is_any, &mut |_| {
+            passes = false;
+            bytes.len()
+        });
+        passes
     }
 }
 
@@ -112,7 +129,7 @@ impl Pattern<Condition> {
         let end = start + self.bytes.len();
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
-                Condition::Nothing => true,
+                Condition::Nothing | Condition::Part => true,
                 Condition::WholeName => is_whole_name(bytes, start, end),
                 Condition::Encoded(quote) => encoded::begins_at(&bytes[start + quote..]),
             }
@@ -193,6 +210,10 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
     patterns.extend(words.hidden().map(raw));
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
+    patterns.extend(partial::MARKS.map(|mark| Pattern {
+        bytes: mark.as_bytes().to_vec(),
+        condition: Condition::Part,
+    }));
     patterns.extend(words.spelt_out().map(|(word, is_whole)| Pattern {
         bytes: word.as_bytes().to_vec(),
         condition: match is_whole {

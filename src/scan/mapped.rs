@@ -1,7 +1,7 @@
 //! Parts of files as the kernel has them in memory: looked at without a copy.
 //!
 //! Whoever maps a file is killed by SIGBUS when it touches a page that is not there: somebody made the file shorter, or the disk
-//! failed. Here a handler puts zeros in the place of what is missing and notes it; whoever looked forgets what it saw, and reads.
+//! failed. Here a handler puts zeros in the place of such a part and notes it; whoever looked forgets what it saw, and reads.
 //! (journald does the same with its files.) A SIGBUS that is not ours goes where it went before.
 
 use std::{

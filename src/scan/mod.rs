@@ -7,7 +7,8 @@
 //!
 //! What comes out depends on the bytes and on the order of the arguments: not on the number of threads, nor on the order in
 //! which a file system lists a directory, nor on the clock. Paths and what was found lie in temporary databases, so that
-//! memory is bounded by the number of threads, whatever there is to read.
+//! memory is bounded by the number of threads, whatever there is to read. Large files are looked through where the kernel has
+//! them; only lines with a needle among them are copied.
 
 mod find;
 mod incidents;

@@ -30,6 +30,9 @@ const MAPPED_BYTES: usize = 2 << 20;
 /// processor's caches hold meanwhile, both ask for few.
 const LOOK_BYTES: usize = 64 << 10;
 
+/// So many looks that passed nothing may follow one another: then all is read.
+const MOST_IN_VAIN: u32 = 8;
+
 /// How a stream begins that may be cut into ranges.
 const ONE_RECORD_A_LINE: &[u8] = b"{}";
 
@@ -38,7 +41,8 @@ pub(super) trait Take {
     /// `arrival` stands in for the time of events that tell none.
     fn take(&mut self, piece: &Piece<'_>, arrival: Timestamp);
 
-    /// Whether nothing is lost if `lines`, which are whole, are passed. They may change while they are looked at.
+    /// Whether nothing is lost if `lines`, which are whole, are passed: nothing is worth it among them, nor are there parts of lines that
+    /// a container runtime cut. They may change while they are looked at.
     fn passes(&mut self, lines: &[u8]) -> bool;
 }
 
@@ -113,6 +117,7 @@ impl Reader<'_> {
     fn look(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<u64> {
         let end = end.min(opened.file.metadata()?.len());
         let longest = MAPPED_BYTES.min(self.max_line_bytes);
+        let mut in_vain = 0;
         let mut at = start;
         while at < end {
             let length = usize::try_from(end - at).map_or(longest, |left| left.min(longest));
@@ -122,14 +127,15 @@ impl Reader<'_> {
             let before = at;
             while let Some(lines) = whole_lines(&mapped.bytes()[(at - before) as usize..]) {
                 let passes = self.take.passes(lines);
-                if may_hold_parts(lines) || mapped.is_broken() {
+                in_vain = if passes { 0 } else { in_vain + 1 };
+                if mapped.is_broken() || in_vain > MOST_IN_VAIN || !passes && may_hold_parts(lines)
+                {
                     return Ok(at);
                 }
                 let next = at + lines.len() as u64;
-                if passes {
-                    (self.progress)(lines.len() as u64)?;
-                } else {
-                    self.records(opened, at, next)?;
+                match passes {
+                    true => (self.progress)(lines.len() as u64)?,
+                    false => self.records(opened, at, next)?,
                 }
                 at = next;
             }

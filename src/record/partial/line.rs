@@ -175,7 +175,9 @@ fn is_object(text: impl Iterator<Item = u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
+
+    use super::{super::MARKS, *};
 
     const TIME: &str = "2026-11-23T17:21:01.912216789Z";
 
@@ -186,6 +188,22 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&again), line);
         let text = String::from_utf8_lossy(read.text).into_owned();
         Some((read.stream, read.is_partial, text))
+    }
+
+    proptest! {
+        #[test]
+        fn each_part_bears_a_mark(
+            time in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\\.[0-9]{1,9})?Z",
+            name in prop_oneof![Just("stdout"), Just("stderr")],
+            tag in "[PF](:[a-z]{0,3})?",
+            text in "[a-z\\\\\"{}n]{0,20}",
+        ) {
+            let docker = serde_json::json!({"log": text, "stream": name, "time": time});
+            for line in [format!("{time} {name} {tag} {text}"), docker.to_string()] {
+                let is_partial = Line::read(line.as_bytes()).is_some_and(|line| line.is_partial);
+                prop_assert!(!is_partial || MARKS.iter().any(|mark| line.contains(mark)), "{line}");
+            }
+        }
     }
 
     #[test]
