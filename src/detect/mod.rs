@@ -4,6 +4,7 @@
 //! and asks of each audit event which technique it is, and whether it was expected.
 
 mod body;
+mod client;
 mod config;
 mod decoy;
 mod detection;
