@@ -1,6 +1,7 @@
 //! One `audit.k8s.io/v1` Event, borrowed from the decoded record.
 
 use jiff::Timestamp;
+use memchr::memchr;
 use simd_json::{
     prelude::*,
     tape::{Object, Value},
@@ -180,6 +181,41 @@ impl<'v> Event<'v> {
             .all(|(_, value)| is_object_or_nothing(value))
     }
 
+    /// Whether `object` is an event just as the API server writes it: all its keys are the server's, and all that stands under
+    /// them is of the type that it has there. So are most events; nothing of such a one needs mending, and nothing stands
+    /// beside it.
+    pub fn is_plain(object: &Object<'v, 'v>) -> bool {
+        let (mut has_kind, mut has_version, mut has_encoded_uri) = (false, false, false);
+        let mut is_plain = |(key, value): (&str, Json<'v>)| match key {
+            "kind" => {
+                has_kind = true;
+                value.into_string() == Some("Event")
+            }
+            "apiVersion" => {
+                has_version = true;
+                let version = value.into_string();
+                version.is_some_and(|version| version.starts_with("audit.k8s.io/"))
+            }
+            "requestURI" => {
+                let uri = value.into_string();
+                has_encoded_uri |= uri.is_some_and(|uri| memchr(b'%', uri.as_bytes()).is_some());
+                uri.is_some()
+            }
+            "requestReceivedTimestamp" | "stageTimestamp" => value.is_str(),
+            "user" | "impersonatedUser" | "objectRef" => value.is_object() || value.is_null(),
+            "sourceIPs" | "responseStatus" | "annotations" | "requestObject" | "responseObject" => {
+                !value.is_str()
+            }
+            "auditID" | "stage" | "verb" | "userAgent" | "level" | "authenticationMetadata" => true,
+            _ => false,
+        };
+        let mut fields = object.iter();
+        fields.all(&mut is_plain)
+            && has_kind
+            && has_version
+            && (!has_encoded_uri || has_resource(object))
+    }
+
     /// Reads what is there.
     pub fn from_object(object: &Object<'v, 'v>) -> Self {
         let mut event = Self::default();
@@ -355,6 +391,12 @@ pub(super) fn number(value: Json<'_>, key: &str) -> Option<u64> {
     number
         .as_u64()
         .or_else(|| number.into_string()?.parse().ok())
+}
+
+/// Whether the event that `object` is tells what the request was about, other than by its path.
+fn has_resource(object: &Object<'_, '_>) -> bool {
+    let part = object.get("objectRef");
+    part.is_some_and(|part| part.get("resource").is_some())
 }
 
 fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {

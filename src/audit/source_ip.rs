@@ -15,12 +15,13 @@ pub fn split_claimed<'v>(
     trusted_proxies: &[IpNet],
 ) -> (Option<&'v str>, Vec<&'v str>) {
     let is_proxy = |address: &str| {
-        address.parse::<IpAddr>().is_ok_and(|address| {
+        let is_trusted = |address: IpAddr| {
             let address = address.to_canonical();
             trusted_proxies
                 .iter()
                 .any(|network| network.contains(&address))
-        })
+        };
+        !trusted_proxies.is_empty() && address.parse().is_ok_and(is_trusted)
     };
     let Some(last) = source_ips.len().checked_sub(1) else {
         return (None, Vec::new());

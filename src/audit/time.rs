@@ -1,6 +1,10 @@
 //! How a point in time is written, and read.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    tz::{Offset, TimeZone},
+};
 
 /// RFC 3339 in UTC with six digits of fraction, as the API server writes it:
 /// `2026-11-23T17:21:08.912184Z`.
@@ -18,6 +22,39 @@ pub fn to_microsecond(time: Timestamp) -> Timestamp {
 /// behind another space, no zone, which then is UTC, or a number as [`from_epoch`] takes it. A mere date is no time: it would
 /// be taken for midnight.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
+    of_server(text).or_else(|| of_others(text))
+}
+
+/// A time just as [`wire_time`] writes it: so are most, and two in each event.
+fn of_server(text: &str) -> Option<Timestamp> {
+    let text: &[u8; 27] = text.as_bytes().try_into().ok()?;
+    let marks = [4, 7, 10, 13, 16, 19, 26].map(|at| text[at]);
+    if marks != *b"--T::.Z" {
+        return None;
+    }
+    let number = |start: usize, end: usize| {
+        text[start..end].iter().try_fold(0, |number: i32, digit| {
+            let digit = digit.wrapping_sub(b'0');
+            (digit < 10).then(|| number * 10 + i32::from(digit))
+        })
+    };
+    let small =
+        |start: usize| number(start, start + 2).and_then(|number| i8::try_from(number).ok());
+    let year = i16::try_from(number(0, 4)?).ok()?;
+    let nanosecond = number(20, 26)? * 1000;
+    let time = DateTime::new(
+        year,
+        small(5)?,
+        small(8)?,
+        small(11)?,
+        small(14)?,
+        small(17)?,
+        nanosecond,
+    );
+    Offset::UTC.to_timestamp(time.ok()?).ok()
+}
+
+fn of_others(text: &str) -> Option<Timestamp> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return from_epoch(text.parse().ok()?);
     }
@@ -150,8 +187,19 @@ mod tests {
         }
 
         #[test]
+        fn what_is_read_as_of_the_server_is_read_so_of_others(
+            text in "[0-9]{4}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{6}Z",
+        ) {
+            if let Some(time) = of_server(&text) {
+                prop_assert_eq!(Some(time), of_others(&text));
+                prop_assert_eq!(wire_time(time), text);
+            }
+        }
+
+        #[test]
         fn a_time_is_the_same_in_every_shape(microsecond in 1_400_000_000_000_000_i64..4_000_000_000_000_000) {
             let time = Timestamp::from_microsecond(microsecond).unwrap();
+            prop_assert_eq!(of_server(&wire_time(time)), Some(time));
             let civil = wire_time(time).replace('T', " ");
             let civil = civil.trim_end_matches('Z');
             for text in [

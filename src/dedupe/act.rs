@@ -1,5 +1,7 @@
 //! What a request did, in a few words.
 
+use std::borrow::Cow;
+
 use super::text::cut;
 use crate::detect::Request;
 
@@ -29,13 +31,13 @@ pub(crate) fn act(request: &Request) -> String {
 }
 
 /// `resource` or `resource/subresource`; the path where there is no resource.
-pub(super) fn resource(request: &Request) -> Option<String> {
+pub(super) fn resource(request: &Request) -> Option<Cow<'_, str>> {
     match (&request.resource, &request.subresource) {
-        (Some(resource), Some(subresource)) => Some(format!("{resource}/{subresource}")),
-        (Some(resource), None) => Some(resource.clone()),
+        (Some(resource), Some(subresource)) => Some(format!("{resource}/{subresource}").into()),
+        (Some(resource), None) => Some(resource.into()),
         (None, _) => {
             let uri = request.uri.as_deref()?;
-            Some(uri.split('?').next().unwrap_or(uri).to_owned())
+            Some(uri.split('?').next().unwrap_or(uri).into())
         }
     }
 }

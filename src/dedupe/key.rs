@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(by_user(&detection), by_user(&elsewhere));
 
         let mut other = detection.clone();
-        other.actor.username = Some("other".to_owned());
+        Arc::make_mut(&mut other.actor).username = Some("other".to_owned());
         assert_ne!(by_user(&detection), by_user(&other));
 
         let mut decoy = detection.clone();
@@ -106,7 +106,7 @@ mod tests {
         let mut unknown = hit("r", 0);
         unknown.user_agent = None;
         let mut empty = unknown.clone();
-        empty.user_agent = Some(String::new());
+        empty.user_agent = Some("".into());
         let fields = [Field::UserAgent];
         assert_ne!(
             incident_key(&fields, &unknown),

@@ -8,7 +8,7 @@ use super::{
     RequestCount,
     act::resource,
     encoding::{at_most, count},
-    text::kept,
+    text::{KEPT_CHARS, cut},
 };
 use crate::detect::Request;
 
@@ -47,24 +47,30 @@ impl Rows {
     }
 
     fn find(&mut self, request: &Request, code: Option<u16>) -> Row {
-        let mut wanted = RequestCount {
-            verb: request.verb.as_deref().map(kept),
-            resource: resource(request).as_deref().map(kept),
+        let resource = resource(request);
+        let (verb, resource) = (
+            request.verb.as_deref().map(|verb| cut(verb, KEPT_CHARS)),
+            resource.as_deref().map(|name| cut(name, KEPT_CHARS)),
+        );
+        let place = self.rows.iter().position(|row| {
+            row.code == code && row.verb.as_deref() == verb && row.resource.as_deref() == resource
+        });
+        if let Some(place) = place {
+            return Row(place as u8);
+        }
+        let new = RequestCount {
+            verb: verb.map(str::to_owned),
+            resource: resource.map(str::to_owned),
             code,
             count: 0,
         };
-        let place = self.rows.iter().position(|row| {
-            row.code == wanted.code && row.verb == wanted.verb && row.resource == wanted.resource
-        });
-        let place = place.or_else(|| {
-            let empty = self.rows.iter().position(|row| row.count == 0)?;
-            std::mem::swap(&mut self.rows[empty], &mut wanted);
-            Some(empty)
-        });
-        match place {
-            Some(place) => Row(place as u8),
+        match self.rows.iter().position(|row| row.count == 0) {
+            Some(empty) => {
+                self.rows[empty] = new;
+                Row(empty as u8)
+            }
             None if self.rows.len() < ROWS => {
-                self.rows.push(wanted);
+                self.rows.push(new);
                 Row((self.rows.len() - 1) as u8)
             }
             None => REST,

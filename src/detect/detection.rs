@@ -28,7 +28,8 @@ pub struct Detection {
     /// stage, of the wrapper, of arrival. To the microsecond, as all times on the wire.
     pub time: Timestamp,
     pub stage_time: Option<Timestamp>,
-    pub actor: Actor,
+    /// Most hits in a row are one actor's, and share it.
+    pub actor: Arc<Actor>,
     /// What the incident is grouped by.
     pub token: Token,
     /// The last address that no untrusted party could forge.
@@ -36,7 +37,7 @@ pub struct Detection {
     /// Addresses the client merely claims.
     #[serde(default)]
     pub claimed_ips: Vec<String>,
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Arc<str>>,
     pub tool: Tool,
     /// The credential that this request minted.
     pub issued_credential_id: Option<String>,

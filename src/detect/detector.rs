@@ -1,6 +1,7 @@
 //! From blocks to detections.
 
 use std::{
+    iter,
     ops::Add,
     sync::{Arc, OnceLock},
 };
@@ -11,6 +12,7 @@ use memchr::{memchr, memrchr};
 
 use super::{
     Class, Config, Detection, Technique,
+    client::Client,
     decoy::Decoy,
     evidence::{Context, Place, detection, origin, undecodable},
     expected::is_expected,
@@ -41,6 +43,8 @@ pub struct Detector {
     trusted_proxies: Vec<IpNet>,
     cluster: Option<Arc<str>>,
     source: Arc<str>,
+    /// Whose hit was the last.
+    client: Client,
     oversized: Oversized,
     counts: Counts,
 }
@@ -120,6 +124,7 @@ impl Detector {
             trusted_proxies: config.trusted_proxies.clone(),
             cluster,
             source,
+            client: Client::default(),
             oversized: Oversized::default(),
             counts: Counts::default(),
         })
@@ -136,6 +141,7 @@ impl Detector {
             trusted_proxies: self.trusted_proxies.clone(),
             cluster: self.cluster.clone(),
             source: Arc::clone(&self.source),
+            client: Client::default(),
             oversized: Oversized::default(),
             counts: Counts::default(),
         }
@@ -287,35 +293,35 @@ impl Detector {
     ) {
         self.counts.events += 1;
         let touched = |decoy| technique(event, decoy).map(|technique| (technique, decoy));
-        let mut touches = self.decoys.iter().filter_map(touched).peekable();
-        if touches.peek().is_none() && !is_impersonation_unnamed(event) {
+        let touches: Vec<_> = self.decoys.iter().filter_map(touched).collect();
+        if touches.is_empty() && !is_impersonation_unnamed(event) {
             return;
         }
+        self.client.become_that_of(event);
         let context = self.context(record, wrapper.envelope());
         let place = Place {
             record: record.bytes,
             number,
         };
-        if touches.peek().is_none() {
+        let detection = |technique, class, decoy, context| {
+            detection(event, place, technique, class, decoy, &self.client, context)
+        };
+        if touches.is_empty() {
             let (technique, class) = (Technique::ImpersonationUnnamed, Class::Record);
-            out.push(detection(event, place, technique, class, None, &context));
+            return out.push(detection(technique, class, None, context));
         }
         let mut expected = 0;
-        for (technique, decoy) in touches {
+        // The last takes the context as it is: mostly that is the only one.
+        let contexts = iter::repeat_n(context, touches.len());
+        out.extend(touches.iter().zip(contexts).map(|(touch, context)| {
+            let (technique, decoy) = *touch;
             let class = match is_expected(event, technique, decoy) {
                 true => Class::Expected,
                 false => Class::Detect,
             };
             expected += u64::from(class == Class::Expected);
-            out.push(detection(
-                event,
-                place,
-                technique,
-                class,
-                Some(decoy),
-                &context,
-            ));
-        }
+            detection(technique, class, Some(decoy), context)
+        }));
         self.counts.expected += expected;
     }
 

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    Actor, Class, Detection, Origin, Request, Severity, Technique, Token, TokenKind, Tool,
+    Class, Detection, Origin, Request, Severity, Technique, Token, TokenKind, Tool,
+    client::Client,
     decoy::Decoy,
     redact::{cut, redacted},
 };
@@ -16,24 +17,22 @@ use crate::{
         Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed,
         to_microsecond, uri,
     },
-    enrich::tool,
     record::Envelope,
     source::Provenance,
 };
 
 /// Characters of a name, an address or the like.
 const NAME: usize = 256;
-/// Characters of a user agent.
-const USER_AGENT: usize = 512;
 /// Characters of a URI: the API server takes several thousand.
 const URI: usize = 8192;
 /// Characters of an auditID, which is kept to the letter, so that the event can be found
 /// by it; clients may choose it, and it may be long.
 const AUDIT_ID: usize = 4096;
 /// Groups of a user, and addresses that a client claims.
-const LIST: usize = 16;
+pub(super) const LIST: usize = 16;
 
 /// What is known beside the event itself.
+#[derive(Clone)]
 pub(super) struct Context<'c> {
     pub cluster: Option<Arc<str>>,
     pub trusted_proxies: &'c [IpNet],
@@ -77,16 +76,17 @@ pub(super) fn detection(
     technique: Technique,
     class: Class,
     decoy: Option<&Decoy>,
-    context: &Context<'_>,
+    client: &Client,
+    context: Context<'_>,
 ) -> Detection {
-    let request_id = request_id(event, place, context);
+    let request_id = request_id(event, place, &context);
     let (source_ip, claimed_ips) = split_claimed(&event.source_ips, context.trusted_proxies);
     let token_id = token_id(event, technique);
     Detection {
         detection_id: detection_id(request_id, event.stage, decoy),
         request_id,
         incident_key: IncidentKey::of(&[
-            cluster(context),
+            cluster(&context),
             decoy_name(decoy),
             token_id.unwrap_or_default().as_bytes(),
             source_ip.unwrap_or_default().as_bytes(),
@@ -95,23 +95,23 @@ pub(super) fn detection(
         technique,
         severity: severity(technique, decoy),
         decoy: decoy.map(|decoy| decoy.name.clone()),
-        cluster: context.cluster.clone(),
+        cluster: context.cluster,
         time: to_microsecond(event.time().unwrap_or(context.arrival)),
         stage_time: event.stage_time().map(to_microsecond),
-        actor: actor(event),
+        actor: client.actor.clone(),
         token: Token {
             kind: token_kind(event),
             id: token_id.map(name),
         },
         source_ip: source_ip.map(name),
         claimed_ips: claimed_ips.into_iter().take(LIST).map(name).collect(),
-        user_agent: event.user_agent.map(|text| redacted(text, USER_AGENT)),
-        tool: tool(event.user_agent),
+        user_agent: client.user_agent.clone(),
+        tool: client.tool,
         issued_credential_id: event.annotations.issued_credential_id.map(name),
         request: request(event),
         granted: technique == Technique::TokenUse && is_granted(event),
         excerpt: None,
-        origin: context.origin.clone(),
+        origin: context.origin,
         labels: labels(decoy),
     }
 }
@@ -142,7 +142,7 @@ pub(super) fn undecodable(
         cluster: context.cluster.clone(),
         time: to_microsecond(context.arrival),
         stage_time: None,
-        actor: Actor::default(),
+        actor: Arc::default(),
         token: Token {
             kind: TokenKind::Other,
             id: None,
@@ -215,19 +215,6 @@ fn token_kind(event: &Event<'_>) -> TokenKind {
         Some(credential) if credential.starts_with("X509") => TokenKind::Certificate,
         None if legacy_token.is_some() || legacy_secret.is_some() => TokenKind::Legacy,
         _ => TokenKind::Other,
-    }
-}
-
-fn actor(event: &Event<'_>) -> Actor {
-    let user = &event.user;
-    Actor {
-        username: user.username.map(name),
-        uid: user.uid.map(name),
-        groups: user.groups.iter().copied().take(LIST).map(name).collect(),
-        impersonated: event.impersonated.map(name),
-        credential_id: user.credential_id.map(name),
-        pod: user.pod_name.map(name),
-        node: user.node_name.map(name),
     }
 }
 
@@ -306,6 +293,7 @@ fn decoy_name(decoy: Option<&Decoy>) -> &[u8] {
     decoy.map_or(&[], |decoy| decoy.name.as_bytes())
 }
 
-fn name(text: &str) -> String {
+/// A name, an address or the like, cut.
+pub(super) fn name(text: &str) -> String {
     redacted(text, NAME)
 }

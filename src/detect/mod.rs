@@ -4,6 +4,7 @@
 //! and asks of each audit event which technique it is, and whether it was expected.
 
 mod body;
+mod client;
 mod config;
 mod decoy;
 mod detection;
@@ -12,6 +13,7 @@ mod evidence;
 mod expected;
 mod kubelet;
 mod needle;
+mod pair;
 mod redact;
 mod technique;
 mod touch;
@@ -20,4 +22,5 @@ mod undecodable;
 pub use config::Config;
 pub use detection::{Actor, Detection, Origin, Request, Token, TokenKind};
 pub use detector::{Counts, Detector};
+pub use pair::DetectorPair;
 pub use technique::{Class, Severity, Technique, Tool};

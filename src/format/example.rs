@@ -341,7 +341,8 @@ pub(crate) fn detection() -> Detection {
             credential_id: Some("JTI=8b3f0f9e-1a52-4c3b-9a51-6a4d2f0f7c11".into()),
             pod: Some("file-backup".into()),
             node: Some("node-1".into()),
-        },
+        }
+        .into(),
         token: opened().token.expect("the opened alert has a token"),
         source_ip: Some("10.0.3.7".into()),
         claimed_ips: strings(&["8.8.8.8"]),
@@ -385,14 +386,15 @@ pub(crate) fn hostile_detection(text: &str) -> Detection {
             credential_id: some(),
             pod: some(),
             node: some(),
-        },
+        }
+        .into(),
         token: Token {
             kind: TokenKind::Other,
             id: some(),
         },
         source_ip: some(),
         claimed_ips: many(),
-        user_agent: some(),
+        user_agent: some().map(Into::into),
         issued_credential_id: some(),
         request: Request {
             audit_id: some(),

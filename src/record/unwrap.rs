@@ -251,6 +251,10 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
+        if Event::is_plain(object) {
+            self.plain_event(deeper, object, wrapper);
+            return true;
+        }
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
         let is_event = Event::is_one(object);
         match as_written(object, is_event) {

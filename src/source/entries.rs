@@ -32,7 +32,7 @@ pub enum Error {
 pub(crate) struct Search<'s> {
     /// Longer entries are searched for decoys and reported, but not decoded.
     pub max_line_bytes: usize,
-    pub provenance: &'s dyn Fn() -> Provenance,
+    pub provenance: &'s (dyn Fn() -> Provenance + Sync),
     pub outlet: &'s mut dyn Outlet,
     /// Whether anything was found.
     pub found: bool,

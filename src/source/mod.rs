@@ -57,8 +57,8 @@ impl Context {
 pub struct Block<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
-    /// Where the byte at an offset into the block came from. Called only for what becomes a detection.
-    pub provenance: &'a dyn Fn(usize) -> Provenance,
+    /// Where the byte at an offset into the block came from. Called only for what becomes a detection, and by more than one thread.
+    pub provenance: &'a (dyn Fn(usize) -> Provenance + Sync),
 }
 
 /// Where a record came from.

@@ -31,7 +31,7 @@ const COPIED_BYTES: usize = 64 << 10;
 const TEXT_BYTES: usize = 64;
 
 /// What was sent in one piece.
-pub(crate) trait Payload {
+pub(crate) trait Payload: Sync {
     fn bytes(&self) -> &[u8];
 
     /// Called only for what becomes a detection, or cannot be unpacked.

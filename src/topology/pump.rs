@@ -1,6 +1,6 @@
-//! What happens on a source's thread: its blocks are searched, and what is found is
-//! handed to the engine together with how far the source has come. A full channel holds
-//! the source back.
+//! What happens on a source's thread: its blocks are searched, with another's help while
+//! much is found, and what is found is handed to the engine together with how far the
+//! source has come. A full channel holds the source back.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{Pipeline, TransformConfig},
-    detect::{self, Detection, Detector},
+    detect::{self, Detection, Detector, DetectorPair},
     record::detections::{self, Decoder},
     source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
@@ -42,7 +42,7 @@ pub struct Pump {
 /// One `detect` transform at work on the source.
 struct Detecting {
     origin: Origin,
-    detector: Detector,
+    detector: DetectorPair,
     counters: Arc<transforms::Counters>,
 }
 
@@ -68,7 +68,7 @@ impl Pump {
                 let detector = Detector::new(config, &pipeline.decoys, cluster, source.clone())?;
                 detectors.push(Detecting {
                     origin: Origin::Transform(place),
-                    detector,
+                    detector: DetectorPair::new(detector),
                     counters: overview.transforms[place].counters.clone(),
                 });
             }

@@ -32,7 +32,7 @@ fn beyond_the_budget_many_are_told_as_one() {
     let mut told = Told::new(tight());
     told.apply(&hit("a", 0));
     let mut first = stranger(0, 0);
-    first.actor.pod = Some("web-1".to_owned());
+    actor_of(&mut first).pod = Some("web-1".to_owned());
     let alerts = told.apply(&first);
     assert_eq!(kinds(&alerts), [(Opened, 1)]);
     let flood = &alerts[0];
@@ -193,7 +193,7 @@ fn forged_sources_stay_in_bounded_memory() {
     });
     for number in 0..100_000 {
         let mut forged = stranger(number, number / 1000);
-        forged.user_agent = Some(format!("agent-{number}"));
+        forged.user_agent = Some(format!("agent-{number}").into());
         forged.issued_credential_id = Some(format!("JTI={number}"));
         forged.technique = Technique::ALL[number as usize % 13];
         forged.severity = forged.technique.severity();

@@ -106,13 +106,14 @@ fn vary(stage: &mut crate::detect::Detection, variety: (u8, u8, u8, [bool; 6])) 
         kind: TokenKind::Bound,
         id: (token > 0).then(|| format!("JTI={token}")),
     };
-    stage.actor.username = (user > 0).then(|| format!("user/\"{user}\"\u{202e}"));
+    let actor = actor_of(stage);
+    actor.username = (user > 0).then(|| format!("user/\"{user}\"\u{202e}"));
+    actor.pod = pod.then(|| format!("pod-{user}"));
+    actor.impersonated = impersonates.then(|| "admin".to_owned());
     stage.cluster = cluster.then(|| "prod".into());
-    stage.actor.pod = pod.then(|| format!("pod-{user}"));
     stage.excerpt = excerpt.then(|| "cut".to_owned());
-    stage.actor.impersonated = impersonates.then(|| "admin".to_owned());
     if agent {
-        (stage.user_agent, stage.tool) = (Some("kubectl".to_owned()), Tool::Kubectl);
+        (stage.user_agent, stage.tool) = (Some("kubectl".into()), Tool::Kubectl);
     }
     if claims {
         stage.claimed_ips = vec![format!("8.8.8.{kind}")];

@@ -54,8 +54,8 @@ fn a_late_stage_adds_what_only_it_knows() {
     let mut told = told();
     told.apply(&hit("a", 0));
     let mut late = hit("a", 0);
-    late.actor.impersonated = Some("system:admin".to_owned());
-    late.actor.pod = Some("web-1".to_owned());
+    actor_of(&mut late).impersonated = Some("system:admin".to_owned());
+    actor_of(&mut late).pod = Some("web-1".to_owned());
     told.apply(&late);
     let closed = &told.drain(1)[0];
     assert_eq!(closed.impersonated, ["system:admin"]);

@@ -42,11 +42,12 @@ pub(in crate::dedupe) fn hit(name: &str, second: i64) -> Detection {
         actor: Actor {
             username: Some("system:serviceaccount:honeypot:backup-sa".to_owned()),
             ..Actor::default()
-        },
+        }
+        .into(),
         token,
         source_ip: None,
         claimed_ips: Vec::new(),
-        user_agent: Some("curl/8.5.0".to_owned()),
+        user_agent: Some("curl/8.5.0".into()),
         tool: Tool::Curl,
         issued_credential_id: None,
         request: Request {
@@ -81,9 +82,14 @@ pub(in crate::dedupe) fn answered(mut detection: Detection, code: u16) -> Detect
     detection
 }
 
+/// The actor of `detection`, to be changed.
+pub(in crate::dedupe) fn actor_of(detection: &mut Detection) -> &mut Actor {
+    Arc::make_mut(&mut detection.actor)
+}
+
 /// The same by another user, who is the token's stand-in.
 pub(in crate::dedupe) fn by(mut detection: Detection, user: &str) -> Detection {
-    detection.actor.username = Some(user.to_owned());
+    actor_of(&mut detection).username = Some(user.to_owned());
     detection.token = Token {
         kind: TokenKind::Other,
         id: Some(user.to_owned()),

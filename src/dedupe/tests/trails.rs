@@ -191,7 +191,7 @@ fn a_flood_of_reads_pushes_no_exec_out() {
             read(&number.to_string(), 1),
             &format!("10.1.{}.{}", number / 256, number % 256),
         );
-        read.actor.username = Some(format!("user-{number}"));
+        actor_of(&mut read).username = Some(format!("user-{number}"));
         told.apply(&read);
     }
     let opened = &told.apply(&hit("theft", 20))[0];

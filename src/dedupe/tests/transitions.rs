@@ -333,8 +333,8 @@ fn lists_are_bounded_and_counts_are_exact() {
     let mut told = told();
     for number in 0..100 {
         let mut many = hit(&number.to_string(), 0);
-        many.actor.impersonated = Some(format!("user-{number}"));
-        many.user_agent = Some(format!("{number}{}", "x".repeat(5000)));
+        actor_of(&mut many).impersonated = Some(format!("user-{number}"));
+        many.user_agent = Some(format!("{number}{}", "x".repeat(5000)).into());
         many.claimed_ips = vec![format!("8.8.8.{number}")];
         many.request.resource = Some(format!("{number}{}", "y".repeat(5000)));
         told.apply(&many);

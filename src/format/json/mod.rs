@@ -66,7 +66,7 @@ struct DetectionLine<'a> {
     token: &'a Token,
     source_ip: &'a Option<String>,
     claimed_ips: &'a [String],
-    user_agent: &'a Option<String>,
+    user_agent: &'a Option<Arc<str>>,
     tool: Tool,
     issued_credential_id: &'a Option<String>,
     request: &'a Request,

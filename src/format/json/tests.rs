@@ -50,7 +50,7 @@ fn what_may_be_missing_is_empty_and_what_is_new_is_passed_over() {
     let Line::Detection(read) = read(detection.as_bytes()).unwrap() else {
         panic!("it is a detection");
     };
-    assert_eq!(read.actor, Actor::default());
+    assert_eq!(*read.actor, Actor::default());
     assert_eq!(
         (read.decoy, read.stage_time, read.granted),
         (None, None, false)
@@ -131,7 +131,7 @@ proptest! {
     fn the_value_is_unchanged(text in any::<String>(), tag in "[\u{7f}-\u{ad}\u{2028}-\u{202e}\u{e0000}-\u{e007f}]{0,9}") {
         let text = text + &tag;
         let mut hostile = example::detection();
-        hostile.user_agent = Some(text.clone());
+        hostile.user_agent = Some(text.as_str().into());
         let line = detection_line(&hostile);
         prop_assert!(!line.trim_end().contains(is_hidden));
         let value: Value = serde_json::from_str(&line).unwrap();

@@ -1,8 +1,10 @@
 use std::cell::Cell;
 
 use base64::prelude::*;
+use proptest::{prelude::*, sample::subsequence};
 
 use super::*;
+use crate::record::lifted::Place;
 
 /// The auditIDs of the events found, and how many parts were broken.
 fn unwrap(record: &str) -> (Vec<String>, usize) {
@@ -316,4 +318,63 @@ fn a_batch_may_hold_more_than_one_value_may() {
     assert!(lines.len() * values.len() > MAX_DECOMPRESSED_BYTES);
     let (ids, broken) = unwrap(&format!(r#"{{"Records":[{}]}}"#, values.join(",")));
     assert_eq!((ids.len(), broken), (20, 0));
+}
+
+/// All that the API server writes into an event, as it does, and some of it otherwise.
+const FIELDS: [&str; 30] = [
+    r#""kind":"Event""#,
+    r#""apiVersion":"audit.k8s.io/v1""#,
+    r#""level":"Metadata""#,
+    r#""auditID":"1""#,
+    r#""stage":"ResponseComplete""#,
+    r#""requestURI":"/api/v1/namespaces/n/pods/%70""#,
+    r#""verb":"get""#,
+    r#""user":{"username":"u"}"#,
+    r#""impersonatedUser":{"username":"v"}"#,
+    r#""authenticationMetadata":{"impersonationConstraint":"i"}"#,
+    r#""sourceIPs":["10.0.0.1"]"#,
+    r#""userAgent":"curl""#,
+    r#""objectRef":{"resource":"pods"}"#,
+    r#""responseStatus":{"code":200}"#,
+    r#""requestObject":{"kind":"Pod"}"#,
+    r#""responseObject":{"kind":"Pod"}"#,
+    r#""requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z""#,
+    r#""stageTimestamp":"2026-11-23T17:21:08.912184Z""#,
+    r#""annotations":{"authorization.k8s.io/decision":"allow"}"#,
+    r#""kind":"EventList""#,
+    r#""apiVersion":"v1""#,
+    r#""user":"{\"username\":\"u\"}""#,
+    r#""objectRef":{"name":"p"}"#,
+    r#""objectRef":null"#,
+    r#""requestURI":7"#,
+    r#""requestReceivedTimestamp":1795454468"#,
+    r#""responseStatus":"{}""#,
+    r#""message":"m""#,
+    r#""user.username":"u""#,
+    r#""host":"h""#,
+];
+
+proptest! {
+    #[test]
+    fn nothing_of_a_plain_event_needs_mending(fields in prop_oneof![
+        3 => subsequence(FIELDS[..19].to_vec(), 12..=19),
+        1 => subsequence(FIELDS.to_vec(), 0..=30),
+    ]) {
+        let mut text = format!("{{{}}}", fields.join(",")).into_bytes();
+        let tape = simd_json::to_tape(&mut text).unwrap();
+        let value = tape.as_value();
+        let object = value.as_object().unwrap();
+        if Event::is_plain(&object) {
+            prop_assert!(Event::is_one(&object) && Event::is_readable(&object));
+            prop_assert_eq!(as_written(&object, true), None);
+            prop_assert_eq!(Part::of(&object), None);
+            prop_assert!(object.iter().all(|(key, _)| Place::of(key) == Place::Event));
+            prop_assert_eq!(Envelope::default().around(&object), Envelope::default());
+        }
+        if fields.iter().all(|field| FIELDS[..19].contains(field)) {
+            let says_so = fields.starts_with(&FIELDS[..2]);
+            let is_told = !fields.contains(&FIELDS[5]) || fields.contains(&FIELDS[12]);
+            prop_assert_eq!(Event::is_plain(&object), says_so && is_told, "{:?}", fields);
+        }
+    }
 }

@@ -12,7 +12,7 @@ const MAX_HEADERS: usize = 16;
 /// The most that is kept of a key, a header's name or its value.
 const MAX_TEXT_BYTES: usize = 256;
 
-impl<M: Message> Payload for M {
+impl<M: Message + Sync> Payload for M {
     fn bytes(&self) -> &[u8] {
         self.payload().unwrap_or_default()
     }
