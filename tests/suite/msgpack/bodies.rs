@@ -90,6 +90,12 @@ fn a_body_in_any_form_is_told() {
     pairs.insert(0, (1.into(), 2.into()));
     let clean = entry(Value::map([("a", 1.into())])).bytes();
     let packed = Value::Bin(entry(event()).bytes());
+    let text = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"2","stage":"ResponseComplete","verb":"list","#;
+    let text = [
+        text.as_slice(),
+        br#""user":{"username":"system:serviceaccount:honeypot:backup-sa"}}"#,
+    ]
+    .concat();
     let long = Value::map([("a", "x".repeat(10_000).as_str().into())]);
     for (name, body, techniques) in [
         ("a map", event().bytes(), &["token_use"][..]),
@@ -127,6 +133,78 @@ fn a_body_in_any_form_is_told() {
         (
             "a packed message",
             array(&["tag".into(), packed]),
+            &["token_use"],
+        ),
+        (
+            "junk behind",
+            [&entry(event()).bytes(), &clean, b"\xc1".as_slice()].concat(),
+            &["token_use"],
+        ),
+        (
+            "a needle in the junk behind",
+            [
+                &entry(event()).bytes(),
+                b"\xc1\xff\x07".as_slice(),
+                &event().bytes(),
+            ]
+            .concat(),
+            &["token_use", "undecodable"],
+        ),
+        (
+            "text behind",
+            [&entry(event()).bytes(), b"\xc1".as_slice(), &text].concat(),
+            &["token_use", "token_use"],
+        ),
+        (
+            "broken text behind",
+            [
+                &entry(event()).bytes(),
+                b"\xc1".as_slice(),
+                &text[..text.len() - 1],
+            ]
+            .concat(),
+            &["token_use", "undecodable"],
+        ),
+        (
+            "junk in a list of entries",
+            [
+                b"\x93".as_slice(),
+                &entry(event()).bytes(),
+                &clean,
+                b"\xc1\xff".as_slice(),
+            ]
+            .concat(),
+            &["token_use"],
+        ),
+        (
+            "a needle in the junk in a list",
+            [b"\x93".as_slice(), &clean, b"\xc1\xff", &event().bytes()].concat(),
+            &["undecodable"],
+        ),
+        (
+            "a packed message that ends in junk",
+            array(&[
+                "tag".into(),
+                Value::Bin([&entry(event()).bytes(), b"\xc1\xff".as_slice()].concat()),
+            ]),
+            &["token_use"],
+        ),
+        (
+            "a packed message with a needle in its junk",
+            array(&[
+                "tag".into(),
+                Value::Bin([&clean, b"\xc1\xff".as_slice(), &event().bytes()].concat()),
+            ]),
+            &["undecodable"],
+        ),
+        (
+            "a record that ends in junk",
+            [
+                b"\x83\xa1a".as_slice(),
+                &event().bytes(),
+                b"\xa1b\xc1\xff\xa1c\xa1d",
+            ]
+            .concat(),
             &["token_use"],
         ),
         (
