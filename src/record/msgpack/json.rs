@@ -6,6 +6,8 @@
 
 use std::{io::Write, ops::Range};
 
+use memchr::memchr_iter;
+
 use super::{
     super::{encoded, packing},
     Fault, Token, begins_with_entry, entries,
@@ -100,13 +102,36 @@ fn broken(rest: &[u8], into: &mut Vec<u8>) {
     into.push(b'[');
     let mut behind = 0;
     for packed in packed_strings(rest) {
-        text(&with_quotes(&rest[behind..packed.start]), into);
+        unreadable(&rest[behind..packed.start], into);
         into.push(b',');
         behind = packed.end;
         encoded::write(&rest[packed], into);
         into.push(b',');
     }
-    text(&with_quotes(&rest[behind..]), into);
+    unreadable(&rest[behind..], into);
+}
+
+/// Appends a string of what cannot be read. Brackets in it are escaped unless JSON may stand there: what seems to lie within them
+/// would be searched, and what lies behind them would not.
+fn unreadable(bytes: &[u8], into: &mut Vec<u8>) {
+    if may_hold_object(bytes) {
+        return text(&with_quotes(bytes), into);
+    }
+    let mut escaped = Vec::new();
+    text(&with_quotes(bytes), &mut escaped);
+    for byte in escaped {
+        match byte {
+            // Memory takes all.
+            b'[' | b']' | b'{' | b'}' => drop(write!(into, "\\u{byte:04x}")),
+            other => into.push(other),
+        }
+    }
+}
+
+/// Whether an object of JSON may begin in `bytes`.
+fn may_hold_object(bytes: &[u8]) -> bool {
+    let mut braces = memchr_iter(b'{', bytes);
+    braces.any(|at| bytes[at + 1..].trim_ascii_start().starts_with(b"\""))
 }
 
 /// Where the strings lie in what cannot be read that are packed.

@@ -9,9 +9,10 @@ use baitline::{
     },
 };
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::json;
 
-use super::Value;
+use super::{Value, soundness::gzip};
 use crate::recordings::decoy;
 
 /// An event that names the decoy by its full user name.
@@ -214,6 +215,41 @@ fn a_body_in_any_form_is_told() {
         ),
     ] {
         assert_eq!(found(&body), techniques, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Sound entries, junk, and an event in it, as a body, as a string in a message, and as one in a record, packed or not.
+    #[test]
+    fn junk_hides_neither_what_stands_before_it_nor_what_stands_in_it(
+        before in 0..4_usize, junk in prop::collection::vec(any::<u8>(), 0..60), form in 0..5_u8, is_timed in any::<bool>(),
+        metadata in any::<bool>(),
+    ) {
+        let record = |record: Value| {
+            let time = || Value::time(1_795_455_390, 0);
+            let beside = Value::Array(vec![time(), Value::map([("a", "b".into())])]);
+            match (is_timed, metadata) {
+                (false, _) => record,
+                (true, false) => Value::Array(vec![time(), record]),
+                (true, true) => Value::Array(vec![beside, record]),
+            }
+        };
+        let clean = record(Value::map([("log", "x".into())])).bytes();
+        let sound = [&clean.repeat(before), &*record(event()).bytes()].concat();
+        // No value begins so.
+        let bytes = [&*sound, b"\xc1", &junk, &event().bytes()].concat();
+        let string = |bytes: &[u8]| Value::Bin(bytes.to_vec());
+        let body = match form {
+            0 => bytes,
+            1 => Value::Array(vec!["tag".into(), string(&bytes)]).bytes(),
+            2 => Value::map([("log", string(&bytes)), ("z", 1.into())]).bytes(),
+            3 => Value::map([("log", string(&gzip(&bytes)))]).bytes(),
+            _ => Value::Array(vec!["tag".into(), string(&gzip(&gzip(&bytes)))]).bytes(),
+        };
+        let found = found(&body);
+        prop_assert!(found.starts_with(&["token_use"]) && found.contains(&"undecodable"), "{found:?}");
     }
 }
 

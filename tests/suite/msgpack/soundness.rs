@@ -124,7 +124,7 @@ fn with_neighbours(value: Value, dice: &mut dyn Iterator<Item = u8>) -> Value {
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     read(GzEncoder::new(bytes, Compression::fast()))
 }
 
