@@ -33,6 +33,11 @@ pub fn shown(bytes: &[u8]) -> Option<Format> {
     }
 }
 
+/// Whether a string shows that it is packed, and is no text: else a client could choose a text that is taken for something else.
+pub fn is_packed(string: &[u8]) -> bool {
+    shown(string).is_some() && std::str::from_utf8(string).is_err()
+}
+
 /// Whether the beginning of `bytes` is text.
 pub fn begins_as_text(bytes: &[u8]) -> bool {
     is_text(&bytes[..bytes.len().min(HEAD_BYTES)])

@@ -143,9 +143,10 @@ fn packed_strings(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
         .filter(|(_, byte)| may_be_packed(**byte));
     starts.filter_map(move |(start, _)| {
         let end = (start >= behind).then(|| string_end(bytes, start))??;
-        packing::shown(&bytes[start..end])?;
-        behind = end;
-        Some(start..end)
+        packing::is_packed(&bytes[start..end]).then(|| {
+            behind = end;
+            start..end
+        })
     })
 }
 
@@ -337,9 +338,7 @@ impl Writer<'_, '_> {
                 {
                     self.within(bytes);
                 }
-                Token::Str(bytes) | Token::Bin(bytes)
-                    if !is_key && packing::shown(bytes).is_some() =>
-                {
+                Token::Str(bytes) | Token::Bin(bytes) if !is_key && packing::is_packed(bytes) => {
                     encoded::write(bytes, self.into);
                 }
                 Token::Str(bytes) | Token::Bin(bytes) => text(bytes, self.into),

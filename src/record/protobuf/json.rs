@@ -187,7 +187,7 @@ impl<'o> Writer<'o> {
     fn scalar(&mut self, token: Token<'_>) {
         // Memory takes all.
         let _ = match token {
-            Token::Text(bytes) if packing::shown(bytes.bytes).is_some() => {
+            Token::Text(bytes) if packing::is_packed(bytes.bytes) => {
                 encoded::write(bytes.bytes, self.into);
                 Ok(())
             }

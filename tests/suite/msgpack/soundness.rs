@@ -316,6 +316,16 @@ fn text_in_place_of_entries_is_read_as_text() {
 }
 
 #[test]
+fn a_text_that_begins_as_what_is_packed_is_a_text() {
+    let (mut event, _) = events(("honeypot", "backup-sa"), true, &str::to_owned).swap_remove(0);
+    event["userAgent"] = "x\u{1}agent".into();
+    let found = compare(HONEYPOT, &Value::from(&event).bytes());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].technique, Technique::TokenUse);
+    assert_eq!(found[0].user_agent.as_deref(), Some("x\u{1}agent"));
+}
+
+#[test]
 fn a_packed_event_that_is_cut_off_or_stands_in_junk_is_told() {
     let (event, _) = events(("honeypot", "backup-sa"), true, &str::to_owned).swap_remove(0);
     let text = event.to_string();
