@@ -23,7 +23,8 @@ use crate::source::{
 options! {
     Config {
         address: "" Address, group;
-        /// Connections at a time. Who comes when there are so many takes the place of whoever has been silent the longest.
+        /// Connections at a time. Who comes when there are so many takes the place of whoever has been silent, or has been sending
+        /// one message, the longest; strangers go first.
         connection_limit: "connection_limit" Count<usize>, default 1024;
         /// After how long of silence TCP asks whether a client is still there.
         keepalive: "keepalive.time_secs" Seconds<false>, default Duration::from_secs(60);
@@ -148,13 +149,7 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
         options.refuse(&["mode", "permit_origin"], "permit_origin is for mode tcp");
         return None;
     }
-    if config.max_message_bytes < config.max_line_bytes {
-        let message = format!(
-            "max_message_bytes ({}) must not be below max_line_bytes ({})",
-            config.max_message_bytes, config.max_line_bytes
-        );
-        options.refuse(&["max_line_bytes", "max_message_bytes"], &message);
-        return None;
-    }
+    let sent = ("max_message_bytes", config.max_message_bytes);
+    server::check_lengths(sent, config.max_line_bytes, options)?;
     server::check_tls(tls, options)
 }

@@ -46,7 +46,8 @@ options! {
 
 /// Options that only make sense together.
 pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()> {
-    server::check_lengths(config.max_body_bytes, config.max_line_bytes, options)?;
+    let sent = ("max_body_bytes", config.max_body_bytes);
+    server::check_lengths(sent, config.max_line_bytes, options)?;
     let tls = server::check_tls(&config.tls, options);
     server::check_auth(&config.auth, options).and(tls)
 }

@@ -37,17 +37,21 @@ options! {
     }
 }
 
-/// The longest body that may be allowed. Two of them are counted as one u32.
-const MAX_BODY_BYTES: usize = 2 << 30;
+/// The most that may be allowed of what is sent in one piece. Two of them are counted as one u32.
+const MAX_SENT_BYTES: usize = 2 << 30;
 
-/// How long bodies and the records in them may be.
-pub(super) fn check_lengths(body: usize, line: usize, options: &mut Options<'_, '_>) -> Option<()> {
-    let (names, message) = if body > MAX_BODY_BYTES {
-        let message = format!("max_body_bytes ({body}) must not be above 2GiB");
-        (&["max_body_bytes"][..], message)
-    } else if body < line {
-        let message = format!("max_body_bytes ({body}) must not be below max_line_bytes ({line})");
-        (&["max_line_bytes", "max_body_bytes"][..], message)
+/// How long what is sent in one piece may be, by the option `name`, and the records in it.
+pub(super) fn check_lengths(
+    (name, sent): (&str, usize),
+    line: usize,
+    options: &mut Options<'_, '_>,
+) -> Option<()> {
+    let (names, message) = if sent > MAX_SENT_BYTES {
+        let message = format!("{name} ({sent}) must not be above 2GiB");
+        (&[name][..], message)
+    } else if sent < line {
+        let message = format!("{name} ({sent}) must not be below max_line_bytes ({line})");
+        (&["max_line_bytes", name][..], message)
     } else {
         return Some(());
     };

@@ -38,6 +38,7 @@ options! {
 
 /// Options that only make sense together.
 pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()> {
-    server::check_lengths(config.max_body_bytes, config.max_line_bytes, options)?;
+    let sent = ("max_body_bytes", config.max_body_bytes);
+    server::check_lengths(sent, config.max_line_bytes, options)?;
     server::check_tls(&config.tls, options)
 }

@@ -20,7 +20,7 @@ const UNPACKED_BYTES: usize = 64 << 10;
 pub enum Format {
     Gzip,
     Zstd,
-    /// Deflate with zlib's header. Never recognised by how a stream begins.
+    /// Deflate with zlib's header. Not recognised by how a stream begins, since text may begin so.
     Zlib,
     /// Deflate alone, which nothing tells.
     Deflate,
@@ -160,6 +160,14 @@ impl Decompressor {
     pub fn new() -> Self {
         Self {
             inner: Some(Layer::new()),
+            ..Self::of_record()
+        }
+    }
+
+    /// What is known to be packed in `format`, once.
+    pub fn of(format: Format) -> Self {
+        Self {
+            outer: Layer::of(format),
             ..Self::of_record()
         }
     }

@@ -1,6 +1,12 @@
 //! Detections that another baitline found and wrote as JSON: agents run `detect` beside each
 //! API server, and one aggregator runs `dedupe` over what they found.
+//!
+//! A shipper that reads what an agent wrote into a file, and does not decode it, puts each line into a record of its own, under
+//! `message` or `log`: that is read too.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::{Deserializer, value::RawValue};
 
 use crate::{
@@ -77,7 +83,7 @@ impl Decoder {
         self.lines(&bytes[values.byte_offset()..], out);
     }
 
-    /// Each record is a detection as a map.
+    /// Each record is a detection as a map, or holds one as text.
     fn entries<'b, E>(
         &mut self,
         entries: impl Iterator<Item = Result<&'b [u8], E>>,
@@ -105,7 +111,11 @@ impl Decoder {
     }
 
     fn object(&mut self, object: &[u8], out: &mut Vec<Detection>) {
-        match json::read_detection(object) {
+        let read = json::read_detection(object).or_else(|error| match Shipped::text(object) {
+            Some(text) => json::read_detection(text.as_bytes()),
+            None => Err(error),
+        });
+        match read {
             Ok(Some(detection)) => {
                 self.counts.detections += 1;
                 out.push(detection);
@@ -113,6 +123,23 @@ impl Decoder {
             Ok(None) => self.counts.alerts += 1,
             Err(_) => self.counts.faulty += 1,
         }
+    }
+}
+
+/// A line that a shipper read: Vector's key for its text, and Fluentd's, and Fluent Bit's.
+#[derive(Deserialize)]
+struct Shipped<'l> {
+    #[serde(borrow)]
+    message: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    log: Option<Cow<'l, str>>,
+}
+
+impl<'l> Shipped<'l> {
+    /// The line, if `object` is one.
+    fn text(object: &'l [u8]) -> Option<Cow<'l, str>> {
+        let shipped: Self = serde_json::from_slice(object).ok()?;
+        shipped.message.or(shipped.log)
     }
 }
 
@@ -204,6 +231,38 @@ mod tests {
             assert_eq!(out, vec![detection.clone(); count], "{text}");
             assert_eq!(counts.faulty > 0, text.ends_with(','), "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_that_a_shipper_read_is_what_stands_in_it() {
+        let detection = example::detection();
+        let good = line(&detection);
+        let records = [
+            serde_json::json!({"message": good, "file": "/var/log/baitline/detections.ndjson"}),
+            serde_json::json!({"log": good.trim_end()}),
+            serde_json::json!({"log": null, "message": alert(&example::opened())}),
+            serde_json::json!({"text": good}),
+            serde_json::json!({"message": {"message": good}}),
+            serde_json::json!({"message": serde_json::json!({"message": good}).to_string()}),
+        ];
+        let lines: Vec<String> = records.iter().map(|record| format!("{record}\n")).collect();
+        for shape in [Shape::Lines, Shape::Value] {
+            let (out, counts) = read(shape, lines.concat().as_bytes());
+            assert_eq!(out, vec![detection.clone(); 2]);
+            assert_eq!((counts.alerts, counts.faulty), (1, 3));
+        }
+        // By Forward, as Fluent Bit and Fluentd send it: strings of up to 64 KiB.
+        let text = |bytes: &str| {
+            let length = (bytes.len() as u16).to_be_bytes();
+            [b"\xda".as_slice(), &length, bytes.as_bytes()].concat()
+        };
+        let entry = |key: &str| [b"\x92\x07\x81".as_slice(), &text(key), &text(&good)].concat();
+        let (out, counts) = read(
+            Shape::MessagePack,
+            &[entry("log"), entry("message"), entry("text")].concat(),
+        );
+        assert_eq!(out, vec![detection; 2]);
+        assert_eq!(counts.faulty, 1);
     }
 
     #[test]

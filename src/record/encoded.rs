@@ -1,8 +1,6 @@
 //! Bytes that wrappers write as something else: base64 in Pub/Sub, Kinesis (`data`, `Data`), Firehose (also `rawData`),
 //! Lambda's `awslogs.data` and CloudEvents (`data_base64`), perhaps of what is compressed; numbers in journald's `MESSAGE`.
 
-use std::io;
-
 use base64::{
     Engine,
     alphabet::STANDARD,
@@ -11,7 +9,7 @@ use base64::{
 use memchr::memmem;
 use simd_json::prelude::*;
 
-use super::decompress::Decompressor;
+use super::packing::{Plain, unpacked};
 use crate::audit::Json;
 
 /// The keys of base64.
@@ -32,12 +30,6 @@ pub const KEYS: [&str; 5] = [
 /// Characters of base64 by which it is told what was encoded.
 const HEAD_CHARACTERS: usize = 4;
 
-/// Decompressed bytes that are made at once.
-const CHUNK_BYTES: usize = 64 << 10;
-
-/// Bytes of room that are more than any magic number.
-const LEAST_BYTES: usize = 64;
-
 /// What cannot be told apart in the last character is ignored, as other decoders do.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -52,6 +44,10 @@ pub struct Decoded {
     pub bytes: Vec<u8>,
     /// Nothing of it was cut off, damaged, or beyond the limit.
     pub is_whole: bool,
+    /// What is packed, and could not be unpacked to its end.
+    pub damaged: Vec<u8>,
+    /// Bytes that came of it, with those in between.
+    pub made: usize,
 }
 
 /// Whether the value of `key` may be base64.
@@ -77,7 +73,9 @@ pub fn may_be_base64(head: &[u8]) -> bool {
         })
     };
     is_decoded.is_ok()
-        && (matches!(&bytes, b"\x1f\x8b\x08" | b"\x28\xb5\x2f" | b"\xef\xbb\xbf") || is_text())
+        && (matches!(&bytes, b"\x1f\x8b\x08" | b"\x28\xb5\x2f" | b"\xef\xbb\xbf")
+            || matches!(&bytes, [0x78, 0x01 | 0x5e | 0x9c | 0xda, _])
+            || is_text())
 }
 
 /// The bytes that `value`, which stands under `key`, has as numbers.
@@ -87,7 +85,7 @@ pub fn numbers(key: &str, value: Json<'_>) -> Option<Vec<u8>> {
     bytes.collect()
 }
 
-/// Decodes `text`, the standard or the URL-safe alphabet, padded or not, and takes gzip and zstd off, up to `most` bytes.
+/// Decodes `text`, the standard or the URL-safe alphabet, padded or not, and takes gzip, zstd and zlib off, up to `most` bytes.
 pub fn decoded(text: &[u8], most: usize) -> Decoded {
     let mut plain: Vec<u8> = text
         .iter()
@@ -107,41 +105,28 @@ pub fn decoded(text: &[u8], most: usize) -> Decoded {
     }
     // All that the engine could refuse was taken off.
     plain.iter_mut().for_each(|byte| *byte = standard(*byte));
-    let packed = ENGINE.decode(plain).unwrap_or_default();
-    let mut bytes = Vec::new();
-    is_whole &= unpack(&packed, most, &mut bytes);
-    Decoded { bytes, is_whole }
+    let encoded = ENGINE.decode(plain).unwrap_or_default();
+    let length = encoded.len();
+    let Plain {
+        mut bytes,
+        trouble,
+        made,
+    } = unpacked(encoded, most);
+    is_whole &= trouble.is_none() && bytes.len() <= most;
+    bytes.truncate(most);
+    Decoded {
+        bytes,
+        is_whole,
+        damaged: trouble.unwrap_or_default(),
+        made: length + made,
+    }
 }
 
-/// Whether all of `packed` fits into `most` bytes and is not damaged.
-fn unpack(packed: &[u8], most: usize, into: &mut Vec<u8>) -> bool {
-    let mut rest = packed;
-    let mut read = |room: &mut [u8]| io::Read::read(&mut rest, room);
-    let mut decompressor = Decompressor::of_record();
-    loop {
-        let length = into.len();
-        // Most values are short, and many stand in a record.
-        let room = (packed.len().max(length) + LEAST_BYTES).min(CHUNK_BYTES);
-        into.resize(length + room, 0);
-        let made = decompressor.read(&mut into[length..], &mut read);
-        into.truncate(length + made.as_ref().copied().unwrap_or(0));
-        if into.len() > most {
-            into.truncate(most);
-            return false;
-        }
-        match made {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-    }
-    match decompressor.end() {
-        Ok(held) => {
-            into.extend_from_slice(&held);
-            into.len() <= most
-        }
-        Err(_) => false,
-    }
+/// Appends `packed` as wrappers write it.
+pub fn write(packed: &[u8], into: &mut Vec<u8>) {
+    into.extend_from_slice(b"{\"data_base64\":\"");
+    into.extend_from_slice(ENGINE.encode(packed).as_bytes());
+    into.extend_from_slice(b"\"}");
 }
 
 /// What `text`, which cannot be decoded, has as base64, as far as it goes, and where its key stands.

@@ -16,6 +16,7 @@ mod lifted;
 mod log_line;
 pub mod msgpack;
 mod other_log;
+pub(crate) mod packing;
 mod part_mark;
 pub(crate) mod partial;
 mod pieces;

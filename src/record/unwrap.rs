@@ -19,7 +19,7 @@ use super::{
     flattened::{self, Ambiguous},
     implied,
     layer::Layer,
-    lifted,
+    lifted, msgpack,
     other_log::{self, is_other_log},
     part_mark::Part,
     partial::open_part,
@@ -389,12 +389,14 @@ impl Search<'_> {
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
     fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
         let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
-        self.room -= decoded.bytes.len();
-        if holds_json(&decoded.bytes) {
-            self.text(deeper, &decoded.bytes, wrapper);
+        self.room = self.room.saturating_sub(decoded.made);
+        let entries = msgpack::entries_as_json(&decoded.bytes);
+        let text = entries.as_deref().unwrap_or(&decoded.bytes);
+        if holds_json(text) {
+            self.text(deeper, text, wrapper);
         }
         if !decoded.is_whole {
-            (self.found)(Finding::Broken(&[], wrapper));
+            (self.found)(Finding::Broken(&decoded.damaged, wrapper));
         }
     }
 }

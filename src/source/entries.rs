@@ -4,9 +4,10 @@ use std::io::Read;
 
 use super::{Block, Outlet, Provenance, Shape};
 use crate::record::{
-    decompress::{self, Decompressor},
+    decompress::{self, Decompressor, Format, Unpacked, unpack},
     framing::parts,
     msgpack::{self, Fault, entries, with_quotes, write_entry},
+    packing,
 };
 
 /// Bytes of entries that are searched together: few enough to stay in the cache.
@@ -26,6 +27,17 @@ pub enum Error {
     /// More comes out than may.
     #[error("unpacked it is longer than {limit} bytes")]
     TooLarge { limit: usize },
+}
+
+/// Entries that are packed.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'b> {
+    pub bytes: &'b [u8],
+    pub format: Format,
+    /// Bytes of an entry, and of what is packed once more in these.
+    pub max_entry_bytes: usize,
+    /// Bytes of all entries.
+    pub max_bytes: usize,
 }
 
 /// How entries are searched.
@@ -54,17 +66,23 @@ impl Search<'_> {
         }
     }
 
-    /// As [`entries`](Self::entries), of what is compressed. An entry may have `max_entry_bytes`, and all of them `max_bytes`.
-    pub(crate) fn packed_entries(
-        &mut self,
-        packed: &[u8],
-        max_entry_bytes: usize,
-        max_bytes: usize,
-    ) -> Result<(), Error> {
-        let mut rest = packed;
+    /// As [`entries`](Self::entries), of what is packed, perhaps more than once.
+    pub(crate) fn packed_entries(&mut self, packed: Packed<'_>) -> Result<(), Error> {
+        self.layer(packed, packing::MAX_LAYERS)
+    }
+
+    /// As [`packed_entries`](Self::packed_entries), of so many layers at most.
+    fn layer(&mut self, packed: Packed<'_>, layers: usize) -> Result<(), Error> {
+        let Packed {
+            max_entry_bytes,
+            max_bytes,
+            ..
+        } = packed;
+        let mut rest = packed.bytes;
         let mut fill = |into: &mut [u8]| rest.read(into);
-        let mut decompressor = Decompressor::of_record();
+        let mut decompressor = Decompressor::of(packed.format);
         let (mut bytes, mut total) = (Vec::new(), 0);
+        let mut is_known = layers == 1;
         // What is left of an entry is looked at again when there is twice as much.
         let mut due = BLOCK_BYTES;
         let outcome = loop {
@@ -82,24 +100,57 @@ impl Search<'_> {
                 Ok(made) => total += made,
                 Err(error) => break Err(error.into()),
             }
+            if !is_known && bytes.len() >= packing::HEAD_BYTES {
+                is_known = true;
+                if let Some(inner) = packing::shown(&bytes) {
+                    return self.inner_layer(packed, inner, layers - 1);
+                }
+            }
             if total > max_bytes {
                 break Err(Error::TooLarge { limit: max_bytes });
             }
             if bytes.len() >= due {
-                let (end, fault) = self.whole_entries(&bytes);
+                // What cannot be read is searched together with all that follows.
+                let (end, _) = self.whole_entries(&bytes);
                 bytes.drain(..end);
                 due = BLOCK_BYTES.max(2 * bytes.len());
-                if fault.is_some_and(|fault| fault != Fault::CutOff) {
-                    break Ok(());
-                }
                 if bytes.len() > max_entry_bytes {
                     let limit = max_entry_bytes;
                     break Err(Error::TooLarge { limit });
                 }
             }
         };
+        if !is_known && let Some(inner) = packing::shown(&bytes) {
+            return self.inner_layer(packed, inner, layers - 1);
+        }
         let searched = self.entries(&bytes);
         outcome.and(searched)
+    }
+
+    /// As [`layer`](Self::layer), of what is in `packed`, and packed in `format` there.
+    fn inner_layer(
+        &mut self,
+        packed: Packed<'_>,
+        format: Format,
+        layers: usize,
+    ) -> Result<(), Error> {
+        let limit = packed.max_entry_bytes;
+        let Unpacked {
+            bytes,
+            is_beyond,
+            error,
+        } = unpack(packed.bytes, packed.format, limit);
+        let inner = Packed {
+            bytes: &bytes,
+            format,
+            ..packed
+        };
+        let searched = self.layer(inner, layers);
+        match error {
+            Some(error) => Err(error.into()),
+            None if is_beyond => Err(Error::TooLarge { limit }),
+            None => searched,
+        }
     }
 
     /// Searches the entries at the beginning of `bytes` that are whole, and gives where they end, and why no other does.

@@ -18,6 +18,7 @@ use crate::{
         decompress::{self, Decompressor, Magic, recognise},
         framing::{Framer, READ_BYTES, is_spread_over_lines},
         msgpack::begins_with_entry,
+        packing::begins_as_text,
         partial::holds_parts,
     },
     source::{Block, Context, Outlet, Provenance, Shape, entries::Search},
@@ -26,9 +27,6 @@ use crate::{
 
 /// Payloads above this are searched where they lie.
 const COPIED_BYTES: usize = 64 << 10;
-
-/// Bytes that tell whether a payload is text.
-const TEXT_BYTES: usize = 64;
 
 /// What was sent in one piece.
 pub(crate) trait Payload: Sync {
@@ -98,7 +96,7 @@ impl Payloads {
             let may_be_packed =
                 matches!(kind, Kind::Lines | Kind::Values | Kind::Parts | Kind::Long)
                     && !payload.starts_with(b"{\"")
-                    && !is_text(&payload[..payload.len().min(TEXT_BYTES)]);
+                    && !begins_as_text(payload);
             let framer = match kind {
                 Kind::Nothing => continue,
                 Kind::Lines if payload.len() <= COPIED_BYTES && !may_be_packed => {
@@ -208,15 +206,7 @@ pub(crate) fn is_garbage(payload: &[u8]) -> bool {
         return true;
     };
     let object = &payload[start..];
-    !object.starts_with(b"{\"") && !is_text(&object[..object.len().min(TEXT_BYTES)])
-}
-
-/// Whether `bytes`, which may be cut off, are UTF-8 without control characters. Loggers colour their lines.
-pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
-    let is_control =
-        |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace() && *byte != b'\x1b';
-    std::str::from_utf8(bytes).map_or_else(is_cut, |_| true) && !bytes.iter().any(is_control)
+    !object.starts_with(b"{\"") && !begins_as_text(object)
 }
 
 /// Searches `bytes` of `sent`. True if anything was found.

@@ -72,6 +72,7 @@ fn what_does_not_go_together_is_refused() {
         "address: '127.0.0.1:24224', users: { ann: hunter2 }",
         "address: '127.0.0.1:24224', shared_key: k, users: { ann: [hunter2] }",
         "address: '127.0.0.1:24224', max_message_bytes: 1MiB",
+        "address: '127.0.0.1:24224', max_message_bytes: 3GiB",
         "mode: unix, path: /run/x.sock, tls: { enabled: true, crt_file: /c, key_file: /k }",
         "mode: unix, path: /run/x.sock, permit_origin: [10.0.0.0/8]",
         "address: '127.0.0.1:24224', tls: { enabled: true }",
@@ -88,6 +89,7 @@ fn what_does_not_go_together_is_refused() {
     x.yaml:2:70: source "audit" (fluent): users need shared_key as well
     x.yaml:2:92: user "ann" in "users" of source "audit" (fluent) must be a string that is not empty (its value is not shown)
     x.yaml:2:82: source "audit" (fluent): max_message_bytes (1048576) must not be below max_line_bytes (16777216)
+    x.yaml:2:82: source "audit" (fluent): max_message_bytes (3221225472) must not be above 2GiB
     x.yaml:2:82: source "audit" (fluent): a Unix socket has no TLS
     x.yaml:2:81: source "audit" (fluent): permit_origin is for mode tcp
     x.yaml:2:79: source "audit" (fluent): tls.enabled needs tls.crt_file and tls.key_file

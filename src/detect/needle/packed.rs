@@ -4,6 +4,8 @@
 //! here behind the header of a string, whose last byte is its length and may be any, as may the first byte of what follows:
 //! either may look like a letter of a name. So whether a name is whole is asked of the string in which it stands; to find
 //! that, entries are walked through, and only where a name was seen that looks like a part of a longer one.
+//!
+//! A string that is packed may hide any name. It is told by its first bytes.
 
 mod msgpack;
 mod protobuf;
@@ -16,7 +18,11 @@ pub(in crate::detect) use protobuf::Protobuf;
 use super::{Pattern, Search, Words, is_whole_name, sorted};
 use crate::{
     detect::decoy::Decoy,
-    record::{encoded, msgpack::begins_with_entry},
+    record::{
+        encoded,
+        msgpack::begins_with_entry,
+        packing::{self, MAGICS, SKIPPABLE},
+    },
 };
 
 /// A format of entries in which each string stands behind its length.
@@ -28,6 +34,9 @@ pub(in crate::detect) trait Format {
 
     /// Whether what stands from `start` to `end` may be a whole string. In doubt it is.
     fn is_behind_length(bytes: &[u8], start: usize, end: usize) -> bool;
+
+    /// Where the string ends, at most, that may begin at `start`. In doubt one does.
+    fn string_end(bytes: &[u8], start: usize) -> Option<usize>;
 
     /// What a key of a map has under it, behind which `bytes` follow.
     fn under_key(bytes: &[u8]) -> Under<'_>;
@@ -72,6 +81,8 @@ enum Condition {
     Value,
     /// It begins a key whose value may hide a record.
     Encoded,
+    /// It begins a string that is packed.
+    Packed,
 }
 
 /// What makes a candidate beside the names of decoys.
@@ -156,6 +167,7 @@ impl Pattern<Condition> {
                     F::is_behind_length(bytes, start, end) || is_behind_quote(bytes, start)
                 }
                 Condition::Encoded => is_encoded::<F>(bytes, start),
+                Condition::Packed => is_packed::<F>(bytes, start),
             }
     }
 }
@@ -169,12 +181,15 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
     let visible = spelt_out
         .chain(WORDS)
         .map(|(word, condition)| (word.to_owned(), condition));
-    hidden
+    let spelt = hidden
         .chain(visible)
-        .map(|(text, condition)| Pattern {
-            bytes: text.into_bytes(),
-            condition,
-        })
+        .map(|(text, condition)| (text.into_bytes(), condition));
+    let packed = MAGICS
+        .iter()
+        .map(|magic| (magic.to_vec(), Condition::Packed));
+    spelt
+        .chain(packed)
+        .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
 }
 
@@ -224,6 +239,16 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
         Under::Array => !encoded::is_base64_key(key),
         Under::Other => false,
         Under::Unknown => true,
+    })
+}
+
+/// Whether a string that is packed begins at `start`, or, if what stands there never begins one, before it.
+fn is_packed<F: Format>(bytes: &[u8], start: usize) -> bool {
+    let is_skippable = bytes[start..].starts_with(SKIPPABLE);
+    let start = start.checked_sub(usize::from(is_skippable));
+    start.is_some_and(|start| {
+        let string = F::string_end(bytes, start).map(|end| &bytes[start..end]);
+        string.is_some_and(|string| packing::shown(string).is_some())
     })
 }
 

@@ -34,7 +34,7 @@ const BUCKETS: usize = 8;
 /// Most needles, since the time to put them into buckets grows with the square of them.
 const MAX_NEEDLES: usize = 400;
 
-/// Shortest needle. At the places that all of them have, only ASCII stands.
+/// Shortest needle.
 const MIN_BYTES: usize = 2;
 
 /// A few times more than there are windows.
@@ -95,7 +95,7 @@ struct Search<'s> {
 }
 
 impl Vector {
-    /// `None` if this processor lacks what a search needs, or the needles are too short, too many, or not ASCII.
+    /// `None` if this processor lacks what a search needs, or the needles are too short or too many.
     pub fn new(needles: &[&[u8]]) -> Option<Self> {
         Self::by_six_bits(needles).or_else(|| Self::by_halves(needles))
     }
@@ -174,7 +174,7 @@ impl Vector {
 
 fn are_fit(needles: &[&[u8]]) -> bool {
     let mut all = needles.iter();
-    needles.len() <= MAX_NEEDLES && all.all(|needle| needle.len() >= MIN_BYTES && needle.is_ascii())
+    needles.len() <= MAX_NEEDLES && all.all(|needle| needle.len() >= MIN_BYTES)
 }
 
 /// Needles in eight buckets, or in sixteen if that pays.

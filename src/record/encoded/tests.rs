@@ -18,13 +18,8 @@ fn a_bomb_goes_no_further_than_the_limit() {
     let text = BASE64_STANDARD.encode(gzip(&vec![b'{'; 50 << 20]));
     let found = decoded(text.as_bytes(), MOST);
     assert_eq!((found.bytes.len(), found.is_whole), (MOST, false));
-    assert_eq!(
-        decoded(text.as_bytes(), 0),
-        Decoded {
-            bytes: Vec::new(),
-            is_whole: false
-        }
-    );
+    let found = decoded(text.as_bytes(), 0);
+    assert_eq!((found.bytes.len(), found.is_whole), (0, false));
 }
 
 #[test]
@@ -68,6 +63,10 @@ fn keys_and_values_that_may_hide_something() {
         (r#"ata":"eyJh"#, false),
         (r#"data":"-_-_"#, true),
         (r#"data":"84mawg"#, true),
+        (r#"data":"eJyr"#, true),
+        (r#"data":"eAGr"#, true),
+        (r#"data":"eF6r"#, true),
+        (r#"data":"eNqr"#, true),
         (r#"data":"ey"#, false),
         (r#"data":"AAEC"#, false),
         (r#"data":{"a":1}"#, false),
@@ -98,7 +97,7 @@ fn values_in_what_is_cut_off_are_found_under_every_key() {
 proptest! {
     #[test]
     fn all_ways_of_writing_it_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..300), break_at in 1_usize..80) {
-        prop_assume!(!matches!(bytes.first(), Some(0x1f | 0x28)));
+        prop_assume!(!matches!(bytes.first(), Some(0x1f | 0x28 | b'x')));
         for text in [
             BASE64_STANDARD.encode(&bytes),
             BASE64_STANDARD_NO_PAD.encode(&bytes),

@@ -1,18 +1,26 @@
 //! An entry as JSON.
 //!
 //! Nothing in which a name could stand is left out: bytes that are no text, keys that are no strings, and what is nested
-//! too deep are written as something that is searched. What has no such form, such as NaN, is null.
+//! too deep are written as something that is searched; what is packed is written as wrappers write that. What has no such
+//! form, such as NaN, is null.
 
-use std::io::Write;
+use std::{io::Write, ops::Range};
+
+use memchr::memchr_iter;
 
 use super::{
+    super::{encoded, packing},
     Fault, Token, begins_with_entry, entries,
     entry::{length, parts},
+    string_end,
 };
 use crate::audit::wire_time;
 
 /// Levels that are written as they are: more than are searched. What lies deeper is written flat.
 const MAX_DEPTH: usize = 128;
+
+/// Bytes of entries that were packed in a record and are written as JSON, since each byte may be a value.
+const MAX_UNPACKED_BYTES: usize = 8 << 20;
 
 /// Bytes of a string that is shown to begin where nothing else can be read.
 const MAX_WORD_BYTES: usize = 255;
@@ -24,7 +32,8 @@ pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
         return broken(entry, into);
     }
     let Some(parts) = parts(entry) else {
-        return write_values(entry, 1, into);
+        write_values(entry, 1, into);
+        return;
     };
     into.push(b'[');
     match parts.time {
@@ -32,7 +41,7 @@ pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
         None => into.extend_from_slice(b"null"),
     }
     into.push(b',');
-    write_values(parts.rest, parts.count, into);
+    let is_whole = write_values(parts.rest, parts.count, into);
     if !matches!(
         parts.metadata,
         [] | [0x80] | [0xde, 0, 0] | [0xdf, 0, 0, 0, 0]
@@ -40,7 +49,29 @@ pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
         into.push(b',');
         write_values(parts.metadata, 1, into);
     }
-    into.push(b']');
+    if is_whole {
+        into.push(b']');
+    }
+}
+
+/// What was packed in a record, as JSON, one entry a line, if it begins with entries. What follows and is none is broken, to the
+/// end, and so is all of it if it is very long.
+pub fn entries_as_json(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !are_entries(bytes) {
+        return None;
+    }
+    let (mut json, mut rest) = (Vec::new(), bytes);
+    if bytes.len() > MAX_UNPACKED_BYTES {
+        broken(bytes, &mut json);
+        return Some(json);
+    }
+    for entry in entries(bytes) {
+        let entry = entry.unwrap_or(rest);
+        write_entry(entry, &mut json);
+        json.push(b'\n');
+        rest = &rest[entry.len()..];
+    }
+    Some(json)
 }
 
 /// As [`write_entry`], but without the time and what stands beside it.
@@ -48,24 +79,80 @@ pub fn write_record(entry: &[u8], into: &mut Vec<u8>) {
     write_values(parts(entry).map_or(entry, |parts| parts.rest), 1, into);
 }
 
-/// Appends the first `count` values of `bytes` with commas between them.
-fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) {
+/// Appends the first `count` values of `bytes` with commas between them. If they cannot be read, false, and no bracket that
+/// follows may close what is broken.
+fn write_values(bytes: &[u8], count: u32, into: &mut Vec<u8>) -> bool {
     let mut writer = Writer {
         rest: bytes,
         into,
         open: vec![Open::new(Form::Items, count.into())],
         is_within: false,
     };
-    if writer.values().is_err() {
+    let outcome = writer.values();
+    if outcome.is_err() {
         let rest = writer.rest;
         broken(rest, into);
     }
+    outcome.is_ok()
 }
 
-/// Appends what cannot be read, behind a bracket without a partner: so all of it is broken, and no excerpt is made of it.
+/// Appends what cannot be read, behind a bracket without a partner: so all of it is broken, and no excerpt is made of it. Strings
+/// in it that are packed are written as wrappers write them, as far as they are there.
 fn broken(rest: &[u8], into: &mut Vec<u8>) {
     into.push(b'[');
-    text(&with_quotes(rest), into);
+    let mut behind = 0;
+    for packed in packed_strings(rest) {
+        unreadable(&rest[behind..packed.start], into);
+        into.push(b',');
+        behind = packed.end;
+        encoded::write(&rest[packed], into);
+        into.push(b',');
+    }
+    unreadable(&rest[behind..], into);
+}
+
+/// Appends a string of what cannot be read. Brackets in it are escaped unless JSON may stand there: what seems to lie within them
+/// would be searched, and what lies behind them would not.
+fn unreadable(bytes: &[u8], into: &mut Vec<u8>) {
+    if may_hold_object(bytes) {
+        return text(&with_quotes(bytes), into);
+    }
+    let mut escaped = Vec::new();
+    text(&with_quotes(bytes), &mut escaped);
+    for byte in escaped {
+        match byte {
+            // Memory takes all.
+            b'[' | b']' | b'{' | b'}' => drop(write!(into, "\\u{byte:04x}")),
+            other => into.push(other),
+        }
+    }
+}
+
+/// Whether an object of JSON may begin in `bytes`.
+fn may_hold_object(bytes: &[u8]) -> bool {
+    let mut braces = memchr_iter(b'{', bytes);
+    braces.any(|at| bytes[at + 1..].trim_ascii_start().starts_with(b"\""))
+}
+
+/// Where the strings lie in what cannot be read that are packed.
+fn packed_strings(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut behind = 0;
+    let starts = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| may_be_packed(**byte));
+    starts.filter_map(move |(start, _)| {
+        let end = (start >= behind).then(|| string_end(bytes, start))??;
+        packing::is_packed(&bytes[start..end]).then(|| {
+            behind = end;
+            start..end
+        })
+    })
+}
+
+/// Whether what begins with `byte` may be packed.
+fn may_be_packed(byte: u8) -> bool {
+    matches!(byte, 0x1f | 0x28 | 0x50..=0x5f | 0x78)
 }
 
 /// What cannot be read, with a quote before each string that stands in it: there begin keys, and names end behind no length
@@ -103,11 +190,9 @@ fn begins_string(bytes: &[u8], at: usize) -> bool {
     [1, 2, 3, 5].into_iter().filter_map(is_header).any(is_word)
 }
 
-/// Whether a string is no text, but entries.
+/// Whether a string is no text, but begins with entries.
 fn are_entries(bytes: &[u8]) -> bool {
-    begins_with_entry(bytes)
-        && std::str::from_utf8(bytes).is_err()
-        && entries(bytes).all(|entry| entry.is_ok())
+    begins_with_entry(bytes) && std::str::from_utf8(bytes).is_err()
 }
 
 struct Writer<'b, 'o> {
@@ -215,18 +300,27 @@ impl Writer<'_, '_> {
         self.open.push(Open::new(form, children));
     }
 
-    /// Entries that lie in a string, as an array.
+    /// Entries that lie in a string, as an array. What is none behind them is broken JSON in a string.
     fn within(&mut self, bytes: &[u8]) {
         self.into.push(b'[');
-        let count = entries(bytes).count() as u64;
+        let whole = entries(bytes).take_while(Result::is_ok).count() as u64;
         let mut writer = Writer {
             rest: bytes,
             into: self.into,
-            open: vec![Open::new(Form::Items, count)],
+            open: vec![Open::new(Form::Items, whole)],
             is_within: true,
         };
         let outcome = writer.values();
         debug_assert!(outcome.is_ok(), "they are whole: {outcome:?}");
+        let rest = writer.rest;
+        if !rest.is_empty() {
+            if whole > 0 {
+                self.into.push(b',');
+            }
+            let mut json = Vec::new();
+            broken(rest, &mut json);
+            text(&json, self.into);
+        }
         self.into.push(b']');
     }
 
@@ -243,6 +337,9 @@ impl Writer<'_, '_> {
                     if !is_key && !self.is_within && are_entries(bytes) =>
                 {
                     self.within(bytes);
+                }
+                Token::Str(bytes) | Token::Bin(bytes) if !is_key && packing::is_packed(bytes) => {
+                    encoded::write(bytes, self.into);
                 }
                 Token::Str(bytes) | Token::Bin(bytes) => text(bytes, self.into),
                 // The mark keeps it from being taken for a string, as which nobody wrote it.

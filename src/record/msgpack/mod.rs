@@ -15,7 +15,7 @@ mod walk;
 pub(crate) use entry::length as entry_length;
 pub use entry::{begins_with_entry, entries};
 pub(super) use json::text;
-pub use json::{with_quotes, write_entry, write_record};
+pub use json::{entries_as_json, with_quotes, write_entry, write_record};
 pub use walk::{Step, Walk, length};
 
 /// Why no value can be read.
@@ -86,6 +86,25 @@ impl<'b> Token<'b> {
         };
         Ok((token, whole.len()))
     }
+}
+
+/// Where the string ends that begins at `start`, if its header may stand before it: as far as it is there. Of several that may
+/// be its header, the one that tells of most.
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let ends = [1, 2, 3, 5].into_iter().filter_map(|header| {
+        let at = start.checked_sub(header)?;
+        let is_header = match bytes.get(at)? {
+            0xa0..=0xbf => header == 1,
+            0xc4 | 0xd9 => header == 2,
+            0xc5 | 0xda => header == 3,
+            0xc6 | 0xdb => header == 5,
+            _ => false,
+        };
+        let head = is_header.then(|| Head::read(&bytes[at..]).ok())??;
+        let end = start.saturating_add(usize::try_from(head.body).ok()?);
+        Some(end.min(bytes.len()))
+    });
+    ends.max()
 }
 
 /// What the first bytes of a value tell.

@@ -1,12 +1,13 @@
 //! A log as JSON, and its texts alone.
 //!
-//! Nothing in which a name could stand is left out: bytes that are no text are replaced one by one, and what cannot be read is
-//! written too, behind a bracket that is never closed. What has no such form, such as NaN, is null.
+//! Nothing in which a name could stand is left out: bytes that are no text are replaced one by one, what is packed is written as
+//! wrappers write that, and what cannot be read is written too, behind a bracket that is never closed. What has no such form,
+//! such as NaN, is null.
 
 use std::io::Write;
 
 use super::{
-    super::msgpack::text,
+    super::{encoded, msgpack::text, packing},
     event::{Broken, Token, walk},
 };
 use crate::audit::wire_time;
@@ -186,6 +187,10 @@ impl<'o> Writer<'o> {
     fn scalar(&mut self, token: Token<'_>) {
         // Memory takes all.
         let _ = match token {
+            Token::Text(bytes) if packing::is_packed(bytes.bytes) => {
+                encoded::write(bytes.bytes, self.into);
+                Ok(())
+            }
             Token::Text(bytes) => {
                 text(bytes.bytes, self.into);
                 Ok(())

@@ -164,7 +164,10 @@ impl Session {
                 return Ok(());
             }
             let activity = Arc::clone(&self.connection.activity);
-            let _busy = activity.begin();
+            let mut busy = activity.begin();
+            // Until it is known.
+            busy.ends_well(false);
+            let reading = activity.read();
             let deadline = Instant::now() + MESSAGE;
             let mut pace = Pace::new();
             loop {
@@ -192,7 +195,9 @@ impl Session {
                     Err(error) => return Err(error),
                 }
             }
+            drop(reading);
             self.hand_in().await?;
+            busy.ends_well(true);
         }
     }
 
@@ -365,7 +370,9 @@ impl Session {
         let (pong, outcome) = challenge.pong(&shared.security, key, &self.buffer[..end]);
         self.buffer.drain(..end);
         self.write(&pong).await?;
-        Ok(outcome?)
+        outcome?;
+        self.connection.activity.prove();
+        Ok(())
     }
 }
 

@@ -5,7 +5,8 @@
 //! that cannot be read is not, and ends its connection.
 //!
 //! Clients may be silent for as long as they like: one that asks for no acknowledgement does not learn that it was cut off, and
-//! loses what it sends next. Only if there are too many connections, the one goes that has been silent the longest.
+//! loses what it sends next. Only if there are too many connections, the one goes that has been silent, or has not got on with a
+//! message, the longest: first those that have neither shown the key nor sent a message.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +24,8 @@ mod handshake;
 mod message;
 mod reply;
 mod search;
+#[cfg(test)]
+mod tests;
 
 pub use handshake::Security;
 pub use message::Message;

@@ -8,10 +8,10 @@ use super::{
     reply,
 };
 use crate::{
-    record::decompress::{Magic, recognise},
+    record::packing,
     source::{
         Context, Outlet, Provenance,
-        entries::{self, Search},
+        entries::{self, Packed, Search},
         server::Refusal,
     },
 };
@@ -152,14 +152,17 @@ impl<'d> Searcher<'d> {
 
     fn many(&mut self, events: &Events<'_>) -> Result<(), entries::Error> {
         let (Form::Entries(entries) | Form::Message(entries)) = events.form;
-        if !matches!(recognise(entries), Magic::Compressed(_)) {
+        let Some(format) = packing::shown(entries) else {
             return self.entries(events.tag, |search| search.entries(entries));
-        }
+        };
         let most = self.config.max_message_bytes;
-        let all = most.saturating_mul(MAX_RATIO);
-        self.entries(events.tag, |search| {
-            search.packed_entries(entries, most, all)
-        })
+        let packed = Packed {
+            bytes: entries,
+            format,
+            max_entry_bytes: most,
+            max_bytes: most.saturating_mul(MAX_RATIO),
+        };
+        self.entries(events.tag, |search| search.packed_entries(packed))
     }
 
     fn entries(

@@ -7,15 +7,12 @@
 //! Each layer gives no more than [`Limits`] allow, and there are few: a bomb costs no more than a large body.
 
 use crate::{
-    record::decompress::{self, Format, Magic, Unpacked, recognise},
-    source::{payload::is_text, server::http::Limits},
+    record::{
+        decompress::{self, Format, Unpacked},
+        packing::{MAX_LAYERS, begins_as_text, shown},
+    },
+    source::server::http::Limits,
 };
-
-/// Layers that are taken off, at most.
-const MAX_LAYERS: usize = 4;
-
-/// Bytes that tell whether a body is text.
-const HEAD_BYTES: usize = 64;
 
 /// What is known of a body's packing.
 pub(super) struct Unpacker {
@@ -70,8 +67,7 @@ impl Unpacker {
     }
 
     fn format(&mut self, bytes: &[u8]) -> Option<Format> {
-        let is_text = is_text(&bytes[..bytes.len().min(HEAD_BYTES)]);
-        let shown = shown(bytes, is_text);
+        let (is_text, shown) = (begins_as_text(bytes), shown(bytes));
         loop {
             let announced = self.codings.pop();
             match (shown, announced.as_deref()) {
@@ -87,17 +83,6 @@ impl Unpacker {
                 }
             }
         }
-    }
-}
-
-/// What `bytes` are packed in, if they show it.
-fn shown(bytes: &[u8], is_text: bool) -> Option<Format> {
-    match (recognise(bytes), bytes) {
-        (Magic::Compressed(format), _) => Some(format),
-        // As zlib writes it at its levels. One of them is "x^", with which text may begin.
-        (_, [0x78, 0x01 | 0x9c | 0xda, ..]) => Some(Format::Zlib),
-        (_, [0x78, 0x5e, ..]) if !is_text => Some(Format::Zlib),
-        _ => None,
     }
 }
 

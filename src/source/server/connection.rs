@@ -58,7 +58,7 @@ pub(crate) struct Activity {
     reading: AtomicU64,
     /// Since when some are, in milliseconds after `began`.
     since: AtomicU64,
-    /// A request came to a good end.
+    /// A request came to a good end, or who sends them has shown a secret.
     is_proven: AtomicBool,
 }
 
@@ -97,6 +97,11 @@ impl Activity {
         Reading(Arc::clone(self))
     }
 
+    /// Who sends requests has shown that they know a secret.
+    pub(crate) fn prove(&self) {
+        self.is_proven.store(true, Relaxed);
+    }
+
     /// How long nothing has been in flight; `None` while something is.
     pub(crate) fn idle(&self) -> Option<Duration> {
         let idle = self.now().saturating_sub(self.last.load(Relaxed));
@@ -104,7 +109,7 @@ impl Activity {
     }
 
     /// How long requests have been read and none of them has ended; `None` if none is read, or if one waits for its answer.
-    pub(super) fn stuck(&self) -> Option<Duration> {
+    pub(crate) fn stuck(&self) -> Option<Duration> {
         let reading = self.reading.load(Relaxed);
         let progress = self.since.load(Relaxed).max(self.last.load(Relaxed));
         let stuck = self.now().saturating_sub(progress);
@@ -112,8 +117,8 @@ impl Activity {
         is_stuck.then_some(Duration::from_millis(stuck))
     }
 
-    /// Whether a request came to a good end: it is no stranger who only holds a place.
-    pub(super) fn is_proven(&self) -> bool {
+    /// Whether a request came to a good end, or a secret was shown: it is no stranger who only holds a place.
+    pub(crate) fn is_proven(&self) -> bool {
         self.is_proven.load(Relaxed)
     }
 
@@ -132,7 +137,7 @@ pub(crate) struct Busy {
 
 impl Busy {
     /// Whether it comes to a good end. If not, it shows nothing of who sent it.
-    pub(super) fn ends_well(&mut self, well: bool) {
+    pub(crate) fn ends_well(&mut self, well: bool) {
         self.is_in_vain = !well;
     }
 }

@@ -267,7 +267,10 @@ pub(crate) async fn read<D, A>(
         };
         let is_cut = data.len() > most - bytes.len();
         data.truncate(most - bytes.len());
-        let more = inbox.room_within(patience.room, data.len()).await;
+        let more = tokio::select! {
+            more = inbox.room_within(patience.room, data.len()) => more,
+            () = gives_way(&pace, inbox) => return Err(Unread::Slow),
+        };
         room.add(more.map_err(|_| Unread::Overloaded)?);
         bytes.extend_from_slice(&data);
         if is_cut {
@@ -287,15 +290,19 @@ async fn next<D, A>(
     pace: &Pace,
     inbox: &Sender<D, A>,
 ) -> Result<Option<Frame<Bytes>>, Unread> {
+    let frame = tokio::select! {
+        frame = timeout_at(pace.latest(), body.frame()) => frame.map_err(|_| Unread::Slow)?,
+        () = gives_way(pace, inbox) => return Err(Unread::Slow),
+    };
+    frame.transpose().map_err(|_| Unread::Broken)
+}
+
+/// Returns when a body takes so long that others who wait for room go before it.
+async fn gives_way<D, A>(pace: &Pace, inbox: &Sender<D, A>) {
     loop {
-        tokio::select! {
-            frame = timeout_at(pace.latest(), body.frame()) => {
-                let frame = frame.map_err(|_| Unread::Slow)?;
-                return frame.transpose().map_err(|_| Unread::Broken);
-            }
-            () = inbox.wanted() => if pace.is_long() {
-                return Err(Unread::Slow);
-            }
+        inbox.wanted().await;
+        if pace.is_long() {
+            return;
         }
     }
 }

@@ -6,16 +6,20 @@
 //! cache, and committed together; the store goes on and writes all that waits in one transaction.
 //!
 //! When the pipeline is full, the thread waits in the commit, the inbox fills, and whoever hands in waits too. All memory that
-//! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched.
+//! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched. No address holds more
+//! than three quarters of it: who floods the inbox leaves room for others.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 
+use self::share::Shares;
 use crate::source::{Outlet, Progress};
+
+mod share;
 
 /// Deliveries that wait to be searched.
 const DELIVERIES: usize = 64;
@@ -35,9 +39,9 @@ pub(crate) fn inbox<D, A>(room: usize) -> (Sender<D, A>, Inbox<D, A>) {
     let most = room.min(u32::MAX as usize);
     let sender = Sender {
         parcels,
-        room: Arc::new(Semaphore::new(most)),
-        wanted: Arc::default(),
-        most,
+        room: Arc::new(Lender::new(most)),
+        shares: Arc::new(Shares::of(most)),
+        share: None,
     };
     (sender, Inbox { parcels: receiver })
 }
@@ -56,9 +60,10 @@ pub(crate) struct Overloaded;
 /// The connections' end. Clones hand in at the same inbox, which ends when all are gone.
 pub(crate) struct Sender<D, A> {
     parcels: mpsc::Sender<Parcel<D, A>>,
-    room: Arc<Semaphore>,
-    wanted: Arc<Notify>,
-    most: usize,
+    room: Arc<Lender>,
+    shares: Arc<Shares>,
+    /// What the peer of this connection may hold of the room, with all others at its address.
+    share: Option<Arc<Lender>>,
 }
 
 impl<D, A> Clone for Sender<D, A> {
@@ -66,31 +71,76 @@ impl<D, A> Clone for Sender<D, A> {
         Self {
             parcels: self.parcels.clone(),
             room: Arc::clone(&self.room),
-            wanted: Arc::clone(&self.wanted),
-            most: self.most,
+            shares: Arc::clone(&self.shares),
+            share: self.share.clone(),
+        }
+    }
+}
+
+/// Who lends bytes, first come, first served.
+struct Lender {
+    bytes: Arc<Semaphore>,
+    most: usize,
+    wanted: Notify,
+}
+
+impl Lender {
+    /// Of `most` bytes, which are a u32.
+    fn new(most: usize) -> Self {
+        Self {
+            bytes: Arc::new(Semaphore::new(most)),
+            most,
+            wanted: Notify::new(),
+        }
+    }
+
+    /// Waits for `bytes`; more than there is at all counts as all there is.
+    async fn lend(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        // What is above `most` was cut off; and nobody closes the semaphore.
+        let bytes = bytes.min(self.most) as u32;
+        let mut acquired = pin!(Arc::clone(&self.bytes).acquire_many_owned(bytes));
+        loop {
+            if let Ok(permit) = timeout(ASK, acquired.as_mut()).await {
+                return permit.ok();
+            }
+            self.wanted.notify_waiters();
         }
     }
 }
 
 impl<D, A> Sender<D, A> {
-    /// Room for `bytes` that are about to be kept; waits for it. More than there is at all counts as all there is.
-    pub(crate) async fn room(&self, bytes: usize) -> Room {
-        // What is above `most`, a u32, was cut off; and nobody closes the semaphore.
-        let bytes = bytes.min(self.most) as u32;
-        let mut acquired = pin!(Arc::clone(&self.room).acquire_many_owned(bytes));
-        loop {
-            if let Ok(permit) = timeout(ASK, acquired.as_mut()).await {
-                return Room {
-                    permit: permit.ok(),
-                };
-            }
-            self.wanted.notify_waiters();
+    /// One for a connection with `peer`: `10.0.0.1:51234`, or `unix`.
+    pub(crate) fn of(&self, peer: &str) -> Self {
+        Self {
+            share: self.shares.share(peer),
+            ..self.clone()
         }
     }
 
-    /// Returns when somebody has waited for room for a while. Who holds some for long gives it up then.
+    /// Room for `bytes` that are about to be kept; waits for it. More than may be held at all counts as all that may.
+    pub(crate) async fn room(&self, bytes: usize) -> Room {
+        let (bytes, of_share) = match &self.share {
+            Some(share) => (bytes.min(share.most), share.lend(bytes).await),
+            None => (bytes, None),
+        };
+        Room {
+            of_share,
+            permit: self.room.lend(bytes).await,
+        }
+    }
+
+    /// Returns when somebody has waited for a while for room that is held here. Who holds some for long gives it up then.
     pub(crate) async fn wanted(&self) {
-        self.wanted.notified().await;
+        let of_share = async {
+            match &self.share {
+                Some(share) => share.wanted.notified().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.room.wanted.notified() => {}
+            () = of_share => {}
+        }
     }
 
     /// Hands in `delivery`; waits while the inbox is full. The receipt of one that is never searched, since the source
@@ -133,6 +183,8 @@ impl<D, A> Sender<D, A> {
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     permit: Option<OwnedSemaphorePermit>,
+    /// As much of the share of its address.
+    of_share: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
@@ -142,13 +194,15 @@ impl Room {
             .map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
-    /// Takes in more, of the same inbox.
+    /// Takes in more, of the same connection.
     pub(crate) fn add(&mut self, more: Self) {
-        match (&mut self.permit, more.permit) {
-            (Some(permit), Some(more)) => permit.merge(more),
-            (permit @ None, more) => *permit = more,
+        let add = |held: &mut Option<OwnedSemaphorePermit>, more| match (held, more) {
+            (Some(held), Some(more)) => held.merge(more),
+            (held @ None, more) => *held = more,
             (Some(_), None) => {}
-        }
+        };
+        add(&mut self.permit, more.permit);
+        add(&mut self.of_share, more.of_share);
     }
 }
 

@@ -157,7 +157,10 @@ impl Server {
         let (sender, inbox) = inbox::inbox(self.room);
         let stopping = Stopping::new(context.stop.clone(), GRACE);
         let connect = Arc::new(connect);
-        let connect = move |connection| connect(connection, sender.clone());
+        let connect = move |connection: Connection| {
+            let sender = sender.of(&connection.peer);
+            connect(connection, sender)
+        };
         let accepting = self.runtime.spawn(self.listener.serve(stopping, connect));
         inbox.serve(outlet, search);
         let ended = self.runtime.block_on(accepting);

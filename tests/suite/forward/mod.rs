@@ -5,6 +5,7 @@ mod client;
 mod handshake;
 mod hostile;
 mod odd;
+mod packed;
 
 pub use client::{Client, Mode};
 pub use handshake::ping;

@@ -9,9 +9,10 @@ use baitline::{
     },
 };
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::json;
 
-use super::Value;
+use super::{Value, soundness::gzip};
 use crate::recordings::decoy;
 
 /// An event that names the decoy by its full user name.
@@ -90,6 +91,12 @@ fn a_body_in_any_form_is_told() {
     pairs.insert(0, (1.into(), 2.into()));
     let clean = entry(Value::map([("a", 1.into())])).bytes();
     let packed = Value::Bin(entry(event()).bytes());
+    let text = br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"2","stage":"ResponseComplete","verb":"list","#;
+    let text = [
+        text.as_slice(),
+        br#""user":{"username":"system:serviceaccount:honeypot:backup-sa"}}"#,
+    ]
+    .concat();
     let long = Value::map([("a", "x".repeat(10_000).as_str().into())]);
     for (name, body, techniques) in [
         ("a map", event().bytes(), &["token_use"][..]),
@@ -130,12 +137,119 @@ fn a_body_in_any_form_is_told() {
             &["token_use"],
         ),
         (
+            "junk behind",
+            [&entry(event()).bytes(), &clean, b"\xc1".as_slice()].concat(),
+            &["token_use"],
+        ),
+        (
+            "a needle in the junk behind",
+            [
+                &entry(event()).bytes(),
+                b"\xc1\xff\x07".as_slice(),
+                &event().bytes(),
+            ]
+            .concat(),
+            &["token_use", "undecodable"],
+        ),
+        (
+            "text behind",
+            [&entry(event()).bytes(), b"\xc1".as_slice(), &text].concat(),
+            &["token_use", "token_use"],
+        ),
+        (
+            "broken text behind",
+            [
+                &entry(event()).bytes(),
+                b"\xc1".as_slice(),
+                &text[..text.len() - 1],
+            ]
+            .concat(),
+            &["token_use", "undecodable"],
+        ),
+        (
+            "junk in a list of entries",
+            [
+                b"\x93".as_slice(),
+                &entry(event()).bytes(),
+                &clean,
+                b"\xc1\xff".as_slice(),
+            ]
+            .concat(),
+            &["token_use"],
+        ),
+        (
+            "a needle in the junk in a list",
+            [b"\x93".as_slice(), &clean, b"\xc1\xff", &event().bytes()].concat(),
+            &["undecodable"],
+        ),
+        (
+            "a packed message that ends in junk",
+            array(&[
+                "tag".into(),
+                Value::Bin([&entry(event()).bytes(), b"\xc1\xff".as_slice()].concat()),
+            ]),
+            &["token_use"],
+        ),
+        (
+            "a packed message with a needle in its junk",
+            array(&[
+                "tag".into(),
+                Value::Bin([&clean, b"\xc1\xff".as_slice(), &event().bytes()].concat()),
+            ]),
+            &["undecodable"],
+        ),
+        (
+            "a record that ends in junk",
+            [
+                b"\x83\xa1a".as_slice(),
+                &event().bytes(),
+                b"\xa1b\xc1\xff\xa1c\xa1d",
+            ]
+            .concat(),
+            &["token_use"],
+        ),
+        (
             "a long one",
             [b"\x07".as_slice(), &array(&[long, event()])].concat(),
             &["undecodable"],
         ),
     ] {
         assert_eq!(found(&body), techniques, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Sound entries, junk, and an event in it, as a body, as a string in a message, and as one in a record, packed or not.
+    #[test]
+    fn junk_hides_neither_what_stands_before_it_nor_what_stands_in_it(
+        before in 0..4_usize, junk in prop::collection::vec(any::<u8>(), 0..60), form in 0..5_u8, is_timed in any::<bool>(),
+        metadata in any::<bool>(),
+    ) {
+        let record = |record: Value| {
+            let time = || Value::time(1_795_455_390, 0);
+            let beside = Value::Array(vec![time(), Value::map([("a", "b".into())])]);
+            match (is_timed, metadata) {
+                (false, _) => record,
+                (true, false) => Value::Array(vec![time(), record]),
+                (true, true) => Value::Array(vec![beside, record]),
+            }
+        };
+        let clean = record(Value::map([("log", "x".into())])).bytes();
+        let sound = [&clean.repeat(before), &*record(event()).bytes()].concat();
+        // No value begins so.
+        let bytes = [&*sound, b"\xc1", &junk, &event().bytes()].concat();
+        let string = |bytes: &[u8]| Value::Bin(bytes.to_vec());
+        let body = match form {
+            0 => bytes,
+            1 => Value::Array(vec!["tag".into(), string(&bytes)]).bytes(),
+            2 => Value::map([("log", string(&bytes)), ("z", 1.into())]).bytes(),
+            3 => Value::map([("log", string(&gzip(&bytes)))]).bytes(),
+            _ => Value::Array(vec!["tag".into(), string(&gzip(&gzip(&bytes)))]).bytes(),
+        };
+        let found = found(&body);
+        prop_assert!(found.starts_with(&["token_use"]) && found.contains(&"undecodable"), "{found:?}");
     }
 }
 

@@ -253,6 +253,31 @@ fn entries_are_told_from_text_and_from_what_else_is_packed() {
 }
 
 #[test]
+fn no_bracket_closes_what_is_broken() {
+    let junk = b"\xc1{\"auditID\":\"1\"}";
+    for head in [
+        b"\x92\x07".as_slice(),
+        b"\x92\x92\x07\x80",
+        b"\x92\x92\x07\x81\xa1a\xa1b",
+        b"\x93\x07\x80",
+        b"\x92",
+    ] {
+        let json = json(&[head, junk].concat());
+        let (mut open, mut is_within) = (0, false);
+        for (at, byte) in json.bytes().enumerate() {
+            match byte {
+                b'"' if !json[..at].ends_with('\\') => is_within = !is_within,
+                b'[' | b'{' if !is_within => open += 1,
+                b']' if !is_within => panic!("{json}"),
+                b'}' if !is_within => open -= 1,
+                _ => {}
+            }
+        }
+        assert!(open > 0, "{json}");
+    }
+}
+
+#[test]
 fn what_is_cut_off_is_broken_and_keeps_all_there_is() {
     let record = Value::map([("log", "honeypot".into()), ("next", "backup-sa".into())]);
     let entry = Value::Array(vec![Value::Integer(1_795_455_390), record]).bytes();

@@ -1,6 +1,6 @@
 //! The search of MessagePack finds exactly what is found if every entry is written as JSON and decoded.
 
-use std::{cell::RefCell, collections::HashMap, iter, sync::LazyLock};
+use std::{cell::RefCell, collections::HashMap, io::Read, iter, sync::LazyLock};
 
 use baitline::{
     detect::{Config, Detection, Detector, Technique},
@@ -8,6 +8,10 @@ use baitline::{
     source::{Block, Provenance, Shape},
 };
 use base64::prelude::*;
+use flate2::{
+    Compression,
+    read::{GzEncoder, ZlibEncoder},
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -120,6 +124,26 @@ fn with_neighbours(value: Value, dice: &mut dyn Iterator<Item = u8>) -> Value {
     }
 }
 
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    read(GzEncoder::new(bytes, Compression::fast()))
+}
+
+/// At one of its levels.
+fn zlib(bytes: &[u8], dice: &mut dyn Iterator<Item = u8>) -> Vec<u8> {
+    let level = dice.next().unwrap_or_default() % 10;
+    read(ZlibEncoder::new(bytes, Compression::new(level.into())))
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory takes all")
+}
+
+fn read(mut reader: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).expect("memory takes all");
+    bytes
+}
+
 /// A record in which `event` stands, of which `text` is JSON.
 pub fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item = u8>) -> Value {
     let parsed = || Value::from(event);
@@ -154,6 +178,23 @@ pub fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item 
         )]),
         11 => Value::Map(vec![(parsed(), parsed())]),
         12 => Value::map([("x", Value::Ext(5, text.as_bytes().to_vec()))]),
+        13 => Value::map([("data", Value::Bin(gzip(text.as_bytes())))]),
+        14 => Value::map([("log", Value::Str(zlib(text.as_bytes(), dice)))]),
+        15 => Value::map([("log", Value::Bin(zstd(&gzip(text.as_bytes()))))]),
+        16 => {
+            let entry = Value::Array(vec![Value::Integer(1_795_455_390), parsed()]);
+            let entries = [Value::map([("a", Value::Nil)]).bytes(), entry.bytes()];
+            Value::Array(vec!["tag".into(), Value::Bin(gzip(&entries.concat()))])
+        }
+        17 => {
+            // A frame that is skipped comes first.
+            let frame = [b"\x5a*M\x18\x03\0\0\0abc", &*zstd(text.as_bytes())].concat();
+            Value::map([("messages", Value::Array(vec![Value::Bin(frame)]))])
+        }
+        18 => {
+            let encoded = BASE64_STANDARD.encode(zlib(text.as_bytes(), dice));
+            Value::map([("data", encoded.as_str().into())])
+        }
         _ => Value::map([
             ("log", format!("\u{e9} {text}").as_str().into()),
             ("n", Value::Integer(b'a'.into())),
@@ -161,7 +202,7 @@ pub fn record(shape: u8, event: &Json, text: &str, dice: &mut dyn Iterator<Item 
     }
 }
 
-pub const SHAPES: u8 = 14;
+pub const SHAPES: u8 = 20;
 
 fn entry(form: u8, record: Value) -> Value {
     let time = Value::time(1_795_455_390, 0);
@@ -272,6 +313,54 @@ fn text_in_place_of_entries_is_read_as_text() {
         assert_eq!(found.len(), 1, "{before:?}");
         assert_eq!(found[0].technique, Technique::TokenUse);
     }
+}
+
+#[test]
+fn a_text_that_begins_as_what_is_packed_is_a_text() {
+    let (mut event, _) = events(("honeypot", "backup-sa"), true, &str::to_owned).swap_remove(0);
+    event["userAgent"] = "x\u{1}agent".into();
+    let found = compare(HONEYPOT, &Value::from(&event).bytes());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].technique, Technique::TokenUse);
+    assert_eq!(found[0].user_agent.as_deref(), Some("x\u{1}agent"));
+}
+
+#[test]
+fn a_packed_event_that_is_cut_off_or_stands_in_junk_is_told() {
+    let (event, _) = events(("honeypot", "backup-sa"), true, &str::to_owned).swap_remove(0);
+    let text = event.to_string();
+    for packed in [
+        gzip(text.as_bytes()),
+        zlib(text.as_bytes(), &mut iter::repeat(6)),
+    ] {
+        let record = Value::map([("log", Value::Bin(packed)), ("z", "z".into())]).bytes();
+        let cut_behind = &record[..record.len() - 1];
+        // All of the text is there, the sum behind it is not.
+        let cut_within = &record[..record.len() - 6];
+        for bytes in [cut_behind, cut_within, &[b"\xc1", &*record].concat()] {
+            let found = compare(HONEYPOT, bytes);
+            let techniques: Vec<Technique> = found.iter().map(|found| found.technique).collect();
+            let json = String::from_utf8_lossy(bytes);
+            assert!(
+                techniques.contains(&Technique::TokenUse),
+                "{techniques:?}: {json}"
+            );
+        }
+    }
+    // More than is written as JSON.
+    let filler = Value::map([("log", "x".repeat(1 << 20).as_str().into())]).bytes();
+    let many = [filler.repeat(9), Value::from(&event).bytes()].concat();
+    let found = compare(
+        HONEYPOT,
+        &Value::map([("log", Value::Bin(gzip(&many)))]).bytes(),
+    );
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].technique, Technique::Undecodable);
+    // What begins as gzip does and is none.
+    let junk = [b"\x1f\x8b\x08", text.as_bytes()].concat();
+    let found = compare(HONEYPOT, &Value::map([("log", Value::Bin(junk))]).bytes());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].technique, Technique::Undecodable);
 }
 
 #[test]

@@ -175,13 +175,15 @@ fn a_flood_of_garbage_is_told_seldom_and_others_are_served_on() {
     assert!((1..10).contains(&warnings), "{}", ran.stderr);
 }
 
+/// Parsed, and as text, as they stood in the file that was read.
 #[test]
-fn detections_of_another_baitline_come_as_maps() {
+fn detections_of_another_baitline_come_as_maps_or_as_text() {
     let found = watch(
         &configuration(decoy(true)),
         format!("{}\n", token_use(7, "10.0.3.7", json!({}))).as_bytes(),
     );
     let detection = &found.told().detections[0];
+    let line = |key| Value::map([(key, detection.to_string().as_str().into())]);
     let mut configuration = listening(json!({
         "type": "fluent", "address": "127.0.0.1:0", "decoding": {"codec": "detection"},
     }));
@@ -189,12 +191,14 @@ fn detections_of_another_baitline_come_as_maps() {
     configuration["sinks"] = json!({"told": {
         "type": "file", "inputs": ["incidents"], "path": "told.ndjson", "encoding": {"codec": "json"},
     }});
-    let setting = Setting::with(&configuration);
-    let (running, address) = start(&setting);
-    let mut client = connect(address);
-    let entry = Value::Array(vec![Value::time(1_795_455_390, 0), Value::from(detection)]);
-    client.send(&Mode::Packed.messages(&[entry], Some("chunk"), &mut iter::repeat(0)));
-    assert_eq!(client.ack().as_deref(), Some("chunk"));
-    let told = end(running).told();
-    assert_eq!(told.count(), 1);
+    for record in [Value::from(detection), line("log"), line("message")] {
+        let setting = Setting::with(&configuration);
+        let (running, address) = start(&setting);
+        let mut client = connect(address);
+        let entry = Value::Array(vec![Value::time(1_795_455_390, 0), record]);
+        client.send(&Mode::Packed.messages(&[entry], Some("chunk"), &mut iter::repeat(0)));
+        assert_eq!(client.ack().as_deref(), Some("chunk"));
+        let told = end(running).told();
+        assert_eq!(told.count(), 1);
+    }
 }

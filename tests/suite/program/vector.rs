@@ -111,15 +111,19 @@ fn what_vector_sends_is_what_went_into_it() {
     }
 }
 
-/// Agents may send what they found through Vector too, parsed.
+/// Agents may send what they found through Vector too, parsed or as the text that stood in a file.
 #[test]
 fn detections_of_another_baitline_are_read() {
     let told = watch(&configuration(decoy(true)), &METADATA).told();
     let request: Vec<u8> = told
         .detections
         .iter()
-        .flat_map(|detection| {
-            let value = Value::from(&msgpack::Value::from(detection));
+        .zip(0..)
+        .flat_map(|(detection, number)| {
+            let value = match number % 2 {
+                0 => Value::from(&msgpack::Value::from(detection)),
+                _ => Value::map([("message", Value::Bytes(detection.to_string().into_bytes()))]),
+            };
             value.entry(&mut std::iter::repeat(0))
         })
         .collect();

@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, ops::Range};
 
 use super::{Format, Under};
-use crate::record::msgpack::{Token, entry_length};
+use crate::record::msgpack::{Token, entry_length, string_end};
 
 /// Bytes between two places from which strings are looked for.
 const STRIDE: usize = 128;
@@ -23,6 +23,10 @@ impl Format for MessagePack {
         let length = (end - start) as u8;
         let header = start.checked_sub(1).and_then(|before| bytes.get(before));
         header.is_some_and(|header| *header == length || *header == 0xa0 | length)
+    }
+
+    fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+        string_end(bytes, start)
     }
 
     fn under_key(bytes: &[u8]) -> Under<'_> {

@@ -26,6 +26,12 @@ impl Format for Protobuf {
         last.is_some_and(|last| *last == length || *last == 0)
     }
 
+    /// It begins behind the last byte of a length.
+    fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+        let last = start.checked_sub(1).and_then(|before| bytes.get(before));
+        last.filter(|last| **last < 0x80).map(|_| bytes.len())
+    }
+
     /// The value of a pair is its second field, and directly behind the key.
     fn under_key(bytes: &[u8]) -> Under<'_> {
         let Ok((

@@ -112,6 +112,45 @@ fn what_hides_names_is_found_where_it_is_a_value_or_a_key() {
 }
 
 #[test]
+fn what_is_packed_may_hide_a_name_where_a_string_begins() {
+    let is_candidate = |entry: &[u8]| is_candidate(("honeypot", "backup-sa"), entry);
+    for magic in [
+        b"\x1f\x8b\x08\0".as_slice(),
+        b"\x28\xb5\x2f\xfd",
+        b"\x50*M\x18",
+        b"\x5f*M\x18",
+        b"x\x01\x01\x02",
+        b"x^\xab\xcd",
+        b"x\x9c\xab\xcd",
+        b"x\xda\xab\xcd",
+    ] {
+        let value = [magic, b"0123456789"].concat();
+        let length = value.len() as u8;
+        for header in [
+            vec![0xa0 | length],
+            vec![0xd9, length],
+            vec![0xc4, length],
+            vec![0xda, 0, length],
+            vec![0xc5, 0, length],
+            vec![0xdb, 0, 0, 0, length],
+            vec![0xc6, 0, 0, 0, length],
+        ] {
+            let entry = map(&text("k"), &[header, value.clone()].concat());
+            assert!(is_candidate(&entry), "{entry:x?}");
+        }
+        let within = [b"- ", magic, b" "].concat();
+        let entry = map(
+            &text("k"),
+            &[vec![0xd9, within.len() as u8], within].concat(),
+        );
+        assert!(!is_candidate(&entry), "{entry:x?}");
+    }
+    for words in ["x^2 + y^2 = z^2", "x\u{6a9}", "P*M"] {
+        assert!(!is_candidate(&map(&text("k"), &text(words))), "{words}");
+    }
+}
+
+#[test]
 fn a_word_that_hides_names_hides_no_name_that_begins_with_it() {
     let names = ("database", "proxy-sa");
     for (value, wanted) in [

@@ -17,13 +17,20 @@ const LANES: usize = 32;
 
 /// For each place of a window, which buckets have a lower half of a byte there, and which an upper.
 #[derive(Debug)]
-pub struct Tables([[[u8; 16]; 2]; WINDOW]);
+pub struct Tables {
+    halves: [[[u8; 16]; 2]; WINDOW],
+    /// At the places that all needles have, only ASCII is looked for.
+    is_ascii: bool,
+}
 
 impl Tables {
     pub fn new(buckets: &[Bucket<2>]) -> Self {
-        Self(array::from_fn(|place| {
-            array::from_fn(|half| entries(buckets, place, half))
-        }))
+        let first = buckets.iter().flat_map(|bucket| &bucket.sets[..MIN_BYTES]);
+        let is_ascii = first.into_iter().all(|[_, upper]| upper >> 8 == 0);
+        Self {
+            halves: array::from_fn(|place| array::from_fn(|half| entries(buckets, place, half))),
+            is_ascii,
+        }
     }
 }
 
@@ -33,19 +40,23 @@ pub fn is_supported() -> bool {
 
 #[target_feature(enable = "avx2")]
 pub fn search<const SETS: usize>(tables: [&Tables; SETS], members: &Members, search: Search<'_>) {
-    let tables = tables.map(|tables| tables.0.map(|halves| halves.map(|half| both(&half))));
-    search.run(members, |seen| stops(&tables, seen));
+    let is_ascii = tables.iter().all(|tables| tables.is_ascii);
+    let tables = tables.map(|tables| tables.halves.map(|halves| halves.map(|half| both(&half))));
+    match is_ascii {
+        true => search.run(members, |seen| stops::<true, SETS>(&tables, seen)),
+        false => search.run(members, |seen| stops::<false, SETS>(&tables, seen)),
+    }
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn stops<const SETS: usize>(
+fn stops<const ASCII: bool, const SETS: usize>(
     tables: &[[[__m256i; 2]; WINDOW]; SETS],
     seen: &Seen,
 ) -> Option<Stops<SETS>> {
     let stops = [
-        from::<0, SETS>(tables, seen),
-        from::<LANES, SETS>(tables, seen),
+        from::<ASCII, 0, SETS>(tables, seen),
+        from::<ASCII, LANES, SETS>(tables, seen),
     ];
     let [low, high] = stops.map(|stops| {
         let none = _mm256_setzero_si256();
@@ -71,7 +82,7 @@ fn stops<const SETS: usize>(
 /// The buckets of each set that stop at each of the places from `FIRST` on.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn from<const FIRST: usize, const SETS: usize>(
+fn from<const ASCII: bool, const FIRST: usize, const SETS: usize>(
     tables: &[[[__m256i; 2]; WINDOW]; SETS],
     seen: &Seen,
 ) -> [__m256i; SETS] {
@@ -80,7 +91,7 @@ fn from<const FIRST: usize, const SETS: usize>(
     for place in 0..WINDOW {
         let bytes = load(seen, FIRST + place);
         // An index of 128 and more gives nothing: right where only ASCII is looked for, wrong where anything will do.
-        let lower = match place < MIN_BYTES {
+        let lower = match ASCII && place < MIN_BYTES {
             true => bytes,
             false => _mm256_and_si256(bytes, half),
         };

@@ -5,12 +5,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::{
     config::Secret,
-    source::{fluent::Security, server::Counters},
+    source::{
+        fluent::{Security, tests::ping},
+        server::{Activity, Counters},
+    },
 };
 
 struct Served {
     peer: DuplexStream,
     counters: Arc<Counters>,
+    activity: Arc<Activity>,
     inbox: inbox::Inbox<Delivery, Reply>,
     /// What the connections and the test lend from.
     sender: inbox::Sender<Delivery, Reply>,
@@ -21,6 +25,7 @@ fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
     let (peer, stream) = duplex(pipe);
     let connection = Connection::of(Box::new(stream));
     let counters = Arc::clone(&connection.counters);
+    let activity = Arc::clone(&connection.activity);
     let shared = Arc::new(Shared {
         id: "audit".into(),
         security: Security {
@@ -37,6 +42,7 @@ fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
     Served {
         peer,
         counters,
+        activity,
         inbox,
         sender,
         task,
@@ -211,4 +217,70 @@ async fn what_is_handed_in_has_room_of_its_size() {
         seen
     });
     assert_eq!(seen.await.unwrap(), length);
+}
+
+/// Waits until it holds.
+async fn until(holds: impl Fn() -> bool) {
+    let holds = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(ROOM, holds).await.unwrap();
+}
+
+#[tokio::test]
+async fn half_a_message_does_not_get_on_and_a_whole_one_is_no_proof_before_its_answer() {
+    let mut served = served(None, 1 << 20, 1000);
+    let activity = Arc::clone(&served.activity);
+    assert!(activity.idle().is_some() && activity.stuck().is_none());
+    let message = message(50);
+    let (half, rest) = message.split_at(30);
+    served.peer.write_all(half).await.unwrap();
+    until(|| activity.stuck().is_some()).await;
+    assert_eq!(activity.idle(), None);
+    served.peer.write_all(rest).await.unwrap();
+    until(|| activity.stuck().is_none()).await;
+    assert_eq!(activity.idle(), None, "it waits for its answer");
+    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let (inbox, sender) = (served.inbox, served.sender);
+    drop(sender);
+    assert!(!activity.is_proven());
+    let serving = tokio::task::spawn_blocking(move || {
+        inbox.serve(&mut outlet, |_, _| (Reply::default(), false));
+    });
+    until(|| activity.is_proven() && activity.idle().is_some()).await;
+    drop(served.peer);
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_no_proof() {
+    let mut served = served(None, 1 << 20, 1000);
+    let activity = Arc::clone(&served.activity);
+    served.peer.write_all(b"\x92\xa3tag\xc1").await.unwrap();
+    served.closed(Refusal::Malformed).await;
+    assert!(!activity.is_proven());
+}
+
+#[tokio::test]
+async fn who_shows_the_key_is_proven_and_nobody_else() {
+    for (key, is_right) in [("key", true), ("other", false)] {
+        let mut served = served(Some("key"), 1 << 20, 1000);
+        let mut helo = [0; 100];
+        let length = served.peer.read(&mut helo).await.unwrap();
+        assert!(!served.activity.is_proven());
+        let ping = ping(&helo[..length], key);
+        served.peer.write_all(&ping).await.unwrap();
+        let mut pong = [0; 1000];
+        assert!(served.peer.read(&mut pong).await.unwrap() > 0);
+        match is_right {
+            true => until(|| served.activity.is_proven()).await,
+            false => {
+                let activity = Arc::clone(&served.activity);
+                served.closed(Refusal::Auth).await;
+                assert!(!activity.is_proven());
+            }
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Too much, too slow, too many; and when an answer is given.
 
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::*;
 
@@ -199,6 +202,55 @@ fn who_holds_room_for_long_gives_it_up_when_it_is_wanted() {
         let answer = served.exchange(posted(CLEAN));
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
+    served.end();
+}
+
+/// Whoever floods the source from one address.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_from_elsewhere_is_served_while_one_address_holds_all_it_can() {
+    let patience = Patience {
+        body: LONG,
+        whole: LONG,
+        crowded: LONG,
+        room: LONG,
+        answer: LONG,
+    };
+    let served = Served::with(&config(), patience);
+    let most = config().max_body_bytes;
+    let connect = async |from: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        socket.connect(served.address).await.unwrap()
+    };
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {most}\r\n\r\n");
+    for _ in 0..2 {
+        let mut holder = connect([127, 0, 0, 1]).await;
+        holder.write_all(head.as_bytes()).await.unwrap();
+        tokio::spawn(async move {
+            holder.write_all(&vec![b' '; most - 1]).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+    }
+    let mut others = Vec::new();
+    for from in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        // Until nothing more is taken in of what the first two send.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut stream = connect(from).await;
+        stream.write_all(posted(CLEAN).as_bytes()).await.unwrap();
+        others.push(stream);
+    }
+    let mut answer = [0; 13];
+    timeout(LONG, others[1].read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 ");
+    let waits = timeout(
+        Duration::from_millis(100),
+        others[0].read_exact(&mut answer),
+    )
+    .await;
+    assert!(waits.is_err(), "the address of the flood has no room left");
     served.end();
 }
 

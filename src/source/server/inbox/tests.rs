@@ -150,3 +150,32 @@ async fn room_grows_and_comes_back_and_nobody_waits_for_more_than_there_is() {
     let receipt = sender.send((), Room::default()).await;
     assert_eq!(receipt.answer().await, None, "nobody is there any more");
 }
+
+#[tokio::test]
+async fn no_address_holds_all_the_room() {
+    let (sender, _inbox) = inbox::<(), ()>(100);
+    let [one, same, other] = ["10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1"].map(|peer| sender.of(peer));
+    let mut held = one.room(50).await;
+    held.add(same.room(25).await);
+    assert_eq!(held.bytes(), 75);
+    let asked = tokio::join!(
+        same.room_within(5 * ASK, 1),
+        timeout(5 * ASK, one.wanted()),
+        timeout(5 * ASK, other.wanted()),
+    );
+    assert!(matches!(asked, (Err(Overloaded), Ok(()), Err(_))));
+    let rest = other.room_within(MOMENT, 25).await.unwrap();
+    let asked = tokio::join!(
+        other.room_within(5 * ASK, 1),
+        timeout(5 * ASK, one.wanted())
+    );
+    assert!(
+        matches!(asked, (Err(Overloaded), Ok(()))),
+        "it holds the most"
+    );
+    drop(held);
+    assert_eq!(same.room(1_000_000).await.bytes(), 75);
+    drop(rest);
+    // Who comes by a Unix socket may hold all.
+    assert_eq!(sender.of("unix").room(1_000_000).await.bytes(), 100);
+}
