@@ -9,6 +9,12 @@ use baitline::{
 };
 use jiff::Timestamp;
 
+/// Those to whom the whole namespaces of the decoys are bait, and those to whom they are not. Making them takes longer than
+/// what is done with an input.
+pub type Detectors = [Detector; 2];
+
+type Search = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
+
 pub fn decoy(namespace: &str, service_account: &str) -> Decoy {
     Decoy {
         namespace: namespace.to_owned(),
@@ -22,9 +28,8 @@ pub fn decoy(namespace: &str, service_account: &str) -> Decoy {
     }
 }
 
-/// The needle scan finds in `bytes` what decoding every record finds, whether or not the whole namespaces are bait.
-pub fn compare(decoys: &[Decoy], bytes: &[u8]) {
-    for whole_namespace in [true, false] {
+pub fn detectors(decoys: &[Decoy]) -> Detectors {
+    [true, false].map(|whole_namespace| {
         let decoys: Vec<Decoy> = decoys
             .iter()
             .map(|decoy| Decoy {
@@ -32,23 +37,34 @@ pub fn compare(decoys: &[Decoy], bytes: &[u8]) {
                 ..decoy.clone()
             })
             .collect();
-        assert_eq!(run(&decoys, bytes, false), run(&decoys, bytes, true));
+        Detector::new(&Config::default(), &decoys, None, "fuzz".into())
+            .expect("the globs are globs")
+    })
+}
+
+/// The needle scan finds in `bytes` what decoding each of `lines` finds, which say the same.
+pub fn compare(detectors: &Detectors, bytes: &[u8], shape: Shape, lines: &[u8]) {
+    for detector in detectors {
+        assert_eq!(
+            found(detector, Detector::scan, bytes, shape),
+            found(detector, Detector::decode_all, lines, Shape::Lines)
+        );
     }
 }
 
-fn run(decoys: &[Decoy], bytes: &[u8], decode_all: bool) -> Vec<Detection> {
-    let mut detector =
-        Detector::new(&Config::default(), decoys, None, "fuzz".into()).expect("the globs are globs");
+/// By a detector that has seen nothing before.
+fn found(detector: &Detector, search: Search, bytes: &[u8], shape: Shape) -> Vec<Detection> {
     let block = Block {
         bytes,
-        shape: Shape::Lines,
+        shape,
         provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();
-    if decode_all {
-        detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut found);
-    } else {
-        detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
-    }
+    search(
+        &mut detector.another(),
+        &block,
+        Timestamp::UNIX_EPOCH,
+        &mut found,
+    );
     found
 }

@@ -37,7 +37,15 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (coding, body) = input;
-    let codings = ["", "gzip", "zstd", "deflate", "br", "gzip, zstd", "deflate,deflate,gzip"];
+    let codings = [
+        "",
+        "gzip",
+        "zstd",
+        "deflate",
+        "br",
+        "gzip, zstd",
+        "deflate,deflate,gzip",
+    ];
     let coding = codings[usize::from(coding) % codings.len()];
     let mut searched = 0;
     let is_taken = search(&CONFIG, body, coding, &mut |block: &Block<'_>| {
@@ -51,7 +59,8 @@ fuzz_target!(|input: (u8, &[u8])| {
     });
     // What is damaged is searched as it is, too, at each of a few layers.
     assert!(searched <= 10 * (CONFIG.max_body_bytes + body.len() + 1));
-    let is_line = body.starts_with(b"{\"") && !body.contains(&b'\n') && body.len() <= CONFIG.max_line_bytes;
+    let is_line =
+        body.starts_with(b"{\"") && !body.contains(&b'\n') && body.len() <= CONFIG.max_line_bytes;
     // What shows itself when it is packed is not taken for packed when it is not.
     let shows = ["", "gzip", "zstd", "gzip, zstd"].contains(&coding);
     assert!(!is_line || !shows || (is_taken && searched >= body.len()));

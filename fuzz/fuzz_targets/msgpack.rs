@@ -7,40 +7,17 @@
 
 mod differential;
 
-use std::{cell::RefCell, sync::LazyLock};
+use std::sync::LazyLock;
 
 use baitline::{
-    config::Decoy,
-    detect::{Config, Detection, Detector},
     record::msgpack::{Walk, entries, write_entry},
-    source::{Block, Provenance, Shape, fluent::Message},
+    source::{Shape, fluent::Message},
 };
-use differential::decoy;
-use jiff::Timestamp;
+use differential::{Detectors, compare, decoy, detectors};
 use libfuzzer_sys::fuzz_target;
 
-static DECOYS: LazyLock<[Decoy; 2]> =
-    LazyLock::new(|| [decoy("honeypot", "backup-sa"), decoy("ci", "x1")]);
-
-type Scan = fn(&mut Detector, &Block<'_>, Timestamp, &mut Vec<Detection>);
-
-fn found(scan: Scan, bytes: &[u8], shape: Shape) -> Vec<Detection> {
-    thread_local! {
-        static DETECTOR: RefCell<Detector> = RefCell::new(
-            Detector::new(&Config::default(), &*DECOYS, None, "fuzz".into()).expect("no glob"),
-        );
-    }
-    let mut found = Vec::new();
-    DETECTOR.with_borrow_mut(|detector| {
-        let block = Block {
-            bytes,
-            shape,
-            provenance: &|_| Provenance::default(),
-        };
-        scan(detector, &block, Timestamp::UNIX_EPOCH, &mut found);
-    });
-    found
-}
+static DETECTORS: LazyLock<Detectors> =
+    LazyLock::new(|| detectors(&[decoy("honeypot", "backup-sa"), decoy("ci", "x1")]));
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = Message::read(bytes);
@@ -52,8 +29,5 @@ fuzz_target!(|bytes: &[u8]| {
         lines.push(b'\n');
         rest = &rest[entry.len()..];
     }
-    assert_eq!(
-        found(Detector::scan, bytes, Shape::MessagePack),
-        found(Detector::decode_all, &lines, Shape::Lines)
-    );
+    compare(&DETECTORS, bytes, Shape::MessagePack, &lines);
 });

@@ -50,7 +50,9 @@ fuzz_target!(|input: (u8, Vec<(bool, bool, &[u8])>)| {
     let mut records = [Vec::new(), Vec::new()];
     let mut open: [Option<Vec<u8>>; 2] = [None, None];
     for (is_stderr, is_last, text) in parts {
-        let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
+        let mut text: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\n').collect();
+        // One before a newline is taken for a part of that.
+        while text.pop_if(|byte| *byte == b'\r').is_some() {}
         let stream = usize::from(is_stderr);
         cut.extend(line(["stdout", "stderr"][stream], !is_last, &text));
         open[stream].get_or_insert_default().extend(text);

@@ -9,12 +9,13 @@ mod differential;
 
 use std::sync::LazyLock;
 
-use baitline::config::Decoy;
+use baitline::source::Shape;
 use base64::prelude::*;
-use differential::{compare, decoy};
+use differential::{Detectors, compare, decoy, detectors};
 use libfuzzer_sys::fuzz_target;
 
-static DECOYS: LazyLock<[Decoy; 1]> = LazyLock::new(|| [decoy("honeypot", "backup-sa")]);
+static DETECTORS: LazyLock<Detectors> =
+    LazyLock::new(|| detectors(&[decoy("honeypot", "backup-sa")]));
 
 fuzz_target!(|input: (bool, &[u8])| {
     let (is_url_safe, bytes) = input;
@@ -30,6 +31,11 @@ fuzz_target!(|input: (bool, &[u8])| {
         format!(r#"{{"m":"{{\"data\":\"{encoded}\"}}"}}"#),
         format!(r#"{{"MESSAGE":{bytes:?}}}"#),
     ] {
-        compare(&*DECOYS, record.as_bytes());
+        compare(
+            &DETECTORS,
+            record.as_bytes(),
+            Shape::Lines,
+            record.as_bytes(),
+        );
     }
 });
