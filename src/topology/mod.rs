@@ -10,6 +10,7 @@
 
 mod engine;
 mod overview;
+mod pair;
 mod pump;
 mod routes;
 mod sinks;

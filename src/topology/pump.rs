@@ -11,12 +11,13 @@ use tracing::{info, warn};
 use super::{
     engine::{Batch, Found},
     overview::Overview,
+    pair::DetectorPair,
     routes::Origin,
     transforms,
 };
 use crate::{
     config::{Pipeline, TransformConfig},
-    detect::{self, Detection, Detector, DetectorPair},
+    detect::{self, Detection, Detector},
     record::detections::{self, Decoder},
     source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,

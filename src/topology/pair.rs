@@ -8,14 +8,16 @@ use std::thread;
 use jiff::Timestamp;
 use memchr::memchr;
 
-use super::{Counts, Detection, Detector};
-use crate::source::{Block, Shape};
+use crate::{
+    detect::{Counts, Detection, Detector},
+    source::{Block, Shape},
+};
 
 /// Hits in a block from which on the next one is shared: a thread takes as long to begin and end as about ten hits.
 const MANY_HITS: usize = 64;
 
 /// A detector, and another that helps it.
-pub struct DetectorPair {
+pub(super) struct DetectorPair {
     first: Detector,
     /// `None` where there is but one processor.
     second: Option<Detector>,
@@ -99,7 +101,7 @@ mod tests {
     use std::iter;
 
     use super::*;
-    use crate::config;
+    use crate::{config, detect};
 
     fn detector() -> Detector {
         let text = config::Text {
@@ -113,13 +115,7 @@ mod tests {
         };
         let loaded = config::parse(&[text], &|_| None).unwrap();
         let decoys = &loaded.pipeline.decoys;
-        Detector::new(
-            &super::super::Config::default(),
-            decoys,
-            None,
-            "audit".into(),
-        )
-        .unwrap()
+        Detector::new(&detect::Config::default(), decoys, None, "audit".into()).unwrap()
     }
 
     fn hit(number: usize) -> String {
