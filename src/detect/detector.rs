@@ -1,6 +1,7 @@
 //! From blocks to detections.
 
 use std::{
+    collections::HashSet,
     iter,
     ops::Add,
     sync::{Arc, OnceLock},
@@ -264,6 +265,9 @@ impl Detector {
             }
         }
         self.unwrapper = unwrapper;
+        if out.len() > length + 1 {
+            tell_once(out, length);
+        }
     }
 
     /// `number` counts the events of the record.
@@ -414,6 +418,18 @@ impl Detector {
             trusted_proxies: &self.trusted_proxies,
             arrival: origin.time.unwrap_or(arrival),
             origin,
+        }
+    }
+}
+
+/// Drops each detection behind `from` that was told before: a shipper may keep an event as text beside what it parsed of it.
+fn tell_once(out: &mut Vec<Detection>, from: usize) {
+    let mut ids = HashSet::new();
+    for detection in out.split_off(from) {
+        // A client may choose the id of its requests, and give one to two of them.
+        let is_new = ids.insert(detection.detection_id);
+        if is_new || !out[from..].contains(&detection) {
+            out.push(detection);
         }
     }
 }

@@ -156,3 +156,26 @@ fn many_copies_take_no_longer_than_their_length() {
     assert_eq!(found(None, record.as_bytes()), []);
     assert!(start.elapsed().as_secs() < 60);
 }
+
+/// Vector's `.audit = parse_json!(.message)`, and the like: the same event twice in a record.
+#[test]
+fn an_event_that_is_kept_as_text_beside_its_fields_is_told_once() {
+    let event = hit("real");
+    let text = event.to_string();
+    for record in [
+        json!({"message": text, "audit": event}),
+        json!({"audit": event, "message": text, "again": event}),
+        json!([event, event]),
+    ] {
+        assert_eq!(
+            ids(&record.to_string()),
+            [("real".to_owned(), None)],
+            "{record}"
+        );
+    }
+    // One client may give the same id to two requests.
+    let mut other = event.clone();
+    other["verb"] = "watch".into();
+    let both = json!([event, other, event]).to_string();
+    assert_eq!(ids(&both).len(), 2);
+}
