@@ -17,6 +17,8 @@ pub(super) struct Client {
     pub actor: Arc<Actor>,
     pub user_agent: Option<Arc<str>>,
     pub tool: Tool,
+    /// The user agent is as it was sent.
+    is_whole: bool,
 }
 
 impl Default for Client {
@@ -25,6 +27,7 @@ impl Default for Client {
             actor: Arc::default(),
             user_agent: None,
             tool: Tool::Unknown,
+            is_whole: true,
         }
     }
 }
@@ -36,10 +39,11 @@ impl Client {
             self.actor = Arc::new(actor(event));
         }
         // What was cut, or left out, is made anew each time.
-        if event.user_agent != self.user_agent.as_deref() {
+        if !self.is_whole || event.user_agent != self.user_agent.as_deref() {
             self.user_agent = event
                 .user_agent
                 .map(|text| redacted(text, USER_AGENT).into());
+            self.is_whole = event.user_agent == self.user_agent.as_deref();
             self.tool = tool(event.user_agent);
         }
     }
@@ -100,7 +104,7 @@ mod tests {
     }
 
     fn texts() -> impl Strategy<Value = (Texts, Vec<String>)> {
-        let text = || "a|b|curl/8|[aA]{250,260}|A{90,110}…?|\\[redacted\\]|[ab]{510,514}…?";
+        let text = || "a|b|curl/8|A{100}kubectl|[a]{512}kubectl|[a]{512}…|[aA]{250,260}|A{90,110}…?|\\[redacted\\]|[ab]{510,514}…?";
         let few: [_; 7] = std::array::from_fn(|_| option::of(text()));
         (few, vec(text(), 0..19))
     }
@@ -118,6 +122,23 @@ mod tests {
                 prop_assert_eq!(&*client.actor, &actor(&event));
                 prop_assert_eq!((&client.user_agent, client.tool), (&alone.user_agent, alone.tool));
             }
+        }
+    }
+
+    /// Who calls itself what was shown of somebody else is not that client.
+    #[test]
+    fn a_tool_is_known_by_what_was_sent() {
+        for sent in [
+            "A".repeat(100) + "kubectl",
+            "a".repeat(USER_AGENT) + "kubectl",
+        ] {
+            let agent = |text: &str| [None, None, None, None, None, None, Some(text.to_owned())];
+            let mut client = Client::default();
+            client.become_that_of(&event(&agent(&sent), &[]));
+            assert_eq!(client.tool, Tool::Kubectl);
+            let shown = client.user_agent.clone().unwrap();
+            client.become_that_of(&event(&agent(&shown), &[]));
+            assert_eq!(client.tool, Tool::Unknown, "{shown}");
         }
     }
 

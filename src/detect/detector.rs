@@ -1,7 +1,7 @@
 //! From blocks to detections.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     iter,
     ops::Add,
     sync::{Arc, OnceLock},
@@ -422,13 +422,14 @@ impl Detector {
     }
 }
 
-/// Drops each detection behind `from` that was told before: a shipper may keep an event as text beside what it parsed of it.
+/// Drops each detection behind `from` that is the first of its id once more: a shipper may keep an event as text beside what it
+/// parsed of it.
 fn tell_once(out: &mut Vec<Detection>, from: usize) {
-    let mut ids = HashSet::new();
+    let mut firsts = HashMap::new();
     for detection in out.split_off(from) {
+        let first = *firsts.entry(detection.detection_id).or_insert(out.len());
         // A client may choose the id of its requests, and give one to two of them.
-        let is_new = ids.insert(detection.detection_id);
-        if is_new || !out[from..].contains(&detection) {
+        if out.get(first) != Some(&detection) {
             out.push(detection);
         }
     }

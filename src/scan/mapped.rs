@@ -88,7 +88,7 @@ impl Mapped {
         // SAFETY: it is the mapping, and stays as it is; it is only told that it is read from one end to the other.
         let _ = unsafe { madvise(start, length, Advice::Sequential) };
         entry.is_broken.store(false, Relaxed);
-        entry.length.store(length, Relaxed);
+        entry.length.store(length, Release);
         entry.start.store(start.addr(), Release);
         Ok(Self {
             start,
@@ -145,20 +145,17 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
     let (address, is_fault) = unsafe { ((*info).si_addr().addr(), (*info).si_code > 0) };
     let broken = ENTRIES.iter().find_map(|entry| {
         let start = entry.start.load(Acquire);
-        let end = start.checked_add(entry.length.load(Acquire))?;
+        let length = entry.length.load(Acquire);
         // Or the length is that of the next mapping.
-        let is_whole = start > 0 && entry.start.load(Acquire) == start;
-        (is_whole && (start..end).contains(&address)).then_some((entry, end))
+        let is_one = start > 0 && entry.start.load(Acquire) == start;
+        let is_within = (start..start.checked_add(length)?).contains(&address);
+        (is_one && is_within).then_some((entry, start, length))
     });
-    if let Some((entry, end)) = broken.filter(|_| is_fault) {
+    if let Some((entry, start, length)) = broken.filter(|_| is_fault) {
         entry.is_broken.store(true, Release);
-        // All that follows may be missing as well. Mappings begin at pages, the smallest of which have 4 KiB.
-        let place = ptr::without_provenance_mut(address & !0xfff);
-        let (length, flags) = (
-            end - (address & !0xfff),
-            MapFlags::PRIVATE | MapFlags::FIXED,
-        );
-        // SAFETY: the place lies in a mapping that only `Mapped` knows, which unmaps it as it is. It is not unmapped now, since the
+        let place = ptr::without_provenance_mut(start);
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        // SAFETY: this is a whole mapping, which only `Mapped` knows, and unmaps as it is. It is not unmapped now, since the
         // thread that looks at it stands here. rustix makes the call without a detour, and changes no `errno`.
         let zeros = unsafe { mmap_anonymous(place, length, ProtFlags::READ, flags) };
         if zeros.is_ok() {

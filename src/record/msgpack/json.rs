@@ -137,16 +137,32 @@ fn may_hold_object(bytes: &[u8]) -> bool {
 /// Where the strings lie in what cannot be read that are packed.
 fn packed_strings(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut behind = 0;
+    let mut faults = faults(bytes).peekable();
     let starts = bytes
         .iter()
         .enumerate()
         .filter(|(_, byte)| may_be_packed(**byte));
     starts.filter_map(move |(start, _)| {
         let end = (start >= behind).then(|| string_end(bytes, start))??;
-        packing::is_packed(&bytes[start..end]).then(|| {
+        packing::shown(&bytes[start..end])?;
+        while faults.next_if(|fault| *fault < start).is_some() {}
+        // Strings may lie in one another: each byte is looked at once for all of them. No character goes on at `start`.
+        let fault = faults.peek().copied().unwrap_or(bytes.len());
+        let is_cut = fault != end && bytes.get(end).is_some_and(|byte| byte & 0xc0 == 0x80);
+        (fault < end || is_cut).then(|| {
             behind = end;
             start..end
         })
+    })
+}
+
+/// The places of all bytes that belong to no character of UTF-8.
+fn faults(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    bytes.utf8_chunks().flat_map(move |chunk| {
+        let fault = at + chunk.valid().len();
+        at = fault + chunk.invalid().len();
+        fault..at
     })
 }
 
@@ -368,4 +384,50 @@ fn number(token: Token<'_>, into: &mut Vec<u8>) {
 pub fn text(bytes: &[u8], into: &mut Vec<u8>) {
     // Memory takes all.
     let _ = serde_json::to_writer(into, &String::from_utf8_lossy(bytes));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    /// As [`packed_strings`], each string looked at on its own.
+    fn one_by_one(bytes: &[u8]) -> Vec<Range<usize>> {
+        let (mut found, mut behind) = (Vec::new(), 0);
+        for start in 0..bytes.len() {
+            let end = match may_be_packed(bytes[start]) && start >= behind {
+                true => string_end(bytes, start),
+                false => None,
+            };
+            if let Some(end) = end.filter(|end| packing::is_packed(&bytes[start..*end])) {
+                behind = end;
+                found.push(start..end);
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn packed_strings_are_found_as_if_each_was_looked_at_alone(
+            parts in vec(
+                select(vec![
+                    &b"\xdb\x80\x00\x00\x00x\x01"[..], b"\xa5x\x01", b"\xd9\x09x\x9c", b"\xc4\x06\x1f\x8b\x08",
+                    b"\xc3\xa9", b"\xe2\x82\xac", b"\xe2\x82", b"\xff", b"\x80", b"a", b"x\x01", b"\xf0\x9f\x98\x80",
+                ]),
+                0..24,
+            ),
+        ) {
+            let bytes = parts.concat();
+            prop_assert_eq!(packed_strings(&bytes).collect::<Vec<_>>(), one_by_one(&bytes));
+        }
+    }
+
+    /// Each of these strings says that it goes on to the end; to look through each of them takes hours.
+    #[test]
+    fn strings_in_one_another_are_looked_through_once() {
+        let bytes = b"\xdb\x80\x00\x00\x00x\x01".repeat(1 << 20);
+        assert_eq!(packed_strings(&bytes[..bytes.len() - 7]).count(), 0);
+    }
 }

@@ -178,4 +178,12 @@ fn an_event_that_is_kept_as_text_beside_its_fields_is_told_once() {
     other["verb"] = "watch".into();
     let both = json!([event, other, event]).to_string();
     assert_eq!(ids(&both).len(), 2);
+    // However often it does.
+    let many = (0..10_000).map(|number| {
+        let mut event = event.clone();
+        event["userAgent"] = number.to_string().into();
+        event
+    });
+    let many = Value::Array(many.collect()).to_string();
+    assert_eq!(ids(&many).len(), 10_000);
 }

@@ -200,8 +200,12 @@ fn who_holds_room_for_long_gives_it_up_when_it_is_wanted() {
     while served.refused(Refusal::Timeout) == 0 {
         assert!(began.elapsed() < LONG / 2, "nobody gives way");
         let answer = served.exchange(posted(CLEAN));
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        // While it waits for room it may be asked to give way itself.
+        let is_served = ["HTTP/1.1 200 ", "HTTP/1.1 408 "];
+        let is_served = is_served.iter().any(|status| answer.starts_with(status));
+        assert!(is_served, "{answer}");
     }
+    assert!(served.exchange(posted(CLEAN)).starts_with("HTTP/1.1 200 "));
     served.end();
 }
 
