@@ -190,14 +190,14 @@ impl Detector {
         }
     }
 
-    /// Whether nothing can come of `lines`, which are whole: no candidate, and no part of one that a container runtime cut. They then
-    /// count as searched.
-    pub fn passes(&mut self, lines: &[u8]) -> bool {
-        let passes = self.needles.pass(lines);
-        if passes {
-            self.counts.bytes += lines.len() as u64;
-        }
-        passes
+    /// How many bytes of `lines`, which are whole, nothing can come of: the lines before the first that is a candidate, or a part of one that
+    /// a container runtime cut. They then count as searched.
+    pub fn passed(&mut self, lines: &[u8]) -> usize {
+        let passed = self.needles.find(lines).map_or(lines.len(), |at| {
+            memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1)
+        });
+        self.counts.bytes += passed as u64;
+        passed
     }
 
     /// Only entries with a needle in them are written as JSON.

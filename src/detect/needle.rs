@@ -86,16 +86,16 @@ impl Needles {
         self.search.scan(bytes, &is_needle, &mut found);
     }
 
-    /// Whether there is nothing in `bytes`, whole lines, of which a candidate may come: no needle, and no part of a line that a
-    /// container runtime cut.
-    pub fn pass(&self, bytes: &[u8]) -> bool {
+    /// In the first line of which a candidate may come, or that may be a part of one that a container runtime cut, the place of a
+    /// needle or of the mark of such parts.
+    pub fn find(&self, bytes: &[u8]) -> Option<usize> {
         let is_any = |number: usize, start: usize| self.patterns[number].stands_at(bytes, start);
-        let mut passes = true;
-        self.search.scan(bytes, &is_any, &mut |_| {
-            passes = false;
+        let mut place = None;
+        self.search.scan(bytes, &is_any, &mut |at| {
+            place = Some(at);
             bytes.len()
         });
-        passes
+        place
     }
 }
 

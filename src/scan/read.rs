@@ -23,14 +23,14 @@ use crate::record::{
 /// Bytes that are read at once where only the end of a line is wanted.
 const LINE_BYTES: usize = 8 << 10;
 
-/// Bytes that are mapped at once, at most: they count as memory of the process.
-const MAPPED_BYTES: usize = 2 << 20;
+/// Bytes that are looked through at once.
+const LOOK_BYTES: usize = 1 << 20;
 
-/// Bytes that are looked through at once, and read if anything among them is worth it. What is read for one record, and what the
-/// processor's caches hold meanwhile, both ask for few.
-const LOOK_BYTES: usize = 64 << 10;
+/// Bytes that are read where a look found what is worth it. What is read for one record, and what the processor's caches hold
+/// meanwhile, both ask for few.
+const WORTH_BYTES: usize = 64 << 10;
 
-/// So many looks that passed nothing may follow one another: then all is read.
+/// So many looks that passed less than is then read may follow one another: then all is read.
 const MOST_IN_VAIN: u32 = 8;
 
 /// How a stream begins that may be cut into ranges.
@@ -41,14 +41,16 @@ pub(super) trait Take {
     /// `arrival` stands in for the time of events that tell none.
     fn take(&mut self, piece: &Piece<'_>, arrival: Timestamp);
 
-    /// Whether nothing is lost if `lines`, which are whole, are passed: nothing is worth it among them, nor are there parts of lines that
-    /// a container runtime cut. They may change while they are looked at.
-    fn passes(&mut self, lines: &[u8]) -> bool;
+    /// How many bytes of `lines`, which are whole, nothing is lost by passing: whole lines that come before the first that is worth it, or
+    /// that is a part of a line that a container runtime cut. They may change while they are looked at.
+    fn passed(&mut self, lines: &[u8]) -> usize;
 }
 
 /// A unit that is being read.
 pub(super) struct Reader<'r> {
     pub max_line_bytes: usize,
+    /// Bytes that are mapped at once, at most.
+    pub mapped_bytes: usize,
     pub take: &'r mut dyn Take,
     /// Told how many bytes of the input each read gave. If it fails, no more is read.
     pub progress: &'r dyn Fn(u64) -> io::Result<()>,
@@ -116,7 +118,7 @@ impl Reader<'_> {
     /// of what a scan costs is to copy what is not. Gives the place of the record from which on all must be read.
     fn look(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<u64> {
         let end = end.min(opened.file.metadata()?.len());
-        let longest = MAPPED_BYTES.min(self.max_line_bytes);
+        let longest = self.mapped_bytes.min(self.max_line_bytes);
         let mut in_vain = 0;
         let mut at = start;
         while at < end {
@@ -125,18 +127,25 @@ impl Reader<'_> {
                 break;
             };
             let before = at;
-            while let Some(lines) = whole_lines(&mapped.bytes()[(at - before) as usize..]) {
-                let passes = self.take.passes(lines);
-                in_vain = if passes { 0 } else { in_vain + 1 };
-                if mapped.is_broken() || in_vain > MOST_IN_VAIN || !passes && may_hold_parts(lines)
-                {
+            while let Some(lines) =
+                whole_lines(&mapped.bytes()[(at - before) as usize..], LOOK_BYTES)
+            {
+                let passed = self.take.passed(lines);
+                if mapped.is_broken() {
                     return Ok(at);
                 }
-                let next = at + lines.len() as u64;
-                match passes {
-                    true => (self.progress)(lines.len() as u64)?,
-                    false => self.records(opened, at, next)?,
+                (self.progress)(passed as u64)?;
+                at += passed as u64;
+                let Some(worth) = whole_lines(&lines[passed..], WORTH_BYTES) else {
+                    in_vain = 0;
+                    continue;
+                };
+                in_vain = if passed < worth.len() { in_vain + 1 } else { 0 };
+                if in_vain > MOST_IN_VAIN || may_hold_parts(worth) {
+                    return Ok(at);
                 }
+                let next = at + worth.len() as u64;
+                self.records(opened, at, next)?;
                 at = next;
             }
             if at == before || before + length as u64 == end {
@@ -205,9 +214,9 @@ impl Reader<'_> {
     }
 }
 
-/// Lines from the beginning of `bytes`, as many as are looked through at once; `None` if none ends there.
-fn whole_lines(bytes: &[u8]) -> Option<&[u8]> {
-    let first = &bytes[..bytes.len().min(LOOK_BYTES)];
+/// Lines from the beginning of `bytes`, of about `most` bytes together; `None` if none ends there.
+fn whole_lines(bytes: &[u8], most: usize) -> Option<&[u8]> {
+    let first = &bytes[..bytes.len().min(most)];
     let newline = memrchr(b'\n', first).or_else(|| memchr(b'\n', bytes))?;
     Some(&bytes[..=newline])
 }

@@ -224,3 +224,17 @@ fn many_needles_are_found_by_sixteen_buckets() {
         assert!(vector.is_none_or(|vector| vector.is_wide()));
     }
 }
+
+#[test]
+fn what_is_passed_ends_before_the_first_candidate_or_part_of_one() {
+    let needles = Needles::new(&decoys(&[("honeypot", "backup-sa")]));
+    let clean = "{\"name\":\"events\"}\n".repeat(20);
+    assert_eq!(needles.find(clean.as_bytes()), None);
+    for first in ["backup-sa", "\\u0062", partial::MARKS[0]] {
+        let line = format!("some {first} more\n");
+        let text = [&clean, &line, &clean, "backup-sa\n"].concat();
+        let place = needles.find(text.as_bytes());
+        let lines = clean.len()..clean.len() + line.len();
+        assert!(place.is_some_and(|at| lines.contains(&at)), "{first}");
+    }
+}

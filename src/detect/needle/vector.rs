@@ -65,7 +65,7 @@ struct Members {
     windows: Windows,
 }
 
-/// The windows of all needles, by a hash of what all of them have: most stops are for none.
+/// The windows of all needles, by a hash: most stops are for none.
 #[derive(Debug)]
 struct Windows(Box<[u64; WINDOW_BITS / 64]>);
 
@@ -239,10 +239,10 @@ impl Members {
             let place = places.trailing_zeros() as usize;
             places &= places - 1;
             let window: [u8; WINDOW] = array::from_fn(|at| seen[place + at]);
-            let window = u32::from_le_bytes(window);
             if !self.windows.may_have(window) {
                 continue;
             }
+            let window = u32::from_le_bytes(window);
             let sets = stops.buckets.iter().zip(self.buckets.chunks(BUCKETS));
             for (stopped, buckets) in sets {
                 let mut stopped = stopped[place];
@@ -280,27 +280,41 @@ impl Windows {
         let mut windows = Self(Box::new([0; WINDOW_BITS / 64]));
         let members = buckets.iter().flat_map(|bucket| &bucket.members);
         for needle in members.map(|member| &needles[member.needle][member.offset..]) {
-            let byte = |at| needle.get(at).copied();
-            let any = if byte(2).is_some() { 1 } else { 256 };
-            for third in (0..=u8::MAX).take(any) {
-                let third = byte(2).unwrap_or(third);
-                let bytes = [byte(0).unwrap_or(0), byte(1).unwrap_or(0), third, 0];
-                let bit = Self::bit(u32::from_le_bytes(bytes));
-                windows.0[bit / 64] |= 1 << (bit % 64);
+            match *needle {
+                [a, b, c, d, ..] => windows.insert(Self::whole([a, b, c, d])),
+                [a, b, c] => windows.insert(Self::start([a, b, c])),
+                _ => {
+                    let byte = |at| needle.get(at).copied().unwrap_or(0);
+                    let starts = (0..=u8::MAX).map(|third| [byte(0), byte(1), third]);
+                    starts.for_each(|start| windows.insert(Self::start(start)));
+                }
             }
         }
         windows
     }
 
-    fn may_have(&self, window: u32) -> bool {
-        let bit = Self::bit(window);
-        self.0[bit / 64] >> (bit % 64) & 1 == 1
+    fn insert(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
     }
 
-    /// Of the first three bytes.
-    fn bit(window: u32) -> usize {
-        let hash = (window << 8).wrapping_mul(0x9e37_79b1);
-        hash as usize >> (32 - WINDOW_BITS.ilog2())
+    fn may_have(&self, window: [u8; WINDOW]) -> bool {
+        let [a, b, c, _] = window;
+        let has = |bit: usize| self.0[bit / 64] >> (bit % 64) & 1 == 1;
+        has(Self::whole(window)) || has(Self::start([a, b, c]))
+    }
+
+    fn whole(window: [u8; WINDOW]) -> usize {
+        Self::bit(u32::from_le_bytes(window))
+    }
+
+    /// Of a needle that is shorter than a window.
+    fn start([a, b, c]: [u8; 3]) -> usize {
+        Self::bit(u32::from_be_bytes([a, b, c, 0]))
+    }
+
+    fn bit(bytes: u32) -> usize {
+        let hash = bytes.wrapping_mul(0x9e37_79b1);
+        hash as usize >> (u32::BITS - WINDOW_BITS.ilog2())
     }
 }
 
