@@ -71,9 +71,11 @@ impl Budgets {
         let start = *self.start.get_or_insert(now);
         let time = now.duration_since(start).as_nanos();
         let end = i128::from(FOREVER_SECS) * 1_000_000_000;
-        self.clock
-            .0
-            .fetch_max(time.clamp(0, end) as u64, Ordering::Relaxed);
+        let time = time.clamp(0, end) as u64;
+        // Only here is the clock set.
+        if time > self.clock.0.load(Ordering::Relaxed) {
+            self.clock.0.store(time, Ordering::Relaxed);
+        }
     }
 
     /// Spends one alert, or says how long it is until there is one to spend.

@@ -3,7 +3,13 @@
 //! What touches no decoy is searched as fast as it is read, and a thread more would gain nothing. A hit takes twenty times as
 //! long as another line, and a flood of hits is what an intruder may cause to hide in.
 
-use std::thread;
+use std::{
+    iter,
+    ops::Range,
+    panic,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use jiff::Timestamp;
 use memchr::memchr;
@@ -15,6 +21,9 @@ use crate::{
 
 /// Hits in a block from which on the next one is shared: a thread takes as long to begin and end as about ten hits.
 const MANY_HITS: usize = 64;
+
+/// What one of the two takes at a time. The shorter, the less one waits for the other at the end.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// A detector, and another that helps it.
 pub(super) struct DetectorPair {
@@ -44,10 +53,9 @@ impl DetectorPair {
     /// As [`Detector::scan`], in the same order.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         let before = out.len();
-        let middle = middle(block).filter(|_| self.is_busy);
-        match (middle, &mut self.second) {
-            (Some(middle), Some(second)) => {
-                scan_halves((&mut self.first, second), block, middle, arrival, out);
+        match &mut self.second {
+            Some(second) if self.is_busy && block.shape == Shape::Lines => {
+                share((&mut self.first, second), block, arrival, out);
             }
             _ => self.first.scan(block, arrival, out),
         }
@@ -55,50 +63,69 @@ impl DetectorPair {
     }
 }
 
-/// Where the first line in the second half of a block of lines begins.
-fn middle(block: &Block<'_>) -> Option<usize> {
-    let half = block.bytes.len() / 2;
-    let newline = memchr(b'\n', &block.bytes[half..])?;
-    (block.shape == Shape::Lines).then_some(half + newline + 1)
+/// Whole lines, about [`PIECE_BYTES`] of them each time.
+fn pieces(lines: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    iter::from_fn(move || {
+        let rest = &lines[start..];
+        let newline = memchr(b'\n', rest.get(PIECE_BYTES..).unwrap_or_default());
+        let end = newline.map_or(lines.len(), |at| start + PIECE_BYTES + at + 1);
+        let piece = start..end;
+        start = end;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
-fn scan_halves(
+/// Each takes the next piece as soon as it has done with one, since the processors may have other work as well.
+fn share(
     (first, second): (&mut Detector, &mut Detector),
     block: &Block<'_>,
-    middle: usize,
     arrival: Timestamp,
     out: &mut Vec<Detection>,
 ) {
-    let (head, tail) = block.bytes.split_at(middle);
-    let head = Block {
-        bytes: head,
-        ..*block
+    let pieces = Mutex::new(pieces(block.bytes).enumerate());
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = |detector: &mut Detector| {
+        let found = iter::from_fn(next).map(|(number, piece)| {
+            let mut found = Vec::new();
+            let piece = Block {
+                bytes: &block.bytes[piece.clone()],
+                shape: block.shape,
+                provenance: &|at| (block.provenance)(piece.start + at),
+            };
+            detector.scan(&piece, arrival, &mut found);
+            (number, found)
+        });
+        found.collect::<Vec<_>>()
     };
-    let tail = Block {
-        bytes: tail,
-        shape: block.shape,
-        provenance: &|at| (block.provenance)(middle + at),
-    };
-    let mut found = Vec::new();
-    let mut scan_tail = || second.scan(&tail, arrival, &mut found);
-    let is_helped = thread::scope(|scope| {
-        let helper = thread::Builder::new().spawn_scoped(scope, &mut scan_tail);
-        first.scan(&head, arrival, out);
-        helper.is_ok_and(|helper| match helper.join() {
-            Ok(()) => true,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+    let mut found = thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, || work(second));
+        let mut found = work(first);
+        // Where the system gives no more threads, the first has done all.
+        if let Ok(helper) = helper {
+            found.extend(
+                helper
+                    .join()
+                    .unwrap_or_else(|cause| panic::resume_unwind(cause)),
+            );
+        }
+        found
     });
-    if !is_helped {
-        // The system gives no more threads.
-        scan_tail();
-    }
-    out.append(&mut found);
+    found.sort_unstable_by_key(|(number, _)| *number);
+    out.extend(found.into_iter().flat_map(|(_, found)| found));
 }
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
+    use std::{
+        collections::HashSet,
+        sync::{
+            Barrier,
+            atomic::{AtomicBool, Ordering::Relaxed},
+        },
+    };
+
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
     use crate::{config, detect};
@@ -151,32 +178,52 @@ mod tests {
         }
         assert_eq!(of_pair, of_one);
         assert_eq!(pair.counts(), one.counts());
-        assert!(pair.second.is_some_and(|second| second.counts().events > 0));
     }
 
     #[test]
-    fn only_lines_are_shared() {
-        for (shape, bytes, place) in [
-            (Shape::Lines, "1\n2\n", Some(4)),
-            (Shape::Lines, "1\n2\n3", Some(4)),
-            (Shape::Lines, "12", None),
-            (Shape::Lines, "", None),
-            (Shape::Value, "1\n2\n", None),
-            (
-                Shape::Oversized {
-                    first: true,
-                    last: false,
-                },
-                "1\n2\n",
-                None,
-            ),
-        ] {
-            let block = Block {
-                bytes: bytes.as_bytes(),
-                shape,
-                provenance: &|at| at.to_string().into(),
-            };
-            assert_eq!(middle(&block), place, "{bytes:?}");
+    fn what_both_find_is_in_order() {
+        let text: String = (0..2000).map(|number| hit(number) + "\n").collect();
+        // Whoever finds its first hit waits until the other has found one.
+        let (known, both) = (Mutex::new(HashSet::new()), Barrier::new(2));
+        let waits = AtomicBool::new(false);
+        let block = Block {
+            bytes: text.as_bytes(),
+            shape: Shape::Lines,
+            provenance: &|at| {
+                if waits.load(Relaxed) && known.lock().unwrap().insert(thread::current().id()) {
+                    both.wait();
+                }
+                at.to_string().into()
+            },
+        };
+        let (mut one, mut first) = (detector(), detector());
+        let (mut second, mut of_one, mut of_both) = (first.another(), Vec::new(), Vec::new());
+        one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
+        waits.store(true, Relaxed);
+        share(
+            (&mut first, &mut second),
+            &block,
+            Timestamp::UNIX_EPOCH,
+            &mut of_both,
+        );
+        assert_eq!(of_both, of_one);
+        assert_eq!(first.counts() + second.counts(), one.counts());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_whole_lines_and_all_of_them(lengths in vec(0..3 * PIECE_BYTES, 0..9), has_end in any::<bool>()) {
+            let lines: Vec<String> = lengths.iter().map(|length| "x".repeat(*length) + "\n").collect();
+            let all = lines.concat();
+            let all = &all[..all.len() - usize::from(!has_end && !all.is_empty())];
+            let mut at = 0;
+            for piece in pieces(all.as_bytes()) {
+                prop_assert_eq!(piece.start, at);
+                prop_assert!(piece.len() > PIECE_BYTES || piece.end == all.len());
+                prop_assert!(piece.end == all.len() || all[..piece.end].ends_with('\n'));
+                at = piece.end;
+            }
+            prop_assert_eq!(at, all.len());
         }
     }
 }
