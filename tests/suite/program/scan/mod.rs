@@ -8,6 +8,8 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     process::Stdio,
+    thread,
+    time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -97,6 +99,27 @@ fn the_exit_code_says_whether_there_was_a_hit() {
         assert_eq!(is_told, is_hit, "{arguments:?}: {}", ran.stdout);
     }
     assert!(!setting.path("alert.txt").exists(), "nothing is written");
+}
+
+/// Files are mapped, so that this signal may be one of theirs. It is not when somebody sends it: as in any program in Rust, the first
+/// puts the default back, and the second ends it.
+#[test]
+fn a_bus_error_that_is_not_of_a_file_ends_the_program() {
+    let setting = Setting::empty();
+    // Longer than what is read in one go without being mapped.
+    setting.write("log", clean().repeat(600_000));
+    setting.write("broken.gz", &gzip(&clean())[..20]);
+    let arguments = ["scan", "--threads", "1", "log", "broken.gz", "-"];
+    let mut running = setting.start(setting.program(&arguments).stdin(Stdio::piped()));
+    running.stderr.wait_for("broken.gz");
+    running.write(b"{}\n");
+    // One that comes before the last was taken is lost.
+    for _ in 0..10 {
+        running.signal("BUS");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let ran = running.wait();
+    assert_eq!(ran.code, None, "{}", ran.stderr);
 }
 
 #[test]
