@@ -19,12 +19,15 @@ use super::{
     search::{self, Delivery, Outcome},
 };
 use crate::source::server::{
-    Activity, Connection, Counters, Credentials, Refusal,
+    Connection, Credentials, Refusal,
     http::{self, Refusals, Text, Unread},
-    inbox,
+    inbox, visit,
 };
 
 pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
+
+/// One connection.
+type Visit = visit::Visit<Service, Delivery, Outcome>;
 
 /// What all connections have in common.
 pub(super) struct Service {
@@ -38,15 +41,6 @@ pub(super) struct Service {
     /// Of the requests so far.
     numbers: AtomicU64,
     refusals: Refusals,
-}
-
-/// One connection.
-struct Visit {
-    service: Arc<Service>,
-    inbox: Inbox,
-    peer: Arc<str>,
-    activity: Arc<Activity>,
-    counters: Arc<Counters>,
 }
 
 impl Service {
@@ -67,18 +61,8 @@ impl Service {
 
     /// The life of one connection.
     pub(super) async fn serve(self: Arc<Self>, connection: Connection, inbox: Inbox) {
-        let visit = Arc::new(Visit {
-            service: self,
-            inbox,
-            peer: Arc::clone(&connection.peer),
-            activity: Arc::clone(&connection.activity),
-            counters: Arc::clone(&connection.counters),
-        });
-        let answer = move |request| {
-            let visit = Arc::clone(&visit);
-            async move { visit.answer(request).await }
-        };
-        http::serve(connection, answer).await;
+        let answer = |visit: Arc<Visit>, request| async move { visit.answer(request).await };
+        Visit::serve(self, connection, inbox, answer).await;
     }
 
     /// Whether `request` is for the configured path and method.

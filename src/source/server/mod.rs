@@ -32,6 +32,7 @@ mod listener;
 mod renewal;
 mod socket;
 mod tls;
+pub(crate) mod visit;
 
 pub use auth::{Auth, Credentials, Strategy};
 pub(crate) use connection::{Activity, Connection, Stream};

@@ -18,13 +18,16 @@ use super::{
 use crate::{
     record::decompress::Format,
     source::server::{
-        Activity, Connection, Counters, Refusal,
+        Connection, Refusal,
         http::{self, Refusals, Text, Unread},
-        inbox,
+        inbox, visit,
     },
 };
 
 type Inbox = inbox::Sender<Delivery, Outcome>;
+
+/// One connection.
+type Visit = visit::Visit<Service, Delivery, Outcome>;
 
 const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
 const HEALTH_CHECK: &str = "/vector.Vector/HealthCheck";
@@ -43,15 +46,6 @@ pub(super) struct Service {
     /// Of the requests so far.
     numbers: AtomicU64,
     refusals: Refusals,
-}
-
-/// One connection.
-struct Visit {
-    service: Arc<Service>,
-    inbox: Inbox,
-    peer: Arc<str>,
-    activity: Arc<Activity>,
-    counters: Arc<Counters>,
 }
 
 /// Why a request is not taken.
@@ -156,18 +150,8 @@ impl Service {
 
     /// The life of one connection.
     pub(super) async fn serve(self: Arc<Self>, connection: Connection, inbox: Inbox) {
-        let visit = Arc::new(Visit {
-            service: self,
-            inbox,
-            peer: Arc::clone(&connection.peer),
-            activity: Arc::clone(&connection.activity),
-            counters: Arc::clone(&connection.counters),
-        });
-        let answer = move |request| {
-            let visit = Arc::clone(&visit);
-            async move { visit.answer(request).await }
-        };
-        http::serve(connection, answer).await;
+        let answer = |visit: Arc<Visit>, request| async move { visit.answer(request).await };
+        Visit::serve(self, connection, inbox, answer).await;
     }
 }
 
