@@ -11,6 +11,7 @@
 # sink is removed, and all from before it was made, is never posted. The token stands in the URL, since Pub/Sub can set no header:
 # who may read the subscription may read it.
 set -euo pipefail
+: "${PROJECT:?}" "${URL:?}" "${WEBHOOK_TOKEN:?}"
 
 policy=$(mktemp)
 gcloud projects get-iam-policy "$PROJECT" --format=json > "$policy"

@@ -24,7 +24,7 @@ options! {
         /// The longest request, before and after it is unpacked. Larger ones are refused, and Vector sends them again:
         /// nothing is lost until this is raised, but nothing behind them comes either.
         max_body_bytes: "max_body_bytes" Bytes, default 64 << 20;
-        /// How many bytes may come of one that was sent, once they are more than 16 MiB.
+        /// How many bytes may come of one that was sent, once they are more than 48 MiB.
         max_decompression_ratio: "max_decompression_ratio" Count<usize>, default 1000;
         /// Connections at a time. More are taken for idle ones, which are closed.
         connection_limit: "connection_limit" Count<usize>, default 1000;

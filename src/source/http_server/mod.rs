@@ -54,7 +54,7 @@ pub struct Config {
     pub response_code: u16,
     /// Of one body, before and after it is unpacked. Default 64 MiB.
     pub max_body_bytes: usize,
-    /// How many bytes may come of one that was sent, if more than 16 MiB come. Default 1000.
+    /// How many bytes may come of one that was sent, if more than 48 MiB come. Default 1000.
     pub max_decompression_ratio: usize,
     /// Connections at a time. Default 1000.
     pub connection_limit: usize,

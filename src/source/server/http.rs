@@ -59,8 +59,9 @@ const UNWANTED_BYTES: usize = 1 << 20;
 const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes that may come of a body however small it was. What one letter repeated makes of a URI packs better than any ratio allows, and
-/// a thief may choose it: so it is allowed what a record may be long.
-const FREE_BYTES: usize = 16 << 20;
+/// a thief may choose it: so it is allowed what an event may be long, which is 30 MiB, in a shipper's wrapper and with what came beside
+/// it. Of a body that is refused shippers send the same again without end, or throw it away.
+const FREE_BYTES: usize = 48 << 20;
 
 /// How long anybody waits.
 #[derive(Clone, Copy, Debug)]

@@ -42,7 +42,7 @@ pub struct Config {
     pub tls: Tls,
     /// Of one request, before and after it is unpacked. Default 64 MiB.
     pub max_body_bytes: usize,
-    /// How many bytes may come of one that was sent, if more than 16 MiB come. Default 1000.
+    /// How many bytes may come of one that was sent, if more than 48 MiB come. Default 1000.
     pub max_decompression_ratio: usize,
     /// Connections at a time. Default 1000.
     pub connection_limit: usize,

@@ -382,9 +382,14 @@ fn the_other_sides_of_webhook_fit() {
     let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
     let ours = read("webhook.yaml");
     assert!(ours.contains("${LISTEN:-127.0.0.1:9443}") && ours.contains("path: /audit"));
-    for name in ["kube-apiserver-webhook", "fluent-bit-http", "vector-http"] {
-        let theirs = read(&format!("shippers/{name}.yaml"));
-        assert!(ours.contains(&format!("shippers/{name}.yaml")));
+    for name in [
+        "kube-apiserver-webhook.yaml",
+        "fluent-bit-http.yaml",
+        "fluentd-http.conf",
+        "vector-http.yaml",
+    ] {
+        let theirs = read(&format!("shippers/{name}"));
+        assert!(ours.contains(&format!("shippers/{name}")));
         for text in [
             "9443",
             "/audit",
@@ -405,7 +410,7 @@ fn the_other_sides_of_webhook_fit() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- level: "))
         .collect();
-    assert_eq!(levels, ["Request", "Metadata"]);
+    assert_eq!(levels, ["RequestResponse", "Request", "Metadata"]);
     assert!(
         !policy.contains("secrets"),
         "their contents would be in the log"
@@ -453,7 +458,7 @@ fn the_other_side_of_vector_fits() {
         ":6000",
         "What is lost",
         "acknowledgements",
-        "max_line_bytes: 16777216",
+        "max_line_bytes: 33554432",
     ] {
         assert!(theirs.contains(text), "{text}");
     }
@@ -522,6 +527,68 @@ fn the_other_sides_of_fluent_fit() {
             "What is lost",
         ] {
             assert!(theirs.contains(text), "{name}: {text}");
+        }
+    }
+}
+
+/// Every shipper reads the longest event that an API server writes, which is of 30 MiB, and hands it on: who holds the token
+/// chooses how long it is, and what a shipper drops is not seen.
+#[test]
+fn no_shipper_drops_what_an_event_may_be_long() {
+    let longest = 30 << 20;
+    let limit = |name: &str, option: &str| -> u64 {
+        let text = fs::read_to_string(shipped(&format!("shippers/{name}"))).expect("it is there");
+        let value = text.lines().find_map(|line| {
+            let line = line.trim_start().strip_prefix(option)?;
+            line.trim_start_matches([':', ' ']).split(' ').next()
+        });
+        let value = value.unwrap_or_else(|| panic!("{name} has no {option}"));
+        let number = value.trim_end_matches(['M', 'm']);
+        let unit = if number == value { 1 } else { 1 << 20 };
+        number.parse::<u64>().expect("it is a number") * unit
+    };
+    for (name, option) in [
+        ("filebeat-kafka.yaml", "message_max_bytes"),
+        ("filebeat-kafka.yaml", "max_message_bytes"),
+        ("fluent-bit-forward.yaml", "buffer_max_size"),
+        ("fluent-bit-http.yaml", "buffer_max_size"),
+        ("fluentd-http.conf", "chunk_limit_size"),
+        ("fluentd.conf", "chunk_limit_size"),
+        ("vector-http.yaml", "max_line_bytes"),
+        ("vector.yaml", "max_line_bytes"),
+    ] {
+        let bytes = limit(name, option);
+        assert!((longest..64 << 20).contains(&bytes), "{name}: {bytes}");
+    }
+    let filebeat = |option| limit("filebeat-kafka.yaml", option);
+    assert!(filebeat("max_message_bytes") > filebeat("message_max_bytes"));
+    let filebeat =
+        fs::read_to_string(shipped("shippers/filebeat-kafka.yaml")).expect("it is there");
+    assert!(
+        !filebeat.contains("compression: zstd"),
+        "Filebeat 7 does not start with it"
+    );
+}
+
+/// What Fluentd does by its defaults and must not: read a rotated file twice, wait ever longer, and give up at a 429.
+#[test]
+fn fluentd_reads_once_and_tries_again() {
+    for name in ["fluentd.conf", "fluentd-http.conf"] {
+        let text = fs::read_to_string(shipped(&format!("shippers/{name}"))).expect("it is there");
+        for option in [
+            "follow_inodes true",
+            "refresh_interval 5s",
+            "retry_forever true",
+            "retry_max_interval 5s",
+        ] {
+            assert!(text.contains(option), "{name}: {option}");
+        }
+        let again = text
+            .lines()
+            .find(|line| line.contains("retryable_response_codes"));
+        assert_eq!(again.is_some(), name == "fluentd-http.conf");
+        for code in ["401", "404", "408", "413", "429", "503"] {
+            assert!(again.is_none_or(|codes| codes.contains(code)), "{code}");
         }
     }
 }

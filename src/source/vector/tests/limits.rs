@@ -108,15 +108,15 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
 
     let mut config = config();
     config.max_decompression_ratio = 2;
-    config.max_body_bytes = 32 << 20;
+    config.max_body_bytes = 64 << 20;
     let served = Served::new(&config);
-    let tight = zstd_of(&of_length(17 << 20));
+    let tight = zstd_of(&of_length(49 << 20));
     let answer = served
         .caller()
         .call(PUSH_EVENTS, &zstd, frame(true, &tight));
     assert_eq!(answer.status, Some(8));
     // A thief's long URI packs better than any ratio allows, and is taken.
-    let mild = zstd_of(&[of_length(1 << 20), found()].concat());
+    let mild = zstd_of(&[of_length(30 << 20), found()].concat());
     let answer = served.caller().call(PUSH_EVENTS, &zstd, frame(true, &mild));
     assert_eq!(answer.status, Some(0));
     assert!(served.pipeline.text().contains("decoy"));
