@@ -376,17 +376,62 @@ fn webhook_takes_what_the_api_server_posts() {
     assert_eq!(incident["total"], 2);
 }
 
+/// By plain HTTP the API server shows its token to nobody.
+#[test]
+fn kube_apiserver_serves_by_tls_alone() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("kube-apiserver.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
+        .env("LISTEN", "127.0.0.1:0")
+        .env("TLS_DIR", tls_dir(&setting))
+        .env("DATA_DIR", setting.path("data"));
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let address = address(&running);
+    // Another test of this process may have done so.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let authority = fs::read(fluent::certificate("ca.crt")).expect("it is there");
+    let client = reqwest::Client::builder()
+        .add_root_certificate(reqwest::Certificate::from_pem(&authority).expect("a certificate"))
+        .build()
+        .expect("a client");
+    let post = async |scheme: &str| {
+        let request = client
+            .post(format!("{scheme}://localhost:{}/audit", address.port()))
+            .bearer_auth("t0kenOfTheWebhook")
+            .body(token_use(1, "10.0.3.7", json!({})).to_string());
+        request.send().await.map(|answer| answer.status())
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        assert!(post("http").await.is_err());
+        assert_eq!(post("https").await.expect("it answers"), 200);
+    });
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(receiver.bodies().len(), 1);
+}
+
 /// Both sides name the same path and port, and the shippers the same token.
 #[test]
 fn the_other_sides_of_webhook_fit() {
     let read = |name: &str| fs::read_to_string(shipped(name)).expect("it is there");
     let ours = read("webhook.yaml");
     assert!(ours.contains("${LISTEN:-127.0.0.1:9443}") && ours.contains("path: /audit"));
-    for name in [
-        "kube-apiserver-webhook.yaml",
-        "fluent-bit-http.yaml",
-        "fluentd-http.conf",
-        "vector-http.yaml",
+    let of_api_server = read("kube-apiserver.yaml");
+    assert!(of_api_server.contains("${LISTEN:-127.0.0.1:9443}"));
+    for (name, (file, ours)) in [
+        (
+            "kube-apiserver-webhook.yaml",
+            ("kube-apiserver.yaml", &of_api_server),
+        ),
+        ("fluent-bit-http.yaml", ("webhook.yaml", &ours)),
+        ("fluentd-http.conf", ("webhook.yaml", &ours)),
+        ("vector-http.yaml", ("webhook.yaml", &ours)),
     ] {
         let theirs = read(&format!("shippers/{name}"));
         assert!(ours.contains(&format!("shippers/{name}")));
@@ -394,7 +439,7 @@ fn the_other_sides_of_webhook_fit() {
             "9443",
             "/audit",
             "WEBHOOK_TOKEN",
-            "../webhook.yaml",
+            &format!("../{file}"),
             "What is lost",
         ] {
             assert!(theirs.contains(text), "{name}: {text}");
@@ -405,6 +450,23 @@ fn the_other_sides_of_webhook_fit() {
         !vector.contains("${WEBHOOK_TOKEN}"),
         "Vector would send it as it stands"
     );
+    let api_server = read("shippers/kube-apiserver-webhook.yaml");
+    for text in [
+        "server: https://127.0.0.1:9443/audit",
+        "      certificate-authority: ",
+    ] {
+        assert!(api_server.contains(text), "without TLS it shows no token");
+    }
+    let flag = |name: &str| {
+        let flag = api_server.lines().find_map(|line| line.split_once(name));
+        let value = flag.expect("it is there").1.trim_start_matches('=');
+        value
+            .split(' ')
+            .next()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
+    let batch = flag("--audit-webhook-batch-max-size").zip(flag("truncate-max-event-size"));
+    assert!(batch.is_some_and(|(events, bytes)| events * bytes <= 64 << 20));
     let policy = read("shippers/audit-policy.yaml");
     let levels: Vec<&str> = policy
         .lines()
@@ -485,6 +547,7 @@ fn every_shipper_has_its_other_side() {
         let text = fs::read_to_string(&path).expect("it is text");
         assert!(text.contains("# What is lost"), "{name}");
         let ours = [
+            "kube-apiserver",
             "webhook",
             "fluent",
             "siem-kafka",
