@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     iter,
-    ops::Add,
+    ops::{Add, Range},
     sync::{Arc, OnceLock},
 };
 
@@ -24,7 +24,9 @@ use super::{
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Unwrapper, Wrapper, msgpack, protobuf},
+    record::{
+        self, Envelope, Finding, Given, Rejoiner, Unwrapper, Wrapper, msgpack, part_mark, protobuf,
+    },
     source::{Block, Provenance, Shape},
 };
 
@@ -32,7 +34,7 @@ use crate::{
 const KEPT_BYTES: usize = 1 << 20;
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
-/// record from one part to the next.
+/// record from one part to the next, and the parts of lines that a container runtime cut.
 pub struct Detector {
     decoys: Arc<[Decoy]>,
     needles: Arc<Needles>,
@@ -47,6 +49,7 @@ pub struct Detector {
     /// Whose hit was the last.
     client: Client,
     oversized: Oversized,
+    rejoiner: Rejoiner,
     counts: Counts,
 }
 
@@ -93,12 +96,37 @@ struct Oversized {
 }
 
 /// A candidate: the bytes of one record, and where they came from.
+#[derive(Clone, Copy)]
 struct Record<'b> {
     bytes: &'b [u8],
     /// Its place in the block.
     start: usize,
     block: &'b Block<'b>,
     arrival: Timestamp,
+}
+
+/// Why a record is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// A needle stands in it.
+    Needle,
+    /// It may go on another.
+    Follows,
+}
+
+impl<'b> Record<'b> {
+    fn of(block: &'b Block<'b>, place: Range<usize>, arrival: Timestamp) -> Self {
+        Self {
+            bytes: &block.bytes[place.clone()],
+            start: place.start,
+            block,
+            arrival,
+        }
+    }
+
+    fn provenance(&self) -> Provenance {
+        (self.block.provenance)(self.start)
+    }
 }
 
 impl Detector {
@@ -127,6 +155,7 @@ impl Detector {
             source,
             client: Client::default(),
             oversized: Oversized::default(),
+            rejoiner: Rejoiner::default(),
             counts: Counts::default(),
         })
     }
@@ -144,6 +173,7 @@ impl Detector {
             source: Arc::clone(&self.source),
             client: Client::default(),
             oversized: Oversized::default(),
+            rejoiner: Rejoiner::default(),
             counts: Counts::default(),
         }
     }
@@ -156,25 +186,9 @@ impl Detector {
     /// `arrival` stands in for the time of events that tell none.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         self.counts.bytes += block.bytes.len() as u64;
-        let needles = Arc::clone(&self.needles);
-        let record = |start, end| Record {
-            bytes: &block.bytes[start..end],
-            start,
-            block,
-            arrival,
-        };
         match block.shape {
-            Shape::Lines => needles.scan(block.bytes, |at| {
-                let start = memrchr(b'\n', &block.bytes[..at]).map_or(0, |newline| newline + 1);
-                let end = memchr(b'\n', &block.bytes[at..])
-                    .map_or(block.bytes.len(), |newline| at + newline);
-                self.record(&record(start, end), out);
-                end + 1
-            }),
-            Shape::Value => needles.scan(block.bytes, |_| {
-                self.record(&record(0, block.bytes.len()), out);
-                block.bytes.len()
-            }),
+            Shape::Lines => self.lines(block, arrival, out),
+            Shape::Value => self.value(block, arrival, out),
             Shape::MessagePack => {
                 self.entries::<MessagePack>(block, msgpack::write_entry, arrival, out);
             }
@@ -188,19 +202,73 @@ impl Detector {
                 }
             }
         }
+        let given = self.rejoiner.give_back(self.counts.bytes, arrival);
+        self.given_back(given, arrival, out);
+    }
+
+    /// The source has ended: adds to `out` what touches a decoy among the parts of lines whose last part never came.
+    pub fn finish(&mut self, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let given = self.rejoiner.finish();
+        self.given_back(given, arrival, out);
+    }
+
+    /// Whether what `block` holds may depend on what stood before it, or what follows on it.
+    pub fn needs_order(&self, block: &Block<'_>) -> bool {
+        self.rejoiner.is_waiting() || part_mark::holds_open(block.bytes)
+    }
+
+    fn lines(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let bytes = block.bytes;
+        let line_end = |start: usize| {
+            memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |newline| start + newline)
+        };
+        // Searches a line, and those behind it while they may go on others. Gives where to search on.
+        let mut search = |detector: &mut Self, line: Range<usize>, mut why: Why| {
+            let mut line = line;
+            loop {
+                detector.candidate(&Record::of(block, line.clone(), arrival), why, out);
+                let next = line.end + 1;
+                if !detector.rejoiner.is_waiting() || next >= bytes.len() {
+                    return next.min(bytes.len());
+                }
+                (line, why) = (next..line_end(next), Why::Follows);
+            }
+        };
+        let start = match self.rejoiner.is_waiting() && !bytes.is_empty() {
+            true => search(self, 0..line_end(0), Why::Follows),
+            false => 0,
+        };
+        let needles = Arc::clone(&self.needles);
+        needles.scan(&bytes[start..], |at| {
+            let at = start + at;
+            let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+            search(self, begin..line_end(at), Why::Needle) - start
+        });
+    }
+
+    fn value(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let record = Record::of(block, 0..block.bytes.len(), arrival);
+        if self.rejoiner.is_waiting() {
+            return self.candidate(&record, Why::Follows, out);
+        }
+        let needles = Arc::clone(&self.needles);
+        needles.scan(block.bytes, |_| {
+            self.candidate(&record, Why::Needle, out);
+            block.bytes.len()
+        });
     }
 
     /// Whether nothing can come of `lines`, which are whole: no candidate, and no part of one that a container runtime cut. They then
     /// count as searched.
     pub fn passes(&mut self, lines: &[u8]) -> bool {
-        let passes = self.needles.pass(lines);
+        let passes = !self.rejoiner.is_waiting() && self.needles.pass(lines);
         if passes {
             self.counts.bytes += lines.len() as u64;
         }
         passes
     }
 
-    /// Only entries with a needle in them are written as JSON.
+    /// Only entries with a needle in them are written as JSON, and those that may go on others.
     fn entries<F: Format>(
         &mut self,
         block: &Block<'_>,
@@ -208,20 +276,34 @@ impl Detector {
         arrival: Timestamp,
         out: &mut Vec<Detection>,
     ) {
+        let bytes = block.bytes;
+        let mut json = std::mem::take(&mut self.json);
+        // As of lines.
+        let mut search = |detector: &mut Self, entry: Range<usize>, mut why: Why| {
+            let mut entry = entry;
+            loop {
+                json.clear();
+                write(&bytes[entry.clone()], &mut json);
+                let record = Record {
+                    bytes: &json,
+                    ..Record::of(block, entry.clone(), arrival)
+                };
+                detector.candidate(&record, why, out);
+                let next = entry.end;
+                if !detector.rejoiner.is_waiting() || next >= bytes.len() {
+                    return next;
+                }
+                (entry, why) = (next..next + F::length(&bytes[next..]), Why::Follows);
+            }
+        };
+        let start = match self.rejoiner.is_waiting() && !bytes.is_empty() {
+            true => search(self, 0..F::length(bytes), Why::Follows),
+            false => 0,
+        };
         let needles = Arc::clone(&self.packed_needles);
         let needles = needles.get_or_init(|| PackedNeedles::new(&self.decoys));
-        let mut json = std::mem::take(&mut self.json);
-        needles.scan::<F>(block.bytes, |entry| {
-            json.clear();
-            let start = entry.start;
-            write(&block.bytes[entry], &mut json);
-            let record = Record {
-                bytes: &json,
-                start,
-                block,
-                arrival,
-            };
-            self.record(&record, out);
+        needles.scan::<F>(&bytes[start..], |entry| {
+            search(self, start + entry.start..start + entry.end, Why::Needle) - start
         });
         if json.capacity() <= KEPT_BYTES {
             self.json = json;
@@ -233,14 +315,44 @@ impl Detector {
     pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         let mut start = 0;
         for bytes in block.bytes.split(|byte| *byte == b'\n') {
-            let record = Record {
-                bytes,
-                start,
-                block,
-                arrival,
-            };
-            self.record(&record, out);
+            let record = Record::of(block, start..start + bytes.len(), arrival);
+            self.candidate(&record, Why::Needle, out);
             start += bytes.len() + 1;
+        }
+    }
+
+    /// Searches a record, or what is to be searched in its place if a part of a line stands in it.
+    fn candidate(&mut self, record: &Record<'_>, why: Why, out: &mut Vec<Detection>) {
+        let may_be_part = self.rejoiner.is_waiting() || part_mark::holds_open(record.bytes);
+        let rejoined = may_be_part.then(|| {
+            let place = record::Place {
+                offset: self.counts.bytes,
+                arrival: record.arrival,
+                provenance: &|| record.provenance(),
+            };
+            self.rejoiner.rejoin(record.bytes, place)
+        });
+        match rejoined.flatten() {
+            Some(text) => {
+                let bytes = text.as_bytes();
+                self.record(&Record { bytes, ..*record }, out);
+            }
+            None if why == Why::Needle || self.needles.stand_in(record.bytes) => {
+                self.record(record, out);
+            }
+            None => {}
+        }
+    }
+
+    /// Searches parts of lines whose last part never came.
+    fn given_back(&mut self, given: Vec<Given>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        for Given { record, provenance } in given {
+            let block = Block {
+                bytes: record.as_bytes(),
+                shape: Shape::Value,
+                provenance: &|_| provenance.clone(),
+            };
+            self.record(&Record::of(&block, 0..record.len(), arrival), out);
         }
     }
 
@@ -398,8 +510,7 @@ impl Detector {
     }
 
     fn context(&self, record: &Record<'_>, envelope: &Envelope<'_>) -> Context<'_> {
-        let provenance = (record.block.provenance)(record.start);
-        self.context_of(provenance, envelope, record.arrival)
+        self.context_of(record.provenance(), envelope, record.arrival)
     }
 
     /// The configuration knows the cluster better than a wrapper does.

@@ -41,10 +41,15 @@ impl DetectorPair {
         self.first.counts() + second.unwrap_or_default()
     }
 
+    /// As [`Detector::finish`].
+    pub fn finish(&mut self, arrival: Timestamp, out: &mut Vec<Detection>) {
+        self.first.finish(arrival, out);
+    }
+
     /// As [`Detector::scan`], in the same order.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         let before = out.len();
-        let middle = middle(block).filter(|_| self.is_busy);
+        let middle = middle(block).filter(|_| self.is_busy && !self.first.needs_order(block));
         match (middle, &mut self.second) {
             (Some(middle), Some(second)) => {
                 scan_halves((&mut self.first, second), block, middle, arrival, out);

@@ -22,6 +22,7 @@ use crate::{
         encoded,
         msgpack::begins_with_entry,
         packing::{self, MAGICS, SKIPPABLE},
+        part_mark,
     },
 };
 
@@ -83,6 +84,8 @@ enum Condition {
     Encoded,
     /// It begins a string that is packed.
     Packed,
+    /// It is a key that says that the text beside it goes on in another record.
+    Mark,
 }
 
 /// What makes a candidate beside the names of decoys.
@@ -106,9 +109,9 @@ impl PackedNeedles {
         }
     }
 
-    /// Calls `found` with where each entry of `bytes` lies that has a needle in it. What cannot be read, up to the end, is
-    /// one entry.
-    pub fn scan<F: Format>(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+    /// Calls `found` with where an entry of `bytes` lies that has a needle in it; it returns where to go on, behind that entry or
+    /// another. What cannot be read, up to the end, is one entry.
+    pub fn scan<F: Format>(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>) -> usize) {
         let mut entry = 0..0;
         let mut entry_at = |at: usize| {
             while entry.end <= at {
@@ -119,9 +122,7 @@ impl PackedNeedles {
         if self.is_number {
             let mut at = 0;
             while at < bytes.len() {
-                let entry = entry_at(at);
-                at = entry.end;
-                found(entry);
+                at = found(entry_at(at));
             }
             return;
         }
@@ -130,12 +131,8 @@ impl PackedNeedles {
             let mut rivals = self.rivals[number].iter();
             rivals.any(|rival| self.patterns[*rival].stands_at::<F>(bytes, &strings, start))
         };
-        self.search.scan(bytes, &is_needle, &mut |at| {
-            let entry = entry_at(at);
-            let end = entry.end;
-            found(entry);
-            end
-        });
+        self.search
+            .scan(bytes, &is_needle, &mut |at| found(entry_at(at)));
     }
 }
 
@@ -168,6 +165,7 @@ impl Pattern<Condition> {
                 }
                 Condition::Encoded => is_encoded::<F>(bytes, start),
                 Condition::Packed => is_packed::<F>(bytes, start),
+                Condition::Mark => is_mark::<F>(bytes, start, end),
             }
     }
 }
@@ -187,10 +185,23 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
     let packed = MAGICS
         .iter()
         .map(|magic| (magic.to_vec(), Condition::Packed));
+    let marks = part_mark::KEYS.iter().flat_map(|key| marks(key));
     spelt
         .chain(packed)
+        .chain(marks.map(|mark| (mark, Condition::Mark)))
         .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
+}
+
+/// What tells of a key that is a mark: the key, or if it is so short that it stands everywhere, its value with it, as it follows
+/// in each format.
+fn marks(key: &str) -> Vec<Vec<u8>> {
+    match key.len() {
+        ..4 => [&b"\xa1P"[..], b"\xd9\x01P", b"\x12\x03\x0a\x01P"]
+            .map(|value| [key.as_bytes(), value].concat())
+            .to_vec(),
+        _ => vec![key.as_bytes().to_vec()],
+    }
 }
 
 fn rivals(patterns: &[Pattern<Condition>]) -> Vec<Vec<usize>> {
@@ -240,6 +251,18 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
         Under::Other => false,
         Under::Unknown => true,
     })
+}
+
+/// Whether a key stands from `start` to `end` that says that others follow, or such a key with its value.
+fn is_mark<F: Format>(bytes: &[u8], start: usize, end: usize) -> bool {
+    let has_value = bytes[..end].ends_with(b"P");
+    has_value
+        || F::is_behind_length(bytes, start, end)
+            && match F::under_key(&bytes[end..]) {
+                Under::Text(value) => value.starts_with(b"P") || value == b"true",
+                Under::Other | Under::Unknown => true,
+                Under::Array => false,
+            }
 }
 
 /// Whether a string that is packed begins at `start`, or, if what stands there never begins one, before it.

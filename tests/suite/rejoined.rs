@@ -1,0 +1,425 @@
+//! Lines that a container runtime cut and a shipper passed on part by part, each in a record: what is found is what the uncut
+//! lines would give.
+
+use std::sync::LazyLock;
+
+use baitline::{
+    detect::{Detection, Detector, Technique},
+    source::{Block, Provenance, Shape},
+};
+use jiff::{SignedDuration, Timestamp};
+use proptest::{collection::vec, prelude::*, sample::Index};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    msgpack::{
+        self,
+        soundness::{HONEYPOT, RECORDED, detector},
+    },
+    protobuf,
+};
+
+static EVENTS: LazyLock<Vec<String>> =
+    LazyLock::new(|| RECORDED.iter().map(Json::to_string).collect());
+
+/// A part of a line, or all of it.
+struct Piece<'l> {
+    text: &'l str,
+    number: usize,
+    is_last: bool,
+    /// Which of the streams of its source wrote it.
+    stream: usize,
+    /// Which line of that.
+    line: usize,
+}
+
+impl Piece<'_> {
+    fn is_part(&self) -> bool {
+        self.number > 0 || !self.is_last
+    }
+
+    fn time(&self) -> String {
+        format!("2026-11-23T17:21:01.91221{:04}Z", self.number)
+    }
+
+    fn pod(&self) -> Json {
+        let name = ["kube-apiserver-1", "shop-7"][self.stream / 2];
+        json!({"pod_name": name, "container_name": "c", "labels": {"a": "b"}})
+    }
+
+    /// stdout or stderr.
+    fn output(&self) -> &'static str {
+        ["stdout", "stderr"][self.stream % 2]
+    }
+}
+
+/// How shippers pass on a part.
+type Shipper = fn(&Piece<'_>) -> Json;
+
+const SHIPPERS: [Shipper; 5] = [fluentd, fluent_bit, docker, vector, journald];
+
+const VECTOR: usize = 3;
+
+fn fluentd(piece: &Piece<'_>) -> Json {
+    let tag = if piece.is_last { "F" } else { "P" };
+    json!({"time": piece.time(), "stream": piece.output(), "logtag": tag, "message": piece.text,
+        "date": 1.5 + piece.number as f64, "kubernetes": piece.pod()})
+}
+
+fn fluent_bit(piece: &Piece<'_>) -> Json {
+    let tag = if piece.is_last { "F" } else { "P" };
+    json!({"time": piece.time(), "stream": piece.output(), "_p": tag, "log": piece.text, "kubernetes": piece.pod()})
+}
+
+/// By its log driver for Fluentd.
+fn docker(piece: &Piece<'_>) -> Json {
+    let mut record = json!({"container_id": format!("{:064}", piece.stream), "container_name": "/c", "log": piece.text,
+        "source": piece.output(), "time": piece.time()});
+    if piece.is_part() {
+        record["partial_message"] = "true".into();
+        record["partial_id"] = format!("{}-{}", piece.stream, piece.line).into();
+        record["partial_ordinal"] = (piece.number + 1).to_string().into();
+        record["partial_last"] = piece.is_last.to_string().into();
+    }
+    record
+}
+
+/// The last part bears no mark.
+fn vector(piece: &Piece<'_>) -> Json {
+    let mut record = json!({"message": piece.text, "file": format!("/var/log/pods/{}/0.log", piece.stream),
+        "stream": piece.output(), "source_type": "kubernetes_logs", "timestamp": piece.time()});
+    if !piece.is_last {
+        record["_partial"] = true.into();
+    }
+    record
+}
+
+fn journald(piece: &Piece<'_>) -> Json {
+    let mut record = json!({"MESSAGE": piece.text, "CONTAINER_ID": format!("{:012}", piece.stream),
+        "__CURSOR": format!("s={}", piece.number), "__REALTIME_TIMESTAMP": format!("179545446891{:04}", 0),
+        "_SOURCE_REALTIME_TIMESTAMP": format!("179545446891{:04}", piece.number)});
+    if piece.is_part() {
+        record["CONTAINER_PARTIAL_MESSAGE"] = "true".into();
+        record["CONTAINER_PARTIAL_ID"] = format!("{}-{}", piece.stream, piece.line).into();
+        record["CONTAINER_PARTIAL_ORDINAL"] = (piece.number + 1).to_string().into();
+        record["CONTAINER_PARTIAL_LAST"] = piece.is_last.to_string().into();
+    }
+    record
+}
+
+/// How records are sent together.
+type Form = fn(&[Json]) -> (Shape, Vec<u8>);
+
+const FORMS: [Form; 6] = [lines, array, pretty, concatenated, forward, push_events];
+
+fn lines(records: &[Json]) -> (Shape, Vec<u8>) {
+    let lines = records.iter().map(|record| format!("{record}\n"));
+    (Shape::Lines, lines.collect::<String>().into_bytes())
+}
+
+fn array(records: &[Json]) -> (Shape, Vec<u8>) {
+    (Shape::Lines, Json::from(records).to_string().into_bytes())
+}
+
+fn pretty(records: &[Json]) -> (Shape, Vec<u8>) {
+    let text = serde_json::to_string_pretty(records).expect("it is JSON");
+    (Shape::Value, text.into_bytes())
+}
+
+fn concatenated(records: &[Json]) -> (Shape, Vec<u8>) {
+    let values = records.iter().map(Json::to_string);
+    (Shape::Value, values.collect::<String>().into_bytes())
+}
+
+fn forward(records: &[Json]) -> (Shape, Vec<u8>) {
+    let entry = |record| {
+        let time = msgpack::Value::time(1_795_455_390, 0);
+        msgpack::Value::Array(vec![time, msgpack::Value::from(record)]).bytes()
+    };
+    (Shape::MessagePack, records.iter().flat_map(entry).collect())
+}
+
+fn push_events(records: &[Json]) -> (Shape, Vec<u8>) {
+    let entry = |record| {
+        let value = protobuf::Value::from(&msgpack::Value::from(record));
+        value.entry(&mut std::iter::repeat(0))
+    };
+    (Shape::PushEvents, records.iter().flat_map(entry).collect())
+}
+
+/// What is found in blocks, one after the other, in the order of ids.
+fn found(blocks: impl IntoIterator<Item = (Shape, Vec<u8>)>) -> Vec<Detection> {
+    let (mut detector, mut found) = (detector(HONEYPOT), Vec::new());
+    let mut count = 0;
+    for (shape, bytes) in blocks {
+        scan(&mut detector, shape, &bytes, &mut found);
+        count += 1;
+    }
+    assert!(count > 0, "nothing was looked at");
+    detector.finish(Timestamp::UNIX_EPOCH, &mut found);
+    found.sort_by_key(|detection| detection.detection_id);
+    found
+}
+
+fn scan(detector: &mut Detector, shape: Shape, bytes: &[u8], found: &mut Vec<Detection>) {
+    let block = Block {
+        bytes,
+        shape,
+        provenance: &|_| Provenance::default(),
+    };
+    detector.scan(&block, Timestamp::UNIX_EPOCH, found);
+}
+
+/// `text` as its shipper would pass it on, cut at `cuts`.
+fn shipped(
+    shipper: Shipper,
+    text: &str,
+    cuts: &[usize],
+    (stream, line): (usize, usize),
+) -> Vec<Json> {
+    let mut bounds = [&[0, text.len()], cuts].concat();
+    bounds.sort_unstable();
+    bounds.dedup();
+    let count = bounds.len() - 1;
+    let pieces = bounds.windows(2).enumerate().map(|(number, bound)| Piece {
+        text: &text[bound[0]..bound[1]],
+        number,
+        is_last: number + 1 == count,
+        stream,
+        line,
+    });
+    pieces.map(|piece| shipper(&piece)).collect()
+}
+
+/// An event of the decoy so long that its name lies across the end of the first part.
+fn padded(before: usize) -> String {
+    let event = |padding: usize| {
+        json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "requestURI": "x".repeat(padding),
+            "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z", "stage": "ResponseComplete",
+            "user": {"username": "system:serviceaccount:honeypot:backup-sa"}, "verb": "list"})
+        .to_string()
+    };
+    let name = event(0).find("honeypot").expect("it is there");
+    event((16 << 10) - before - name)
+}
+
+fn techniques(found: &[Detection]) -> Vec<Technique> {
+    found.iter().map(|detection| detection.technique).collect()
+}
+
+#[test]
+fn padding_cannot_cut_a_name_in_two() {
+    for shipper in SHIPPERS {
+        for form in FORMS {
+            for before in [1, 5, 9, 17] {
+                let records = shipped(shipper, &padded(before), &[16 << 10], (0, 0));
+                let together = found([form(&records)]);
+                assert_eq!(techniques(&together), [Technique::TokenUse], "{records:?}");
+                let apart = found(records.chunks(1).map(form));
+                assert_eq!(apart, together);
+                let whole = found([form(&shipped(shipper, &padded(before), &[], (0, 0)))]);
+                assert_eq!(apart, whole);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lone_part_is_told_of_when_nothing_can_follow_it_and_not_before() {
+    let event = padded(0).replace("honeypot", "honeypot:backup-sa honeypot");
+    for shipper in SHIPPERS {
+        let records = shipped(shipper, &event, &[event.len() - 3], (0, 0));
+        for form in FORMS {
+            let (shape, bytes) = form(&records[..1]);
+            let (mut detector, mut found) = (detector(HONEYPOT), Vec::new());
+            scan(&mut detector, shape, &bytes, &mut found);
+            assert_eq!(found, []);
+            detector.finish(Timestamp::UNIX_EPOCH, &mut found);
+            assert_eq!(techniques(&found), [Technique::Undecodable]);
+            found.clear();
+            detector.finish(Timestamp::UNIX_EPOCH, &mut found);
+            assert_eq!(found, []);
+        }
+    }
+}
+
+#[test]
+fn a_part_is_waited_for_a_minute_and_for_so_many_bytes() {
+    let records = shipped(fluentd, &padded(3), &[16 << 10], (0, 0));
+    let parts = [lines(&records[..1]), lines(&records[1..])];
+    let noise = format!("{}\n", json!("x".repeat(1 << 20))).into_bytes();
+    for (seconds, noises, wanted) in [
+        (60, 15, &[Technique::TokenUse][..]),
+        (61, 0, &[]),
+        (0, 17, &[]),
+    ] {
+        let (mut detector, mut found) = (detector(HONEYPOT), Vec::new());
+        let mut scan = |(shape, bytes): (Shape, &[u8]), seconds| {
+            let block = Block {
+                bytes,
+                shape,
+                provenance: &|_| Provenance::default(),
+            };
+            let arrival = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+            detector.scan(&block, arrival, &mut found);
+        };
+        scan((parts[0].0, &parts[0].1), 0);
+        for _ in 0..noises {
+            scan((Shape::Lines, &noise), 0);
+        }
+        scan((Shape::Lines, b"{}\n"), seconds);
+        scan((parts[1].0, &parts[1].1), seconds);
+        detector.finish(Timestamp::UNIX_EPOCH, &mut found);
+        assert_eq!(techniques(&found), wanted, "{seconds} {noises}");
+    }
+}
+
+#[test]
+fn no_part_of_another_stream_hides_an_event() {
+    let event = padded(3);
+    let lone = "{\"a\":\"".to_owned() + &"x".repeat(16 << 10);
+    for shipper in SHIPPERS {
+        for form in FORMS {
+            let whole = shipped(shipper, &event, &[], (0, 0));
+            let cut = shipped(shipper, &event, &[16 << 10], (0, 0));
+            let lone = &shipped(shipper, &lone, &[16 << 10], (2, 0))[..1];
+            for records in [
+                [lone, &whole].concat(),
+                [lone, &cut].concat(),
+                [&cut[..1], lone, &cut[1..]].concat(),
+                [lone, &cut[..1], lone, lone, &cut[1..]].concat(),
+            ] {
+                for blocks in [1, records.len()] {
+                    let found = found(records.chunks(blocks).map(form));
+                    assert_eq!(techniques(&found), [Technique::TokenUse], "{records:?}");
+                }
+            }
+        }
+    }
+}
+
+/// As where no shipper says which pod wrote a line.
+#[test]
+fn a_part_before_an_event_hides_it_not_even_in_the_same_stream() {
+    let event = padded(3);
+    let lone = "{\"a\":\"".to_owned() + &"x".repeat(16 << 10);
+    for shipper in SHIPPERS {
+        let lone = &shipped(shipper, &lone, &[16 << 10], (0, 0))[..1];
+        let whole = shipped(shipper, &event, &[], (0, 1));
+        let cut = shipped(shipper, &event, &[16 << 10], (0, 2));
+        for records in [
+            [lone, &whole].concat(),
+            [lone, &cut].concat(),
+            [lone, &whole, &cut].concat(),
+            [&cut[..1], &whole, &cut[1..]].concat(),
+            [lone, lone, &whole, lone, &cut].concat(),
+        ] {
+            let found = found(records.chunks(1).map(lines));
+            let count = records
+                .iter()
+                .filter(|record| whole.contains(record))
+                .count();
+            let count = count + usize::from(cut.iter().all(|part| records.contains(part)));
+            assert_eq!(
+                techniques(&found),
+                vec![Technique::TokenUse; count],
+                "{records:?}"
+            );
+        }
+    }
+}
+
+/// Parts of somebody's event, the body of which looks like events of the decoy.
+#[test]
+fn no_text_of_a_client_becomes_an_event_however_parts_are_lost() {
+    let forged: Json = serde_json::from_str(&padded((16 << 10) - 300)).expect("it is JSON");
+    let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "quiet", "verb": "create",
+        "user": {"username": "jane"}, "requestObject": {"a": forged, "b": [forged.to_string(), forged]}})
+    .to_string();
+    let places: Vec<usize> = memchr::memmem::find_iter(event.as_bytes(), "{\"").collect();
+    let ends = memchr::memmem::find_iter(event.as_bytes(), "}").map(|at| at + 1);
+    let cuts: Vec<usize> = places
+        .iter()
+        .copied()
+        .chain(ends)
+        .filter(|at| *at > 0 && *at < event.len())
+        .collect();
+    for (number, shipper) in SHIPPERS.into_iter().enumerate() {
+        for one in &cuts {
+            for other in cuts.iter().filter(|other| *other > one) {
+                let records = shipped(shipper, &event, &[*one, *other], (0, 0));
+                for kept in 0..8 {
+                    let records: Vec<Json> = (0..3)
+                        .filter(|part| kept >> part & 1 == 1)
+                        .map(|part| records[part].clone())
+                        .collect();
+                    // What bears no mark cannot be told from a line that was never cut.
+                    if records.is_empty() || kept == 4 && number == VECTOR {
+                        continue;
+                    }
+                    let found = found([lines(&records)]);
+                    let is_told =
+                        |detection: &Detection| detection.technique != Technique::Undecodable;
+                    assert!(
+                        !found.iter().any(is_told),
+                        "{kept} {one} {other}: {records:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_the_longest_goes_first() {
+    let cut = shipped(vector, &padded(3), &[16 << 10], (0, 0));
+    let long = shipped(vector, &"x".repeat(1 << 20), &[(1 << 20) - 1], (1, 0));
+    let records = [&long[..1]; 14].into_iter().chain([&cut[..1]]);
+    let records = records.chain([&long[..1]; 10]).chain([&cut[1..]]);
+    let found = found(records.map(lines));
+    assert_eq!(techniques(&found), [Technique::TokenUse]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_cut_finds_what_the_uncut_lines_give(
+        events in vec((any::<Index>(), vec(any::<Index>(), 0..5), 0..4_usize), 1..12),
+        order in vec(0..4_usize, 0..40),
+        blocks in vec(1..7_usize, 1..5),
+        shipper in 0..SHIPPERS.len(),
+        form in 0..FORMS.len(),
+    ) {
+        let (shipper, form) = (SHIPPERS[shipper], FORMS[form]);
+        let mut uncut = Vec::new();
+        let mut streams = [(); 4].map(|()| Vec::new());
+        for (line, (event, cuts, stream)) in events.iter().enumerate() {
+            let event = event.get(&EVENTS);
+            let place = (*stream, line);
+            uncut.extend(shipped(shipper, event, &[], place));
+            let cuts = cuts.iter().map(|cut| 1 + cut.index(event.len() - 1));
+            let cuts: Vec<usize> = cuts.filter(|cut| event.is_char_boundary(*cut)).collect();
+            streams[*stream].extend(shipped(shipper, event, &cuts, place));
+        }
+        let mut streams = streams.map(Vec::into_iter);
+        let mut cut = Vec::new();
+        for stream in order.iter().chain(&[0, 1, 2, 3]).cycle() {
+            cut.extend(streams[*stream].next());
+            if streams.iter().all(|stream| stream.len() == 0) {
+                break;
+            }
+        }
+        let mut rest = &cut[..];
+        let mut sent = Vec::new();
+        for count in blocks.iter().cycle() {
+            let (block, others) = rest.split_at(rest.len().min(*count));
+            sent.push(form(block));
+            rest = others;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(found(sent), found([form(&uncut)]));
+    }
+}
