@@ -110,7 +110,16 @@ fn journald(piece: &Piece<'_>) -> Json {
 /// How records are sent together.
 type Form = fn(&[Json]) -> (Shape, Vec<u8>);
 
-const FORMS: [Form; 6] = [lines, array, pretty, concatenated, forward, push_events];
+const FORMS: [Form; 8] = [
+    lines,
+    array,
+    pretty,
+    concatenated,
+    forward,
+    forward_at_length,
+    push_events,
+    push_events_at_length,
+];
 
 fn lines(records: &[Json]) -> (Shape, Vec<u8>) {
     let lines = records.iter().map(|record| format!("{record}\n"));
@@ -132,19 +141,37 @@ fn concatenated(records: &[Json]) -> (Shape, Vec<u8>) {
 }
 
 fn forward(records: &[Json]) -> (Shape, Vec<u8>) {
+    entries(records, 0)
+}
+
+/// With lengths and numbers longer than need be.
+fn forward_at_length(records: &[Json]) -> (Shape, Vec<u8>) {
+    entries(records, 3)
+}
+
+fn entries(records: &[Json], longer: u8) -> (Shape, Vec<u8>) {
     let entry = |record| {
         let time = msgpack::Value::time(1_795_455_390, 0);
-        msgpack::Value::Array(vec![time, msgpack::Value::from(record)]).bytes()
+        let entry = msgpack::Value::Array(vec![time, msgpack::Value::from(record)]);
+        entry.encoded(&mut std::iter::repeat(longer))
     };
     (Shape::MessagePack, records.iter().flat_map(entry).collect())
 }
 
 fn push_events(records: &[Json]) -> (Shape, Vec<u8>) {
-    let entry = |record| {
+    events(records, 0)
+}
+
+fn push_events_at_length(records: &[Json]) -> (Shape, Vec<u8>) {
+    events(records, 2)
+}
+
+fn events(records: &[Json], longer: u8) -> (Shape, Vec<u8>) {
+    let event = |record| {
         let value = protobuf::Value::from(&msgpack::Value::from(record));
-        value.entry(&mut std::iter::repeat(0))
+        value.entry(&mut std::iter::repeat(longer))
     };
-    (Shape::PushEvents, records.iter().flat_map(entry).collect())
+    (Shape::PushEvents, records.iter().flat_map(event).collect())
 }
 
 /// What is found in blocks, one after the other, in the order of ids.

@@ -84,8 +84,8 @@ enum Condition {
     Encoded,
     /// It begins a string that is packed.
     Packed,
-    /// It is a key that says that the text beside it goes on in another record.
-    Mark,
+    /// It ends with a key that says that the text beside it goes on in another record, which begins so many bytes in.
+    Mark(usize),
 }
 
 /// What makes a candidate beside the names of decoys.
@@ -165,7 +165,7 @@ impl Pattern<Condition> {
                 }
                 Condition::Encoded => is_encoded::<F>(bytes, start),
                 Condition::Packed => is_packed::<F>(bytes, start),
-                Condition::Mark => is_mark::<F>(bytes, start, end),
+                Condition::Mark(key) => is_mark::<F>(bytes, start + key, end),
             }
     }
 }
@@ -188,19 +188,19 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
     let marks = part_mark::KEYS.iter().flat_map(|key| marks(key));
     spelt
         .chain(packed)
-        .chain(marks.map(|mark| (mark, Condition::Mark)))
+        .chain(marks)
         .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
 }
 
-/// What tells of a key that is a mark: the key, or if it is so short that it stands everywhere, its value with it, as it follows
-/// in each format.
-fn marks(key: &str) -> Vec<Vec<u8>> {
+/// What tells of a key that is a mark: the key, with the last byte of its length before it if it is so short that it stands everywhere.
+fn marks(key: &str) -> Vec<(Vec<u8>, Condition)> {
+    let length = key.len() as u8;
     match key.len() {
-        ..4 => [&b"\xa1P"[..], b"\xd9\x01P", b"\x12\x03\x0a\x01P"]
-            .map(|value| [key.as_bytes(), value].concat())
+        ..4 => [length, 0xa0 | length, 0]
+            .map(|length| ([&[length], key.as_bytes()].concat(), Condition::Mark(1)))
             .to_vec(),
-        _ => vec![key.as_bytes().to_vec()],
+        _ => vec![(key.as_bytes().to_vec(), Condition::Mark(0))],
     }
 }
 
@@ -253,16 +253,14 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
     })
 }
 
-/// Whether a key stands from `start` to `end` that says that others follow, or such a key with its value.
+/// Whether a key stands from `start` to `end` that says that others follow.
 fn is_mark<F: Format>(bytes: &[u8], start: usize, end: usize) -> bool {
-    let has_value = bytes[..end].ends_with(b"P");
-    has_value
-        || F::is_behind_length(bytes, start, end)
-            && match F::under_key(&bytes[end..]) {
-                Under::Text(value) => value.starts_with(b"P") || value == b"true",
-                Under::Other | Under::Unknown => true,
-                Under::Array => false,
-            }
+    F::is_behind_length(bytes, start, end)
+        && match F::under_key(&bytes[end..]) {
+            Under::Text(value) => value.starts_with(b"P") || value == b"true",
+            Under::Other | Under::Unknown => true,
+            Under::Array => false,
+        }
 }
 
 /// Whether a string that is packed begins at `start`, or, if what stands there never begins one, before it.

@@ -14,8 +14,11 @@ const DOCKER_PART_BYTES: usize = 16 << 10;
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
 
-/// Behind the text. It cannot stand within: there each quote is behind a backslash.
+/// Behind the text.
 const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"";
+
+/// Between two texts. It cannot stand within one: there each quote is behind a backslash.
+const TEXT_END: &[u8] = b"\",\"";
 
 /// Lengths that a time may have: with seconds and `Z`, with nanoseconds and an offset.
 const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
@@ -98,6 +101,9 @@ impl<'a> Line<'a> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let rest = line.strip_prefix(DOCKER_HEAD)?;
         let (text, tail) = rest.split_at(memmem::find(rest, DOCKER_TAIL)?);
+        if memmem::find(text, TEXT_END).is_some() {
+            return None;
+        }
         let behind = &tail[DOCKER_TAIL.len()..];
         let (stream, _) = [
             (Stream::Stdout, &b"stdout\""[..]),
@@ -287,6 +293,7 @@ mod tests {
             r#"{"log":"a","stream":"stdout","ti"#,
             r#"{"log":"a"#,
             r#"{"log":{"a":"b","stream":"stdout"}}"#,
+            r#"{"log":"a","logtag":"P","stream":"stdout"}"#,
         ] {
             assert_eq!(read(line), None, "{line}");
         }
