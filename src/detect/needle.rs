@@ -67,6 +67,8 @@ enum Condition {
     Encoded(usize),
     /// It makes no candidate, but may stand in a part of one.
     Part,
+    /// As [`Condition::Part`], but if Docker cut the text before it that makes a candidate.
+    Docker,
     /// It is a key that says that the text beside it goes on in another record.
     Mark,
 }
@@ -85,7 +87,12 @@ impl Needles {
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize) -> usize) {
         let is_needle = |number: usize, start: usize| {
             let pattern = &self.patterns[number];
-            pattern.condition != Condition::Part && pattern.stands_at(bytes, start)
+            pattern.stands_at(bytes, start)
+                && match pattern.condition {
+                    Condition::Part => false,
+                    Condition::Docker => part_mark::is_cut_by_docker(&bytes[..start]),
+                    _ => true,
+                }
         };
         self.search.scan(bytes, &is_needle, &mut found);
     }
@@ -143,7 +150,7 @@ impl Pattern<Condition> {
         let end = start + self.bytes.len();
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
-                Condition::Nothing | Condition::Part => true,
+                Condition::Nothing | Condition::Part | Condition::Docker => true,
                 Condition::WholeName => is_whole_name(bytes, start, end),
                 Condition::Encoded(quote) => encoded::begins_at(&bytes[start + quote..]),
                 Condition::Mark => part_mark::says_open(&bytes[end..]),
@@ -227,7 +234,10 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
     patterns.extend(encoded_keys());
     patterns.extend(partial::MARKS.map(|mark| Pattern {
         bytes: mark.as_bytes().to_vec(),
-        condition: Condition::Part,
+        condition: match mark.as_bytes() {
+            part_mark::DOCKER_TAIL => Condition::Docker,
+            _ => Condition::Part,
+        },
     }));
     patterns.extend(part_mark::KEYS.map(|key| Pattern {
         bytes: format!("\"{key}\"").into_bytes(),

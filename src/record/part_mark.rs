@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::Finder;
+use memchr::{memmem::Finder, memrchr_iter};
 use simd_json::{prelude::*, tape::Object};
 
 /// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
@@ -31,6 +31,12 @@ pub const KEYS: [&str; 5] = [
     "CONTAINER_PARTIAL_MESSAGE",
 ];
 
+/// What stands behind the text of a record of Docker's, where a shipper left the order of its fields.
+pub const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"std";
+
+/// Bytes after which Docker cuts, and marks a part by nothing but a newline that is not there.
+pub const DOCKER_PART_BYTES: usize = 16 << 10;
+
 /// The keys that say more of a part.
 const OTHER_KEYS: [&str; 6] = [
     "partial_id",
@@ -49,6 +55,8 @@ pub fn is_mark(key: &str) -> bool {
 /// [`KEYS`] as JSON has them.
 static QUOTED_KEYS: LazyLock<[Finder<'static>; 5]> =
     LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
+
+static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_TAIL));
 
 /// What an entry of a record says of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,12 +133,30 @@ pub fn says_open(rest: &[u8]) -> bool {
     })
 }
 
-/// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow.
+/// Whether what stands before a [`DOCKER_TAIL`] is the text of a part that Docker cut off.
+pub fn is_cut_by_docker(before: &[u8]) -> bool {
+    let is_escaped = |before: &[u8]| {
+        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
+        backslashes.count() % 2 == 1
+    };
+    let is_ended = before
+        .strip_suffix(b"n")
+        .is_some_and(|before| is_escaped(before));
+    let mut quotes = memrchr_iter(b'"', before).filter(|at| !is_escaped(&before[..*at]));
+    !is_ended && quotes.next().is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
+}
+
+/// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker
+/// cut a text in it.
 pub fn holds_open(text: &[u8]) -> bool {
-    QUOTED_KEYS.iter().any(|key| {
+    let holds_mark = QUOTED_KEYS.iter().any(|key| {
         let mut places = key.find_iter(text);
         places.any(|at| says_open(&text[at + key.needle().len()..]))
-    })
+    });
+    holds_mark
+        || DOCKER
+            .find_iter(text)
+            .any(|at| is_cut_by_docker(&text[..at]))
 }
 
 #[cfg(test)]
@@ -154,6 +180,28 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(holds_open(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn docker_cuts_where_its_text_is_as_long_as_a_part_and_has_no_end() {
+        let long = r#"\""#.repeat(DOCKER_PART_BYTES / 2);
+        for (number, (text, wanted)) in [
+            (long.clone(), true),
+            (long.clone() + "n", true),
+            (long.clone() + r"\\n", true),
+            (long.clone() + r"\n", false),
+            (long.clone() + r"\\\n", false),
+            (long[2..].to_owned(), false),
+            (String::new(), false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for around in ["", r#"{"log":"a","stream":"stdout"},"#] {
+                let record = format!(r#"{around}{{"log":"{text}","stream":"stdout"}}"#);
+                assert_eq!(holds_open(record.as_bytes()), wanted, "{number}");
+            }
         }
     }
 }

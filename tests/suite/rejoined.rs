@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use baitline::{
     detect::{Detection, Detector, Technique},
+    record::framing::{Framer, Piece as Framed},
     source::{Block, Provenance, Shape},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -107,11 +108,19 @@ fn journald(piece: &Piece<'_>) -> Json {
     record
 }
 
+/// Docker's file, read by a shipper: no more tells of a part than that it is long and has no newline at its end.
+fn docker_file(piece: &Piece<'_>) -> Json {
+    let end = if piece.is_last { "\n" } else { "" };
+    json!({"log": format!("{}{end}", piece.text), "stream": piece.output(), "time": piece.time(),
+        "kubernetes": piece.pod()})
+}
+
 /// How records are sent together.
 type Form = fn(&[Json]) -> (Shape, Vec<u8>);
 
-const FORMS: [Form; 8] = [
+const FORMS: [Form; 9] = [
     lines,
+    log_first,
     array,
     pretty,
     concatenated,
@@ -124,6 +133,19 @@ const FORMS: [Form; 8] = [
 fn lines(records: &[Json]) -> (Shape, Vec<u8>) {
     let lines = records.iter().map(|record| format!("{record}\n"));
     (Shape::Lines, lines.collect::<String>().into_bytes())
+}
+
+/// In the order in which Docker, and others that come from there, have their fields.
+fn log_first(records: &[Json]) -> (Shape, Vec<u8>) {
+    let line = |record: &Json| {
+        let mut fields = Vec::from_iter(record.as_object().expect("an object"));
+        let rank = |key: &str| ["log", "stream", "time"].iter().position(|first| *first == key);
+        fields.sort_by_key(|(key, _)| rank(key).unwrap_or(3));
+        let fields = fields.into_iter();
+        let fields: Vec<_> = fields.map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+        format!("{{{}}}\n", fields.join(","))
+    };
+    (Shape::Lines, records.iter().map(line).collect::<String>().into_bytes())
 }
 
 fn array(records: &[Json]) -> (Shape, Vec<u8>) {
@@ -197,6 +219,28 @@ fn scan(detector: &mut Detector, shape: Shape, bytes: &[u8], found: &mut Vec<Det
     detector.scan(&block, Timestamp::UNIX_EPOCH, found);
 }
 
+/// As [`found`], of lines that come through a pipe.
+fn found_in_pipe(lines: &[u8], reads: &[usize]) -> Vec<Detection> {
+    let mut blocks = Vec::new();
+    let mut keep = |piece: Framed<'_>| {
+        blocks.push((piece.shape, piece.bytes.to_vec()));
+    };
+    let mut framer = Framer::new(16 << 20);
+    let mut rest = lines;
+    for length in reads.iter().cycle() {
+        let space = framer.space(*length);
+        let read = space.len().min(rest.len()).min(*length);
+        space[..read].copy_from_slice(&rest[..read]);
+        rest = &rest[read..];
+        framer.commit(read, &mut keep);
+        if rest.is_empty() {
+            break;
+        }
+    }
+    framer.finish(&mut keep);
+    found(blocks)
+}
+
 /// `text` as its shipper would pass it on, cut at `cuts`.
 fn shipped(
     shipper: Shipper,
@@ -246,6 +290,25 @@ fn padding_cannot_cut_a_name_in_two() {
                 assert_eq!(apart, together);
                 let whole = found([form(&shipped(shipper, &padded(before), &[], (0, 0)))]);
                 assert_eq!(apart, whole);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_docker_cut_is_joined_where_the_order_of_its_fields_was_left() {
+    for before in [1, 5, 9, 17] {
+        let event = padded(before);
+        let whole = shipped(docker_file, &event, &[], (0, 0));
+        let longer = event.replace("\"verb\"", &format!("\"userAgent\":\"{}\",\"verb\"", "y".repeat(20 << 10)));
+        for (event, cuts) in [(&event, &[16 << 10][..]), (&longer, &[16 << 10, 32 << 10])] {
+            let records = shipped(docker_file, event, cuts, (0, 0));
+            for form in [log_first, forward] {
+                let together = found([form(&records)]);
+                assert_eq!(techniques(&together), [Technique::TokenUse], "{before}");
+                assert_eq!(found(records.chunks(1).map(form)), together);
+                let others = [&records[..1], &whole, &records[1..]].concat();
+                assert_eq!(techniques(&found([form(&others)])), [Technique::TokenUse; 2]);
             }
         }
     }
@@ -415,6 +478,7 @@ proptest! {
         events in vec((any::<Index>(), vec(any::<Index>(), 0..5), 0..4_usize), 1..12),
         order in vec(0..4_usize, 0..40),
         blocks in vec(1..7_usize, 1..5),
+        reads in vec(100..100_000_usize, 1..5),
         shipper in 0..SHIPPERS.len(),
         form in 0..FORMS.len(),
     ) {
@@ -447,6 +511,12 @@ proptest! {
                 break;
             }
         }
-        prop_assert_eq!(found(sent), found([form(&uncut)]));
+        let wanted = found([form(&uncut)]);
+        prop_assert_eq!(&found(sent), &wanted);
+        for lines in [lines, log_first] {
+            let in_pipe = found_in_pipe(&lines(&cut).1, &reads);
+            let wanted = found_in_pipe(&lines(&uncut).1, &reads);
+            prop_assert_eq!(&in_pipe, &wanted);
+        }
     }
 }

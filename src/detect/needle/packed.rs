@@ -84,6 +84,8 @@ enum Condition {
     Encoded,
     /// It begins a string that is packed.
     Packed,
+    /// It begins a text that Docker cut off.
+    Docker,
     /// It ends with a key that says that the text beside it goes on in another record, which begins so many bytes in.
     Mark(usize),
 }
@@ -96,6 +98,9 @@ const WORDS: [(&str, Condition); 4] = [
     ("Data", Condition::Encoded),
     ("MESSAGE", Condition::Encoded),
 ];
+
+/// The key of Docker's text before one that is as long as those that it cuts off, in MessagePack.
+const DOCKER_PART: &[u8] = b"log\xda\x40\x00";
 
 impl PackedNeedles {
     pub fn new(decoys: &[Decoy]) -> Self {
@@ -158,7 +163,7 @@ impl Pattern<Condition> {
         };
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
-                Condition::Nothing => true,
+                Condition::Nothing | Condition::Docker => true,
                 Condition::WholeName => is_whole(),
                 Condition::Value => {
                     F::is_behind_length(bytes, start, end) || is_behind_quote(bytes, start)
@@ -189,6 +194,7 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
     spelt
         .chain(packed)
         .chain(marks)
+        .chain([(DOCKER_PART.to_vec(), Condition::Docker)])
         .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
 }

@@ -9,8 +9,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    super::part_mark::{Marks, Part, Said, is_mark},
-    unquoted,
+    super::part_mark::{DOCKER_PART_BYTES, Marks, Part, Said, is_mark},
+    is_whole, unquoted,
 };
 use crate::audit::parse_time;
 
@@ -81,7 +81,21 @@ impl<'r> Fields<'r> {
             };
             marks.see(key, said);
         }
-        marks.part()
+        marks
+            .part()
+            .or_else(|| self.is_cut_by_docker().then_some(Part::Open))
+    }
+
+    fn is_cut_by_docker(&self) -> bool {
+        let mut keys = self.0.iter();
+        let is_of_container = keys.any(|(key, _)| key == "stream");
+        let text = self.text().filter(|_| is_of_container);
+        text.is_some_and(|text| {
+            text.key == "log"
+                && text.plain.len() >= DOCKER_PART_BYTES
+                && !text.plain.ends_with('\n')
+                && !is_whole(&text.plain)
+        })
     }
 
     /// Its text.
