@@ -139,11 +139,12 @@ pub fn is_cut_by_docker(before: &[u8]) -> bool {
         let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
         backslashes.count() % 2 == 1
     };
-    let is_ended = before
-        .strip_suffix(b"n")
-        .is_some_and(|before| is_escaped(before));
+    let is_ended = before.strip_suffix(b"n").is_some_and(is_escaped);
     let mut quotes = memrchr_iter(b'"', before).filter(|at| !is_escaped(&before[..*at]));
-    !is_ended && quotes.next().is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
+    !is_ended
+        && quotes
+            .next()
+            .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
 }
 
 /// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker

@@ -254,7 +254,8 @@ impl Line {
         self.arrival = place.arrival;
     }
 
-    /// The record of which all parts are there. If the last of a line that was begun before never came, that is one of its own.
+    /// The record of which all parts are there. If the last of a line that was begun before never came, that is one of its own,
+    /// unless its parts were sent twice.
     fn whole(&self) -> String {
         let latest = self.beginnings.iter().rev().take(MAX_BEGINNINGS);
         let mut starts = std::iter::once(&0).chain(latest);
@@ -262,7 +263,11 @@ impl Line {
             None | Some(0) => self.record(&self.text, "F"),
             Some(start) => {
                 let (before, text) = self.text.split_at(*start);
-                format!("[{},{}]", self.open(before), self.record(text, "F"))
+                let whole = self.record(text, "F");
+                match text.starts_with(before) {
+                    true => whole,
+                    false => format!("[{},{whole}]", self.open(before)),
+                }
             }
         }
     }

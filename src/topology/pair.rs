@@ -160,6 +160,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cut_is_joined_however_much_is_found_between() {
+        let mut one = detector();
+        let mut pair = DetectorPair {
+            second: Some(one.another()),
+            first: one.another(),
+            is_busy: true,
+        };
+        let text = hit(1);
+        let (first, last) = text.split_at(text.find("ypot").unwrap());
+        let part = |tag, text| serde_json::json!({"logtag": tag, "log": text}).to_string() + "\n";
+        let hits: String = (2..2 + 2 * MANY_HITS)
+            .map(|number| hit(number) + "\n")
+            .collect();
+        let both = [part("P", first), hits.clone(), part("F", last)].concat();
+        let open = [part("P", first), hits.clone()].concat();
+        let (mut of_one, mut of_pair) = (Vec::new(), Vec::new());
+        for text in [both, open, hits.clone() + &part("F", last), hits] {
+            let block = Block {
+                bytes: text.as_bytes(),
+                shape: Shape::Lines,
+                provenance: &|at| at.to_string().into(),
+            };
+            one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
+            pair.scan(&block, Timestamp::UNIX_EPOCH, &mut of_pair);
+        }
+        assert_eq!(of_pair.len(), 4 * 2 * MANY_HITS + 2);
+        assert_eq!(of_pair, of_one);
+    }
+
+    #[test]
     fn only_lines_are_shared() {
         for (shape, bytes, place) in [
             (Shape::Lines, "1\n2\n", Some(4)),

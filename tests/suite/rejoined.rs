@@ -139,13 +139,22 @@ fn lines(records: &[Json]) -> (Shape, Vec<u8>) {
 fn log_first(records: &[Json]) -> (Shape, Vec<u8>) {
     let line = |record: &Json| {
         let mut fields = Vec::from_iter(record.as_object().expect("an object"));
-        let rank = |key: &str| ["log", "stream", "time"].iter().position(|first| *first == key);
+        let rank = |key: &str| {
+            ["log", "stream", "time"]
+                .iter()
+                .position(|first| *first == key)
+        };
         fields.sort_by_key(|(key, _)| rank(key).unwrap_or(3));
         let fields = fields.into_iter();
-        let fields: Vec<_> = fields.map(|(key, value)| format!("{}:{value}", json!(key))).collect();
+        let fields: Vec<_> = fields
+            .map(|(key, value)| format!("{}:{value}", json!(key)))
+            .collect();
         format!("{{{}}}\n", fields.join(","))
     };
-    (Shape::Lines, records.iter().map(line).collect::<String>().into_bytes())
+    (
+        Shape::Lines,
+        records.iter().map(line).collect::<String>().into_bytes(),
+    )
 }
 
 fn array(records: &[Json]) -> (Shape, Vec<u8>) {
@@ -300,7 +309,10 @@ fn what_docker_cut_is_joined_where_the_order_of_its_fields_was_left() {
     for before in [1, 5, 9, 17] {
         let event = padded(before);
         let whole = shipped(docker_file, &event, &[], (0, 0));
-        let longer = event.replace("\"verb\"", &format!("\"userAgent\":\"{}\",\"verb\"", "y".repeat(20 << 10)));
+        let longer = event.replace(
+            "\"verb\"",
+            &format!("\"userAgent\":\"{}\",\"verb\"", "y".repeat(20 << 10)),
+        );
         for (event, cuts) in [(&event, &[16 << 10][..]), (&longer, &[16 << 10, 32 << 10])] {
             let records = shipped(docker_file, event, cuts, (0, 0));
             for form in [log_first, forward] {
@@ -308,7 +320,10 @@ fn what_docker_cut_is_joined_where_the_order_of_its_fields_was_left() {
                 assert_eq!(techniques(&together), [Technique::TokenUse], "{before}");
                 assert_eq!(found(records.chunks(1).map(form)), together);
                 let others = [&records[..1], &whole, &records[1..]].concat();
-                assert_eq!(techniques(&found([form(&others)])), [Technique::TokenUse; 2]);
+                assert_eq!(
+                    techniques(&found([form(&others)])),
+                    [Technique::TokenUse; 2]
+                );
             }
         }
     }
