@@ -77,7 +77,7 @@ fn a_file_that_rotates_between_two_parts_is_read_on_after_a_kill() {
 fn cut_event() -> [Value; 2] {
     let text = token_use(1, "10.0.3.7", json!({})).to_string();
     let cut = text.find("eypot").expect("the name");
-    let record = |tag: &str, text: &str| json!({"stream": "stdout", "logtag": tag, "log": text});
+    let record = |tag: &str, text: &str| json!({"stream": "stdout", "logtag": tag, "message": text});
     [record("P", &text[..cut]), record("F", &text[cut..])]
 }
 
@@ -149,7 +149,7 @@ fn a_part_that_nothing_follows_is_told_of_at_the_end() {
 #[test]
 fn scan_finds_what_was_cut_wherever_a_large_file_is_divided() {
     // Ranges have 16 MiB.
-    let noise = format!("{}\n", json!({"log": "x".repeat(1 << 10)}));
+    let noise = format!("{}\n", json!({"message": "x".repeat(1 << 10)}));
     let [first, last] = cut_event().map(|part| format!("{part}\n"));
     let noise = noise.repeat(((16 << 20) - first.len()) / noise.len());
     let filler = (16 << 20) - first.len() - noise.len();
