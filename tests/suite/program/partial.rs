@@ -77,7 +77,8 @@ fn a_file_that_rotates_between_two_parts_is_read_on_after_a_kill() {
 fn cut_event() -> [Value; 2] {
     let text = token_use(1, "10.0.3.7", json!({})).to_string();
     let cut = text.find("eypot").expect("the name");
-    let record = |tag: &str, text: &str| json!({"stream": "stdout", "logtag": tag, "message": text});
+    let record =
+        |tag: &str, text: &str| json!({"stream": "stdout", "logtag": tag, "message": text});
     [record("P", &text[..cut]), record("F", &text[cut..])]
 }
 
