@@ -24,7 +24,7 @@ use std::{
 
 use fields::{Fields, Text};
 use jiff::{SignedDuration, Timestamp};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
 
 use super::{
@@ -34,8 +34,8 @@ use super::{
 };
 use crate::source::Provenance;
 
-/// Bytes of the stream that may pass until the next part comes.
-const PATIENCE_BYTES: u64 = 16 << 20;
+/// Bytes of the source that may pass until the next part comes: some seconds of a great one.
+const PATIENCE_BYTES: u64 = 256 << 20;
 
 /// Time that may pass until the next part comes; Vector waits for half of it.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
@@ -85,10 +85,20 @@ pub struct Given {
     pub provenance: Provenance,
 }
 
+/// What the parts of one line have in common, and those of no other.
+struct Stream {
+    /// Of all that tells it from others.
+    hash: u64,
+    /// The longest word of that, perhaps empty.
+    word: String,
+}
+
 /// A line of which the last part has not come.
 struct Line {
     /// Lines are numbered as they begin.
     number: u64,
+    /// It stands in each record of its stream.
+    word: Finder<'static>,
     /// The key of its text.
     key: &'static str,
     text: String,
@@ -103,9 +113,16 @@ struct Line {
 }
 
 impl Rejoiner {
-    /// Whether anything is kept: then each record may go on a part.
+    /// Whether anything is kept.
     pub fn is_waiting(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// Whether `record` may go on what is kept. Of most that may not, this is all that is looked at, since somebody may write parts
+    /// that nothing follows.
+    pub fn is_waiting_for(&self, record: &[u8]) -> bool {
+        let mut lines = self.open.values();
+        lines.any(|line| line.word.find(record).is_some())
     }
 
     /// What is to be searched in place of `record`, if a part stands in it. It may be nothing but white space and null.
@@ -193,11 +210,11 @@ impl Rejoiner {
             return None;
         }
         let provenance = (place.provenance)();
-        let stream = self.stream(&fields, &text, &provenance);
+        let Stream { hash, word } = self.stream(&fields, &text, &provenance);
         if part == Some(Part::Open) {
-            let line = self.open.entry(stream).or_insert_with(|| {
+            let line = self.open.entry(hash).or_insert_with(|| {
                 self.begun += 1;
-                let line = Line::new(self.begun, &fields, &text, provenance);
+                let line = Line::new(self.begun, &word, &fields, &text, provenance);
                 self.bytes += line.bytes();
                 line
             });
@@ -205,32 +222,44 @@ impl Rejoiner {
             self.bytes += text.plain.len();
             return Some(NOTHING.into());
         }
-        let mut line = self.open.remove(&stream)?;
+        let mut line = self.open.remove(&hash)?;
         self.bytes -= line.bytes();
         line.append(&text.plain, place);
         Some(line.whole())
     }
 
-    /// What the parts of one line have in common, and those of no other.
-    fn stream(&self, fields: &Fields<'_>, text: &Text<'_>, provenance: &Provenance) -> u64 {
-        let mut sum = 0_u64;
+    fn stream(&self, fields: &Fields<'_>, text: &Text<'_>, provenance: &Provenance) -> Stream {
+        let (mut hash, mut longest) = (0_u64, String::new());
         // A sum, since some write their fields in any order.
         let mut add = |field: (&str, &str, &str)| {
-            sum = sum.wrapping_add(self.hasher.hash_one(field));
+            hash = hash.wrapping_add(self.hasher.hash_one(field));
+            if let Some(word) = longest_word(field.2).filter(|word| word.len() > longest.len()) {
+                longest = word.to_owned();
+            }
         };
         fields.add_to(text, &mut add);
         if let Some(tag) = provenance.headers.get("tag") {
-            add(("tag", "", tag));
+            hash = hash.wrapping_add(self.hasher.hash_one(tag));
         }
-        sum
+        Stream {
+            hash,
+            word: longest,
+        }
     }
 }
 
 impl Line {
     /// With nothing of its text yet.
-    fn new(number: u64, fields: &Fields<'_>, text: &Text<'_>, provenance: Provenance) -> Self {
+    fn new(
+        number: u64,
+        word: &str,
+        fields: &Fields<'_>,
+        text: &Text<'_>,
+        provenance: Provenance,
+    ) -> Self {
         Self {
             number,
+            word: Finder::new(word).into_owned(),
             key: text.key,
             text: String::new(),
             others: fields.others(text),
@@ -286,6 +315,12 @@ impl Line {
         let text = serde_json::to_string(text).unwrap_or_default();
         format!(r#"{{"logtag":"{tag}","{key}":{text}{others}}}"#)
     }
+}
+
+/// The longest run in `text` of characters that nobody escapes.
+fn longest_word(text: &str) -> Option<&str> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+    words.max_by_key(|word| word.len())
 }
 
 /// The objects that stand in `value` as records do, as they stand there.

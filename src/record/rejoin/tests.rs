@@ -139,6 +139,24 @@ fn a_tag_of_forward_tells_streams_apart() {
 }
 
 #[test]
+fn what_is_waited_for_is_in_the_same_stream_and_comes_soon() {
+    let mut rejoiner = Rejoiner::default();
+    let first = r#"{"file":"/var/log/pods/kube-apiserver-1/0.log","log":"{","logtag":"P"}"#;
+    rejoiner.rejoin(first.as_bytes(), place());
+    assert!(rejoiner.is_waiting_for(first.replace('/', "\\/").as_bytes()));
+    assert!(!rejoiner.is_waiting_for(first.replace("-1", "-2").as_bytes()));
+    let later = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+    let mut given = |offset, seconds| rejoiner.give_back(offset, later(seconds)).len();
+    assert_eq!(given(PATIENCE_BYTES, 60), 0);
+    assert_eq!(given(PATIENCE_BYTES + 1, 0), 1);
+    rejoiner.rejoin(first.as_bytes(), place());
+    assert_eq!(rejoiner.give_back(0, later(61)).len(), 1);
+    // Nothing tells its stream.
+    rejoiner.rejoin(br#"{"log":"{","logtag":"P"}"#, place());
+    assert!(rejoiner.is_waiting_for(b"{}"));
+}
+
+#[test]
 fn what_the_parser_refuses_is_mended() {
     let record = b"{\"log\":\"{\\\"a\\\":\\\"\xff\x01\\ud800\",\"logtag\":\"P\"}";
     let mut rejoiner = Rejoiner::default();
