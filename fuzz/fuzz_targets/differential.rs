@@ -59,12 +59,8 @@ fn found(detector: &Detector, search: Search, bytes: &[u8], shape: Shape) -> Vec
         shape,
         provenance: &|_| Provenance::default(),
     };
-    let mut found = Vec::new();
-    search(
-        &mut detector.another(),
-        &block,
-        Timestamp::UNIX_EPOCH,
-        &mut found,
-    );
+    let (mut detector, mut found) = (detector.another(), Vec::new());
+    search(&mut detector, &block, Timestamp::UNIX_EPOCH, &mut found);
+    detector.finish(Timestamp::UNIX_EPOCH, &mut found);
     found
 }

@@ -1,5 +1,7 @@
 //! From blocks to detections.
 
+mod records;
+
 use std::{
     collections::HashMap,
     iter,
@@ -9,7 +11,8 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
+use records::Record;
 
 use super::{
     Class, Config, Detection, Technique,
@@ -17,14 +20,14 @@ use super::{
     decoy::Decoy,
     evidence::{Context, Place, detection, origin, undecodable},
     expected::is_expected,
-    needle::{Format, MessagePack, Needles, PackedNeedles, Protobuf},
+    needle::{MessagePack, Needles, PackedNeedles, Protobuf},
     touch::{is_impersonation_unnamed, technique},
     undecodable::{BrokenText, Names},
 };
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Unwrapper, Wrapper, msgpack, protobuf},
+    record::{Envelope, Finding, Rejoiner, Unwrapper, Wrapper, msgpack, part_mark, protobuf},
     source::{Block, Provenance, Shape},
 };
 
@@ -32,7 +35,7 @@ use crate::{
 const KEPT_BYTES: usize = 1 << 20;
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
-/// record from one part to the next.
+/// record from one part to the next, and the parts of lines that a container runtime cut.
 pub struct Detector {
     decoys: Arc<[Decoy]>,
     needles: Arc<Needles>,
@@ -47,6 +50,7 @@ pub struct Detector {
     /// Whose hit was the last.
     client: Client,
     oversized: Oversized,
+    rejoiner: Rejoiner,
     counts: Counts,
 }
 
@@ -92,15 +96,6 @@ struct Oversized {
     digest: Option<RequestId>,
 }
 
-/// A candidate: the bytes of one record, and where they came from.
-struct Record<'b> {
-    bytes: &'b [u8],
-    /// Its place in the block.
-    start: usize,
-    block: &'b Block<'b>,
-    arrival: Timestamp,
-}
-
 impl Detector {
     /// A detector for what `source` reads.
     ///
@@ -127,6 +122,7 @@ impl Detector {
             source,
             client: Client::default(),
             oversized: Oversized::default(),
+            rejoiner: Rejoiner::default(),
             counts: Counts::default(),
         })
     }
@@ -144,6 +140,7 @@ impl Detector {
             source: Arc::clone(&self.source),
             client: Client::default(),
             oversized: Oversized::default(),
+            rejoiner: Rejoiner::default(),
             counts: Counts::default(),
         }
     }
@@ -156,25 +153,9 @@ impl Detector {
     /// `arrival` stands in for the time of events that tell none.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         self.counts.bytes += block.bytes.len() as u64;
-        let needles = Arc::clone(&self.needles);
-        let record = |start, end| Record {
-            bytes: &block.bytes[start..end],
-            start,
-            block,
-            arrival,
-        };
         match block.shape {
-            Shape::Lines => needles.scan(block.bytes, |at| {
-                let start = memrchr(b'\n', &block.bytes[..at]).map_or(0, |newline| newline + 1);
-                let end = memchr(b'\n', &block.bytes[at..])
-                    .map_or(block.bytes.len(), |newline| at + newline);
-                self.record(&record(start, end), out);
-                end + 1
-            }),
-            Shape::Value => needles.scan(block.bytes, |_| {
-                self.record(&record(0, block.bytes.len()), out);
-                block.bytes.len()
-            }),
+            Shape::Lines => self.lines(block, arrival, out),
+            Shape::Value => self.value(block, arrival, out),
             Shape::MessagePack => {
                 self.entries::<MessagePack>(block, msgpack::write_entry, arrival, out);
             }
@@ -188,60 +169,32 @@ impl Detector {
                 }
             }
         }
+        let given = self.rejoiner.give_back(self.counts.bytes, arrival);
+        self.given_back(given, arrival, out);
+    }
+
+    /// The source has ended: adds to `out` what touches a decoy among the parts of lines whose last part never came.
+    pub fn finish(&mut self, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let given = self.rejoiner.finish();
+        self.given_back(given, arrival, out);
+    }
+
+    /// Whether what `block` holds may depend on what stood before it, or what follows on it.
+    pub fn needs_order(&self, block: &Block<'_>) -> bool {
+        self.rejoiner.is_waiting() || part_mark::holds_open(block.bytes)
     }
 
     /// How many bytes of `lines`, which are whole, nothing can come of: the lines before the first that is a candidate, or a part of one that
     /// a container runtime cut. They then count as searched.
     pub fn passed(&mut self, lines: &[u8]) -> usize {
+        if self.rejoiner.is_waiting() {
+            return 0;
+        }
         let passed = self.needles.find(lines).map_or(lines.len(), |at| {
             memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1)
         });
         self.counts.bytes += passed as u64;
         passed
-    }
-
-    /// Only entries with a needle in them are written as JSON.
-    fn entries<F: Format>(
-        &mut self,
-        block: &Block<'_>,
-        write: fn(&[u8], &mut Vec<u8>),
-        arrival: Timestamp,
-        out: &mut Vec<Detection>,
-    ) {
-        let needles = Arc::clone(&self.packed_needles);
-        let needles = needles.get_or_init(|| PackedNeedles::new(&self.decoys));
-        let mut json = std::mem::take(&mut self.json);
-        needles.scan::<F>(block.bytes, |entry| {
-            json.clear();
-            let start = entry.start;
-            write(&block.bytes[entry], &mut json);
-            let record = Record {
-                bytes: &json,
-                start,
-                block,
-                arrival,
-            };
-            self.record(&record, out);
-        });
-        if json.capacity() <= KEPT_BYTES {
-            self.json = json;
-        }
-    }
-
-    /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the
-    /// needle scan, which must find the same.
-    pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
-        let mut start = 0;
-        for bytes in block.bytes.split(|byte| *byte == b'\n') {
-            let record = Record {
-                bytes,
-                start,
-                block,
-                arrival,
-            };
-            self.record(&record, out);
-            start += bytes.len() + 1;
-        }
     }
 
     fn record(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) {
@@ -398,8 +351,7 @@ impl Detector {
     }
 
     fn context(&self, record: &Record<'_>, envelope: &Envelope<'_>) -> Context<'_> {
-        let provenance = (record.block.provenance)(record.start);
-        self.context_of(provenance, envelope, record.arrival)
+        self.context_of(record.provenance(), envelope, record.arrival)
     }
 
     /// The configuration knows the cluster better than a wrapper does.

@@ -13,7 +13,9 @@
 //!   `&`, `<`, `>` and control characters so, none of which a needle has; `\u005c` is
 //!   the backslash of an escape one layer down;
 //! - a percent-encoding of a character of a decoy's name, in a path or a field selector:
-//!   only odd clients encode letters.
+//!   only odd clients encode letters;
+//! - the mark of a text that goes on in another record ([`crate::record::part_mark`]): a name may
+//!   be cut in two.
 //!
 //! All are looked for in one pass, by the few bytes of each that are rarest.
 
@@ -32,7 +34,7 @@ pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 use vector::Vector;
 
 use super::decoy::{Decoy, longest_literal};
-use crate::record::{encoded, partial};
+use crate::record::{encoded, part_mark, partial};
 
 /// Finds candidates.
 #[derive(Debug)]
@@ -65,6 +67,10 @@ enum Condition {
     Encoded(usize),
     /// It makes no candidate, but may stand in a part of one.
     Part,
+    /// As [`Condition::Part`], but if Docker cut the text before it that makes a candidate.
+    Docker,
+    /// It is a key that says that the text beside it goes on in another record.
+    Mark,
 }
 
 impl Needles {
@@ -81,9 +87,24 @@ impl Needles {
     pub fn scan(&self, bytes: &[u8], mut found: impl FnMut(usize) -> usize) {
         let is_needle = |number: usize, start: usize| {
             let pattern = &self.patterns[number];
-            pattern.condition != Condition::Part && pattern.stands_at(bytes, start)
+            pattern.stands_at(bytes, start)
+                && match pattern.condition {
+                    Condition::Part => false,
+                    Condition::Docker => part_mark::is_cut_by_docker(&bytes[..start]),
+                    _ => true,
+                }
         };
         self.search.scan(bytes, &is_needle, &mut found);
+    }
+
+    /// Whether any needle stands in `bytes`.
+    pub fn stand_in(&self, bytes: &[u8]) -> bool {
+        let mut any = false;
+        self.scan(bytes, |_| {
+            any = true;
+            bytes.len()
+        });
+        any
     }
 
     /// In the first line of which a candidate may come, or that may be a part of one that a container runtime cut, the place of a
@@ -129,9 +150,10 @@ impl Pattern<Condition> {
         let end = start + self.bytes.len();
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
-                Condition::Nothing | Condition::Part => true,
+                Condition::Nothing | Condition::Part | Condition::Docker => true,
                 Condition::WholeName => is_whole_name(bytes, start, end),
                 Condition::Encoded(quote) => encoded::begins_at(&bytes[start + quote..]),
+                Condition::Mark => part_mark::says_open(&bytes[end..]),
             }
     }
 }
@@ -212,7 +234,14 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
     patterns.extend(encoded_keys());
     patterns.extend(partial::MARKS.map(|mark| Pattern {
         bytes: mark.as_bytes().to_vec(),
-        condition: Condition::Part,
+        condition: match mark.as_bytes() {
+            part_mark::DOCKER_TAIL => Condition::Docker,
+            _ => Condition::Part,
+        },
+    }));
+    patterns.extend(part_mark::KEYS.map(|key| Pattern {
+        bytes: format!("\"{key}\"").into_bytes(),
+        condition: Condition::Mark,
     }));
     patterns.extend(words.spelt_out().map(|(word, is_whole)| Pattern {
         bytes: word.as_bytes().to_vec(),

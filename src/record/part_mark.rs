@@ -3,9 +3,14 @@
 //!
 //! A part may begin in the middle of a body, so what looks like an event in it may be a client's text.
 
+use std::sync::LazyLock;
+
+use memchr::{memmem::Finder, memrchr_iter};
 use simd_json::{prelude::*, tape::Object};
 
-use crate::audit::Json;
+/// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
+/// join parts keep the mark of the first beside the whole.
+pub const MAX_PART_BYTES: usize = 16 << 10;
 
 /// Which part a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,40 +21,188 @@ pub enum Part {
     Last,
 }
 
-impl Part {
-    /// Which part the texts of `object` are, if it says so.
-    pub fn of(object: &Object<'_, '_>) -> Option<Self> {
-        let (mut is_open, mut is_last) = (false, false);
-        for (key, value) in object.iter() {
-            match key {
-                // The tag of CRI's lines, as Fluentd, and as Fluent Bit calls it.
-                "logtag" | "_p" => {
-                    let tag = value.into_string().unwrap_or_default();
-                    is_open |= tag.starts_with('P');
-                    is_last |= tag.starts_with('F');
+/// The keys under which a part says that others follow it: the tag of CRI's lines, as Fluentd and as Fluent Bit calls it;
+/// Vector's; Docker's, and the one that it gives to journald.
+pub const KEYS: [&str; 5] = [
+    "logtag",
+    "_p",
+    "_partial",
+    "partial_message",
+    "CONTAINER_PARTIAL_MESSAGE",
+];
+
+/// What stands behind the text of a record of Docker's, where a shipper left the order of its fields.
+pub const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"std";
+
+/// Bytes after which Docker cuts, and marks a part by nothing but a newline that is not there.
+pub const DOCKER_PART_BYTES: usize = 16 << 10;
+
+/// The keys that say more of a part.
+const OTHER_KEYS: [&str; 6] = [
+    "partial_id",
+    "partial_ordinal",
+    "partial_last",
+    "CONTAINER_PARTIAL_ID",
+    "CONTAINER_PARTIAL_ORDINAL",
+    "CONTAINER_PARTIAL_LAST",
+];
+
+/// Whether `key` says something of a part.
+pub fn is_mark(key: &str) -> bool {
+    KEYS.contains(&key) || OTHER_KEYS.contains(&key)
+}
+
+/// [`KEYS`] as JSON has them.
+static QUOTED_KEYS: LazyLock<[Finder<'static>; 5]> =
+    LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
+
+static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_TAIL));
+
+/// What an entry of a record says of its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said<'v> {
+    Text(&'v str),
+    True,
+    Null,
+    Other,
+}
+
+/// The marks of a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks {
+    is_open: bool,
+    is_last: bool,
+}
+
+impl Marks {
+    /// Takes what stands under `key`, which may be none of a mark's.
+    pub fn see(&mut self, key: &str, said: Said<'_>) {
+        let is_true = matches!(said, Said::True | Said::Text("true"));
+        match key {
+            "logtag" | "_p" => {
+                if let Said::Text(tag) = said {
+                    self.is_open |= tag.starts_with('P');
+                    self.is_last |= tag.starts_with('F');
                 }
-                // Vector's; Docker's, and those that it gives to journald.
-                "_partial" | "partial_message" | "CONTAINER_PARTIAL_MESSAGE" => {
-                    is_open |= is_true(value);
-                }
-                "partial_id"
-                | "partial_ordinal"
-                | "CONTAINER_PARTIAL_ID"
-                | "CONTAINER_PARTIAL_ORDINAL" => {
-                    is_open |= !value.is_null();
-                }
-                "partial_last" | "CONTAINER_PARTIAL_LAST" => is_last |= is_true(value),
-                _ => {}
             }
+            "_partial" | "partial_message" | "CONTAINER_PARTIAL_MESSAGE" => self.is_open |= is_true,
+            "partial_id"
+            | "partial_ordinal"
+            | "CONTAINER_PARTIAL_ID"
+            | "CONTAINER_PARTIAL_ORDINAL" => self.is_open |= said != Said::Null,
+            "partial_last" | "CONTAINER_PARTIAL_LAST" => self.is_last |= is_true,
+            _ => {}
         }
-        match (is_open, is_last) {
-            (_, true) => Some(Self::Last),
-            (true, false) => Some(Self::Open),
+    }
+
+    /// Which part they tell of, if they do.
+    pub fn part(self) -> Option<Part> {
+        match (self.is_open, self.is_last) {
+            (_, true) => Some(Part::Last),
+            (true, false) => Some(Part::Open),
             (false, false) => None,
         }
     }
 }
 
-fn is_true(value: Json<'_>) -> bool {
-    value.as_bool() == Some(true) || value.into_string() == Some("true")
+impl Part {
+    /// Which part the texts of `object` are, if it says so.
+    pub fn of(object: &Object<'_, '_>) -> Option<Self> {
+        let mut marks = Marks::default();
+        for (key, value) in object.iter() {
+            let said = match value.into_string() {
+                Some(text) => Said::Text(text),
+                None if value.as_bool() == Some(true) => Said::True,
+                None if value.is_null() => Said::Null,
+                None => Said::Other,
+            };
+            marks.see(key, said);
+        }
+        marks.part()
+    }
+}
+
+/// Whether `rest`, which stands behind the quote of one of [`KEYS`] in JSON, says that other parts follow.
+pub fn says_open(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii_start();
+    rest.strip_prefix(b":").is_some_and(|value| {
+        let value = value.trim_ascii_start();
+        [&b"\"P"[..], b"true", b"\"true"]
+            .iter()
+            .any(|open| value.starts_with(open))
+    })
+}
+
+/// Whether what stands before a [`DOCKER_TAIL`] is the text of a part that Docker cut off.
+pub fn is_cut_by_docker(before: &[u8]) -> bool {
+    let is_escaped = |before: &[u8]| {
+        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
+        backslashes.count() % 2 == 1
+    };
+    let is_ended = before.strip_suffix(b"n").is_some_and(is_escaped);
+    let mut quotes = memrchr_iter(b'"', before).filter(|at| !is_escaped(&before[..*at]));
+    !is_ended
+        && quotes
+            .next()
+            .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
+}
+
+/// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker
+/// cut a text in it.
+pub fn holds_open(text: &[u8]) -> bool {
+    let holds_mark = QUOTED_KEYS.iter().any(|key| {
+        let mut places = key.find_iter(text);
+        places.any(|at| says_open(&text[at + key.needle().len()..]))
+    });
+    holds_mark
+        || DOCKER
+            .find_iter(text)
+            .any(|at| is_cut_by_docker(&text[..at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_where_its_value_says_that_others_follow() {
+        for (text, wanted) in [
+            (r#"{"logtag":"P"}"#, true),
+            ("{\"_p\" :\n\"P:x\"}", true),
+            (r#"{"_partial":true}"#, true),
+            (r#"{"a":1,"partial_message":"true"}"#, true),
+            (r#"{"CONTAINER_PARTIAL_MESSAGE": "true"}"#, true),
+            (r#"{"logtag":"F"}"#, false),
+            (r#"{"_partial":false,"_p":"F"}"#, false),
+            (r#"{"logtag":"F"} {"logtag":"P"}"#, true),
+            (r#"{"my_p":"P"}"#, false),
+            (r#"{"log":"\"logtag\":\"P\""}"#, false),
+            (r#"{"logtag"}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(holds_open(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn docker_cuts_where_its_text_is_as_long_as_a_part_and_has_no_end() {
+        let long = r#"\""#.repeat(DOCKER_PART_BYTES / 2);
+        for (number, (text, wanted)) in [
+            (long.clone(), true),
+            (long.clone() + "n", true),
+            (long.clone() + r"\\n", true),
+            (long.clone() + r"\n", false),
+            (long.clone() + r"\\\n", false),
+            (long[2..].to_owned(), false),
+            (String::new(), false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for around in ["", r#"{"log":"a","stream":"stdout"},"#] {
+                let record = format!(r#"{around}{{"log":"{text}","stream":"stdout"}}"#);
+                assert_eq!(holds_open(record.as_bytes()), wanted, "{number}");
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ use super::{
     layer::Layer,
     lifted, msgpack,
     other_log::{self, is_other_log},
-    part_mark::Part,
+    part_mark::{MAX_PART_BYTES, Part},
     partial::open_part,
     pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
     recased, stringified,
@@ -43,10 +43,6 @@ const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
 /// Bytes that are decompressed from all values of a record, for each byte of it: no gzip unpacks to more, so that a client who
 /// sends what packs well puts nothing behind the limit.
 const MAX_RATIO: usize = 1032;
-
-/// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
-/// join parts keep the mark of the first beside the whole.
-const MAX_PART_BYTES: usize = 16 << 10;
 
 /// What a record turned out to hold.
 pub enum Finding<'v> {

@@ -2,7 +2,7 @@
 //!
 //! A plain file of one record a line is cut into ranges, so that several threads share it. A range has the records that
 //! *begin* in it; where it is cut depends on nothing but the file, so that the number of threads changes nothing. The log of
-//! a container is not cut, since its lines may be parts of one record.
+//! a container is not cut, since its lines may be parts of one record, nor is a file near the record of a shipper that says the same.
 
 use std::{
     fs::{self, File, Metadata},
@@ -24,6 +24,7 @@ use crate::{
         decompress::{Magic, recognise},
         foreign::foreign,
         framing::is_one_record_a_line,
+        part_mark,
         partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
     },
     source::file::read_at,
@@ -279,6 +280,7 @@ fn may_be_joined_over(file: &File, place: u64) -> bool {
     let window = &window[..length];
     let before = &window[..length.min(WINDOW_BYTES as usize)];
     holds_lines_of_a_runtime(window)
+        || part_mark::holds_open(window)
         || memchr(b'\n', before).is_none() && goes_on_a_runtimes_line(file, start)
 }
 

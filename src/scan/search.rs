@@ -169,6 +169,7 @@ impl<'s> Worker<'s> {
             detector,
             detections: Vec::new(),
             count: 0,
+            arrival: Timestamp::UNIX_EPOCH,
             failure: None,
         };
         let mut reader = Reader {
@@ -184,6 +185,7 @@ impl<'s> Worker<'s> {
             },
         };
         let outcome = reader.read(&unit.part);
+        kept.finish();
         if let Some(error) = kept.failure {
             return Err(error.into());
         }
@@ -205,6 +207,8 @@ struct Kept<'s> {
     detections: Vec<Detection>,
     /// How many detections of the unit were kept.
     count: u64,
+    /// Of what was taken last.
+    arrival: Timestamp,
     /// Why no more is kept.
     failure: Option<rusqlite::Error>,
 }
@@ -216,10 +220,8 @@ impl Take for Kept<'_> {
             shape: piece.shape,
             provenance: &|at| format!("{}:{}", self.unit.name, piece.offset + at as u64).into(),
         };
+        self.arrival = arrival;
         self.detector.scan(&block, arrival, &mut self.detections);
-        let window = self.shared.window;
-        self.detections
-            .retain(|detection| window.holds(detection, arrival));
         self.keep();
     }
 
@@ -229,7 +231,16 @@ impl Take for Kept<'_> {
 }
 
 impl Kept<'_> {
+    /// The unit has ended.
+    fn finish(&mut self) {
+        self.detector.finish(self.arrival, &mut self.detections);
+        self.keep();
+    }
+
     fn keep(&mut self) {
+        let (window, arrival) = (self.shared.window, self.arrival);
+        self.detections
+            .retain(|detection| window.holds(detection, arrival));
         if self.detections.is_empty() || self.failure.is_some() {
             self.detections.clear();
             return;

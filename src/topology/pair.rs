@@ -50,11 +50,20 @@ impl DetectorPair {
         self.first.counts() + second.unwrap_or_default()
     }
 
+    /// As [`Detector::finish`].
+    pub fn finish(&mut self, arrival: Timestamp, out: &mut Vec<Detection>) {
+        self.first.finish(arrival, out);
+    }
+
     /// As [`Detector::scan`], in the same order.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         let before = out.len();
         match &mut self.second {
-            Some(second) if self.is_busy && block.shape == Shape::Lines => {
+            Some(second)
+                if self.is_busy
+                    && block.shape == Shape::Lines
+                    && !self.first.needs_order(block) =>
+            {
                 share((&mut self.first, second), block, arrival, out);
             }
             _ => self.first.scan(block, arrival, out),
@@ -178,6 +187,36 @@ mod tests {
         }
         assert_eq!(of_pair, of_one);
         assert_eq!(pair.counts(), one.counts());
+    }
+
+    #[test]
+    fn what_was_cut_is_joined_however_much_is_found_between() {
+        let mut one = detector();
+        let mut pair = DetectorPair {
+            second: Some(one.another()),
+            first: one.another(),
+            is_busy: true,
+        };
+        let text = hit(1);
+        let (first, last) = text.split_at(text.find("ypot").unwrap());
+        let part = |tag, text| serde_json::json!({"logtag": tag, "log": text}).to_string() + "\n";
+        let hits: String = (2..2 + 2 * MANY_HITS)
+            .map(|number| hit(number) + "\n")
+            .collect();
+        let both = [part("P", first), hits.clone(), part("F", last)].concat();
+        let open = [part("P", first), hits.clone()].concat();
+        let (mut of_one, mut of_pair) = (Vec::new(), Vec::new());
+        for text in [both, open, hits.clone() + &part("F", last), hits] {
+            let block = Block {
+                bytes: text.as_bytes(),
+                shape: Shape::Lines,
+                provenance: &|at| at.to_string().into(),
+            };
+            one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
+            pair.scan(&block, Timestamp::UNIX_EPOCH, &mut of_pair);
+        }
+        assert_eq!(of_pair.len(), 4 * 2 * MANY_HITS + 2);
+        assert_eq!(of_pair, of_one);
     }
 
     #[test]

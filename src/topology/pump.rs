@@ -119,6 +119,26 @@ impl Pump {
         );
     }
 
+    /// The source has ended: hands on what was kept until more of it would come.
+    pub fn finish(&mut self) {
+        let arrival = Timestamp::now();
+        for place in 0..self.detectors.len() {
+            let Detecting {
+                origin,
+                detector,
+                counters,
+            } = &mut self.detectors[place];
+            let (origin, mut detections) = (*origin, Vec::new());
+            detector.finish(arrival, &mut detections);
+            counters.sent.fetch_add(detections.len() as u64, Relaxed);
+            self.hold(origin, detections);
+        }
+        self.tell_of_undecodable();
+        if !self.found.is_empty() {
+            self.commit(Progress::default());
+        }
+    }
+
     fn batch(&mut self, progress: Progress) -> Batch {
         Batch {
             source: self.place,

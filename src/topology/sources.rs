@@ -113,6 +113,7 @@ fn run(
         SourceConfig::Fluent(config) => source::fluent::run(config, context, &mut pump),
         SourceConfig::Vector(config) => source::vector::run(config, context, &mut pump),
     };
+    pump.finish();
     pump.say_counts();
     ended.inspect_err(|error| {
         context.status.broken(error.to_string());

@@ -10,6 +10,7 @@ mod protobuf;
 mod readme;
 mod recall;
 mod recordings;
+mod rejoined;
 mod soundness;
 mod traps;
 mod wrappers;

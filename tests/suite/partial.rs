@@ -117,7 +117,9 @@ fn padding_cannot_cut_a_name_in_two() {
             detector().scan(&block, Timestamp::UNIX_EPOCH, &mut unjoined);
             missed += usize::from(unjoined.is_empty());
         }
-        assert!(missed > 0, "without joining nothing is missed");
+        // Docker's look like a shipper's, which the detector joins by itself.
+        let is_docker = std::ptr::fn_addr_eq(runtime, docker as Runtime);
+        assert_eq!(missed > 0, !is_docker, "without joining");
     }
 }
 

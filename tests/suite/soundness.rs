@@ -32,6 +32,7 @@ pub fn run_with(scan: Scan, mut detector: Detector, bytes: &[u8]) -> Vec<Detecti
     let mut detections = Vec::new();
     let arrival = Timestamp::UNIX_EPOCH;
     scan(&mut detector, &block, arrival, &mut detections);
+    detector.finish(arrival, &mut detections);
     detections
 }
 

@@ -22,6 +22,7 @@ use crate::{
         encoded,
         msgpack::begins_with_entry,
         packing::{self, MAGICS, SKIPPABLE},
+        part_mark,
     },
 };
 
@@ -83,6 +84,10 @@ enum Condition {
     Encoded,
     /// It begins a string that is packed.
     Packed,
+    /// It begins a text that Docker cut off.
+    Docker,
+    /// It ends with a key that says that the text beside it goes on in another record, which begins so many bytes in.
+    Mark(usize),
 }
 
 /// What makes a candidate beside the names of decoys.
@@ -93,6 +98,9 @@ const WORDS: [(&str, Condition); 4] = [
     ("Data", Condition::Encoded),
     ("MESSAGE", Condition::Encoded),
 ];
+
+/// The key of Docker's text before one that is as long as those that it cuts off, in MessagePack.
+const DOCKER_PART: &[u8] = b"log\xda\x40\x00";
 
 impl PackedNeedles {
     pub fn new(decoys: &[Decoy]) -> Self {
@@ -106,9 +114,9 @@ impl PackedNeedles {
         }
     }
 
-    /// Calls `found` with where each entry of `bytes` lies that has a needle in it. What cannot be read, up to the end, is
-    /// one entry.
-    pub fn scan<F: Format>(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
+    /// Calls `found` with where an entry of `bytes` lies that has a needle in it; it returns where to go on, behind that entry or
+    /// another. What cannot be read, up to the end, is one entry.
+    pub fn scan<F: Format>(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>) -> usize) {
         let mut entry = 0..0;
         let mut entry_at = |at: usize| {
             while entry.end <= at {
@@ -119,9 +127,7 @@ impl PackedNeedles {
         if self.is_number {
             let mut at = 0;
             while at < bytes.len() {
-                let entry = entry_at(at);
-                at = entry.end;
-                found(entry);
+                at = found(entry_at(at));
             }
             return;
         }
@@ -130,12 +136,8 @@ impl PackedNeedles {
             let mut rivals = self.rivals[number].iter();
             rivals.any(|rival| self.patterns[*rival].stands_at::<F>(bytes, &strings, start))
         };
-        self.search.scan(bytes, &is_needle, &mut |at| {
-            let entry = entry_at(at);
-            let end = entry.end;
-            found(entry);
-            end
-        });
+        self.search
+            .scan(bytes, &is_needle, &mut |at| found(entry_at(at)));
     }
 }
 
@@ -161,13 +163,14 @@ impl Pattern<Condition> {
         };
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
-                Condition::Nothing => true,
+                Condition::Nothing | Condition::Docker => true,
                 Condition::WholeName => is_whole(),
                 Condition::Value => {
                     F::is_behind_length(bytes, start, end) || is_behind_quote(bytes, start)
                 }
                 Condition::Encoded => is_encoded::<F>(bytes, start),
                 Condition::Packed => is_packed::<F>(bytes, start),
+                Condition::Mark(key) => is_mark::<F>(bytes, start + key, end),
             }
     }
 }
@@ -187,10 +190,24 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
     let packed = MAGICS
         .iter()
         .map(|magic| (magic.to_vec(), Condition::Packed));
+    let marks = part_mark::KEYS.iter().flat_map(|key| marks(key));
     spelt
         .chain(packed)
+        .chain(marks)
+        .chain([(DOCKER_PART.to_vec(), Condition::Docker)])
         .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
+}
+
+/// What tells of a key that is a mark: the key, with the last byte of its length before it if it is so short that it stands everywhere.
+fn marks(key: &str) -> Vec<(Vec<u8>, Condition)> {
+    let length = key.len() as u8;
+    match key.len() {
+        ..4 => [length, 0xa0 | length, 0]
+            .map(|length| ([&[length], key.as_bytes()].concat(), Condition::Mark(1)))
+            .to_vec(),
+        _ => vec![(key.as_bytes().to_vec(), Condition::Mark(0))],
+    }
 }
 
 fn rivals(patterns: &[Pattern<Condition>]) -> Vec<Vec<usize>> {
@@ -240,6 +257,16 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
         Under::Other => false,
         Under::Unknown => true,
     })
+}
+
+/// Whether a key stands from `start` to `end` that says that others follow.
+fn is_mark<F: Format>(bytes: &[u8], start: usize, end: usize) -> bool {
+    F::is_behind_length(bytes, start, end)
+        && match F::under_key(&bytes[end..]) {
+            Under::Text(value) => value.starts_with(b"P") || value == b"true",
+            Under::Other | Under::Unknown => true,
+            Under::Array => false,
+        }
 }
 
 /// Whether a string that is packed begins at `start`, or, if what stands there never begins one, before it.

@@ -14,8 +14,15 @@ const DOCKER_PART_BYTES: usize = 16 << 10;
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
 
-/// Behind the text. It cannot stand within: there each quote is behind a backslash.
+/// Behind the text.
 const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"";
+
+/// Between two texts. It cannot stand within one: there each quote is behind a backslash.
+const TEXT_END: &[u8] = b"\",\"";
+
+/// What may stand behind the stream, and what stands last.
+const DOCKER_ATTRIBUTES: &[u8] = b",\"attrs\":{";
+const DOCKER_TIME: &[u8] = b",\"time\":\"";
 
 /// Lengths that a time may have: with seconds and `Z`, with nanoseconds and an offset.
 const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
@@ -98,14 +105,17 @@ impl<'a> Line<'a> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let rest = line.strip_prefix(DOCKER_HEAD)?;
         let (text, tail) = rest.split_at(memmem::find(rest, DOCKER_TAIL)?);
+        if memmem::find(text, TEXT_END).is_some() {
+            return None;
+        }
         let behind = &tail[DOCKER_TAIL.len()..];
-        let (stream, _) = [
+        let (stream, rest) = [
             (Stream::Stdout, &b"stdout\""[..]),
             (Stream::Stderr, b"stderr\""),
         ]
         .into_iter()
-        .find(|(_, name)| behind.starts_with(name))?;
-        behind.trim_ascii_end().ends_with(b"}").then_some(Self {
+        .find_map(|(stream, name)| Some((stream, behind.strip_prefix(name)?)))?;
+        is_end_of_docker(rest).then_some(Self {
             format: Format::Docker,
             stream,
             is_partial: !ends_in_newline(text),
@@ -140,6 +150,20 @@ impl<'a> Line<'a> {
     pub fn is_whole_object(&self) -> bool {
         is_object(unescaped(self.text))
     }
+}
+
+/// Whether `rest` is what Docker writes behind the stream: perhaps attributes, and the time. Shippers add fields of their own, by
+/// which streams are told apart that are one here.
+fn is_end_of_docker(rest: &[u8]) -> bool {
+    let Some(rest) = rest.trim_ascii_end().strip_suffix(b"\"}") else {
+        return false;
+    };
+    let time = memmem::rfind(rest, DOCKER_TIME).map(|at| rest.split_at(at));
+    time.is_some_and(|(attributes, time)| {
+        let is_object = attributes.starts_with(DOCKER_ATTRIBUTES) && attributes.ends_with(b"}");
+        (attributes.is_empty() || is_object)
+            && memchr::memchr(b'"', &time[DOCKER_TIME.len()..]).is_none()
+    })
 }
 
 /// Whether the last character of a JSON string is `\n`, not an `n` behind an escaped backslash.
@@ -287,6 +311,10 @@ mod tests {
             r#"{"log":"a","stream":"stdout","ti"#,
             r#"{"log":"a"#,
             r#"{"log":{"a":"b","stream":"stdout"}}"#,
+            r#"{"log":"a","stream":"stdout"}"#,
+            r#"{"log":"a","logtag":"P","stream":"stdout","time":""}"#,
+            r#"{"log":"a","stream":"stdout","time":"","pod":"a"}"#,
+            r#"{"log":"a","stream":"stdout","pod":"a","time":""}"#,
         ] {
             assert_eq!(read(line), None, "{line}");
         }

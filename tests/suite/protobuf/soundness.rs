@@ -35,6 +35,7 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
     };
     let mut found = Vec::new();
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);
+    detector.finish(Timestamp::UNIX_EPOCH, &mut found);
     found
 }
 

@@ -144,7 +144,10 @@ mod tests {
         let clean = log("k", 1, b"v");
         let run = [&clean, entry, &clean].concat();
         let mut found = Vec::new();
-        needles.scan::<Protobuf>(&run, |entry| found.push(entry));
+        needles.scan::<Protobuf>(&run, |entry| {
+            found.push(entry.clone());
+            entry.end
+        });
         let wanted = clean.len()..clean.len() + entry.len();
         assert!(found.is_empty() || found == [wanted], "{found:?}");
         !found.is_empty()

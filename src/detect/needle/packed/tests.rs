@@ -31,7 +31,10 @@ fn is_candidate(names: (&str, &str), entry: &[u8]) -> bool {
             needles.search = search;
         }
         let mut entries = Vec::new();
-        needles.scan::<MessagePack>(&run, |entry| entries.push(entry));
+        needles.scan::<MessagePack>(&run, |entry| {
+            entries.push(entry.clone());
+            entry.end
+        });
         found.push(entries);
     }
     assert_eq!(found[0], found[1]);

@@ -1,0 +1,197 @@
+//! From blocks to records: which of them are looked at, and what is searched in place of those in which parts of lines stand.
+
+use std::{ops::Range, sync::Arc};
+
+use jiff::Timestamp;
+use memchr::{memchr, memrchr};
+
+use super::{Detector, KEPT_BYTES};
+use crate::{
+    detect::{
+        Detection,
+        needle::{Format, PackedNeedles},
+    },
+    record::{self, Given, part_mark},
+    source::{Block, Provenance, Shape},
+};
+
+/// A candidate: the bytes of one record, and where they came from.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'b> {
+    pub bytes: &'b [u8],
+    /// Its place in the block.
+    start: usize,
+    block: &'b Block<'b>,
+    pub arrival: Timestamp,
+}
+
+/// Why a record is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// A needle stands in it.
+    Needle,
+    /// It may go on another.
+    Follows,
+}
+
+impl<'b> Record<'b> {
+    pub(super) fn of(block: &'b Block<'b>, place: Range<usize>, arrival: Timestamp) -> Self {
+        Self {
+            bytes: &block.bytes[place.clone()],
+            start: place.start,
+            block,
+            arrival,
+        }
+    }
+
+    pub fn provenance(&self) -> Provenance {
+        (self.block.provenance)(self.start)
+    }
+}
+
+impl Detector {
+    pub(super) fn lines(
+        &mut self,
+        block: &Block<'_>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        let bytes = block.bytes;
+        let line_end = |start: usize| {
+            memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |newline| start + newline)
+        };
+        // Searches a line, and those behind it while they may go on others. Gives where to search on.
+        let mut search = |detector: &mut Self, line: Range<usize>, mut why: Why| {
+            let mut line = line;
+            loop {
+                detector.candidate(&Record::of(block, line.clone(), arrival), why, out);
+                let next = line.end + 1;
+                if !detector.rejoiner.is_waiting() || next >= bytes.len() {
+                    return next.min(bytes.len());
+                }
+                (line, why) = (next..line_end(next), Why::Follows);
+            }
+        };
+        let start = match self.rejoiner.is_waiting() && !bytes.is_empty() {
+            true => search(self, 0..line_end(0), Why::Follows),
+            false => 0,
+        };
+        let needles = Arc::clone(&self.needles);
+        needles.scan(&bytes[start..], |at| {
+            let at = start + at;
+            let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+            search(self, begin..line_end(at), Why::Needle) - start
+        });
+    }
+
+    pub(super) fn value(
+        &mut self,
+        block: &Block<'_>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        let record = Record::of(block, 0..block.bytes.len(), arrival);
+        if self.rejoiner.is_waiting() {
+            return self.candidate(&record, Why::Follows, out);
+        }
+        let needles = Arc::clone(&self.needles);
+        needles.scan(block.bytes, |_| {
+            self.candidate(&record, Why::Needle, out);
+            block.bytes.len()
+        });
+    }
+
+    /// Only entries with a needle in them are written as JSON, and those that may go on others.
+    pub(super) fn entries<F: Format>(
+        &mut self,
+        block: &Block<'_>,
+        write: fn(&[u8], &mut Vec<u8>),
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        let bytes = block.bytes;
+        let mut json = std::mem::take(&mut self.json);
+        // As of lines.
+        let mut search = |detector: &mut Self, entry: Range<usize>, mut why: Why| {
+            let mut entry = entry;
+            loop {
+                json.clear();
+                write(&bytes[entry.clone()], &mut json);
+                let record = Record {
+                    bytes: &json,
+                    ..Record::of(block, entry.clone(), arrival)
+                };
+                detector.candidate(&record, why, out);
+                let next = entry.end;
+                if !detector.rejoiner.is_waiting() || next >= bytes.len() {
+                    return next;
+                }
+                (entry, why) = (next..next + F::length(&bytes[next..]), Why::Follows);
+            }
+        };
+        let start = match self.rejoiner.is_waiting() && !bytes.is_empty() {
+            true => search(self, 0..F::length(bytes), Why::Follows),
+            false => 0,
+        };
+        let needles = Arc::clone(&self.packed_needles);
+        let needles = needles.get_or_init(|| PackedNeedles::new(&self.decoys));
+        needles.scan::<F>(&bytes[start..], |entry| {
+            search(self, start + entry.start..start + entry.end, Why::Needle) - start
+        });
+        if json.capacity() <= KEPT_BYTES {
+            self.json = json;
+        }
+    }
+
+    /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the
+    /// needle scan, which must find the same.
+    pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
+        let mut start = 0;
+        for bytes in block.bytes.split(|byte| *byte == b'\n') {
+            let record = Record::of(block, start..start + bytes.len(), arrival);
+            self.candidate(&record, Why::Needle, out);
+            start += bytes.len() + 1;
+        }
+    }
+
+    /// Searches a record, or what is to be searched in its place if a part of a line stands in it.
+    fn candidate(&mut self, record: &Record<'_>, why: Why, out: &mut Vec<Detection>) {
+        let bytes = record.bytes;
+        let may_be_part = self.rejoiner.is_waiting_for(bytes) || part_mark::holds_open(bytes);
+        let rejoined = may_be_part.then(|| {
+            let place = record::Place {
+                offset: self.counts.bytes,
+                arrival: record.arrival,
+                provenance: &|| record.provenance(),
+            };
+            self.rejoiner.rejoin(record.bytes, place)
+        });
+        match rejoined.flatten() {
+            Some(text) => {
+                let bytes = text.as_bytes();
+                self.record(&Record { bytes, ..*record }, out);
+            }
+            None if why == Why::Needle || self.needles.stand_in(record.bytes) => {
+                self.record(record, out);
+            }
+            None => {}
+        }
+    }
+
+    /// Searches parts of lines whose last part never came.
+    pub(super) fn given_back(
+        &mut self,
+        given: Vec<Given>,
+        arrival: Timestamp,
+        out: &mut Vec<Detection>,
+    ) {
+        for Given { record, provenance } in given {
+            let block = Block {
+                bytes: record.as_bytes(),
+                shape: Shape::Value,
+                provenance: &|_| provenance.clone(),
+            };
+            self.record(&Record::of(&block, 0..record.len(), arrival), out);
+        }
+    }
+}
