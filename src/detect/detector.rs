@@ -4,14 +4,14 @@ mod records;
 
 use std::{
     collections::HashMap,
-    iter,
+    iter, mem,
     ops::Add,
     sync::{Arc, OnceLock},
 };
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 use records::Record;
 
 use super::{
@@ -179,9 +179,12 @@ impl Detector {
         self.given_back(given, arrival, out);
     }
 
-    /// Whether what `block` holds may depend on what stood before it, or what follows on it.
-    pub fn needs_order(&self, block: &Block<'_>) -> bool {
-        self.rejoiner.is_waiting() || part_mark::holds_open(block.bytes)
+    /// Whether what `lines` hold may depend on what stood before it, or what follows on it.
+    pub fn needs_order(&self, lines: &[u8]) -> bool {
+        let mut start = 0;
+        let mut ends = memchr_iter(b'\n', lines).chain([lines.len()]);
+        let mut line = |end| &lines[mem::replace(&mut start, end + 1)..end];
+        self.rejoiner.is_waiting() || ends.any(|end| part_mark::is_open(line(end)))
     }
 
     /// How many bytes of `lines`, which are whole, nothing can come of: the lines before the first that is a candidate, or a part of one that

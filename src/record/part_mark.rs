@@ -147,6 +147,14 @@ pub fn is_cut_by_docker(before: &[u8]) -> bool {
             .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
 }
 
+/// How the API server begins an event. A shipper's record, in which a part of one stands, begins otherwise.
+const EVENT: &[u8] = b"{\"kind\":\"Event\"";
+
+/// As [`holds_open`], of one record: of an event that stands alone no more than its beginning is looked at, since a flood is of these.
+pub fn is_open(record: &[u8]) -> bool {
+    !record.starts_with(EVENT) && holds_open(record)
+}
+
 /// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker
 /// cut a text in it.
 pub fn holds_open(text: &[u8]) -> bool {
@@ -182,6 +190,12 @@ mod tests {
         ] {
             assert_eq!(holds_open(text.as_bytes()), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn an_event_that_stands_alone_is_no_part() {
+        assert!(!is_open(br#"{"kind":"Event","log":"","logtag":"P"}"#));
+        assert!(is_open(br#"{"log":"{\"kind\":\"Event\"","logtag":"P"}"#));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl DetectorPair {
             Some(second)
                 if self.is_busy
                     && block.shape == Shape::Lines
-                    && !self.first.needs_order(block) =>
+                    && !self.first.needs_order(block.bytes) =>
             {
                 share((&mut self.first, second), block, arrival, out);
             }

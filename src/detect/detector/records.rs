@@ -157,7 +157,7 @@ impl Detector {
     /// Searches a record, or what is to be searched in its place if a part of a line stands in it.
     fn candidate(&mut self, record: &Record<'_>, why: Why, out: &mut Vec<Detection>) {
         let bytes = record.bytes;
-        let may_be_part = self.rejoiner.is_waiting_for(bytes) || part_mark::holds_open(bytes);
+        let may_be_part = self.rejoiner.is_waiting_for(bytes) || part_mark::is_open(bytes);
         let rejoined = may_be_part.then(|| {
             let place = record::Place {
                 offset: self.counts.bytes,
