@@ -186,8 +186,9 @@ impl Search<'_> {
         }
         let mut text = Vec::new();
         match msgpack::length(entry) {
-            Ok(_) => write_entry(entry, &mut text),
-            Err(_) => text = with_quotes(entry),
+            Ok(length) if length == entry.len() => write_entry(entry, &mut text),
+            // Junk may begin with something that can be read.
+            _ => text = with_quotes(entry),
         }
         for (part, shape) in parts(&text) {
             self.take(part, shape);
@@ -206,5 +207,26 @@ impl Search<'_> {
             shape,
             provenance: &|_| (self.provenance)(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As JSON each of these bytes would be six.
+    #[test]
+    fn junk_takes_no_more_than_it_is_long() {
+        for junk in [[0x01; 1000], [b'['; 1000], [0xc1; 1000]] {
+            let mut seen = Vec::new();
+            let mut search = Search {
+                max_line_bytes: 100,
+                provenance: &Provenance::default,
+                outlet: &mut |block: &Block<'_>| seen.extend_from_slice(block.bytes),
+                found: false,
+            };
+            assert!(search.entries(&junk).is_err());
+            assert_eq!(seen, junk);
+        }
     }
 }
