@@ -122,6 +122,19 @@ impl Pump {
     /// The source has ended: hands on what was kept until more of it would come.
     pub fn finish(&mut self) {
         let arrival = Timestamp::now();
+        self.each_detector(0, |detector, found| detector.finish(arrival, found));
+        self.tell_of_undecodable();
+        if !self.found.is_empty() {
+            self.commit(Progress::default());
+        }
+    }
+
+    /// Holds what `search` finds by each detector, which has received so many `records` for that.
+    fn each_detector(
+        &mut self,
+        records: u64,
+        search: impl Fn(&mut DetectorPair, &mut Vec<Detection>),
+    ) {
         for place in 0..self.detectors.len() {
             let Detecting {
                 origin,
@@ -129,13 +142,10 @@ impl Pump {
                 counters,
             } = &mut self.detectors[place];
             let (origin, mut detections) = (*origin, Vec::new());
-            detector.finish(arrival, &mut detections);
+            search(detector, &mut detections);
+            counters.received.fetch_add(records, Relaxed);
             counters.sent.fetch_add(detections.len() as u64, Relaxed);
             self.hold(origin, detections);
-        }
-        self.tell_of_undecodable();
-        if !self.found.is_empty() {
-            self.commit(Progress::default());
         }
     }
 
@@ -181,18 +191,9 @@ impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
         let records = self.counters.received(block, arrival);
-        for place in 0..self.detectors.len() {
-            let Detecting {
-                origin,
-                detector,
-                counters,
-            } = &mut self.detectors[place];
-            let (origin, mut detections) = (*origin, Vec::new());
-            detector.scan(block, arrival, &mut detections);
-            counters.received.fetch_add(records, Relaxed);
-            counters.sent.fetch_add(detections.len() as u64, Relaxed);
-            self.hold(origin, detections);
-        }
+        self.each_detector(records, |detector, found| {
+            detector.scan(block, arrival, found)
+        });
         if let Some(decoder) = &mut self.decoder {
             let mut detections = Vec::new();
             decoder.read(block, &mut detections);
