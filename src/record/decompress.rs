@@ -46,6 +46,8 @@ pub enum Error {
          zstd -dc --long=31"
     )]
     WideWindow { at: u64 },
+    #[error("damaged Snappy data: {0}")]
+    Snappy(#[from] snap::Error),
     /// It was handed out as it is.
     #[error("{0}")]
     Foreign(Foreign),

@@ -29,6 +29,13 @@ pub enum Error {
     TooLarge { limit: usize },
 }
 
+/// Whether `bytes` are so long, and so much of them is control characters, that as JSON, in which each is six bytes, they would take
+/// memory that nobody expects: in text of an event there are next to none.
+pub(crate) fn swells(bytes: &[u8]) -> bool {
+    let is_control = |byte: &&u8| byte.is_ascii_control();
+    bytes.len() > READ_BYTES && bytes.iter().filter(is_control).count() > bytes.len() / 4
+}
+
 /// Entries that are packed.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'b> {

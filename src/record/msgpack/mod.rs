@@ -14,7 +14,7 @@ mod walk;
 
 pub(crate) use entry::length as entry_length;
 pub use entry::{begins_with_entry, entries};
-pub(super) use json::text;
+pub(crate) use json::text;
 pub use json::{entries_as_json, with_quotes, write_entry, write_record};
 pub use walk::{Step, Walk, length};
 

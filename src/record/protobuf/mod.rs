@@ -87,7 +87,7 @@ impl<'b> Field<'b> {
     }
 
     /// What is there of the field at the beginning of `bytes`, if its length is there, and says that it is longer.
-    fn cut_off(bytes: &'b [u8]) -> Option<Self> {
+    pub(crate) fn cut_off(bytes: &'b [u8]) -> Option<Self> {
         let (number, wire_type, at) = tag(bytes).ok()?;
         let (_, header) = varint(&bytes[at..]).ok()?;
         let value = Value::Bytes(&bytes[at + header..]);

@@ -128,7 +128,7 @@ impl Asker {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Refused::Coding => {
-                let known = HeaderValue::from_static("gzip, deflate, zstd");
+                let known = HeaderValue::from_static("gzip, deflate, zstd, snappy");
                 headers.insert(ACCEPT_ENCODING, known);
             }
             Refused::Overloaded => {

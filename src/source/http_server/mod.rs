@@ -26,8 +26,10 @@ use super::{
 use crate::audit::words;
 
 mod answer;
+mod loki;
 mod search;
 mod service;
+mod snappy;
 mod unpack;
 mod wide;
 

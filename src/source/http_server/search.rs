@@ -1,16 +1,19 @@
 //! From bodies to blocks, on the source's thread.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tracing::warn;
 
 use super::{
     Config,
+    loki::{Push, begins_push},
     unpack::{Trouble, Unpacker},
     wide,
 };
 use crate::{
-    record::decompress,
     source::{
         Context, Outlet, Provenance, Shape, Stop,
         payload::{Payload, Payloads, take},
@@ -59,6 +62,7 @@ impl Payload for Delivery {
 /// Searches what is delivered.
 pub(super) struct Searcher<'a> {
     context: &'a Context,
+    max_line_bytes: usize,
     payloads: Payloads,
     limits: Limits,
     damaged: Seldom,
@@ -68,6 +72,7 @@ impl<'a> Searcher<'a> {
     pub(super) fn new(config: &Config, context: &'a Context) -> Self {
         Self {
             context,
+            max_line_bytes: config.max_line_bytes,
             payloads: Payloads::new(config.max_line_bytes),
             limits: Limits::new(config.max_body_bytes, config.max_decompression_ratio),
             damaged: Seldom::default(),
@@ -103,6 +108,21 @@ impl<'a> Searcher<'a> {
             };
             return (outcome, found);
         }
+        let outcome = match is_beyond && unpacker.is_most_by_ratio() {
+            true => Outcome::TooTight,
+            false if is_beyond || delivery.is_cut => Outcome::TooLarge,
+            false => Outcome::Taken,
+        };
+        found |= self.plain(delivery, outlet);
+        (outcome, found)
+    }
+
+    /// Searches what no layer is left of.
+    fn plain(&mut self, mut delivery: Delivery, outlet: &mut dyn Outlet) -> bool {
+        if begins_push(&delivery.bytes) {
+            return self.push(&delivery, outlet);
+        }
+        let mut found = false;
         if let Some(text) = wide::narrow(&delivery.bytes) {
             // Whatever it was taken for, what stands there is seen.
             found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
@@ -112,19 +132,29 @@ impl<'a> Searcher<'a> {
             let bodies = std::slice::from_ref(&delivery);
             found |= self.payloads.search(bodies, self.context, outlet);
         }
-        let outcome = match is_beyond && unpacker.is_most_by_ratio() {
-            true => Outcome::TooTight,
-            false if is_beyond || delivery.is_cut => Outcome::TooLarge,
-            false => Outcome::Taken,
-        };
-        (outcome, found)
+        found
     }
 
-    fn say_damaged(&mut self, delivery: &Delivery, error: &decompress::Error) {
+    fn push(&mut self, delivery: &Delivery, outlet: &mut dyn Outlet) -> bool {
+        let mut found = false;
+        let mut push = Push {
+            max_line_bytes: self.max_line_bytes,
+            take: &mut |bytes, shape| found |= take(bytes, shape, delivery, outlet),
+        };
+        let searched = push.search(&delivery.bytes);
+        if let Err(fault) = searched
+            && !delivery.is_cut
+        {
+            self.say_damaged(delivery, &fault);
+        }
+        found
+    }
+
+    fn say_damaged(&mut self, delivery: &Delivery, error: &dyn fmt::Display) {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
             let position = delivery.provenance().position;
-            warn!(source = &*self.context.id, position, %error, "a body cannot be unpacked");
+            warn!(source = &*self.context.id, position, %error, "a body cannot be read to its end");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What a body is packed in: as its headers say, or as it shows.
 //!
 //! Headers lie: something says gzip and is plain, another says nothing and is packed, a third went through two proxies that
-//! both packed it. Gzip, zstd and zlib show what they are, so the bytes are believed; what does not show it, raw deflate, is
-//! tried where it is announced and the bytes are no text.
+//! both packed it. Gzip, zstd and zlib show what they are, so the bytes are believed; what does not show it, raw deflate and snappy,
+//! is tried where it is announced and the bytes are no text; and snappy wherever it may be, since Loki's clients announce nothing.
 //!
 //! Each layer gives no more than [`Limits`] allow, and there are few: a bomb costs no more than a large body.
 
+use super::snappy;
 use crate::{
     record::{
         decompress::{self, Format, Unpacked},
@@ -22,6 +23,15 @@ pub(super) struct Unpacker {
     codings: Vec<String>,
     layers: usize,
     trouble: Option<Trouble>,
+}
+
+/// What the next layer is.
+enum Packing {
+    Stream(Format),
+    /// As announced.
+    Snappy,
+    /// Snappy, or none.
+    Unsaid,
 }
 
 /// Why what is left cannot be read.
@@ -48,13 +58,17 @@ impl Unpacker {
 
     /// Takes the next layer off; `None` if there is none, or if there is [`trouble`](Self::trouble).
     pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Unpacked> {
-        let format = self.format(bytes)?;
+        let unpacked = match self.packing(bytes)? {
+            Packing::Stream(format) => decompress::unpack(bytes, format, self.most),
+            Packing::Snappy => snappy::unpack(bytes, self.most),
+            Packing::Unsaid => snappy::recognised(bytes, self.most)?,
+        };
         if self.layers == MAX_LAYERS {
             self.trouble = Some(Trouble::TooDeep);
             return None;
         }
         self.layers += 1;
-        Some(decompress::unpack(bytes, format, self.most))
+        Some(unpacked)
     }
 
     /// Whether what is beyond is so by the ratio.
@@ -66,16 +80,25 @@ impl Unpacker {
         self.trouble
     }
 
-    fn format(&mut self, bytes: &[u8]) -> Option<Format> {
+    fn packing(&mut self, bytes: &[u8]) -> Option<Packing> {
         let (is_text, shown) = (begins_as_text(bytes), shown(bytes));
         loop {
             let announced = self.codings.pop();
             match (shown, announced.as_deref()) {
-                (Some(format), _) => return Some(format),
-                (None, None) => return None,
-                (None, Some("deflate")) if has_zlib_header(bytes) => return Some(Format::Zlib),
-                (None, Some("deflate")) if !is_text => return Some(Format::Deflate),
-                (None, Some("" | "identity" | "gzip" | "x-gzip" | "zstd" | "deflate")) => {}
+                (Some(format), _) => return Some(Packing::Stream(format)),
+                (None, None) if is_text => return None,
+                (None, None) => return Some(Packing::Unsaid),
+                (None, Some("deflate")) if has_zlib_header(bytes) => {
+                    return Some(Packing::Stream(Format::Zlib));
+                }
+                (None, Some("deflate")) if !is_text => {
+                    return Some(Packing::Stream(Format::Deflate));
+                }
+                (None, Some("snappy")) if !is_text => return Some(Packing::Snappy),
+                (
+                    None,
+                    Some("" | "identity" | "gzip" | "x-gzip" | "zstd" | "deflate" | "snappy"),
+                ) => {}
                 (None, Some(_)) if is_text => {}
                 (None, Some(_)) => {
                     self.trouble = Some(Trouble::Unknown);

@@ -97,6 +97,44 @@ fn what_shippers_post_is_what_went_into_them() {
     }
 }
 
+/// What Promtail and Alloy push: its labels say where it comes from. What is cut off, or says a wrong length, is read as far as
+/// it goes.
+#[test]
+fn a_push_to_loki_is_what_went_into_it_and_its_labels_are_the_origin() {
+    let mut setting = configuration(decoy(true));
+    setting["cluster"] = "prod".into();
+    let plain = watch(&setting, &read("fluent-bit", "input.ndjson")).told();
+    let headers = [(
+        "Content-Type".to_owned(),
+        "application/x-protobuf".to_owned(),
+    )];
+    let post = |push: &[u8]| {
+        let (running, mut poster) = start(&listening(configuration(decoy(true)), json!({})));
+        let answer = poster.post("/", &headers, push).expect("it answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        end(running)
+    };
+    let push = read("loki", "push-snappy.bin");
+    for push in [&push, &read("loki", "push-plain.bin")] {
+        let told = post(push);
+        assert_eq!(told.found(), plain.found());
+        for detection in &told.detections {
+            let origin = &detection["origin"];
+            let text = |key: &str| origin[key].as_str().unwrap_or_default();
+            assert_eq!(text("cluster"), "prod");
+            assert_eq!(text("namespace"), "kube-system");
+            assert_eq!(text("container"), "kube-apiserver");
+            let (pod, node) = (text("pod"), text("node"));
+            assert!(pod.starts_with("kube-apiserver-cp-"), "{origin}");
+            assert!(node.starts_with("cp-"), "{origin}");
+        }
+    }
+    let lie = [b"\xff\xff\xff\x0f", &push[2..]].concat();
+    assert_eq!(post(&lie).found(), plain.found());
+    let half = post(&push[..push.len() * 3 / 4]);
+    assert!(half.hits() > 1 && half.hits() < plain.hits());
+}
+
 /// The webhook backend's own bodies, up to 400 events each, by four connections at a time.
 #[test]
 fn the_webhook_of_the_api_server() {

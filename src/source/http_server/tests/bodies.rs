@@ -143,6 +143,7 @@ async fn what_is_packed_is_unpacked_whatever_the_header_says() {
     DeflateEncoder::new(text, Compression::fast())
         .read_to_end(&mut raw)
         .unwrap();
+    let snappy = snap::raw::Encoder::new().compress_vec(text).unwrap();
     let zstd = zstd::encode_all(text, 1).unwrap();
     let twice = zstd::encode_all(&gzip(text)[..], 1).unwrap();
     let cases = [
@@ -154,6 +155,8 @@ async fn what_is_packed_is_unpacked_whatever_the_header_says() {
         (zlib, "deflate"),
         (raw, "deflate"),
         (twice, "gzip, zstd"),
+        (snappy.clone(), "snappy"),
+        (snappy, ""),
         (text.to_vec(), "gzip"),
         (text.to_vec(), "br"),
     ];
@@ -182,7 +185,7 @@ async fn what_nobody_can_unpack_is_not_said_to_be_safe() {
     assert_eq!(response.status(), 415);
     assert_eq!(
         header(&response, "accept-encoding"),
-        Some("gzip, deflate, zstd")
+        Some("gzip, deflate, zstd, snappy")
     );
     assert_eq!(served.refused(Refusal::Coding), 1);
     served.end();
