@@ -26,6 +26,7 @@ use super::{
 use crate::audit::words;
 
 mod answer;
+mod beyond;
 mod loki;
 mod search;
 mod service;

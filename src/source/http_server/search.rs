@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::{
     Config,
+    beyond::Beyond,
     loki::{Push, begins_push},
     unpack::{Trouble, Unpacker},
     wide,
@@ -27,6 +28,8 @@ pub(super) struct Delivery {
     pub bytes: Vec<u8>,
     /// There was more of it than may be.
     pub is_cut: bool,
+    /// What came before of the same body was searched so far.
+    pub beyond: Option<Box<Beyond>>,
     /// What its headers say that it is packed in, in the order in which that was put on.
     pub codings: Vec<String>,
     pub peer: Arc<str>,
@@ -35,13 +38,14 @@ pub(super) struct Delivery {
 }
 
 /// What became of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// All of it was searched.
     Taken,
-    /// It is larger than may be, or what came of it is. What came before was searched.
+    /// It is larger than may be, and not at its end: what follows is searched with this.
+    GoesOn(Box<Beyond>),
+    /// It is larger than may be, or what came of it is. It was searched all the same, as far as anything is.
     TooLarge,
-    /// More came of it than `max_decompression_ratio` allows. What came before was searched.
+    /// More came of it than `max_decompression_ratio` allows. It was searched all the same, as far as anything is.
     TooTight,
     /// It is packed more often than anybody does. What can be seen of it was searched.
     TooDeep,
@@ -85,19 +89,24 @@ impl<'a> Searcher<'a> {
         mut delivery: Delivery,
         outlet: &mut dyn Outlet,
     ) -> (Outcome, bool) {
+        if let Some(beyond) = delivery.beyond.take() {
+            return self.search_on(beyond, delivery, outlet);
+        }
         let codings = std::mem::take(&mut delivery.codings);
         let mut unpacker = Unpacker::new(self.limits, delivery.bytes.len(), codings);
         let (mut found, mut is_beyond) = (false, false);
-        while !is_beyond && let Some(unpacked) = unpacker.next(&delivery.bytes) {
+        let mut sent = None;
+        while let Some(unpacked) = unpacker.next(&delivery.bytes) {
             if let Some(error) = unpacked.error {
-                if !delivery.is_cut {
+                if !delivery.is_cut && !is_beyond {
                     self.say_damaged(&delivery, &error);
                 }
                 // What can be read of it is, packed or not.
                 found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
             }
-            is_beyond = unpacked.is_beyond;
-            delivery.bytes = unpacked.bytes;
+            is_beyond |= unpacked.is_beyond;
+            let packed = std::mem::replace(&mut delivery.bytes, unpacked.bytes);
+            sent.get_or_insert(packed);
         }
         if let Some(trouble) = unpacker.trouble() {
             // It is not taken, but what can be seen of it is told.
@@ -108,28 +117,68 @@ impl<'a> Searcher<'a> {
             };
             return (outcome, found);
         }
+        if !is_beyond && !delivery.is_cut {
+            return (Outcome::Taken, found | self.plain(&mut delivery, outlet));
+        }
+        let is_whole = !delivery.is_cut;
+        let formats = unpacker.formats();
+        let mut beyond =
+            formats.and_then(|formats| Beyond::new(formats, unpacker.most(), is_whole));
+        if let (None, Some(beyond)) = (&sent, &mut beyond) {
+            // All of it is searched here: only its end is kept.
+            beyond.search(&delivery.bytes, &mut |_| {});
+        }
+        found |= self.plain(&mut delivery, outlet);
+        if let Some(beyond) = beyond {
+            delivery.bytes = sent.unwrap_or_default();
+            let (outcome, more) = self.search_on(Box::new(beyond), delivery, outlet);
+            found |= more;
+            if let Outcome::GoesOn(_) = outcome {
+                return (outcome, found);
+            }
+        }
         let outcome = match is_beyond && unpacker.is_most_by_ratio() {
             true => Outcome::TooTight,
-            false if is_beyond || delivery.is_cut => Outcome::TooLarge,
-            false => Outcome::Taken,
+            false => Outcome::TooLarge,
         };
-        found |= self.plain(delivery, outlet);
+        (outcome, found)
+    }
+
+    /// Searches what comes behind the limit in the next bytes of a body.
+    fn search_on(
+        &mut self,
+        mut beyond: Box<Beyond>,
+        mut delivery: Delivery,
+        outlet: &mut dyn Outlet,
+    ) -> (Outcome, bool) {
+        let (mut found, bytes) = (false, std::mem::take(&mut delivery.bytes));
+        let goes_on = beyond.search(&bytes, &mut |part| {
+            delivery.bytes = part.to_vec();
+            found |= self.plain(&mut delivery, outlet);
+        });
+        if !goes_on {
+            self.say_unsearched(&delivery);
+        }
+        let outcome = match goes_on && delivery.is_cut {
+            true => Outcome::GoesOn(beyond),
+            false => Outcome::TooLarge,
+        };
         (outcome, found)
     }
 
     /// Searches what no layer is left of.
-    fn plain(&mut self, mut delivery: Delivery, outlet: &mut dyn Outlet) -> bool {
+    fn plain(&mut self, delivery: &mut Delivery, outlet: &mut dyn Outlet) -> bool {
         if begins_push(&delivery.bytes) {
-            return self.push(&delivery, outlet);
+            return self.push(delivery, outlet);
         }
         let mut found = false;
         if let Some(text) = wide::narrow(&delivery.bytes) {
             // Whatever it was taken for, what stands there is seen.
-            found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
+            found |= take(&delivery.bytes, Shape::Lines, delivery, outlet);
             delivery.bytes = text;
         }
         if !delivery.bytes.is_empty() {
-            let bodies = std::slice::from_ref(&delivery);
+            let bodies = std::slice::from_ref(delivery);
             found |= self.payloads.search(bodies, self.context, outlet);
         }
         found
@@ -148,6 +197,18 @@ impl<'a> Searcher<'a> {
             self.say_damaged(delivery, &fault);
         }
         found
+    }
+
+    fn say_unsearched(&mut self, delivery: &Delivery) {
+        self.context.counters.errors.fetch_add(1, Relaxed);
+        if self.damaged.is_due() {
+            let position = delivery.provenance().position;
+            warn!(
+                source = &*self.context.id,
+                position,
+                "a body is so much longer than max_body_bytes that its end was not searched"
+            );
+        }
     }
 
     fn say_damaged(&mut self, delivery: &Delivery, error: &dyn fmt::Display) {
@@ -178,12 +239,13 @@ pub fn search(
     let delivery = Delivery {
         bytes: body.to_vec(),
         is_cut: false,
+        beyond: None,
         codings: codings(content_encoding).collect(),
         peer: "nobody".into(),
         number: 1,
     };
     let (outcome, _) = Searcher::new(config, &context).search(delivery, outlet);
-    outcome == Outcome::Taken
+    matches!(outcome, Outcome::Taken)
 }
 
 /// The codings in a header, in the order in which they were put on.

@@ -16,12 +16,14 @@ use tokio::time::timeout;
 use super::{
     Config, Patience,
     answer::{Answer, Asker, FIREHOSE_ACCESS_KEY, HOOK_ORIGIN},
+    beyond::SENT_PARTS,
     search::{self, Delivery, Outcome},
 };
 use crate::source::server::{
     Connection, Credentials, Refusal,
-    http::{self, Refusals, Text, Unread},
-    inbox, visit,
+    http::{self, Reader, Refusals, Unread},
+    inbox::{self, Room},
+    visit,
 };
 
 pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
@@ -196,36 +198,49 @@ impl Visit {
             return Ok(Asker::Anybody.acceptance(service.answers, b""));
         }
         let (most, patience) = (service.max_body_bytes, service.patience);
-        if http::need_not_come(&request.headers, body, most) {
+        let searched = most.saturating_mul(SENT_PARTS);
+        if http::need_not_come(&request.headers, body, searched) {
             return Err(Refused::Unwanted);
         }
-        let Text {
-            bytes,
-            room,
-            is_cut,
-        } = http::read(body, most, patience, &self.activity, &self.inbox).await?;
-        let answer = asker.acceptance(service.answers, &bytes);
-        if bytes.is_empty() {
+        let mut reader = Reader::new(body, patience);
+        let mut text = reader.read(most, &self.activity, &self.inbox).await?;
+        let answer = asker.acceptance(service.answers, &text.bytes);
+        if text.bytes.is_empty() {
             return Ok(answer);
         }
-        let delivery = Delivery {
-            bytes,
-            is_cut,
-            codings: codings(&request.headers),
-            peer: Arc::clone(&self.peer),
-            number: service.numbers.fetch_add(1, Relaxed) + 1,
-        };
+        let number = service.numbers.fetch_add(1, Relaxed) + 1;
+        let mut beyond = None;
+        loop {
+            let delivery = Delivery {
+                bytes: text.bytes,
+                is_cut: text.is_cut,
+                beyond,
+                codings: codings(&request.headers),
+                peer: Arc::clone(&self.peer),
+                number,
+            };
+            match self.deliver(delivery, text.room).await? {
+                Outcome::Taken => return Ok(answer),
+                Outcome::GoesOn(so_far) => {
+                    beyond = Some(so_far);
+                    text = reader.read(most, &self.activity, &self.inbox).await?;
+                }
+                Outcome::TooLarge => return Err(Refused::TooLarge),
+                Outcome::TooTight => return Err(Refused::TooTight),
+                Outcome::TooDeep => return Err(Refused::TooDeep),
+                Outcome::Unknown => return Err(Refused::Coding),
+            }
+        }
+    }
+
+    /// What becomes of `delivery`, once what was found in it is safe.
+    async fn deliver(&self, delivery: Delivery, room: Room) -> Result<Outcome, Refused> {
+        let patience = self.service.patience;
         let receipt = self.inbox.send_within(patience.room, delivery, room).await;
         let receipt = receipt.map_err(|_| Refused::Overloaded)?;
-        match timeout(patience.answer, receipt.answer()).await {
-            Ok(Some(Outcome::Taken)) => Ok(answer),
-            Ok(Some(Outcome::TooLarge)) => Err(Refused::TooLarge),
-            Ok(Some(Outcome::TooTight)) => Err(Refused::TooTight),
-            Ok(Some(Outcome::TooDeep)) => Err(Refused::TooDeep),
-            Ok(Some(Outcome::Unknown)) => Err(Refused::Coding),
-            // It may be safe later, and is sent again.
-            Ok(None) | Err(_) => Err(Refused::Overloaded),
-        }
+        let outcome = timeout(patience.answer, receipt.answer()).await;
+        // It may be safe later, and is sent again.
+        outcome.ok().flatten().ok_or(Refused::Overloaded)
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Unpacker {
     /// What is announced and was not looked at yet, in the order in which it was put on.
     codings: Vec<String>,
     layers: usize,
+    /// What was taken off, the outermost first.
+    formats: Vec<Format>,
     trouble: Option<Trouble>,
 }
 
@@ -52,13 +54,15 @@ impl Unpacker {
             is_most_by_ratio: most < limits.bytes,
             codings,
             layers: 0,
+            formats: Vec::new(),
             trouble: None,
         }
     }
 
     /// Takes the next layer off; `None` if there is none, or if there is [`trouble`](Self::trouble).
     pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Unpacked> {
-        let unpacked = match self.packing(bytes)? {
+        let packing = self.packing(bytes)?;
+        let unpacked = match packing {
             Packing::Stream(format) => decompress::unpack(bytes, format, self.most),
             Packing::Snappy => snappy::unpack(bytes, self.most),
             Packing::Unsaid => snappy::recognised(bytes, self.most)?,
@@ -68,7 +72,20 @@ impl Unpacker {
             return None;
         }
         self.layers += 1;
+        if let Packing::Stream(format) = packing {
+            self.formats.push(format);
+        }
         Some(unpacked)
+    }
+
+    /// Bytes that may come of each layer.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// What was taken off, the outermost first; `None` if something of it cannot be unpacked as it comes.
+    pub(super) fn formats(&self) -> Option<&[Format]> {
+        (self.formats.len() == self.layers).then_some(&*self.formats)
     }
 
     /// Whether what is beyond is so by the ratio.

@@ -250,38 +250,71 @@ pub(crate) async fn read<D, A>(
     activity: &Arc<Activity>,
     inbox: &Sender<D, A>,
 ) -> Result<Text, Unread> {
-    let _reading = activity.read();
-    // It grows as bytes come, not because a length is announced.
-    let (mut bytes, mut room) = (Vec::new(), Room::default());
-    let mut pace = Pace::new(patience);
-    loop {
-        let Some(frame) = next(body, &pace, inbox).await? else {
-            let is_cut = false;
-            return Ok(Text {
-                bytes,
-                room,
-                is_cut,
-            });
-        };
-        let Ok(mut data) = frame.into_data() else {
-            continue;
-        };
-        let is_cut = data.len() > most - bytes.len();
-        data.truncate(most - bytes.len());
-        let more = tokio::select! {
-            more = inbox.room_within(patience.room, data.len()) => more,
-            () = gives_way(&pace, inbox) => return Err(Unread::Slow),
-        };
-        room.add(more.map_err(|_| Unread::Overloaded)?);
-        bytes.extend_from_slice(&data);
-        if is_cut {
-            return Ok(Text {
-                bytes,
-                room,
-                is_cut,
-            });
+    Reader::new(body, patience)
+        .read(most, activity, inbox)
+        .await
+}
+
+/// A body that is read part by part.
+pub(crate) struct Reader<'b> {
+    body: &'b mut Incoming,
+    pace: Pace,
+    /// What has come, and did not fit into the part before.
+    rest: Bytes,
+}
+
+impl<'b> Reader<'b> {
+    pub(crate) fn new(body: &'b mut Incoming, patience: Patience) -> Self {
+        Self {
+            body,
+            pace: Pace::new(patience),
+            rest: Bytes::new(),
         }
-        pace.came(data.len())?;
+    }
+
+    /// The next part, of `most` bytes at most; the room that it takes is lent by `inbox`.
+    pub(crate) async fn read<D, A>(
+        &mut self,
+        most: usize,
+        activity: &Arc<Activity>,
+        inbox: &Sender<D, A>,
+    ) -> Result<Text, Unread> {
+        let _reading = activity.read();
+        // It grows as bytes come, not because a length is announced.
+        let (mut bytes, mut room) = (Vec::new(), Room::default());
+        let pace = &mut self.pace;
+        pace.goes_on();
+        loop {
+            let mut data = std::mem::take(&mut self.rest);
+            if data.is_empty() {
+                let Some(frame) = next(self.body, pace, inbox).await? else {
+                    return Ok(Text {
+                        bytes,
+                        room,
+                        is_cut: false,
+                    });
+                };
+                let Ok(came) = frame.into_data() else {
+                    continue;
+                };
+                data = came;
+            }
+            self.rest = data.split_off(data.len().min(most - bytes.len()));
+            let more = tokio::select! {
+                more = inbox.room_within(pace.patience.room, data.len()) => more,
+                () = gives_way(pace, inbox) => return Err(Unread::Slow),
+            };
+            room.add(more.map_err(|_| Unread::Overloaded)?);
+            bytes.extend_from_slice(&data);
+            if !self.rest.is_empty() {
+                return Ok(Text {
+                    bytes,
+                    room,
+                    is_cut: true,
+                });
+            }
+            pace.came(data.len())?;
+        }
     }
 }
 
@@ -334,6 +367,12 @@ impl Pace {
     fn latest(&self) -> Instant {
         let whole = self.began + self.patience.whole;
         whole.min(self.last + self.patience.body)
+    }
+
+    /// It is read again: nobody was waited for meanwhile.
+    fn goes_on(&mut self) {
+        self.last = Instant::now();
+        (self.since, self.bytes) = (self.last, 0);
     }
 
     /// Whether it takes longer than may be while others wait.
