@@ -29,11 +29,11 @@ pub enum Error {
     TooLarge { limit: usize },
 }
 
-/// Whether `bytes` are so long, and so much of them is control characters, that as JSON, in which each is six bytes, they would take
-/// memory that nobody expects: in text of an event there are next to none.
+/// Whether `bytes` are so long, and so much of them is written as JSON in six bytes for each, as control characters are and the
+/// words of MessagePack, that this takes memory which nobody expects: in events there is next to none.
 pub(crate) fn swells(bytes: &[u8]) -> bool {
-    let is_control = |byte: &&u8| byte.is_ascii_control();
-    bytes.len() > READ_BYTES && bytes.iter().filter(is_control).count() > bytes.len() / 4
+    let is_short_for_many = |byte: &&u8| byte.is_ascii_control() || matches!(byte, 0xc0..=0xc3);
+    bytes.len() > READ_BYTES && bytes.iter().filter(is_short_for_many).count() > bytes.len() / 4
 }
 
 /// Entries that are packed.
@@ -193,7 +193,7 @@ impl Search<'_> {
         }
         let mut text = Vec::new();
         match msgpack::length(entry) {
-            Ok(length) if length == entry.len() => write_entry(entry, &mut text),
+            Ok(length) if length == entry.len() && !swells(entry) => write_entry(entry, &mut text),
             // Junk may begin with something that can be read.
             _ => text = with_quotes(entry),
         }
@@ -220,6 +220,34 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As JSON each of these bytes would be six.
+    #[test]
+    fn an_entry_takes_hardly_more_than_it_is_long() {
+        let text = [&[0x01; 1 << 20][..], b"honeypot"].concat();
+        let length = (text.len() as u32).to_be_bytes();
+        let text = [b"\x92\x07\x81\xa1k\xdb", &length[..], &text].concat();
+        let words = [
+            b"\x92\x07\x81\xa1k\xdd\x00\x10\x00\x00",
+            &[0xc2; 1 << 20][..],
+        ]
+        .concat();
+        for entry in [text, words] {
+            let (mut seen, mut bytes) = (Vec::new(), 0);
+            let mut search = Search {
+                max_line_bytes: 100,
+                provenance: &Provenance::default,
+                outlet: &mut |block: &Block<'_>| {
+                    bytes += block.bytes.len();
+                    seen = block.bytes.to_vec();
+                },
+                found: false,
+            };
+            search.entries(&entry).unwrap();
+            assert!(bytes < entry.len() * 3 / 2, "{bytes}");
+            assert!(seen.ends_with(&entry[entry.len() - 8..]));
+        }
+    }
 
     /// As JSON each of these bytes would be six.
     #[test]
