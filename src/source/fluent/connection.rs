@@ -197,6 +197,7 @@ impl Session {
             }
             drop(reading);
             self.hand_in().await?;
+            self.connection.counters.took();
             busy.ends_well(true);
         }
     }

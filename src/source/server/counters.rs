@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::audit::words;
+use super::standing::Standing;
+use crate::{audit::words, telemetry::Status};
 
 /// Why a connection or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +52,24 @@ pub struct Counters {
     pub open: AtomicU64,
     /// By the places in [`Refusal::ALL`].
     refused: [AtomicU64; Refusal::ALL.len()],
+    standing: Standing,
 }
 
 impl Counters {
     /// Counts one that was refused.
     pub fn refuse(&self, why: Refusal) {
         self.refused[why as usize].fetch_add(1, Relaxed);
+        self.standing.refused(why);
+    }
+
+    /// A request or a message was taken.
+    pub(crate) fn took(&self) {
+        self.standing.took();
+    }
+
+    /// What is refused is said by `status` from now on, if it is all that comes.
+    pub(crate) fn are_said_by(&self, status: &Status) {
+        self.standing.is_said_by(status);
     }
 
     /// How many were refused so far.

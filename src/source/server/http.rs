@@ -121,16 +121,19 @@ where
         counters,
         ..
     } = connection;
-    let requests = Arc::clone(&activity);
+    let (requests, taken) = (Arc::clone(&activity), Arc::clone(&counters));
     let service = service_fn(move |request| {
         let busy = requests.begin();
-        let answer = answer(request);
+        let (answer, taken) = (answer(request), Arc::clone(&taken));
         async move {
             let mut busy = busy;
             // Until it is known.
             busy.ends_well(false);
             let answer = answer.await;
             let status = answer.status();
+            if status.is_success() {
+                taken.took();
+            }
             busy.ends_well(!status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS);
             Ok::<_, Infallible>(answer)
         }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rustls::InvalidMessage;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -21,6 +22,7 @@ use tracing::{debug, warn};
 use super::{
     Address, Connection, Counters, Listen, Refusal, Silence, Stream,
     connection::Activity,
+    hello::Listening,
     renewal::Acceptor,
     socket::{Socket, advice, files},
 };
@@ -149,6 +151,7 @@ impl Listener {
             advice: advice(&source),
             source,
         })?;
+        counters.are_said_by(&context.status);
         Ok(Self {
             socket,
             address,
@@ -272,9 +275,16 @@ impl Shared {
         timeout(PLACE, places.one()).await.ok()?
     }
 
-    async fn shake_hands(&self, stream: Stream, peer: &str) -> Option<Stream> {
+    async fn shake_hands(self: &Arc<Self>, stream: Stream, peer: &Arc<str>) -> Option<Stream> {
         let Some(tls) = &self.tls else {
-            return Some(stream);
+            let (shared, peer) = (Arc::clone(self), Arc::clone(peer));
+            let say = move || {
+                shared.say_in_vain(
+                    &peer,
+                    "it speaks TLS, and this port has none: see tls.enabled",
+                )
+            };
+            return Some(Box::new(Listening::new(stream, say)));
         };
         let error = match timeout(HANDSHAKE, tls.present().accept(stream)).await {
             Ok(Ok(stream)) => return Some(Box::new(stream)),
@@ -282,12 +292,23 @@ impl Shared {
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
         self.counters.refuse(Refusal::Handshake);
-        if self.warning.is_due() {
-            warn!(source = &*self.id, peer, "no TLS handshake: {error}");
-        } else {
-            debug!(source = &*self.id, peer, "no TLS handshake: {error}");
+        match speaks_no_tls(&error) {
+            true => self.say_in_vain(
+                peer,
+                "no TLS handshake: it speaks none, and this port wants it",
+            ),
+            false => self.say_in_vain(peer, &format!("no TLS handshake: {error}")),
         }
         None
+    }
+
+    /// Why nothing comes of a connection of `peer`.
+    fn say_in_vain(&self, peer: &str, why: &str) {
+        if self.warning.is_due() {
+            warn!(source = &*self.id, peer, "{why}");
+        } else {
+            debug!(source = &*self.id, peer, "{why}");
+        }
     }
 
     /// One more connection, which is open until the guest is dropped.
@@ -383,6 +404,18 @@ impl Drop for Guest {
         self.shared.open().remove(&self.number);
         self.shared.counters.open.fetch_sub(1, Relaxed);
     }
+}
+
+/// Whether the first that came was no TLS at all.
+fn speaks_no_tls(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(
+        cause,
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+        ))
+    )
 }
 
 async fn within(end: CancellationToken, task: impl Future<Output = ()>) {

@@ -26,11 +26,13 @@ use super::{Context, Ended, Error, Outlet};
 mod auth;
 mod connection;
 mod counters;
+mod hello;
 pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
 mod renewal;
 mod socket;
+mod standing;
 mod tls;
 pub(crate) mod visit;
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     harness::{PATIENCE, Running, Setting, configuration, decoy, with_expected},
     inputs::{METADATA, joined, lines, token_use},
+    poster::{self, Poster},
     receiver::{Manner, Receiver, SECRET},
 };
 
@@ -318,4 +319,75 @@ fn it_is_not_there_unless_it_is_wanted() {
     let ran = Setting::with(&configuration).watch(&[], &one_hit());
     assert_eq!(ran.code, Some(0));
     assert!(!ran.stderr.contains("/health"), "{}", ran.stderr);
+}
+
+/// Whoever posts with a wrong token, or without the TLS that is asked for, hears it; who runs the source sees it.
+#[test]
+fn a_source_that_refuses_all_that_comes_is_not_well() {
+    let mut configuration = with_api(configuration(decoy(true)));
+    configuration["sources"]["audit"] = json!({
+        "type": "http_server", "address": "127.0.0.1:0", "auth": {"strategy": "bearer", "token": "t0ken"},
+    });
+    let mut running = Setting::with(&configuration).start_watch(&[]);
+    running.close_stdin();
+    let api = Api::of(&running);
+    let source = poster::address(&running);
+    let post = |token: &str| {
+        let mut poster = Poster::connect(source).expect("it listens");
+        let headers = [("Authorization".to_owned(), format!("Bearer {token}"))];
+        poster
+            .post("/", &headers, b"{}")
+            .expect("it answers")
+            .status
+    };
+    let health = || {
+        let (status, health) = api.health();
+        assert_eq!((status, &health["ready"]), (200, &json!(true)), "{health}");
+        (health["status"].clone(), health["reason"].to_string())
+    };
+    assert_eq!(health().0, "ok");
+    assert_eq!(post("wrong"), 401);
+    let (status, reason) = health();
+    assert_eq!(status, "degraded");
+    assert!(
+        reason.contains("credentials are missing or wrong"),
+        "{reason}"
+    );
+    assert_eq!(post("t0ken"), 200);
+    assert_eq!(health().0, "ok");
+    assert_eq!(post("wrong"), 401);
+    assert_eq!(health().0, "ok", "somebody is served");
+    let mut hello = TcpStream::connect(source).expect("it listens");
+    let written = hello.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    written.expect("it reads");
+    running
+        .stderr
+        .wait_for("it speaks TLS, and this port has none");
+    running.signal("TERM");
+    assert_eq!(running.wait().code, Some(0));
+}
+
+#[test]
+fn who_speaks_no_tls_where_it_is_asked_for_is_told_of() {
+    let mut configuration = with_api(configuration(decoy(true)));
+    let file = |name: &str| format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    configuration["sources"]["audit"] = json!({
+        "type": "http_server", "address": "127.0.0.1:0",
+        "tls": {"enabled": true, "crt_file": file("server.crt"), "key_file": file("server.key")},
+    });
+    let mut running = Setting::with(&configuration).start_watch(&[]);
+    running.close_stdin();
+    let api = Api::of(&running);
+    let mut plain = TcpStream::connect(poster::address(&running)).expect("it listens");
+    let written = plain.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+    written.expect("it reads");
+    running
+        .stderr
+        .wait_for("it speaks none, and this port wants it");
+    wait("trouble", || {
+        let (_, health) = api.health();
+        (health["status"] == "degraded").then_some(())
+    });
+    running.signal("TERM");
+    assert_eq!(running.wait().code, Some(0));
 }

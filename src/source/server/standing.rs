@@ -1,0 +1,139 @@
+//! Whether a source that listens takes what comes: what its status says of that.
+//!
+//! One stranger who is refused is nothing to speak of while others are served. If nobody is, it is: by a token, a path or a
+//! certificate that is wrong a source is deaf, and looks well otherwise. What is too large is most often thrown away by who sent
+//! it: that is said for a while, whoever else is served.
+
+use std::{
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::Refusal;
+use crate::telemetry::Status;
+
+/// For so long nothing was taken, so that what is refused may be all there is. An API server is never quiet for so long.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How long it is said at least that something was too large.
+const SAID: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    status: OnceLock<Status>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: Option<Instant>,
+    too_large: Option<Instant>,
+    is_unwell: bool,
+}
+
+impl Standing {
+    /// From now on it is said by `status`.
+    pub(super) fn is_said_by(&self, status: &Status) {
+        let _ = self.status.set(status.clone());
+    }
+
+    /// Something was taken.
+    pub(super) fn took(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.taken = Some(now);
+        let is_over = state.too_large.is_none_or(|then| now - then >= SAID);
+        if state.is_unwell && is_over {
+            state.is_unwell = false;
+            if let Some(status) = self.status.get() {
+                status.well();
+            }
+        }
+    }
+
+    /// Something was refused.
+    pub(super) fn refused(&self, why: Refusal) {
+        let Some(what) = meaning(why) else { return };
+        let mut state = self.state();
+        let now = Instant::now();
+        if why == Refusal::TooLarge {
+            state.too_large = Some(now);
+        } else if state.taken.is_some_and(|then| now - then < QUIET) {
+            return;
+        }
+        state.is_unwell = true;
+        if let Some(status) = self.status.get() {
+            status.unwell(what);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What it guards is sound after each step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What it means that something is refused so; `None` if it is sent again, or means nothing by itself.
+fn meaning(why: Refusal) -> Option<&'static str> {
+    Some(match why {
+        Refusal::TooLarge => {
+            "something was refused because it is too large: it was searched, but who sent it may have thrown it away"
+        }
+        Refusal::Handshake => "all that comes is refused: no TLS handshake",
+        Refusal::Auth => "all that comes is refused: credentials are missing or wrong",
+        Refusal::Route => "all that comes is refused: the path or the method is not served",
+        Refusal::Coding => "all that comes is refused: it is packed in a way that is not known",
+        Refusal::Malformed => "all that comes is refused: it is no message of the protocol",
+        Refusal::Connections | Refusal::Overload | Refusal::Timeout | Refusal::BrokenOff => {
+            return None;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(status: &Status) -> Option<String> {
+        status.trouble().map(|trouble| trouble.reason)
+    }
+
+    #[test]
+    fn who_is_refused_is_spoken_of_if_nobody_is_served() {
+        let (standing, status) = (Standing::default(), Status::default());
+        standing.is_said_by(&status);
+        standing.refused(Refusal::Overload);
+        assert_eq!(reason(&status), None);
+        standing.refused(Refusal::Auth);
+        assert!(reason(&status).unwrap().contains("credentials"));
+        assert!(!status.trouble().unwrap().is_lasting);
+        standing.took();
+        standing.refused(Refusal::Auth);
+        assert_eq!(reason(&status), None, "somebody is served");
+        standing.state().taken = Instant::now().checked_sub(QUIET);
+        standing.refused(Refusal::Route);
+        assert!(reason(&status).unwrap().contains("path"));
+    }
+
+    #[test]
+    fn what_is_too_large_is_spoken_of_whoever_else_is_served() {
+        let (standing, status) = (Standing::default(), Status::default());
+        standing.is_said_by(&status);
+        standing.took();
+        standing.refused(Refusal::TooLarge);
+        standing.took();
+        assert!(reason(&status).unwrap().contains("too large"));
+        standing.state().too_large = Instant::now().checked_sub(SAID);
+        standing.took();
+        assert_eq!(reason(&status), None);
+    }
+
+    #[test]
+    fn what_somebody_else_says_stays() {
+        let (standing, status) = (Standing::default(), Status::default());
+        standing.is_said_by(&status);
+        status.unwell("cannot accept connections");
+        standing.took();
+        assert!(reason(&status).is_some());
+    }
+}
