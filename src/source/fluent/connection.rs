@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use super::{
     Delivery, Reply, Shared,
     handshake::{Challenge, MAX_PING_BYTES},
+    json,
     message::may_begin,
 };
 use crate::{
@@ -110,6 +111,7 @@ pub(super) async fn serve(
         room: inbox::Room::default(),
         ends: Vec::new(),
         walk: Walk::default(),
+        json: json::Walk::default(),
         expected: 0,
     };
     let Err(error) = session.run().await else {
@@ -143,6 +145,8 @@ struct Session {
     ends: Vec<usize>,
     /// Over the message behind the last of these.
     walk: Walk,
+    /// The same, if it is of JSON.
+    json: json::Walk,
     /// How long that message is at least.
     expected: u64,
 }
@@ -262,6 +266,22 @@ impl Session {
             let message = &self.buffer[start..];
             match message.first() {
                 None => return Ok(()),
+                Some(first) if json::may_begin(*first) => {
+                    let Some(end) = self.json.on(message) else {
+                        let is_too_long = message.len() > self.shared.max_message_bytes;
+                        // How long it will be, nothing says.
+                        self.expected = 0;
+                        return match is_too_long {
+                            true => {
+                                self.unless_some(Error::TooLarge(self.shared.max_message_bytes))
+                            }
+                            false => Ok(()),
+                        };
+                    };
+                    self.json = json::Walk::default();
+                    self.ends.push(start + end);
+                    continue;
+                }
                 Some(first) if !may_begin(*first) => return self.unless_some(Error::NoMessage),
                 Some(_) => {}
             }

@@ -3,7 +3,7 @@
 use crate::record::msgpack::{Fault, Token, length};
 
 /// The most that a chunk's name may be long: it is given back. Fluentd's and Fluent Bit's have 24 bytes.
-const MAX_CHUNK_BYTES: usize = 4 << 10;
+pub(super) const MAX_CHUNK_BYTES: usize = 4 << 10;
 
 /// One message, as it lies in what was read.
 #[derive(Clone, Copy, Debug, PartialEq)]

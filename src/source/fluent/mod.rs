@@ -2,7 +2,7 @@
 //!
 //! Events come one or many in a message: in an array, in a string, compressed or not. They are searched as they lie there
 //! ([`crate::record::msgpack`]). A message with a `chunk` is acknowledged when all that came of it is safe, and never before; one
-//! that cannot be read is not, and ends its connection.
+//! that cannot be read is not, and ends its connection. Messages of JSON are taken as well, as Fluentd takes them.
 //!
 //! Clients may be silent for as long as they like: one that asks for no acknowledgement does not learn that it was cut off, and
 //! loses what it sends next. Only if there are too many connections, the one goes that has been silent, or has not got on with a
@@ -21,6 +21,7 @@ use crate::{audit::words, telemetry::Seldom};
 
 mod connection;
 mod handshake;
+mod json;
 mod message;
 mod reply;
 mod search;

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
 use super::{
-    Config, Delivery, Reply,
+    Config, Delivery, Reply, json,
     message::{self, Events, Form, Message},
     reply,
 };
 use crate::{
-    record::packing,
+    record::{framing::parts, packing},
     source::{
-        Context, Outlet, Provenance,
+        Block, Context, Outlet, Provenance, Shape,
         entries::{self, Packed, Search},
         server::Refusal,
     },
@@ -77,17 +77,13 @@ impl<'d> Searcher<'d> {
     pub(super) fn search(mut self) -> (Reply, bool) {
         let (mut reply, mut start) = (Reply::default(), 0);
         for end in &self.delivery.ends {
-            match self.message(&self.delivery.bytes[start..*end]) {
-                Ok(Some(chunk)) => reply::ack(chunk, &mut reply.acks),
-                Ok(None) => {}
-                Err(error) => {
-                    if matches!(error, Error::Entries(_)) {
-                        self.context.counters.errors.fetch_add(1, Relaxed);
-                        start = *end;
-                    }
-                    reply.refused = Some((error.refusal(), error.to_string()));
-                    break;
+            if let Err(error) = self.message(&self.delivery.bytes[start..*end], &mut reply.acks) {
+                if matches!(error, Error::Entries(_)) {
+                    self.context.counters.errors.fetch_add(1, Relaxed);
+                    start = *end;
                 }
+                reply.refused = Some((error.refusal(), error.to_string()));
+                break;
             }
             start = *end;
         }
@@ -96,10 +92,18 @@ impl<'d> Searcher<'d> {
         (reply, self.found)
     }
 
-    /// The chunk that `message` wants to be acknowledged, if it was taken.
-    fn message(&mut self, message: &'d [u8]) -> Result<Option<&'d [u8]>, Error> {
+    /// Adds to `acks` the acknowledgement that `message` wants, if it was taken.
+    fn message(&mut self, message: &'d [u8], acks: &mut Vec<u8>) -> Result<(), Error> {
+        if message.first().is_some_and(|first| json::may_begin(*first)) {
+            let message = json::Message::read(message)?;
+            self.lines(&message);
+            if let Some(chunk) = message.chunk {
+                json::ack(&chunk, acks);
+            }
+            return Ok(());
+        }
         let Message::Events(events) = Message::read(message)? else {
-            return Ok(None);
+            return Ok(());
         };
         if events.options.signal != 0 {
             // Metrics or traces, in a form of Fluent Bit's own; but so it is said.
@@ -110,7 +114,35 @@ impl<'d> Searcher<'d> {
         } else {
             self.events(message, &events)?;
         }
-        Ok(events.options.chunk)
+        if let Some(chunk) = events.options.chunk {
+            reply::ack(chunk, acks);
+        }
+        Ok(())
+    }
+
+    /// Searches the events of a message of JSON.
+    fn lines(&mut self, message: &json::Message) {
+        self.flush();
+        let lines = message.lines.split_inclusive(|byte| *byte == b'\n');
+        let are_long = lines
+            .clone()
+            .any(|line| line.len() > self.config.max_line_bytes);
+        match are_long {
+            false => self.take(&message.lines, Shape::Lines, &message.tag),
+            true => {
+                for (part, shape) in lines.flat_map(parts) {
+                    self.take(part, shape, &message.tag);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], shape: Shape, tag: &str) {
+        self.found |= self.outlet.take(&Block {
+            bytes,
+            shape,
+            provenance: &|_| provenance(&self.delivery.peer, tag.as_bytes()),
+        });
     }
 
     /// Searches what is refused, or came in part: it may name a decoy all the same.

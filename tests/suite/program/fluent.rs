@@ -1,6 +1,7 @@
 //! The source `fluent` in the program: what shippers sent, by TCP and TLS.
 
 use std::{
+    io::{Read, Write},
     iter,
     net::{SocketAddr, TcpStream},
     path::PathBuf,
@@ -201,4 +202,42 @@ fn detections_of_another_baitline_come_as_maps_or_as_text() {
         let told = end(running).told();
         assert_eq!(told.count(), 1);
     }
+}
+
+/// As Go's client sends with `MarshalAsJSON`, and as Fluentd takes it.
+#[test]
+fn messages_of_json_are_taken_and_acknowledged_as_json() {
+    let source = json!({"type": "fluent", "address": "127.0.0.1:0"});
+    let setting = Setting::with(&listening(source));
+    let (running, address) = start(&setting);
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let event = |number| token_use(number, "10.0.3.7", json!({}));
+    let one = json!(["kube.audit", 1_795_455_390, event(1), {"chunk": "one"}]);
+    let entries =
+        json!([[1_795_455_390, {"log": event(2).to_string()}], [1_795_455_391, event(3)]]);
+    let many = json!(["kube.audit", entries, {"chunk": "many"}]);
+    let quiet = json!(["kube.audit", 1_795_455_390, event(4), {}]);
+    let sent = format!("{quiet}{one}\n{many}");
+    stream.write_all(sent.as_bytes()).expect("it reads");
+    let wanted = br#"{"ack":"one"}{"ack":"many"}"#;
+    let mut acks = vec![0; wanted.len()];
+    stream.read_exact(&mut acks).expect("it answers");
+    assert_eq!(acks, wanted);
+    // What is cut off is searched, and what is no message ends the connection.
+    let half = json!(["kube.audit", 1, event(5), {"chunk": "half"}]).to_string();
+    let mut other = TcpStream::connect(address).expect("it listens");
+    other
+        .write_all(&half.as_bytes()[..half.len() - 30])
+        .expect("it reads");
+    drop(other);
+    stream.write_all(b"{\"no\":\"message\"}").expect("it reads");
+    assert_eq!(stream.read(&mut [0]).expect("it ends"), 0);
+    let told = end(running).told();
+    let tags = told
+        .detections
+        .iter()
+        .map(|told| &told["origin"]["headers"]["tag"]);
+    assert_eq!(tags.filter(|tag| *tag == "kube.audit").count(), 4);
+    assert_eq!(told.hits(), 5, "{:?}", told.found());
 }
