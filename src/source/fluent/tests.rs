@@ -112,7 +112,6 @@ fn half_messages_hold_no_place_that_is_wanted() {
         stream.write_all(&MESSAGE[..7]).unwrap();
         stream
     });
-    thread::sleep(Duration::from_millis(300));
     for _ in 0..2 {
         assert!(is_heard(&mut served.connect()));
     }

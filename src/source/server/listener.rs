@@ -38,16 +38,17 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A connection that has read at its requests for so long, and none of them has ended, may be taken for an idle one.
-const STUCK: Duration = match cfg!(test) {
-    true => Duration::from_millis(100),
-    false => Duration::from_secs(5),
-};
+const STUCK: Duration = Duration::from_secs(5);
 
-/// A stranger who has been silent for so long has nothing in flight, and goes at once.
+/// A stranger who has been silent for so long has nothing in flight, and one who has been sending a request for so long is no better:
+/// either goes at once if the place is wanted, or a burst of half requests would keep everybody out until they are stuck.
 const SILENT: Duration = Duration::from_millis(250);
 
 /// How long a connection that is asked to end may go on.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether one may be asked to leave.
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// How long a connection waits for a place that another gives up.
 const PLACE: Duration = Duration::from_secs(1);
@@ -256,8 +257,7 @@ impl Shared {
         let open = self.open();
         let stay = open.values().filter(|(_, closing)| !closing.is_cancelled());
         let useless = stay.filter_map(|(activity, closing)| {
-            let stuck = || activity.stuck().filter(|stuck| *stuck >= STUCK);
-            let time = activity.idle().or_else(stuck)?;
+            let time = activity.idle().or_else(|| stuck(activity))?;
             Some(((activity.is_proven(), Reverse(time)), closing))
         });
         let first = useless.min_by_key(|(standing, _)| *standing);
@@ -269,10 +269,19 @@ impl Shared {
         if let Some(place) = places.take_one() {
             return Some(place);
         }
-        if !self.ask_one_to_leave() {
-            return None;
+        let asked = async {
+            while !self.ask_one_to_leave() {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        // Of a burst nobody has held a place for long at first.
+        tokio::select! {
+            place = places.one() => place,
+            asked = timeout(2 * SILENT, asked) => {
+                asked.ok()?;
+                timeout(PLACE, places.one()).await.ok()?
+            }
         }
-        timeout(PLACE, places.one()).await.ok()?
     }
 
     async fn shake_hands(self: &Arc<Self>, stream: Stream, peer: &Arc<str>) -> Option<Stream> {
@@ -374,7 +383,7 @@ impl Guest {
             if asked && !self.activity.is_proven() && is_silent() {
                 return;
             }
-            if asked && self.activity.stuck().is_some_and(|stuck| stuck >= STUCK) {
+            if asked && stuck(&self.activity).is_some() {
                 self.shared.counters.refuse(Refusal::Timeout);
                 return;
             }
@@ -387,7 +396,7 @@ impl Guest {
                 },
             };
             if asked {
-                sleep(LOOK).await;
+                sleep(SILENT).await;
             }
             if self.activity.idle().is_some_and(|idle| idle > longest) {
                 if !asked && self.activity.is_new() {
@@ -404,6 +413,15 @@ impl Drop for Guest {
         self.shared.open().remove(&self.number);
         self.shared.counters.open.fetch_sub(1, Relaxed);
     }
+}
+
+/// How long a connection has been reading at its requests, if it may be taken for an idle one by now.
+fn stuck(activity: &Activity) -> Option<Duration> {
+    let least = match activity.is_proven() {
+        true => STUCK,
+        false => SILENT,
+    };
+    activity.stuck().filter(|stuck| *stuck >= least)
 }
 
 /// Whether the first that came was no TLS at all.

@@ -356,7 +356,6 @@ fn who_does_not_get_on_makes_room_for_who_comes() {
         stream.write_all(half.as_bytes()).unwrap();
         stream
     });
-    thread::sleep(Duration::from_millis(300));
     for _ in 0..2 {
         assert!(served.exchange(posted(CLEAN)).starts_with("HTTP/1.1 200 "));
     }
