@@ -131,7 +131,7 @@ where
             busy.ends_well(false);
             let answer = answer.await;
             let status = answer.status();
-            if status.is_success() {
+            if is_taken(&answer) {
                 taken.took();
             }
             busy.ends_well(!status.is_client_error() || status == StatusCode::TOO_MANY_REQUESTS);
@@ -170,6 +170,12 @@ where
     if error.is_some_and(hyper::Error::is_parse) {
         counters.refuse(Refusal::Malformed);
     }
+}
+
+/// Whether `answer` says that the request was taken. gRPC has a status of its own for that.
+fn is_taken<B>(answer: &Response<B>) -> bool {
+    let of_grpc = answer.headers().get("grpc-status");
+    answer.status().is_success() && of_grpc.is_none_or(|status| status == "0")
 }
 
 /// What is said of requests that are refused: a line each, but seldom where everybody sees it.

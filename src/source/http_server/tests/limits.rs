@@ -130,7 +130,11 @@ async fn what_stands_behind_the_limit_is_searched_before_it_is_refused() {
         // It does not get smaller.
         let stored = gzip_at(0, &body);
         assert!(stored.len() > most);
-        for body in [body, packed, twice, stored] {
+        let bodies = match times {
+            1 => vec![body, packed, twice, stored],
+            _ => vec![body],
+        };
+        for body in bodies {
             served.pipeline.state().blocks.clear();
             assert_eq!(status(post(&client, &served, body)).await, 413);
             let blocks = served.pipeline.state().blocks.clone();
@@ -144,7 +148,7 @@ async fn what_stands_behind_the_limit_is_searched_before_it_is_refused() {
             assert_eq!(requests.len(), 1, "all of it is one request's");
         }
     }
-    assert_eq!(served.refused(Refusal::TooLarge), 8);
+    assert_eq!(served.refused(Refusal::TooLarge), 5);
     let errors = served
         .counters
         .errors
@@ -167,7 +171,7 @@ async fn there_is_an_end_to_what_is_searched_behind_the_limit_and_it_is_counted(
         .iter()
         .map(|block| block.0.len())
         .sum();
-    assert!(searched < 5 * most, "{searched}");
+    assert!(searched < 3 * most, "{searched}");
     let errors = served
         .counters
         .errors
