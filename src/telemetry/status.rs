@@ -3,13 +3,27 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 
 /// What one component last said of itself. Clones are the same status.
 #[derive(Clone, Debug, Default)]
-pub struct Status(Arc<Mutex<Option<Trouble>>>);
+pub struct Status(Arc<Mutex<Option<Said>>>);
+
+#[derive(Clone, Debug)]
+struct Said {
+    trouble: Trouble,
+    /// Until when it is believed; `None` until something else is said.
+    until: Option<Instant>,
+}
+
+impl Said {
+    fn is_believed(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
 
 /// What is wrong with a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,17 +45,24 @@ impl Status {
 
     /// The component cannot do its work at the moment.
     pub fn unwell(&self, reason: impl Into<String>) {
-        self.set(reason.into(), false);
+        self.set(reason.into(), false, None);
+    }
+
+    /// As [`unwell`](Self::unwell), and well again when nothing of the kind was said for `time`.
+    pub fn unwell_for(&self, time: Duration, reason: impl Into<String>) {
+        self.set(reason.into(), false, Some(Instant::now() + time));
     }
 
     /// The component cannot do its work until somebody mends something.
     pub fn broken(&self, reason: impl Into<String>) {
-        self.set(reason.into(), true);
+        self.set(reason.into(), true, None);
     }
 
     /// What is wrong; `None` if nothing is.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.lock().clone()
+        let said = self.lock();
+        let said = said.as_ref().filter(|said| said.is_believed());
+        said.map(|said| said.trouble.clone())
     }
 
     /// Whatever thread holds this says so if it panics.
@@ -49,17 +70,21 @@ impl Status {
         Alarm(self.clone())
     }
 
-    fn set(&self, reason: String, is_lasting: bool) {
-        let mut trouble = self.lock();
-        let since = trouble.as_ref().map(|trouble| trouble.since);
-        *trouble = Some(Trouble {
-            reason,
-            is_lasting,
-            since: since.unwrap_or_else(Timestamp::now),
+    fn set(&self, reason: String, is_lasting: bool, until: Option<Instant>) {
+        let mut said = self.lock();
+        let before = said.as_ref().filter(|said| said.is_believed());
+        let since = before.map(|said| said.trouble.since);
+        *said = Some(Said {
+            trouble: Trouble {
+                reason,
+                is_lasting,
+                since: since.unwrap_or_else(Timestamp::now),
+            },
+            until,
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Trouble>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Said>> {
         // What it guards is sound after each step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +117,17 @@ mod tests {
         assert_eq!(second.reason, "404");
         status.well();
         assert_eq!(status.trouble(), None);
+    }
+
+    #[test]
+    fn what_is_said_for_a_time_is_over_by_itself() {
+        let status = Status::default();
+        status.unwell_for(Duration::from_secs(60), "refused");
+        assert!(status.trouble().is_some());
+        status.unwell_for(Duration::ZERO, "refused");
+        assert_eq!(status.trouble(), None);
+        status.unwell("down");
+        assert!(status.trouble().is_some());
     }
 
     #[test]

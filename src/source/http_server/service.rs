@@ -159,7 +159,11 @@ impl Visit {
             Ok(answer) => answer,
             Err(refused) => {
                 let (why, refusals) = (refused.counted_as(), &self.service.refusals);
-                refusals.tell(why, &self.peer, &self.counters);
+                // Load balancers and probes ask for what is served nowhere.
+                match why == Refusal::Route && request.method.as_str() != self.service.method {
+                    true => refusals.tell_probe(why, &self.peer, &self.counters),
+                    false => refusals.tell(why, &self.peer, &self.counters),
+                }
                 let is_gone = matches!(refused, Refused::Slow | Refused::Broken);
                 let is_held = refused.is_unread() && http::awaits_invitation(&request.headers);
                 if !is_gone && !is_held {

@@ -1,9 +1,14 @@
-//! Snappy in one block, without frames: so Loki's clients and Vector pack what they post.
+//! Snappy: in one block, without frames, as Loki's clients and Vector pack what they post; or in frames.
 //!
-//! A block says how long it is unpacked, and then begins with a text of its own; nothing else shows what it is. So it is believed
+//! Frames show what they are. A block says how long it is unpacked, and then begins with a text of its own; nothing else shows what it is. So it is believed
 //! once it comes out as long as it says, or as something that is known.
 
-use snap::raw::{Decoder, decompress_len};
+use std::io::Read;
+
+use snap::{
+    raw::{Decoder, decompress_len},
+    read::FrameDecoder,
+};
 
 use super::loki;
 use crate::record::decompress::{Error, Unpacked};
@@ -13,6 +18,29 @@ const MAX_RATIO: usize = 22;
 
 /// Bytes of a length, at most.
 const MAX_LENGTH_BYTES: usize = 5;
+
+/// How frames begin.
+const FRAMES: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+
+/// Whether `packed` are frames.
+pub(super) fn are_frames(packed: &[u8]) -> bool {
+    packed.starts_with(FRAMES)
+}
+
+/// Takes the frames off `packed`, and gives no more than `limit` bytes of what is in them.
+pub(super) fn unframe(packed: &[u8], limit: usize) -> Unpacked {
+    let mut bytes = Vec::new();
+    // One byte more shows that there is more.
+    let mut frames = FrameDecoder::new(packed).take(limit as u64 + 1);
+    let error = frames.read_to_end(&mut bytes).err();
+    let is_beyond = bytes.len() > limit;
+    bytes.truncate(limit);
+    Unpacked {
+        bytes,
+        is_beyond,
+        error: error.map(Error::from),
+    }
+}
 
 /// Takes snappy off `packed`, which is said to be packed so, and gives no more than `limit` bytes of what is in it.
 pub(super) fn unpack(packed: &[u8], limit: usize) -> Unpacked {

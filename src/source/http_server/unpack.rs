@@ -32,6 +32,7 @@ enum Packing {
     Stream(Format),
     /// As announced.
     Snappy,
+    SnappyFrames,
     /// Snappy, or none.
     Unsaid,
 }
@@ -65,6 +66,7 @@ impl Unpacker {
         let unpacked = match packing {
             Packing::Stream(format) => decompress::unpack(bytes, format, self.most),
             Packing::Snappy => snappy::unpack(bytes, self.most),
+            Packing::SnappyFrames => snappy::unframe(bytes, self.most),
             Packing::Unsaid => snappy::recognised(bytes, self.most)?,
         };
         if self.layers == MAX_LAYERS {
@@ -99,6 +101,10 @@ impl Unpacker {
 
     fn packing(&mut self, bytes: &[u8]) -> Option<Packing> {
         let (is_text, shown) = (begins_as_text(bytes), shown(bytes));
+        if snappy::are_frames(bytes) {
+            self.codings.pop();
+            return Some(Packing::SnappyFrames);
+        }
         loop {
             let announced = self.codings.pop();
             match (shown, announced.as_deref()) {

@@ -58,8 +58,13 @@ pub struct Counters {
 impl Counters {
     /// Counts one that was refused.
     pub fn refuse(&self, why: Refusal) {
-        self.refused[why as usize].fetch_add(1, Relaxed);
+        self.refuse_probe(why);
         self.standing.refused(why);
+    }
+
+    /// Counts one that brought nothing, such as what looks whether anybody is there.
+    pub(crate) fn refuse_probe(&self, why: Refusal) {
+        self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
     /// A request or a message was taken.

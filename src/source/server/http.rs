@@ -192,6 +192,13 @@ impl Refusals {
         }
     }
 
+    /// Counts a request of `peer` that brought nothing, and is answered as it can be.
+    pub(crate) fn tell_probe(&self, why: Refusal, peer: &str, counters: &Counters) {
+        counters.refuse_probe(why);
+        let (source, why) = (&*self.source, why.as_str());
+        debug!(source, peer, why, "a request was refused");
+    }
+
     /// Counts and says that a request of `peer` is refused.
     pub(crate) fn tell(&self, why: Refusal, peer: &str, counters: &Counters) {
         counters.refuse(why);

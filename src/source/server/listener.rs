@@ -300,7 +300,11 @@ impl Shared {
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
-        self.counters.refuse(Refusal::Handshake);
+        match error.kind() {
+            // It has said nothing: a load balancer looks so whether the port is open.
+            io::ErrorKind::UnexpectedEof => self.counters.refuse_probe(Refusal::Handshake),
+            _ => self.counters.refuse(Refusal::Handshake),
+        }
         match speaks_no_tls(&error) {
             true => self.say_in_vain(
                 peer,

@@ -15,7 +15,7 @@ use crate::telemetry::Status;
 /// For so long nothing was taken, so that what is refused may be all there is. An API server is never quiet for so long.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// How long it is said at least that something was too large.
+/// How long it is said that something was refused.
 const SAID: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub(super) struct Standing {
 #[derive(Debug, Default)]
 struct State {
     taken: Option<Instant>,
-    too_large: Option<Instant>,
-    is_unwell: bool,
+    /// Nothing was taken since all that came was refused.
+    is_deaf: bool,
 }
 
 impl Standing {
@@ -40,14 +40,11 @@ impl Standing {
     /// Something was taken.
     pub(super) fn took(&self) {
         let mut state = self.state();
-        let now = Instant::now();
-        state.taken = Some(now);
-        let is_over = state.too_large.is_none_or(|then| now - then >= SAID);
-        if state.is_unwell && is_over {
-            state.is_unwell = false;
-            if let Some(status) = self.status.get() {
-                status.well();
-            }
+        state.taken = Some(Instant::now());
+        if std::mem::take(&mut state.is_deaf)
+            && let Some(status) = self.status.get()
+        {
+            status.well();
         }
     }
 
@@ -55,15 +52,12 @@ impl Standing {
     pub(super) fn refused(&self, why: Refusal) {
         let Some(what) = meaning(why) else { return };
         let mut state = self.state();
-        let now = Instant::now();
-        if why == Refusal::TooLarge {
-            state.too_large = Some(now);
-        } else if state.taken.is_some_and(|then| now - then < QUIET) {
-            return;
-        }
-        state.is_unwell = true;
-        if let Some(status) = self.status.get() {
-            status.unwell(what);
+        let is_quiet = state.taken.is_none_or(|then| then.elapsed() >= QUIET);
+        state.is_deaf = is_quiet && why != Refusal::TooLarge;
+        if (is_quiet || why == Refusal::TooLarge)
+            && let Some(status) = self.status.get()
+        {
+            status.unwell_for(SAID, what);
         }
     }
 
@@ -122,10 +116,9 @@ mod tests {
         standing.took();
         standing.refused(Refusal::TooLarge);
         standing.took();
-        assert!(reason(&status).unwrap().contains("too large"));
-        standing.state().too_large = Instant::now().checked_sub(SAID);
+        standing.refused(Refusal::Auth);
         standing.took();
-        assert_eq!(reason(&status), None);
+        assert!(reason(&status).unwrap().contains("too large"));
     }
 
     #[test]

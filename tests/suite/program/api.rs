@@ -346,6 +346,13 @@ fn a_source_that_refuses_all_that_comes_is_not_well() {
         (health["status"].clone(), health["reason"].to_string())
     };
     assert_eq!(health().0, "ok");
+    let mut probe = TcpStream::connect(source).expect("it listens");
+    let written = probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    written.expect("it reads");
+    let mut answer = String::new();
+    probe.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert_eq!(health().0, "ok", "a probe is nothing to speak of");
     assert_eq!(post("wrong"), 401);
     let (status, reason) = health();
     assert_eq!(status, "degraded");

@@ -144,6 +144,10 @@ async fn what_is_packed_is_unpacked_whatever_the_header_says() {
         .read_to_end(&mut raw)
         .unwrap();
     let snappy = snap::raw::Encoder::new().compress_vec(text).unwrap();
+    let mut frames = Vec::new();
+    snap::read::FrameEncoder::new(text)
+        .read_to_end(&mut frames)
+        .unwrap();
     let zstd = zstd::encode_all(text, 1).unwrap();
     let twice = zstd::encode_all(&gzip(text)[..], 1).unwrap();
     let cases = [
@@ -157,6 +161,8 @@ async fn what_is_packed_is_unpacked_whatever_the_header_says() {
         (twice, "gzip, zstd"),
         (snappy.clone(), "snappy"),
         (snappy, ""),
+        (frames.clone(), "snappy"),
+        (frames, ""),
         (text.to_vec(), "gzip"),
         (text.to_vec(), "br"),
     ];
