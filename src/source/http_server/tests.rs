@@ -20,6 +20,7 @@ use crate::{
     },
 };
 
+mod beyond;
 mod bodies;
 mod limits;
 mod peers;

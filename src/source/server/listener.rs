@@ -12,10 +12,7 @@ use std::{
 };
 
 use rustls::InvalidMessage;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
@@ -23,8 +20,9 @@ use super::{
     Address, Connection, Counters, Listen, Refusal, Silence, Stream,
     connection::Activity,
     hello::Listening,
+    places::{Place, Places},
     renewal::Acceptor,
-    socket::{Socket, advice, files},
+    socket::{Socket, advice},
 };
 use crate::{
     source::{self, Context, Error, Stop},
@@ -94,37 +92,6 @@ struct Shared {
     /// Those that are open, by their number.
     open: Mutex<HashMap<u64, Seen>>,
     numbers: AtomicU64,
-}
-
-/// How many connections there may be.
-struct Places {
-    /// `connection_limit`.
-    own: Arc<Semaphore>,
-    files: Arc<Semaphore>,
-}
-
-/// One of each.
-type Place = [OwnedSemaphorePermit; 2];
-
-impl Places {
-    fn new(limit: usize) -> Self {
-        Self {
-            own: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
-            files: files(),
-        }
-    }
-
-    /// One that is free.
-    fn take_one(&self) -> Option<Place> {
-        let take = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
-        Some([take(&self.own)?, take(&self.files)?])
-    }
-
-    /// One, once it is free.
-    async fn one(&self) -> Option<Place> {
-        let take = |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned();
-        Some([take(&self.own).await.ok()?, take(&self.files).await.ok()?])
-    }
 }
 
 /// Of a connection that is open: what it does, and how it is asked to end.

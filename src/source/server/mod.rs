@@ -30,6 +30,7 @@ mod hello;
 pub(crate) mod http;
 pub(crate) mod inbox;
 mod listener;
+mod places;
 mod renewal;
 mod socket;
 mod standing;
