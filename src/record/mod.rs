@@ -28,6 +28,7 @@ mod rewrite;
 mod run;
 mod stringified;
 mod structural;
+mod torn;
 mod unwrap;
 mod wrapper;
 

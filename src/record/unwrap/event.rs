@@ -9,6 +9,7 @@ use crate::{
         copies::{Copies, written},
         envelope::Envelope,
         lifted::{self, Beside, Place},
+        torn::is_torn,
     },
 };
 
@@ -144,7 +145,7 @@ impl Search<'_> {
         if is_readable && !is_told {
             (self.found)(Finding::Event(&event, wrapper));
         }
-        (is_readable || is_told) && is_searched
+        (is_told || (is_readable && !is_torn(object))) && is_searched
     }
 
     /// Searches what stands beside fields of an event.
