@@ -25,7 +25,7 @@ use super::{
     recased, stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
-use crate::audit::{AlertId, DetectionId, Event, Json, gke};
+use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
 
 mod event;
 mod text;
@@ -206,7 +206,7 @@ impl Search<'_> {
                     (self.found)(Finding::Event(&event, wrapper));
                 }
             }
-            return is_readable;
+            return is_readable && !repeated::is_ambiguous_entry(object);
         }
         if is_own_output(object) || is_other_log(object) {
             return true;
@@ -214,7 +214,7 @@ impl Search<'_> {
         if depth == MAX_DEPTH {
             return false;
         }
-        let (part, mut is_searched) = (Part::of(object), true);
+        let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for (key, value) in object.iter() {
             is_searched &= self.entry(deeper, part, (key, value), depth + 1, wrapper);
         }
