@@ -4,19 +4,23 @@
 //! No such notation says where a value ends, so that none of them can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::pieces::own_start;
 
-/// Keys that only an audit event has. One alone may stand in any log that tells of requests.
-const KEYS: [&str; 7] = [
+/// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
+const KEYS: [&str; 11] = [
     "auditID",
     "auditid",
     "AUDITID",
     "AuditId",
+    "AuditID",
     "requestURI",
+    "RequestURI",
     "requestReceivedTimestamp",
+    "RequestReceivedTimestamp",
     "stageTimestamp",
+    "StageTimestamp",
 ];
 
 /// What the value of an event's `apiVersion` begins with.
@@ -54,9 +58,18 @@ pub fn lines<'t>(text: &'t [u8], rest: &[u8]) -> Vec<&'t [u8]> {
         (line, &rest[start..start + line.len()])
     });
     lines
-        .filter(|(line, rest)| bears_marks(&rest[..own_start(line).unwrap_or(rest.len())]))
+        .filter(|(line, rest)| bears_marks(&rest[..own_part(line).unwrap_or(rest.len())]))
         .map(|(line, _)| line)
         .collect()
+}
+
+/// Where a line of baitline's own begins in `line`, with nothing but its wrapper before it. A client may write such a beginning into an
+/// event, to hide what is printed behind it.
+fn own_part(line: &[u8]) -> Option<usize> {
+    own_start(line).filter(|start| {
+        let before = &line[..*start];
+        memchr(b'=', before).is_none() && memmem::find(before, b"map[").is_none()
+    })
 }
 
 /// Whether a key that stands between these is one.
@@ -100,6 +113,7 @@ mod tests {
             ("map[apiVersion:audit.k8s.io/v1 auditID:1]", true),
             ("audit.auditID=1 a.requestURI=/x", true),
             ("auditID=1 stageTimestamp=2026", true),
+            ("&Event{Level:Metadata,AuditID:1,RequestURI:/x}", true),
             (
                 "x=%7B%22auditID%22%3A%221%22%2C%22requestURI%22%3A%22/%22",
                 true,
@@ -125,8 +139,14 @@ mod tests {
         assert_eq!(lines(text, &vec![b' '; text.len()]).len(), 0);
         let own = br#"x {\"type\":\"alert\",\"schema\":1,\"a\":\"auditID=1 requestURI=2"#;
         assert_eq!(lines(own, own).len(), 0);
-        let forged = [b"auditID=1 requestURI=2 ", &own[..]].concat();
-        assert_eq!(lines(&forged, &forged), [&forged]);
+        for before in [
+            &b"userAgent="[..],
+            b"map[userAgent:",
+            b"auditID=1 requestURI=2 ",
+        ] {
+            let forged = [before, &own[..]].concat();
+            assert_eq!(lines(&forged, &forged), [&forged]);
+        }
     }
 
     proptest! {
