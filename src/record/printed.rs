@@ -75,10 +75,8 @@ fn own_part(line: &[u8]) -> Option<usize> {
 /// Whether a key that stands between these is one.
 fn is_key(before: &[u8], after: &[u8]) -> bool {
     let is_quoted = before.ends_with(QUOTE);
-    let begins = is_quoted
-        || before
-            .last()
-            .is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'"' | b'\''));
+    let is_of_word = before.last().is_some_and(u8::is_ascii_alphanumeric);
+    let begins = is_quoted || !is_of_word;
     let after = match is_quoted {
         true => after.strip_prefix(QUOTE).unwrap_or(after),
         false => after,
@@ -113,6 +111,7 @@ mod tests {
             ("map[apiVersion:audit.k8s.io/v1 auditID:1]", true),
             ("audit.auditID=1 a.requestURI=/x", true),
             ("auditID=1 stageTimestamp=2026", true),
+            ("msg=\"auditID=1 requestURI=/\"", true),
             ("&Event{Level:Metadata,AuditID:1,RequestURI:/x}", true),
             (
                 "x=%7B%22auditID%22%3A%221%22%2C%22requestURI%22%3A%22/%22",
