@@ -21,6 +21,8 @@ pub use joint::is_of_pod;
 struct Form {
     /// Keys that tell where the others are, with dots where some are joined.
     anchors: &'static [&'static str],
+    /// The first key of the field that tells who it was, or of that which holds it.
+    actor: &'static str,
     /// Whether this is the first key of a field that is looked at.
     is_field: fn(&str) -> bool,
     is_whole: fn(&Fields<'_>, Joint) -> bool,
@@ -36,6 +38,7 @@ const FORMS: [Form; 2] = [
             "user.username",
             "objectRef.resource",
         ],
+        actor: "user",
         is_field: |key| Event::FIELDS.contains(&key),
         is_whole: is_event,
     },
@@ -46,6 +49,7 @@ const FORMS: [Form; 2] = [
             "protopayload_auditlog.methodName",
             "protopayload_auditlog.serviceName",
         ],
+        actor: gke::PAYLOADS[0],
         is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
         is_whole: |_, _| true,
     },
@@ -75,13 +79,26 @@ pub struct Ambiguous;
 
 /// The event whose keys were joined in `object`, as it was written; `None` if there is none.
 pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
+    // Most objects have none, and joints stand in many keys.
+    let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
+    let is_anchored = anchors.any(|anchor| {
+        let last = anchor.rsplit('.').next().unwrap_or(anchor);
+        object.iter().any(|(key, _)| key.ends_with(last))
+    });
+    if !is_anchored {
+        return None;
+    }
     let is_there = |joint: &Joint| object.iter().any(|(key, _)| joint.stands_in(key));
-    Joint::ALL.into_iter().filter(is_there).find_map(|joint| {
-        FORMS.iter().find_map(|form| {
-            let mut prefixes = prefixes(form.anchors, joint, object).into_iter();
-            prefixes.find_map(|prefix| form.restored(prefix, joint, object))
+    let read = |needs_actor: bool| {
+        Joint::ALL.into_iter().filter(is_there).find_map(|joint| {
+            FORMS.iter().find_map(|form| {
+                let mut prefixes = prefixes(form.anchors, joint, object).into_iter();
+                prefixes.find_map(|prefix| form.restored(prefix, joint, object, needs_actor))
+            })
         })
-    })
+    };
+    // Where more than one joint stands in the keys, the one by which somebody did something.
+    read(true).or_else(|| read(false))
 }
 
 impl Form {
@@ -90,6 +107,7 @@ impl Form {
         prefix: &str,
         joint: Joint,
         object: &Object<'_, '_>,
+        needs_actor: bool,
     ) -> Option<Result<Vec<u8>, Ambiguous>> {
         let is_field = |path: &str| {
             (self.is_field)(joint.head(path)) && (joint.head(path) == path || joint.joins(path))
@@ -103,12 +121,18 @@ impl Form {
             }
         }
         let is_joined = joint.is_shown_by(prefix, fields.iter().map(|(path, _)| *path));
-        (is_joined && (self.is_whole)(&fields, joint)).then(|| written(&fields, &others, joint))
+        let is_actor = |(path, _): &(&str, Json<'_>)| joint.head(path) == self.actor;
+        let is_whole = is_joined
+            && (self.is_whole)(&fields, joint)
+            && (!needs_actor || fields.iter().any(is_actor));
+        is_whole.then(|| written(&fields, &others, joint))
     }
 
-    /// Whether what stands under `key`, which is no field, may hold more than the fields tell, and leads to no others.
+    /// Whether what stands under `key`, which is no field, may hold more than the fields tell, and leads to no others behind a prefix.
     fn stands_beside(&self, key: &str) -> bool {
-        Place::of(key) != Place::Event && !self.anchors.iter().any(|anchor| key.ends_with(anchor))
+        let mut anchors = self.anchors.iter();
+        let is_prefixed = anchors.any(|anchor| key != *anchor && key.ends_with(anchor));
+        Place::of(key) != Place::Event && !is_prefixed
     }
 }
 

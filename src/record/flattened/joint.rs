@@ -79,9 +79,10 @@ impl Joint {
         keys
     }
 
-    /// Whether the keys of an event may stand behind `prefix`.
+    /// Whether the keys of an event may stand behind `prefix`, which may end in a dot whatever joins the keys of the event.
     pub fn is_prefix(self, prefix: &str) -> bool {
-        let Some(keys) = prefix.strip_suffix(self.0) else {
+        let outer = prefix.strip_suffix(self.0);
+        let Some(keys) = outer.or_else(|| prefix.strip_suffix(DOT.0)) else {
             return prefix.is_empty();
         };
         let is_inside = |key: &str| {
@@ -89,11 +90,10 @@ impl Joint {
                 || gke::PAYLOADS.contains(&key)
                 || matches!(key, "request" | "response")
         };
+        let mut inner = keys.split(DOT.0).flat_map(|keys| keys.split(self.0));
         !is_of_pod(keys)
-            && !gke::PAYLOADS.iter().any(|payload| keys.contains(payload))
-            && !keys
-                .split(self.0)
-                .any(|key| is_inside(key) || is_chosen(key))
+            && !(self != DOT && keys.contains(gke::PAYLOADS[1]))
+            && !inner.any(|key| is_inside(key) || is_chosen(key))
     }
 }
 

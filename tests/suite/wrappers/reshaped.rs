@@ -498,3 +498,37 @@ fn keys_that_are_joined_as_nobody_knows_leave_an_event_undecodable() {
         json!({"auditid": "1", "verb": "get", "user_username": DECOY, "objectref_name": "x"});
     assert!(techniques(&lower).contains(&Technique::TokenUse), "{lower}");
 }
+
+#[test]
+fn an_entry_of_gke_may_have_its_keys_joined_by_underscores() {
+    for payload in ["protoPayload", "protopayload_auditlog"] {
+        let mut entry = entry();
+        let inner = entry["protoPayload"].take();
+        entry
+            .as_object_mut()
+            .expect("an object")
+            .remove("protoPayload");
+        entry[payload] = inner;
+        let mut dotted = json!({});
+        joined("", &entry, &mut dotted);
+        let fields = dotted.as_object().expect("an object").iter();
+        let record: Value = fields
+            .map(|(key, value)| (key.replace('.', "_"), value.clone()))
+            .collect();
+        assert_eq!(techniques(&record), [Technique::TokenUse], "{record}");
+    }
+}
+
+/// As of a shipper that joins keys by one mark, and another that joined some before it.
+#[test]
+fn of_two_joints_the_one_that_tells_who_it_was_counts() {
+    for record in [
+        json!({"auditID": "1", "verb": "get", "user_username": DECOY, "annotations.a": "b"}),
+        json!({"x.auditID": "1", "x.verb": "get", "x.user_username": DECOY}),
+    ] {
+        assert_eq!(techniques(&record), [Technique::TokenUse], "{record}");
+    }
+    let record = json!({"auditID": "1", "verb": "get", "user_username": "jane", "objectRef.resource": "secrets",
+        "objectRef.namespace": "honeypot", "objectRef.name": "backup-sa-token"});
+    assert_eq!(techniques(&record), [Technique::SecretRead], "{record}");
+}
