@@ -4,7 +4,12 @@
 //! No such notation says where a value ends, so that none of them can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
 
-use memchr::{memchr, memmem};
+use std::sync::LazyLock;
+
+use memchr::{
+    memchr,
+    memmem::{self, Finder},
+};
 
 use super::pieces::own_start;
 
@@ -23,6 +28,8 @@ const KEYS: [&str; 11] = [
     "StageTimestamp",
 ];
 
+static FINDERS: LazyLock<[Finder<'static>; 11]> = LazyLock::new(|| KEYS.map(Finder::new));
+
 /// What the value of an event's `apiVersion` begins with.
 const VERSION: &str = "audit.k8s.io/v1";
 
@@ -35,8 +42,9 @@ const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 
 /// Whether `text` has the keys of an event, in whatever notation has no quotes.
 pub fn bears_marks(text: &[u8]) -> bool {
-    let keys = KEYS.iter().filter(|key| {
-        memmem::find_iter(text, key).any(|at| is_key(&text[..at], &text[at + key.len()..]))
+    let keys = FINDERS.iter().filter(|key| {
+        let mut places = key.find_iter(text);
+        places.any(|at| is_key(&text[..at], &text[at + key.needle().len()..]))
     });
     let has_version = || {
         memmem::find_iter(text, VERSION).any(|at| {

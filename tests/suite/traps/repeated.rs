@@ -92,3 +92,16 @@ fn a_field_of_an_entry_of_gke_that_stands_twice_hides_nothing() {
         );
     }
 }
+
+#[test]
+fn a_field_in_another_case_that_stands_twice_hides_nothing() {
+    let user = |name: &str| format!(r#""USER":{{"username":"{name}"}}"#);
+    for [one, other] in [["jane", DECOY], [DECOY, "jane"]] {
+        let record = format!(
+            r#"{{"AUDITID":"1","VERB":"list",{},{}}}"#,
+            user(one),
+            user(other)
+        );
+        assert!(!techniques(&record).is_empty(), "{record}");
+    }
+}
