@@ -35,6 +35,8 @@ pub(super) struct Cutter {
     line: Line,
     /// The last byte that is no white space; of a string, its first quote.
     last: u8,
+    /// What was looked at last begins a line, and a value at the top, and is a digit.
+    at_digit: bool,
     /// The stream is one line.
     one_line: bool,
 }
@@ -82,6 +84,7 @@ impl Cutter {
             key: Key::Other,
             line: Line::Nothing,
             last: b' ',
+            at_digit: false,
             one_line: false,
         }
     }
@@ -92,6 +95,19 @@ impl Cutter {
             one_line: true,
             ..Self::stream()
         }
+    }
+
+    /// For a stream that goes on within a line.
+    pub(super) fn within_line() -> Self {
+        Self {
+            line: Line::More,
+            ..Self::stream()
+        }
+    }
+
+    /// Whether the value that has just begun, at the top, begins a line as a container runtime's do.
+    pub(super) fn is_at_digit(&self) -> bool {
+        self.at_digit
     }
 
     /// A value has begun and not ended.
@@ -164,9 +180,11 @@ impl Cutter {
         if byte == b'\n' {
             return self.newline();
         }
-        if matches!(self.line, Line::Nothing) && self.is_out_of_place(byte) {
+        let is_first = matches!(self.line, Line::Nothing);
+        if is_first && self.is_out_of_place(byte) {
             return self.start_over(byte);
         }
+        self.at_digit = is_first && !self.one_line && self.depth == 0 && byte.is_ascii_digit();
         if !matches!(byte, b' ' | b'\t' | b'\r') {
             self.last = byte;
         }
