@@ -7,7 +7,7 @@ use simd_json::{
     tape::{Object, Value},
 };
 
-use super::time::parse_time;
+use super::{repeated, time::parse_time};
 
 /// A decoded JSON value.
 pub type Json<'v> = Value<'v, 'v>;
@@ -214,6 +214,7 @@ impl<'v> Event<'v> {
             && has_kind
             && has_version
             && (!has_encoded_uri || has_resource(object))
+            && !repeated::is_ambiguous(object)
     }
 
     /// Reads what is there.

@@ -7,6 +7,7 @@ pub mod gke;
 mod http_code;
 mod id;
 mod part;
+pub mod repeated;
 pub mod source_ip;
 mod time;
 pub mod uri;

@@ -95,6 +95,8 @@ fn is_pod_exec(event: &Event<'_>, decoy: &Decoy) -> bool {
     // Before there was a subresource of that name, `proxy` was a verb; it is still read as one.
     let verb = event.verb.filter(|verb| *verb == "proxy");
     match event.object.subresource.or(verb) {
+        // A look at the containers of a debugger runs nothing.
+        Some("ephemeralcontainers") if event.verb.is_some() && is_read(event) => false,
         Some("exec" | "attach" | "portforward" | "ephemeralcontainers") => {
             targets(event, "pods", |name| decoy.is_pod(name), decoy)
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::uri::percent_decoded,
-    record::{MAX_LAYERS, begins_key, escape::unescaped},
+    record::{MAX_LAYERS, begins_key, escape::unescaped, printed, python},
 };
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
@@ -78,6 +78,7 @@ impl BrokenText {
         MARKS
             .iter()
             .any(|mark| memmem::find_iter(text, mark).any(|at| begins_key(&text[..at])))
+            || printed::bears_marks(text)
     }
 
     /// What of the decoy it names.
@@ -113,7 +114,8 @@ impl BrokenText {
         let head = &self.plain[..end];
         let is_event_start =
             head.trim_start().starts_with('{') && HEAD_MARKS.iter().any(|mark| head.contains(mark));
-        is_event_start.then(|| redacted(head, EXCERPT).replace('"', "'"))
+        is_event_start
+            .then(|| python::without_beginnings(redacted(head, EXCERPT).replace('"', "'")))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     dedupe::Alert,
     detect::{Detection, Severity},
+    record::{printed, python},
 };
 
 /// Whether the reader is a terminal that shows colours.
@@ -73,7 +74,7 @@ pub fn alert(alert: &Alert, style: Style) -> String {
     );
     push_facts(&mut out, facts, style);
     out.push('\n');
-    no_json(out)
+    no_event(out)
 }
 
 /// Adds `facts`, their labels in a column of their own.
@@ -120,17 +121,17 @@ pub fn detection(detection: &Detection, style: Style) -> String {
     tell(" with ", detection.user_agent.as_deref(), 120);
     tell(" record: ", detection.excerpt.as_deref(), 240);
     out.push('\n');
-    no_json(out)
+    no_event(out)
 }
 
-/// `text` with single quotes for double ones. A shipper may feed it back in, and what an
-/// attacker wrote into it must not look like a part of an audit event then.
-pub(super) fn no_json(text: String) -> String {
-    if text.contains('"') {
-        text.replace('"', "'")
-    } else {
-        text
-    }
+/// `text` with single quotes for double ones, and nothing that looks printed by another program. A shipper may feed it back in,
+/// and what an attacker wrote into it must not look like a part of an audit event then.
+pub(super) fn no_event(text: String) -> String {
+    let text = match text.contains('"') {
+        true => text.replace('"', "'"),
+        false => text,
+    };
+    printed::without_marks(python::without_beginnings(text))
 }
 
 #[cfg(test)]

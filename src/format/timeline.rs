@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt::Write as _};
 use super::{
     amounts::grouped,
     facts::{self, Fact, Shape},
-    text::{Style, no_json, push_facts},
+    text::{Style, no_event, push_facts},
 };
 use crate::{
     dedupe::{Alert, AlertKind, TrailEntry, act},
@@ -79,7 +79,7 @@ impl Timeline {
         );
         push_facts(&mut out, self.facts(), style);
         out.push('\n');
-        no_json(out)
+        no_event(out)
     }
 
     /// What happened, and where.

@@ -1,6 +1,6 @@
-//! The escapes of JSON and of CSV, undone without a parser: for text that is no longer JSON, or not yet.
+//! The escapes of JSON, of CSV and of XML, undone without a parser: for text that is no longer JSON, or not yet.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// A copy of `text` with one layer of escapes undone. Escaped white space and control
 /// characters become spaces, a lone surrogate becomes U+FFFD.
@@ -51,6 +51,40 @@ pub fn undoubled(field: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// XML's names for the characters that it escapes; a quote has numbers, too.
+const ENTITIES: [(&[u8], u8); 9] = [
+    (b"&quot;", b'"'),
+    (b"&#34;", b'"'),
+    (b"&#x22;", b'"'),
+    (b"&amp;", b'&'),
+    (b"&lt;", b'<'),
+    (b"&gt;", b'>'),
+    (b"&apos;", b'\''),
+    (b"&#39;", b'\''),
+    (b"&#x27;", b'\''),
+];
+
+/// The character that the entity at the beginning of `text` stands for, and the length of that.
+pub fn entity(text: &[u8]) -> Option<(u8, usize)> {
+    let mut entities = ENTITIES.iter();
+    let (name, character) = entities.find(|(name, _)| text.starts_with(name))?;
+    Some((*character, name.len()))
+}
+
+/// A copy of text of XML with one layer of entities undone; those that are not known stay.
+pub fn without_entities(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr(b'&', rest) {
+        plain.extend_from_slice(&rest[..at]);
+        let (character, length) = entity(&rest[at..]).unwrap_or((b'&', 1));
+        plain.push(character);
+        rest = &rest[at + length..];
+    }
+    plain.extend_from_slice(rest);
+    plain
+}
+
 /// The character of `uXXXX` at the start of `escape`.
 fn code_point(escape: &str) -> Option<char> {
     let unit = u32::from_str_radix(escape.get(1..5)?, 16).ok()?;
@@ -76,6 +110,12 @@ mod tests {
     fn quotes_are_written_once() {
         let plain = undoubled(br#"{""a"":""\""b"""",""c"":""""}""#);
         assert_eq!(plain, br#"{"a":"\"b"","c":""}""#);
+    }
+
+    #[test]
+    fn one_layer_of_entities_is_undone() {
+        let plain = without_entities(b"{&quot;a&#34;:&#x22;&amp;quot;&lt;&gt;&apos;&x; & &amp;");
+        assert_eq!(plain, br#"{"a":"&quot;<>'&x; & &"#);
     }
 
     proptest! {

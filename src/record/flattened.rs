@@ -1,23 +1,31 @@
 //! Events whose keys a store has joined: `"user.username"`, `"kubernetes.audit.objectRef.name"`, as Elastic, Datadog, Splunk and
-//! Logstash do.
+//! Logstash do, or `"user_username"`, as Fluentd and Fluent Bit are told to.
 //!
 //! The keys of an event are the API server's, but those inside of bodies, annotations and extras are not. So what stands
 //! behind one of an event's own keys never counts as a key of an event.
+
+mod joint;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::rewrite;
+use joint::{Joint, is_chosen, is_index};
+
+use super::{lifted::Place, rewrite};
 use crate::audit::{Event, Json, gke};
+
+pub use joint::is_of_pod;
 
 /// What may have been taken apart.
 struct Form {
-    /// Keys that tell where the others are.
+    /// Keys that tell where the others are, with dots where some are joined.
     anchors: &'static [&'static str],
+    /// The first key of the field that tells who it was, or of that which holds it.
+    actor: &'static str,
     /// Whether this is the first key of a field that is looked at.
     is_field: fn(&str) -> bool,
-    is_whole: fn(&Fields<'_>) -> bool,
+    is_whole: fn(&Fields<'_>, Joint) -> bool,
 }
 
 const FORMS: [Form; 2] = [
@@ -30,6 +38,7 @@ const FORMS: [Form; 2] = [
             "user.username",
             "objectRef.resource",
         ],
+        actor: "user",
         is_field: |key| Event::FIELDS.contains(&key),
         is_whole: is_event,
     },
@@ -40,16 +49,14 @@ const FORMS: [Form; 2] = [
             "protopayload_auditlog.methodName",
             "protopayload_auditlog.serviceName",
         ],
+        actor: gke::PAYLOADS[0],
         is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
-        is_whole: |_| true,
+        is_whole: |_, _| true,
     },
 ];
 
 /// Prefixes that are tried: a shipper may have keys of its own that look like an event's.
 const MAX_PREFIXES: usize = 4;
-
-/// Keys that are taken apart of those that were joined. Pod specs lie less deep.
-const MAX_KEYS: usize = 24;
 
 /// Fields of bodies whose text tells what is looked for. Keys of a client's that are joined to one do not take its place.
 const TEXTS: [&str; 11] = [
@@ -72,28 +79,60 @@ pub struct Ambiguous;
 
 /// The event whose keys were joined in `object`, as it was written; `None` if there is none.
 pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
-    if !object.iter().any(|(key, _)| key.contains('.')) {
+    // Most objects have none, and joints stand in many keys.
+    let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
+    let is_anchored = anchors.any(|anchor| {
+        let last = anchor.rsplit('.').next().unwrap_or(anchor);
+        object.iter().any(|(key, _)| key.ends_with(last))
+    });
+    if !is_anchored {
         return None;
     }
-    FORMS.iter().find_map(|form| {
-        let mut prefixes = prefixes(form.anchors, object).into_iter();
-        prefixes.find_map(|prefix| form.restored(prefix, object))
-    })
+    let is_there = |joint: &Joint| object.iter().any(|(key, _)| joint.stands_in(key));
+    let read = |needs_actor: bool| {
+        Joint::ALL.into_iter().filter(is_there).find_map(|joint| {
+            FORMS.iter().find_map(|form| {
+                let mut prefixes = prefixes(form.anchors, joint, object).into_iter();
+                prefixes.find_map(|prefix| form.restored(prefix, joint, object, needs_actor))
+            })
+        })
+    };
+    // Where more than one joint stands in the keys, the one by which somebody did something.
+    read(true).or_else(|| read(false))
 }
 
 impl Form {
     fn restored(
         &self,
         prefix: &str,
+        joint: Joint,
         object: &Object<'_, '_>,
+        needs_actor: bool,
     ) -> Option<Result<Vec<u8>, Ambiguous>> {
-        let fields: Fields<'_> = object
-            .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)))
-            .filter(|(path, _)| (self.is_field)(head(path)))
-            .collect();
-        let is_joined = !prefix.is_empty() || fields.iter().any(|(path, _)| path.contains('.'));
-        (is_joined && (self.is_whole)(&fields)).then(|| written(&fields))
+        let is_field = |path: &str| {
+            (self.is_field)(joint.head(path)) && (joint.head(path) == path || joint.joins(path))
+        };
+        let (mut fields, mut others) = (Fields::new(), Fields::new());
+        for (key, value) in object.iter() {
+            match key.strip_prefix(prefix).filter(|path| is_field(path)) {
+                Some(path) => fields.push((path, value)),
+                None if prefix.is_empty() && self.stands_beside(key) => others.push((key, value)),
+                None => {}
+            }
+        }
+        let is_joined = joint.is_shown_by(prefix, fields.iter().map(|(path, _)| *path));
+        let is_actor = |(path, _): &(&str, Json<'_>)| joint.head(path) == self.actor;
+        let is_whole = is_joined
+            && (self.is_whole)(&fields, joint)
+            && (!needs_actor || fields.iter().any(is_actor));
+        is_whole.then(|| written(&fields, &others, joint))
+    }
+
+    /// Whether what stands under `key`, which is no field, may hold more than the fields tell, and leads to no others behind a prefix.
+    fn stands_beside(&self, key: &str) -> bool {
+        let mut anchors = self.anchors.iter();
+        let is_prefixed = anchors.any(|anchor| key != *anchor && key.ends_with(anchor));
+        Place::of(key) != Place::Event && !is_prefixed
     }
 }
 
@@ -101,12 +140,14 @@ impl Form {
 type Fields<'v> = Vec<(&'v str, Json<'v>)>;
 
 /// What may stand before the keys, the shortest first.
-fn prefixes<'v>(anchors: &[&str], object: &Object<'v, 'v>) -> Vec<&'v str> {
+fn prefixes<'v>(anchors: &[&str], joint: Joint, object: &Object<'v, 'v>) -> Vec<&'v str> {
+    let anchors: Vec<String> = anchors.iter().map(|anchor| joint.spelled(anchor)).collect();
     let mut prefixes = Vec::new();
     for (key, _) in object.iter() {
-        let prefix = anchors
-            .iter()
-            .find_map(|anchor| key.strip_suffix(anchor).filter(|prefix| is_prefix(prefix)));
+        let prefix = anchors.iter().find_map(|anchor| {
+            key.strip_suffix(anchor.as_str())
+                .filter(|prefix| joint.is_prefix(prefix))
+        });
         if let Some(prefix) = prefix
             && !prefixes.contains(&prefix)
         {
@@ -120,39 +161,8 @@ fn prefixes<'v>(anchors: &[&str], object: &Object<'v, 'v>) -> Vec<&'v str> {
     prefixes
 }
 
-fn is_prefix(prefix: &str) -> bool {
-    let Some(keys) = prefix.strip_suffix('.') else {
-        return prefix.is_empty();
-    };
-    let is_inside = |key: &str| {
-        Event::FIELDS.contains(&key)
-            || gke::PAYLOADS.contains(&key)
-            || matches!(key, "request" | "response")
-    };
-    !is_of_pod(keys) && !keys.split('.').any(is_inside)
-}
-
-/// Whether `key`, in which several may be joined, leads to what shippers know of a pod. Whoever makes a pod chooses its labels
-/// and annotations.
-pub fn is_of_pod(key: &str) -> bool {
-    let below = key.strip_prefix("kubernetes.");
-    let is_audit = |key: &str| key == "audit" || key.starts_with("audit.");
-    key.split('.').any(is_chosen) || below.is_some_and(|key| !is_audit(key))
-}
-
-/// Whether all keys below `key` are chosen by whoever makes an object.
-fn is_chosen(key: &str) -> bool {
-    ["labels", "Labels", "annotations", "Annotations"]
-        .iter()
-        .any(|end| key.ends_with(end))
-}
-
-fn head(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(head, _)| head)
-}
-
-fn is_event(fields: &Fields<'_>) -> bool {
-    let has = |key: &str| fields.iter().any(|(path, _)| head(path) == key);
+fn is_event(fields: &Fields<'_>, joint: Joint) -> bool {
+    let has = |key: &str| fields.iter().any(|(path, _)| joint.head(path) == key);
     let text = |key: &str| {
         let (_, value) = fields.iter().find(|(path, _)| *path == key)?;
         value.into_string()
@@ -166,11 +176,11 @@ enum Node<'v> {
     Fields(BTreeMap<&'v str, Node<'v>>),
 }
 
-fn written(fields: &Fields<'_>) -> Result<Vec<u8>, Ambiguous> {
+fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec<u8>, Ambiguous> {
     let is_whole = |value: Json<'_>| value.is_object() || value.is_array();
     let (mut whole, mut joined) = (BTreeSet::new(), BTreeSet::new());
     for (path, value) in fields {
-        let head = head(path);
+        let head = joint.head(path);
         if head != *path {
             joined.insert(head);
         } else if is_whole(*value) {
@@ -180,39 +190,20 @@ fn written(fields: &Fields<'_>) -> Result<Vec<u8>, Ambiguous> {
     let mut event = BTreeMap::new();
     for (path, value) in fields {
         // Of a part that is there in both ways the whole one counts.
-        let is_repeated = match head(path) {
+        let is_repeated = match joint.head(path) {
             head if head == *path => !is_whole(*value) && joined.contains(head),
             head => whole.contains(head),
         };
         if !is_repeated {
-            insert(&mut event, &keys(path), *value)?;
+            insert(&mut event, &joint.keys(path), *value)?;
         }
+    }
+    for (key, value) in others {
+        event.insert(key, Node::Value(*value));
     }
     let mut out = Vec::new();
     write(&Node::Fields(event), &mut out)?;
     Ok(out)
-}
-
-/// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
-fn keys(path: &str) -> Vec<&str> {
-    let most = match head(path) {
-        "annotations" | "labels" => 2,
-        "user" | "impersonatedUser" => 3,
-        _ => MAX_KEYS,
-    };
-    let mut keys: Vec<&str> = path.splitn(most, '.').collect();
-    if let [_, "extra", name] = keys[..]
-        && let Some((name, index)) = name.rsplit_once('.')
-        && is_index(index)
-    {
-        keys.truncate(2);
-        keys.extend([name, index]);
-    }
-    keys
-}
-
-fn is_index(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn insert<'v>(
@@ -302,31 +293,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_annotations_and_extras_have_dots_of_their_own() {
-        for (path, wanted) in [
-            ("verb", &["verb"][..]),
-            ("user.groups.0", &["user", "groups", "0"]),
-            (
-                "user.extra.authentication.kubernetes.io/pod-name.0",
-                &[
-                    "user",
-                    "extra",
-                    "authentication.kubernetes.io/pod-name",
-                    "0",
-                ],
-            ),
-            ("user.extra.a.b", &["user", "extra", "a.b"]),
-            (
-                "annotations.authorization.k8s.io/decision",
-                &["annotations", "authorization.k8s.io/decision"],
-            ),
-            ("objectRef.name", &["objectRef", "name"]),
-        ] {
-            assert_eq!(keys(path), wanted);
-        }
-    }
-
-    #[test]
     fn many_keys_take_no_longer_than_their_length() {
         let body = |index: usize| format!(r#""requestObject.data.{index}.a":1"#);
         let fields: Vec<String> = (0..1 << 17).map(body).collect();
@@ -339,14 +305,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_restored_is_an_event_and_json(fields in proptest::collection::vec((
+        fn what_is_restored_is_an_event_and_json(joint in select(vec![".", "_", "/"]), fields in proptest::collection::vec((
             select(vec!["", "audit.", "kubernetes.audit.", "requestObject.", "a.labels."]),
             select(vec!["auditID", "verb", "user", "user.username", "user.extra", "user.extra.a.0", "objectRef.name", "requestObject",
                 "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b"]),
             select(vec!["\"x\"", "1", "null", "[\"y\"]", "{}", "{\"username\":\"z\"}"])), 0..12)) {
             let fields = fields.iter().map(|(prefix, path, value)| {
                 let value: Value = serde_json::from_str(value).unwrap();
-                (format!("{prefix}{path}"), value)
+                (format!("{prefix}{path}").replace('.', joint), value)
             });
             let mut text = Value::Object(Map::from_iter(fields)).to_string().into_bytes();
             let tape = simd_json::to_tape(&mut text).unwrap();

@@ -13,11 +13,11 @@ const TAR_ARCHIVE: &str = "a tar archive";
 /// Behind the first four bytes of bzip2: the mark of a block, or of the end.
 const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
 
-/// So many bytes of which every second is NUL are UTF-16.
+/// So many bytes of which every second is NUL are UTF-16, and those of which three of four are, UTF-32.
 const WIDE_BYTES: usize = 32;
 
 /// What is told by its first bytes. What of gzip and zstd comes here was packed more often than is undone.
-const KNOWN: [(&[u8], Foreign); 18] = [
+const KNOWN: [(&[u8], Foreign); 20] = [
     (b"\xfd7zXZ\0", packed("xz data", "xz -dc")),
     (b"\x5d\0\0", packed("lzma data", "xz -dc")),
     (b"LZIP\x01", packed("lzip data", "lzip -dc")),
@@ -34,6 +34,8 @@ const KNOWN: [(&[u8], Foreign); 18] = [
     (b"PAR1\x15", table("a Parquet file")),
     (b"LPKSHHRH", JOURNAL),
     (b"Obj\x01", table("an Avro file")),
+    (b"\xff\xfe\0\0", UTF_32),
+    (b"\0\0\xfe\xff", UTF_32),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
 ];
@@ -41,6 +43,12 @@ const KNOWN: [(&[u8], Foreign); 18] = [
 const UTF_16: Foreign = told(
     "UTF-16 text",
     "convert it first, with iconv -f UTF-16 -t UTF-8",
+    "",
+);
+
+const UTF_32: Foreign = told(
+    "UTF-32 text",
+    "convert it first, with iconv -f UTF-32 -t UTF-8",
     "",
 );
 
@@ -130,17 +138,21 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
     if TAR.1.iter().any(|mark| stands_at(TAR.0, mark)) {
         return Some(packed(TAR_ARCHIVE, "tar -xO"));
     }
-    is_wide(head).then_some(UTF_16)
+    [(2, UTF_16), (4, UTF_32)]
+        .into_iter()
+        .find(|(width, _)| is_wide(head, *width))
+        .map(|(_, foreign)| foreign)
 }
 
-/// Whether `head` is text of two bytes a character, without a byte-order mark: of ASCII one is NUL, and the other is not.
-fn is_wide(head: &[u8]) -> bool {
+/// Whether `head` is text of `width` bytes a character, without a byte-order mark: of ASCII one is not NUL, the first or the last, and
+/// the others are.
+fn is_wide(head: &[u8], width: usize) -> bool {
     let Some(head) = head.first_chunk::<WIDE_BYTES>() else {
         return false;
     };
-    [0, 1].into_iter().any(|place| {
-        let is_nul = |(index, byte): (usize, &u8)| (*byte == 0) == (index % 2 == place);
-        head.iter().enumerate().all(is_nul)
+    [0, width - 1].into_iter().any(|place| {
+        let is_text = |(index, byte): (usize, &u8)| (*byte != 0) == (index % width == place);
+        head.iter().enumerate().all(is_text)
     })
 }
 
@@ -155,6 +167,13 @@ mod tests {
             .encode_utf16()
             .flat_map(u16::to_le_bytes)
             .collect();
+        let wider = |bytes: fn(u32) -> [u8; 4]| -> Vec<u8> {
+            let letters = "{\"kind\":\"Event\",\"level\":1}".bytes();
+            letters
+                .flat_map(|letter| bytes(u32::from(letter)))
+                .collect()
+        };
+        let (little, big) = (wider(u32::to_le_bytes), wider(u32::to_be_bytes));
         for (head, what) in [
             (&b"\xfd7zXZ\0\0\x04"[..], "xz data"),
             (b"BZh91AY&SY", "bzip2 data"),
@@ -163,6 +182,10 @@ mod tests {
             (&wide, "UTF-16 text"),
             (&wide[1..], "UTF-16 text"),
             (b"\xff\xfe{\0", "UTF-16 text"),
+            (&little, "UTF-32 text"),
+            (&big, "UTF-32 text"),
+            (b"\xff\xfe\0\0{\0\0\0", "UTF-32 text"),
+            (b"\0\0\xfe\xff\0\0\0{", "UTF-32 text"),
         ] {
             let told = foreign(head).map(|foreign| foreign.what);
             assert_eq!(told, Some(what), "{head:?}");

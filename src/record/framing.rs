@@ -5,6 +5,8 @@
 //! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
 //! memory is bounded by `max_line_bytes` whatever the stream holds; that of what is joined, by twice as much again.
 
+mod behind;
+
 use memchr::{memchr, memrchr};
 
 use super::{
@@ -67,6 +69,8 @@ enum Mode {
     LongLine,
     /// JSON that is not one value a line: the whole stream, or one line that is too long.
     Json(Cutter),
+    /// Within such a stream, at a line that may be a container runtime's.
+    Behind,
 }
 
 impl Framer {
@@ -158,13 +162,14 @@ impl Framer {
             Mode::Lines => self.lines(emit),
             Mode::LongLine => self.long_line(emit),
             Mode::Json(_) => self.json(emit),
+            Mode::Behind => self.behind(emit),
         } {}
     }
 
     /// The stream has ended: what is left is a record too. What is read after that is taken for new lines.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
         match &self.mode {
-            Mode::Start | Mode::Lines => self.emit(self.end, Shape::Lines, emit),
+            Mode::Start | Mode::Lines | Mode::Behind => self.emit(self.end, Shape::Lines, emit),
             Mode::LongLine => self.parts(self.end, true, emit),
             Mode::Json(cutter) if cutter.is_open() => self.value(self.end, emit),
             Mode::Json(_) => self.start = self.end,
@@ -327,6 +332,10 @@ impl Framer {
                     }
                     return false;
                 }
+            }
+            if matches!(&self.mode, Mode::Json(cutter) if cutter.is_at_digit()) {
+                self.begin_behind();
+                return true;
             }
         }
     }

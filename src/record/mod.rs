@@ -20,7 +20,9 @@ pub(crate) mod packing;
 pub(crate) mod part_mark;
 pub(crate) mod partial;
 mod pieces;
+pub(crate) mod printed;
 pub mod protobuf;
+pub(crate) mod python;
 mod recased;
 mod rejoin;
 mod repair;
@@ -28,6 +30,7 @@ mod rewrite;
 mod run;
 mod stringified;
 mod structural;
+mod torn;
 mod unwrap;
 mod wrapper;
 

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memmem::Finder, memrchr_iter};
+use memchr::{memmem::Finder, memrchr, memrchr_iter};
 use simd_json::{prelude::*, tape::Object};
 
 /// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
@@ -55,6 +55,14 @@ pub fn is_mark(key: &str) -> bool {
 /// [`KEYS`] as JSON has them.
 static QUOTED_KEYS: LazyLock<[Finder<'static>; 5]> =
     LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
+
+/// What stands in a line of CRI that goes on in others, behind its time.
+const CRI: [&[u8]; 2] = [b" stdout P", b" stderr P"];
+
+static CRI_TAGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| CRI.map(Finder::new));
+
+/// Lengths that the time before it may have.
+const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
 
 static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_TAIL));
 
@@ -147,6 +155,15 @@ pub fn is_cut_by_docker(before: &[u8]) -> bool {
             .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
 }
 
+/// Whether what stands before the tag of an open part of CRI is a time that begins a string: a shipper kept the line whole.
+pub fn is_kept_line(before: &[u8]) -> bool {
+    let head = &before[before.len().saturating_sub(TIME_BYTES.end() + 1)..];
+    memrchr(b'"', head).is_some_and(|quote| {
+        let time = &head[quote + 1..];
+        TIME_BYTES.contains(&time.len()) && time[4] == b'-' && time[10] == b'T'
+    })
+}
+
 /// How the API server begins an event. A shipper's record, in which a part of one stands, begins otherwise.
 const EVENT: &[u8] = b"{\"kind\":\"Event\"";
 
@@ -156,13 +173,20 @@ pub fn is_open(record: &[u8]) -> bool {
 }
 
 /// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker
-/// cut a text in it.
+/// cut a text in it, or a line of CRI that others follow is kept whole in it.
 pub fn holds_open(text: &[u8]) -> bool {
     let holds_mark = QUOTED_KEYS.iter().any(|key| {
         let mut places = key.find_iter(text);
         places.any(|at| says_open(&text[at + key.needle().len()..]))
     });
+    let holds_line = || {
+        CRI_TAGS.iter().any(|tag| {
+            let mut places = tag.find_iter(text);
+            places.any(|at| is_kept_line(&text[..at]))
+        })
+    };
     holds_mark
+        || holds_line()
         || DOCKER
             .find_iter(text)
             .any(|at| is_cut_by_docker(&text[..at]))
@@ -180,6 +204,9 @@ mod tests {
             (r#"{"_partial":true}"#, true),
             (r#"{"a":1,"partial_message":"true"}"#, true),
             (r#"{"CONTAINER_PARTIAL_MESSAGE": "true"}"#, true),
+            (r#"{"log":"2026-11-23T17:21:01Z stdout P {"}"#, true),
+            (r#"{"log":"2026-11-23T17:21:01Z stdout F {"}"#, false),
+            (r#"{"log":"x 2026-11-23T17:21:01Z stdout P {"}"#, false),
             (r#"{"logtag":"F"}"#, false),
             (r#"{"_partial":false,"_p":"F"}"#, false),
             (r#"{"logtag":"F"} {"logtag":"P"}"#, true),

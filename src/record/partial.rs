@@ -12,7 +12,7 @@ use line::Line;
 use memchr::{memchr, memchr_iter, memrchr};
 use unfinished::Unfinished;
 
-use super::framing::Piece;
+use super::{framing::Piece, part_mark::Part};
 
 /// Bytes from one probe to the next. CRI-O cuts after 8 KiB, containerd and Docker after 16: among lines of another kind, too,
 /// each part is probed.
@@ -181,6 +181,32 @@ pub fn open_part(line: &[u8]) -> Option<&[u8]> {
 pub fn whole_text(line: &[u8]) -> Option<&[u8]> {
     let line = Line::read(line).filter(|line| line.format == line::Format::Cri)?;
     (!line.is_partial).then_some(line.text)
+}
+
+/// A line of CRI as it is, which a shipper kept whole in a field of its own.
+pub struct Kept<'l> {
+    pub text: &'l str,
+    pub part: Part,
+    /// Whether stdout or stderr it is, as the runtime calls it.
+    pub stream: &'static str,
+}
+
+impl<'l> Kept<'l> {
+    /// `None` if `line` is none of CRI's, or more than one.
+    pub fn read(line: &'l str) -> Option<Self> {
+        let read = Line::read(line.as_bytes()).filter(|read| read.format == line::Format::Cri)?;
+        let (start, length) = (read.head.len(), read.text.len());
+        let text = line.get(start..start + length)?;
+        let part = match read.is_partial {
+            true => Part::Open,
+            false => Part::Last,
+        };
+        let stream = match read.stream {
+            line::Stream::Stdout => "stdout",
+            line::Stream::Stderr => "stderr",
+        };
+        (!text.contains('\n')).then_some(Self { text, part, stream })
+    }
 }
 
 /// Whether any of `lines` is a part of a longer one.

@@ -1,7 +1,9 @@
 //! What stands in a text that is more, or less, than one JSON value: several values back to
 //! back, behind a log prefix, before trailing text, cut off at either end, or damaged.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
+
+use super::{escape::entity, python};
 
 /// Brackets that are stepped into in search of whole values, one within the other: those
 /// without a partner, and those around what cannot be decoded.
@@ -50,8 +52,25 @@ pub enum Piece<'r> {
     Value(&'r [u8]),
     /// A value in a field of CSV, where each quote is written twice, to the end of the field.
     Doubled(&'r [u8]),
+    /// A value in text of XML, with entities for its quotes, to the end of the text.
+    Entities(&'r [u8]),
+    /// A value that Python printed, and the same as JSON.
+    Python(&'r [u8], Vec<u8>),
     /// What is left of something that was cut off or damaged.
     Broken(&'r [u8]),
+}
+
+impl<'r> Piece<'r> {
+    /// It, as it stands in the text.
+    pub fn text(&self) -> &'r [u8] {
+        match self {
+            Self::Value(text)
+            | Self::Doubled(text)
+            | Self::Entities(text)
+            | Self::Python(text, _)
+            | Self::Broken(text) => text,
+        }
+    }
 }
 
 /// Calls `take` with the pieces of `text`, in order. It returns whether it could decode a
@@ -85,6 +104,13 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
         if let Some(length) = doubled_end(&text[start..]) {
             take(Piece::Doubled(&text[start..start + length]));
             at = start + length;
+        } else if let Some(length) = entities_end(&text[start..]) {
+            take(Piece::Entities(&text[start..start + length]));
+            at = start + length;
+        } else if let Some((json, length)) = python::json(&text[start..])
+            && take(Piece::Python(&text[start..start + length], json))
+        {
+            at = start + length;
         } else if let Some(length) = value_end(&text[start..]) {
             let value = &text[start..start + length];
             if !take(Piece::Value(value)) && !is_own(value) {
@@ -113,6 +139,16 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
 /// Whether `text` begins as baitline's own JSON lines do.
 pub fn is_own(text: &[u8]) -> bool {
     OWN.iter().any(|own| text.starts_with(own))
+}
+
+/// Where one of baitline's own JSON lines begins in `text`, its quotes escaped or not.
+pub fn own_start(text: &[u8]) -> Option<usize> {
+    let length = OWN.iter().map(|own| own.len()).max().unwrap_or(0);
+    memchr_iter(b'{', text).find(|start| {
+        let bytes = text[*start..].iter().copied();
+        let head: Vec<u8> = bytes.filter(|byte| *byte != b'\\').take(length).collect();
+        is_own(&head)
+    })
 }
 
 /// Where the rest of an event begins whose beginning was cut off: some of its fields stand
@@ -205,6 +241,18 @@ fn doubled_end(text: &[u8]) -> Option<usize> {
     Some(text.len())
 }
 
+/// The length of the rest of a text of XML, if what begins with the brackets at the start of `text` has entities for its quotes:
+/// `{&quot;kind&quot;:&quot;Event&quot;}`. Brackets in its strings cannot be told from others, so that all of it is one.
+fn entities_end(text: &[u8]) -> Option<usize> {
+    let brackets = text
+        .iter()
+        .take(MAX_OPEN)
+        .take_while(|byte| matches!(byte, b'{' | b'['))
+        .count();
+    let is_quote = entity(&text[brackets..]).is_some_and(|(character, _)| character == b'"');
+    is_quote.then(|| memchr2(b'<', b'"', text).unwrap_or(text.len()))
+}
+
 /// The length of the value that begins with the bracket at the start of `text`.
 fn value_end(text: &[u8]) -> Option<usize> {
     value_length(text.iter().copied())
@@ -241,13 +289,14 @@ mod tests {
     fn parts(record: &str) -> (Vec<&str>, Vec<&str>) {
         let (mut whole, mut broken) = (Vec::new(), Vec::new());
         pieces(record.as_bytes(), &mut |piece| {
-            let (Piece::Value(bytes) | Piece::Doubled(bytes) | Piece::Broken(bytes)) = piece;
-            let text = std::str::from_utf8(bytes).unwrap();
-            let list = match piece {
-                Piece::Value(_) | Piece::Doubled(_) => &mut whole,
-                Piece::Broken(_) => &mut broken,
+            let (list, bytes) = match piece {
+                Piece::Value(bytes) | Piece::Doubled(bytes) | Piece::Entities(bytes) => {
+                    (&mut whole, bytes)
+                }
+                Piece::Broken(bytes) => (&mut broken, bytes),
+                Piece::Python(..) => return false,
             };
-            list.push(text);
+            list.push(std::str::from_utf8(bytes).unwrap());
             true
         });
         (whole, broken)
@@ -307,6 +356,18 @@ mod tests {
             r#"[[""]]"#,
         ] {
             assert_eq!(parts(&format!("x {plain} y")).0, [plain]);
+        }
+    }
+
+    #[test]
+    fn a_text_of_xml_ends_where_the_next_begins() {
+        let event = "{&quot;a&quot;:&quot;}]&amp;quot;&quot;,&quot;b&#34;:[1]}";
+        for (record, wanted) in [
+            (format!("<d>{event}</d><d>{event}</d>"), vec![event, event]),
+            (format!("<d a=\"{event}\"/> {{}}"), vec![event, "{}"]),
+            (format!("x {event}"), vec![event]),
+        ] {
+            assert_eq!(parts(&record), (wanted, vec![]), "{record}");
         }
     }
 

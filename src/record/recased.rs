@@ -31,15 +31,18 @@ pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What `object` has, under the API server's names. Of several cases of one name the right one counts, else the first.
+/// What `object` has, under the API server's names. Of several cases of one name the right one counts, else the first; one that
+/// stands there twice is left so, since it says two things.
 fn named<'v>(object: &Object<'v, 'v>) -> Vec<(&'v str, Json<'v>)> {
     let names = || Event::FIELDS.iter().chain(Event::UNREAD_FIELDS).copied();
     let is_name = |key: &&str| names().any(|name| name == *key);
     let mut taken: BTreeSet<&str> = object.iter().map(|(key, _)| key).filter(is_name).collect();
+    let mut seen = BTreeSet::new();
     let named = object.iter().filter_map(|(key, value)| {
+        let is_again = !seen.insert(key);
         let name = names().find(|name| key.eq_ignore_ascii_case(name));
         match name {
-            Some(name) if key != name => taken.insert(name).then_some((name, value)),
+            Some(name) if key != name => (taken.insert(name) || is_again).then_some((name, value)),
             _ => Some((key, value)),
         }
     });

@@ -6,8 +6,8 @@
 //! the brackets of lists is left out, so text that is no JSON at all comes through too, line by line.
 //!
 //! It looks at each byte once and remembers a few numbers, however deep the brackets nest. Brackets are counted,
-//! not matched. A JSON string holds no raw newline, so a newline ends any string; and a line that is just `{` or `[`
-//! begins a new top-level value: after damage the cutter finds its way back.
+//! not matched. A JSON string holds no raw newline, so a newline ends any string; and a line that is just `{` or `[`,
+//! or begins with something where none can stand, begins a new top-level value: after damage the cutter finds its way back.
 
 use memchr::memchr3;
 
@@ -33,6 +33,10 @@ pub(super) struct Cutter {
     string: Text,
     key: Key,
     line: Line,
+    /// The last byte that is no white space; of a string, its first quote.
+    last: u8,
+    /// What was looked at last begins a line, and a value at the top, and is a digit.
+    at_digit: bool,
     /// The stream is one line.
     one_line: bool,
 }
@@ -79,6 +83,8 @@ impl Cutter {
             string: Text::Outside,
             key: Key::Other,
             line: Line::Nothing,
+            last: b' ',
+            at_digit: false,
             one_line: false,
         }
     }
@@ -89,6 +95,19 @@ impl Cutter {
             one_line: true,
             ..Self::stream()
         }
+    }
+
+    /// For a stream that goes on within a line.
+    pub(super) fn within_line() -> Self {
+        Self {
+            line: Line::More,
+            ..Self::stream()
+        }
+    }
+
+    /// Whether the value that has just begun, at the top, begins a line as a container runtime's do.
+    pub(super) fn is_at_digit(&self) -> bool {
+        self.at_digit
     }
 
     /// A value has begun and not ended.
@@ -161,6 +180,14 @@ impl Cutter {
         if byte == b'\n' {
             return self.newline();
         }
+        let is_first = matches!(self.line, Line::Nothing);
+        if is_first && self.is_out_of_place(byte) {
+            return self.start_over(byte);
+        }
+        self.at_digit = is_first && !self.one_line && self.depth == 0 && byte.is_ascii_digit();
+        if !matches!(byte, b' ' | b'\t' | b'\r') {
+            self.last = byte;
+        }
         self.line = match (self.line, byte) {
             (Line::Nothing, b'{' | b'[') if self.depth > 0 => Line::Bracket { byte, length: 1 },
             (Line::Bracket { byte, length: 1 }, b'\r') => Line::Bracket { byte, length: 2 },
@@ -189,6 +216,29 @@ impl Cutter {
                 self.key = Key::Other;
                 self.begin()
             }
+        }
+    }
+
+    /// Whether `byte`, which begins a line, cannot stand there in the value that is open. What is no bracket may be the rest of
+    /// a string that was cut off by a raw newline.
+    fn is_out_of_place(&self, byte: u8) -> bool {
+        !self.one_line
+            && self.depth > self.list
+            && match byte {
+                b'{' | b'[' => !matches!(self.last, b':' | b'[' | b','),
+                b' ' | b'\t' | b'\r' | b'"' | b'}' | b']' | b',' | b':' => false,
+                _ => matches!(self.last, b'{' | b'}' | b']'),
+            }
+    }
+
+    /// Ends what is open before `byte`, which begins a top-level value.
+    fn start_over(&mut self, byte: u8) -> Option<Cut> {
+        let was_open = self.open;
+        *self = Self::stream();
+        let begun = self.outside(byte);
+        match was_open {
+            true => Some(Cut::Close { back: 1 }),
+            false => begun,
         }
     }
 

@@ -15,21 +15,20 @@ use super::{
     copies::{Copies, Sightings},
     encoded,
     envelope::Envelope,
-    escape::{undoubled, unescaped},
     flattened::{self, Ambiguous},
     implied,
     layer::Layer,
-    lifted, msgpack,
-    other_log::{self, is_other_log},
-    part_mark::{MAX_PART_BYTES, Part},
-    partial::open_part,
-    pieces::{Piece, bears_mark, first_mark_end, is_own, pieces},
+    lifted,
+    other_log::is_other_log,
+    part_mark::Part,
+    pieces::bears_mark,
     recased, stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
-use crate::audit::{AlertId, DetectionId, Event, Json, gke};
+use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
 
 mod event;
+mod text;
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -136,68 +135,6 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    fn text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let text = trimmed(text);
-        if let Aim::Inside(copies, is_timed) = self.aim {
-            copies.add(text, is_timed);
-        }
-        let Some((layer, deeper)) = layers.split_first_mut() else {
-            return (self.found)(Finding::Broken(text, wrapper));
-        };
-        let is_whole = matches!(text.first(), Some(b'{' | b'['))
-            && layer.decode(text, &mut |value| {
-                self.decoded(deeper, value, text, wrapper)
-            });
-        if is_whole {
-            return;
-        }
-        let wrapper = &Nested::new(wrapper, Inner::Line(text));
-        if let Some(part) = open_part(text) {
-            return self.part(deeper, Part::Open, part, wrapper);
-        }
-        for lines in other_log::without_klog(text) {
-            self.pieces(layer, deeper, lines, wrapper);
-        }
-    }
-
-    fn pieces(
-        &mut self,
-        layer: &mut Layer,
-        deeper: &mut [Layer],
-        text: &[u8],
-        wrapper: &dyn Wrapper,
-    ) {
-        pieces(text, &mut |piece| match piece {
-            Piece::Value(bytes) => layer.decode_mended(bytes, &mut |value| {
-                self.decoded(deeper, value, bytes, wrapper);
-            }),
-            Piece::Doubled(bytes) => {
-                self.text(deeper, &undoubled(bytes), wrapper);
-                true
-            }
-            Piece::Broken(bytes) => {
-                self.broken(deeper, bytes, wrapper);
-                true
-            }
-        });
-    }
-
-    /// Where a wrapper is cut off behind a string that holds an event, that event is still
-    /// whole, but its quotes are escaped, or it is base64.
-    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], wrapper: &dyn Wrapper) {
-        let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
-        if start.is_some_and(|start| bytes[start..].starts_with(b"\\")) && !deeper.is_empty() {
-            let plain = unescaped(&String::from_utf8_lossy(bytes));
-            return self.text(deeper, plain.as_bytes(), wrapper);
-        }
-        (self.found)(Finding::Broken(bytes, wrapper));
-        // Behind the mark of an event it may be a part of a body.
-        let marked = first_mark_end(bytes).unwrap_or(bytes.len());
-        for (_, value) in encoded::base64_values(bytes).take_while(|(at, _)| *at < marked) {
-            self.base64(deeper, value, wrapper);
-        }
-    }
-
     /// Searches a decoded value; `text` is what it was decoded from, and is broken if something
     /// in it cannot be searched: once, however much that is.
     fn decoded(
@@ -269,7 +206,7 @@ impl Search<'_> {
                     (self.found)(Finding::Event(&event, wrapper));
                 }
             }
-            return is_readable;
+            return is_readable && !repeated::is_ambiguous_entry(object);
         }
         if is_own_output(object) || is_other_log(object) {
             return true;
@@ -277,7 +214,7 @@ impl Search<'_> {
         if depth == MAX_DEPTH {
             return false;
         }
-        let (part, mut is_searched) = (Part::of(object), true);
+        let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for (key, value) in object.iter() {
             is_searched &= self.entry(deeper, part, (key, value), depth + 1, wrapper);
         }
@@ -355,44 +292,6 @@ impl Search<'_> {
             "kubernetes" if value.is_object() => value.get("audit"),
             _ if flattened::is_of_pod(key) => None,
             _ => Some(value),
-        }
-    }
-
-    /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
-    /// only if it is no part at all: the end of an event closes brackets that stand in the parts before.
-    fn part(&mut self, deeper: &mut [Layer], part: Part, text: &[u8], wrapper: &dyn Wrapper) {
-        let text = trimmed(text);
-        if !holds_json(text) {
-            return;
-        }
-        let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
-        let starts = [Some(0), memmem::find(text, b"{\"")];
-        let is_joined = part == Part::Last || text.len() > MAX_PART_BYTES;
-        let is_whole = is_joined
-            && starts.into_iter().flatten().filter(is_value).any(|start| {
-                let value = &text[start..];
-                deeper.split_first_mut().is_some_and(|(layer, deeper)| {
-                    layer.decode_mended(value, &mut |decoded| {
-                        self.decoded(deeper, decoded, value, wrapper);
-                    })
-                })
-            });
-        if !is_whole && !is_own(text) {
-            (self.found)(Finding::Broken(text, wrapper));
-        }
-    }
-
-    /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
-    fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
-        self.room = self.room.saturating_sub(decoded.made);
-        let entries = msgpack::entries_as_json(&decoded.bytes);
-        let text = entries.as_deref().unwrap_or(&decoded.bytes);
-        if holds_json(text) {
-            self.text(deeper, text, wrapper);
-        }
-        if !decoded.is_whole {
-            (self.found)(Finding::Broken(&decoded.damaged, wrapper));
         }
     }
 }

@@ -9,7 +9,7 @@ use baitline::{
     source::{Block, Shape},
 };
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 fn detect(bytes: &[u8], whole_namespace: bool) -> Vec<Detection> {
     let decoys = [decoy("honeypot", "backup-sa", whole_namespace)];
@@ -107,5 +107,42 @@ fn the_webhook_backends_recordings() {
         });
         assert!(wanted.len() > 150);
         compare(&requests(&found), &wanted);
+    }
+}
+
+/// As Fluentd's plugins flatten hashes: arrays stay as they are, and an empty hash vanishes.
+fn flatten(path: &str, joint: &str, value: Value, out: &mut Map<String, Value>) {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .for_each(|(key, inner)| flatten(&format!("{path}{joint}{key}"), joint, inner, out)),
+        value => {
+            out.insert(path.to_owned(), value);
+        }
+    }
+}
+
+#[test]
+fn the_log_backends_recordings_with_their_keys_joined() {
+    for folder in ["metadata", "request-response"] {
+        let recording = recording(folder, "audit.ndjson.gz");
+        let bare = detect(&recording, true);
+        for (joint, prefix) in [("_", ""), ("_", "kube_"), ("__", "audit.")] {
+            let mut lines = Vec::new();
+            for line in recording
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
+                let event: Map<_, _> = serde_json::from_slice(line).expect("an event is JSON");
+                let mut fields = Map::new();
+                for (key, value) in event {
+                    flatten(&format!("{prefix}{key}"), joint, value, &mut fields);
+                }
+                serde_json::to_writer(&mut lines, &fields).expect("memory takes all");
+                lines.push(b'\n');
+            }
+            let found = detect(&lines, true);
+            compare(&requests(&found), &requests(&bare));
+        }
     }
 }

@@ -134,6 +134,20 @@ proptest! {
         };
         prop_assert_eq!(telling(&records_bytes(&whole)), telling(&input));
     }
+
+    #[test]
+    fn any_reads_give_the_same_records_where_lines_of_a_runtime_stand_behind_json(
+        tokens in vec(select(vec!["2026-11-23T17:21:01.912216789Z stdout P ", "2026-11-23T17:21:01Z stderr F ", "2026-11-23",
+            "7", "{", "}", "[", "]", "\"", ",", ":", "a", " ", "\n", "{\"b\":1}\n"]), 0..60),
+        reads in vec(1usize..90, 1..8),
+        pauses: bool,
+        max in select(vec![5usize, 50, 1000]),
+    ) {
+        let input = ["{\n".to_owned(), tokens.concat()].concat().into_bytes();
+        let whole = telling_records(&frame(Framer::new(max), &input, &[usize::MAX], false));
+        let read = telling_records(&frame(Framer::new(max), &input, &reads, pauses));
+        prop_assert_eq!(read, whole);
+    }
 }
 
 proptest! {
@@ -338,4 +352,40 @@ fn a_stream_resumed_knows_its_shape_by_its_head() {
             offset: 50
         }]
     );
+}
+
+#[test]
+fn lines_of_a_runtime_behind_a_value_over_many_lines_are_joined() {
+    let head = "2026-11-23T17:21:01.912216789Z stdout";
+    let lines = format!("{head} P {{\"a\":\"b\n{head} F c\"}}\n{head} F {{\"d\":1}}\n");
+    let alone = texts(&frame(
+        Framer::new(1 << 20),
+        lines.as_bytes(),
+        &[1000],
+        false,
+    ));
+    assert!(
+        alone.iter().any(|text| text.contains("\"bc\"")),
+        "{alone:?}"
+    );
+    for before in ["{\n \"a\": 1\n}\n", "{\n", "{\n}\n2026\n", "[\n1\n]\n"] {
+        let input = format!("{before}{lines}{{\n \"e\":\n 2\n}}\n");
+        for read in [1, 7, 60, 1000] {
+            let taken = texts(&frame(
+                Framer::new(1 << 20),
+                input.as_bytes(),
+                &[read],
+                true,
+            ));
+            let all = taken.concat();
+            assert!(
+                all.contains("\"bc\"") && all.contains("{\"d\":1}"),
+                "{read}: {taken:?}"
+            );
+            assert!(
+                taken.iter().any(|text| text.starts_with("{\n \"e\"")),
+                "{taken:?}"
+            );
+        }
+    }
 }

@@ -9,7 +9,10 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    super::part_mark::{DOCKER_PART_BYTES, Marks, Part, Said, is_mark},
+    super::{
+        part_mark::{DOCKER_PART_BYTES, Marks, Part, Said, is_mark},
+        partial::Kept,
+    },
     is_whole, unquoted,
 };
 use crate::audit::parse_time;
@@ -60,6 +63,25 @@ pub struct Text<'r> {
     /// As it stands in the record.
     pub json: &'r str,
     pub plain: Cow<'r, str>,
+    /// What the runtime's own line says that the shipper kept whole: which part it is, and of which stream.
+    kept: Option<(Part, &'static str)>,
+}
+
+impl<'r> Text<'r> {
+    fn new(key: &'static str, json: &'r str, plain: Cow<'r, str>) -> Self {
+        let (plain, kept) = match Kept::read(&plain) {
+            Some(Kept { text, part, stream }) => {
+                (Cow::Owned(text.to_owned()), Some((part, stream)))
+            }
+            None => (plain, None),
+        };
+        Self {
+            key,
+            json,
+            plain,
+            kept,
+        }
+    }
 }
 
 impl<'r> Fields<'r> {
@@ -84,6 +106,7 @@ impl<'r> Fields<'r> {
         marks
             .part()
             .or_else(|| self.is_cut_by_docker().then_some(Part::Open))
+            .or_else(|| Some(self.text()?.kept?.0))
     }
 
     fn is_cut_by_docker(&self) -> bool {
@@ -102,11 +125,7 @@ impl<'r> Fields<'r> {
     pub fn text(&self) -> Option<Text<'r>> {
         TEXTS.into_iter().find_map(|text| {
             let (_, json) = self.0.iter().find(|(key, _)| key == text)?;
-            Some(Text {
-                key: text,
-                json,
-                plain: unquoted(json)?,
-            })
+            Some(Text::new(text, json, unquoted(json)?))
         })
     }
 
@@ -126,6 +145,9 @@ impl<'r> Fields<'r> {
     /// Adds what tells the stream of a line from others, each with its key and that of the object it stands in: the marks that all
     /// of its parts bear, and texts that are no times, no numbers, not long, and no copies of `text`.
     pub fn add_to(&self, text: &Text<'_>, add: &mut dyn FnMut((&str, &str, &str))) {
+        if let Some((_, stream)) = text.kept {
+            add(("", text.key, stream));
+        }
         for (key, value) in &self.0 {
             let key = key.as_str();
             if LASTING_MARKS.contains(&key) {

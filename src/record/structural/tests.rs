@@ -82,6 +82,73 @@ proptest! {
     }
 }
 
+/// `json` with a newline before each object that may stand at the beginning of a line.
+fn broken_before_objects(json: &str) -> String {
+    let mut text = String::new();
+    let (mut in_string, mut escaped) = (false, false);
+    for (at, byte) in json.char_indices() {
+        let is_placed = text.ends_with([':', ',', '[']);
+        if !in_string && is_placed && json[at..].starts_with("{\"") {
+            text.push('\n');
+        }
+        in_string ^= byte == '"' && !escaped;
+        escaped = byte == '\\' && !escaped;
+        text.push(byte);
+    }
+    text
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_out_of_place_in_json(value in any_json(), read in 1usize..50) {
+        let object = json!({ "first": 1, "value": [value, {"last": {"a": 1}}] });
+        let text = format!("{{\n{}\n", &broken_before_objects(&object.to_string())[1..]);
+        prop_assert_eq!(parsed(&cut(&text.repeat(2), read)), [object.clone(), object]);
+    }
+
+    #[test]
+    fn lines_behind_a_document_that_was_cut_off_are_handed_on(
+        document in any_json(),
+        kept in any::<prop::sample::Index>(),
+        head in prop::sample::select(vec!["", "2026-11-23T17:21:01.912216789Z stdout F ", "I1123 a: "]),
+        read in 1usize..50,
+    ) {
+        let document = serde_json::to_string_pretty(&json!({"a": [document], "b": 1})).unwrap();
+        let lines: Vec<&str> = document.lines().collect();
+        let mut text = lines[..=kept.index(lines.len() - 1)].join("\n");
+        let events = ["{\"n\":[0]}", "{\"n\":[1]}", "{\"n\":[2]}"];
+        for event in events {
+            text = format!("{text}\n{head}{event}");
+        }
+        text.push('\n');
+        let mut values = Vec::new();
+        let mut emit = |piece: Piece<'_>| values.push(String::from_utf8_lossy(piece.bytes).into_owned());
+        let mut framer = Framer::new(1 << 20);
+        for bytes in text.as_bytes().chunks(read) {
+            framer.space(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+            framer.commit(bytes.len(), &mut emit);
+        }
+        for event in events {
+            prop_assert!(values.iter().any(|value| value.contains(event)), "{event} in {text}: {values:?}");
+        }
+    }
+}
+
+#[test]
+fn a_bare_bracket_that_nobody_closes_hides_nothing() {
+    for bracket in ["{", "[", "{\n\"a\":", "{\n\"a\": [", "{\n\"a\": {"] {
+        let text = format!("{bracket}\n{{\"b\":1}}\n{{\"c\":1}}\n{{");
+        for read in [1, 2, 1000] {
+            let values = cut(&text, read);
+            assert!(values.contains(&"{\"c\":1}".to_owned()), "{values:?}");
+            assert!(
+                values.iter().any(|value| value.ends_with("{\"b\":1}")),
+                "{values:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_cut_off_document_does_not_hide_the_next() {
     let text = "{\n  \"a\": \"broken\n{\n  \"b\": 2\n}\n[\n  1,\n  {\"c\":\n[\n  3\n]\n{\r\n \"d\": 4\r\n}\n{\n  \"e\"";

@@ -4,11 +4,12 @@ use simd_json::tape::Object;
 
 use super::{Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper};
 use crate::{
-    audit::{Event, Json, gke},
+    audit::{Event, Json, gke, repeated},
     record::{
         copies::{Copies, written},
         envelope::Envelope,
         lifted::{self, Beside, Place},
+        torn::is_torn,
     },
 };
 
@@ -144,7 +145,8 @@ impl Search<'_> {
         if is_readable && !is_told {
             (self.found)(Finding::Event(&event, wrapper));
         }
-        (is_readable || is_told) && is_searched
+        let is_certain = || is_readable && !is_torn(object) && !repeated::is_ambiguous(object);
+        (is_told || is_certain()) && is_searched
     }
 
     /// Searches what stands beside fields of an event.

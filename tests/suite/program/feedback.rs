@@ -10,6 +10,9 @@ use super::{
 /// What an attacker may put into a user agent so that it looks like an event when it is told.
 const BAIT: &str = r#"{"auditID" honeypot backup-sa "apiVersion":"audit.k8s.io/v1" "stageTimestamp":"" \"auditID\":\""#;
 
+/// The same, as other programs print an event.
+const PRINTED: &str = r#"auditID=1 requestURI:2 honeypot/backup-sa {'auditID':'1','verb':'list','user':{'username':'system:serviceaccount:honeypot:backup-sa'}}"#;
+
 fn all_told() -> Value {
     let mut configuration = configuration(decoy(true));
     configuration["sinks"]["evidence_txt"] =
@@ -33,6 +36,17 @@ fn baited() -> Ran {
             2,
             "10.0.3.8",
             json!({"auditID": BAIT, "sourceIPs": [BAIT, "10.0.3.8"]}),
+        ),
+        token_use(
+            5,
+            "10.0.3.11",
+            json!({"userAgent": &PRINTED[..40], "requestURI": PRINTED}),
+        ),
+        token_use(
+            6,
+            "10.0.3.12",
+            json!({"userAgent": &PRINTED[42..], "user": {"username": PRINTED},
+            "objectRef": {"resource": "secrets", "namespace": "honeypot", "name": "backup-sa-token"}}),
         ),
         token_use(
             3,

@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 
 use shippers::{
     FORMS, SHIPPERS, VECTOR, docker_file, fluentd, forward, lines, log_first, shipped, vector,
+    whole_lines,
 };
 
 use crate::{
@@ -158,6 +159,28 @@ fn what_docker_cut_is_joined_where_the_order_of_its_fields_was_left() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn lines_of_cri_that_a_shipper_kept_whole_are_joined() {
+    for before in [1, 5, 9] {
+        // The scan comes to a part by the name of a namespace.
+        let event = padded(before).replace("\"x", "\"/honeypot/x");
+        let cut = event.rfind("honeypot:").expect("it is there") + "honeypot:backup".len();
+        let records = shipped(whole_lines, &event, &[cut], (0, 0));
+        let other = shipped(whole_lines, "{\"a\":1}", &[], (1, 0));
+        for form in FORMS {
+            let together = found([form(&records)]);
+            assert_eq!(techniques(&together), [Technique::TokenUse], "{records:?}");
+            assert_eq!(found(records.chunks(1).map(form)), together);
+            let mixed = [&records[..1], &other, &records[1..]].concat();
+            assert_eq!(techniques(&found([form(&mixed)])), [Technique::TokenUse]);
+        }
+        let lone = found([lines(&records[..1])]);
+        assert_eq!(techniques(&lone), [Technique::Undecodable]);
+        let whole = found([lines(&shipped(whole_lines, &event, &[], (0, 0)))]);
+        assert_eq!(techniques(&whole), [Technique::TokenUse]);
     }
 }
 

@@ -5,6 +5,7 @@ mod damaged;
 mod expected;
 mod identity;
 mod objects;
+mod repeated;
 
 use baitline::{
     config::{Decoy, Expected},

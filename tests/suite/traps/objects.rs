@@ -199,3 +199,23 @@ fn a_pods_glob_may_begin_with_a_choice() {
     let found = found_in(&decoys, cut);
     assert_eq!(found.len(), 1);
 }
+
+/// `kubectl debug` writes the containers of a debugger, and reads them first.
+#[test]
+fn a_look_at_the_containers_of_a_debugger_is_no_exec() {
+    let all = |verb: &str| {
+        let object = object(
+            "pods",
+            Some("ephemeralcontainers"),
+            Some("honeypot"),
+            Some("file-backup"),
+        );
+        let event = event(json!({"verb": verb, "objectRef": object})).to_string();
+        let found = found_in(&[decoy("honeypot", "backup-sa", false)], &event);
+        found.iter().map(|one| one.technique).collect::<Vec<_>>()
+    };
+    for verb in ["create", "update", "patch"] {
+        assert_eq!(all(verb), [Technique::PodExec], "{verb}");
+    }
+    assert_eq!(all("get"), [Technique::Recon]);
+}

@@ -7,6 +7,7 @@ mod lifted;
 mod no_events;
 mod other_logs;
 mod parts;
+mod printed;
 mod reshaped;
 mod shapes;
 

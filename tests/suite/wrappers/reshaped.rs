@@ -435,3 +435,100 @@ fn times_of_an_event_may_be_numbers() {
     let other = |received| event(received, json!(1795454469)).request_id;
     assert_ne!(other(json!(1795454468.9)), other(json!(1795454468.8)));
 }
+
+/// As of Fluentd. Text of clients under keys that only look like those of an event tells nothing.
+#[test]
+fn keys_joined_by_underscores_are_those_of_an_event() {
+    let event = json!({"auditID": "1", "verb": "list", "user_username": DECOY, "user_agent": "curl", "sourceIPs": ["10.0.3.7"]});
+    assert_eq!(techniques(&event), [Technique::TokenUse]);
+    let quiet = json!({"auditID": "1", "verb": "list", "user": {"username": "jane"}, "user_username": DECOY});
+    assert_eq!(techniques(&quiet), []);
+    for prefix in ["", "kube_audit_"] {
+        for inside in [
+            "requestObject_data",
+            "annotations",
+            "user_extra",
+            "kubernetes_labels",
+            "kubernetes_pod_annotations",
+        ] {
+            let mut record = json!({});
+            for (key, value) in [
+                ("auditID", "1"),
+                ("verb", "list"),
+                ("user_username", "jane"),
+            ] {
+                record[format!("{prefix}{key}")] = value.into();
+                record[format!("{prefix}{inside}_{key}")] = value.into();
+            }
+            record[format!("{prefix}{inside}_user_username")] = DECOY.into();
+            record[format!("{inside}_x")] =
+                json!({"auditID": "1", "verb": "list", "user": {"username": DECOY}})
+                    .to_string()
+                    .into();
+            assert_eq!(techniques(&record), [], "{record}");
+        }
+    }
+}
+
+/// Where a store joined some of the keys only, and keeps the record as it came.
+#[test]
+fn what_stands_beside_joined_keys_is_still_searched() {
+    let event = json!({"auditID": "1", "verb": "list", "user": {"username": "jane"}, "impersonatedUser": {"username": DECOY}});
+    for joint in [".", "_"] {
+        let mut record = json!({"auditID": "1", "verb": "list", "message": event.to_string()});
+        record[format!("user{joint}username")] = "jane".into();
+        assert_eq!(techniques(&record), [Technique::Impersonation], "{record}");
+    }
+}
+
+#[test]
+fn keys_that_are_joined_as_nobody_knows_leave_an_event_undecodable() {
+    for [user, name] in [
+        ["USER_USERNAME", "OBJECTREF_NAME"],
+        ["userUsername", "objectRefName"],
+        ["user_user_name", "object_ref_name"],
+        ["user->username", "objectRef->name"],
+    ] {
+        let event = json!({"auditID": "1", "verb": "get", user: DECOY, name: "x"});
+        assert_eq!(techniques(&event), [Technique::Undecodable], "{event}");
+        let quiet = json!({"auditID": "1", "verb": "get", user: "jane", name: "x"});
+        assert_eq!(techniques(&quiet), [], "{quiet}");
+    }
+    let lower =
+        json!({"auditid": "1", "verb": "get", "user_username": DECOY, "objectref_name": "x"});
+    assert!(techniques(&lower).contains(&Technique::TokenUse), "{lower}");
+}
+
+#[test]
+fn an_entry_of_gke_may_have_its_keys_joined_by_underscores() {
+    for payload in ["protoPayload", "protopayload_auditlog"] {
+        let mut entry = entry();
+        let inner = entry["protoPayload"].take();
+        entry
+            .as_object_mut()
+            .expect("an object")
+            .remove("protoPayload");
+        entry[payload] = inner;
+        let mut dotted = json!({});
+        joined("", &entry, &mut dotted);
+        let fields = dotted.as_object().expect("an object").iter();
+        let record: Value = fields
+            .map(|(key, value)| (key.replace('.', "_"), value.clone()))
+            .collect();
+        assert_eq!(techniques(&record), [Technique::TokenUse], "{record}");
+    }
+}
+
+/// As of a shipper that joins keys by one mark, and another that joined some before it.
+#[test]
+fn of_two_joints_the_one_that_tells_who_it_was_counts() {
+    for record in [
+        json!({"auditID": "1", "verb": "get", "user_username": DECOY, "annotations.a": "b"}),
+        json!({"x.auditID": "1", "x.verb": "get", "x.user_username": DECOY}),
+    ] {
+        assert_eq!(techniques(&record), [Technique::TokenUse], "{record}");
+    }
+    let record = json!({"auditID": "1", "verb": "get", "user_username": "jane", "objectRef.resource": "secrets",
+        "objectRef.namespace": "honeypot", "objectRef.name": "backup-sa-token"});
+    assert_eq!(techniques(&record), [Technique::SecretRead], "{record}");
+}

@@ -1,0 +1,213 @@
+//! What stands between keys that were joined, and how they are taken apart.
+
+use crate::audit::{Event, gke};
+
+/// Keys that are taken apart of those that were joined. Pod specs lie less deep.
+const MAX_KEYS: usize = 24;
+
+/// What a store writes between two keys that it joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joint(&'static str);
+
+/// That of most stores.
+const DOT: Joint = Joint(".");
+
+impl Joint {
+    /// Those that are known, the usual ones first.
+    pub const ALL: [Self; 6] = [DOT, Self("_"), Self("__"), Self("/"), Self(":"), Self("-")];
+
+    pub fn stands_in(&self, key: &str) -> bool {
+        key.contains(self.0)
+    }
+
+    /// `path`, whose keys are joined by dots, as this joins them.
+    pub fn spelled(self, path: &str) -> String {
+        path.replace(DOT.0, self.0)
+    }
+
+    /// The first of the keys in `path`.
+    pub fn head(self, path: &str) -> &str {
+        self.split(path).map_or(path, |(head, _)| head)
+    }
+
+    /// Whether `path` is more than one key. All but a dot stand in other keys, too: `user_agent` is none of a `user`.
+    pub fn joins(self, path: &str) -> bool {
+        self.split(path).is_some_and(|(head, rest)| {
+            self == DOT || is_inner(head, self.head(rest)) || gke::PAYLOADS.contains(&head)
+        })
+    }
+
+    /// Whether `paths`, which stand behind `prefix`, show that this is what joins them. Clients choose some of the keys in bodies
+    /// and annotations, which show nothing.
+    pub fn is_shown_by<'p>(self, prefix: &str, mut paths: impl Iterator<Item = &'p str>) -> bool {
+        let has_prefix = !prefix.is_empty();
+        (has_prefix && self == DOT)
+            || paths.any(|path| match self.head(path) {
+                head if head == path => has_prefix && head == "user",
+                head => self == DOT || (self.joins(path) && !is_open(head)),
+            })
+    }
+
+    fn split(self, path: &str) -> Option<(&str, &str)> {
+        // The one key of these that has a joint of its own.
+        let payload = gke::PAYLOADS.into_iter().find_map(|payload| {
+            let rest = path.strip_prefix(payload)?.strip_prefix(self.0)?;
+            Some((payload, rest))
+        });
+        payload.or_else(|| path.split_once(self.0))
+    }
+
+    /// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
+    pub fn keys(self, path: &str) -> Vec<&str> {
+        let Some((head, rest)) = self.split(path) else {
+            return vec![path];
+        };
+        let most = match head {
+            "annotations" | "labels" => 1,
+            "user" | "impersonatedUser" => 2,
+            _ => MAX_KEYS - 1,
+        };
+        let mut keys = vec![head];
+        keys.extend(rest.splitn(most, self.0));
+        if let [_, "extra", name] = keys[..]
+            && let Some((name, index)) = name.rsplit_once(self.0)
+            && is_index(index)
+        {
+            keys.truncate(2);
+            keys.extend([name, index]);
+        }
+        keys
+    }
+
+    /// Whether the keys of an event may stand behind `prefix`, which may end in a dot whatever joins the keys of the event.
+    pub fn is_prefix(self, prefix: &str) -> bool {
+        let outer = prefix.strip_suffix(self.0);
+        let Some(keys) = outer.or_else(|| prefix.strip_suffix(DOT.0)) else {
+            return prefix.is_empty();
+        };
+        let is_inside = |key: &str| {
+            Event::FIELDS.contains(&key)
+                || gke::PAYLOADS.contains(&key)
+                || matches!(key, "request" | "response")
+        };
+        let mut inner = keys.split(DOT.0).flat_map(|keys| keys.split(self.0));
+        !is_of_pod(keys)
+            && !(self != DOT && keys.contains(gke::PAYLOADS[1]))
+            && !inner.any(|key| is_inside(key) || is_chosen(key))
+    }
+}
+
+/// Whether the API server writes `key` into the part `head` of an event.
+fn is_inner(head: &str, key: &str) -> bool {
+    match head {
+        "user" | "impersonatedUser" => matches!(key, "username" | "uid" | "groups" | "extra"),
+        "objectRef" => matches!(
+            key,
+            "resource" | "subresource" | "namespace" | "name" | "uid" | "apiGroup" | "apiVersion"
+        ),
+        "responseStatus" => matches!(
+            key,
+            "metadata" | "status" | "message" | "reason" | "details" | "code"
+        ),
+        "sourceIPs" => is_index(key),
+        head => is_open(head),
+    }
+}
+
+/// Whether the part `head` of an event may hold any keys.
+fn is_open(head: &str) -> bool {
+    matches!(head, "annotations" | "requestObject" | "responseObject")
+}
+
+/// Whether `key`, in which several may be joined, leads to what shippers know of a pod. Whoever makes a pod chooses its labels
+/// and annotations.
+pub fn is_of_pod(key: &str) -> bool {
+    let below = key.strip_prefix("kubernetes.");
+    let is_audit = |key: &str| key == "audit" || key.starts_with("audit.");
+    let of_fluent = key.strip_prefix("kubernetes_");
+    key.split('.').any(is_chosen)
+        || below.is_some_and(|key| !is_audit(key))
+        || of_fluent.is_some_and(|key| key.split('_').any(is_chosen))
+}
+
+/// Whether all keys below `key` are chosen by whoever makes an object.
+pub fn is_chosen(key: &str) -> bool {
+    ["labels", "Labels", "annotations", "Annotations"]
+        .iter()
+        .any(|end| key.ends_with(end))
+}
+
+pub fn is_index(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_annotations_and_extras_have_joints_of_their_own() {
+        for (path, wanted) in [
+            ("verb", &["verb"][..]),
+            ("user.groups.0", &["user", "groups", "0"]),
+            (
+                "user.extra.authentication.kubernetes.io/pod-name.0",
+                &[
+                    "user",
+                    "extra",
+                    "authentication.kubernetes.io/pod-name",
+                    "0",
+                ],
+            ),
+            ("user.extra.a.b", &["user", "extra", "a.b"]),
+            (
+                "annotations.authorization.k8s.io/decision",
+                &["annotations", "authorization.k8s.io/decision"],
+            ),
+            ("objectRef.name", &["objectRef", "name"]),
+        ] {
+            assert_eq!(DOT.keys(path), wanted);
+        }
+        for (path, wanted) in [
+            (
+                "annotations_authorization.k8s.io/decision",
+                &["annotations", "authorization.k8s.io/decision"][..],
+            ),
+            ("user_extra_a_b_0", &["user", "extra", "a_b", "0"]),
+            ("requestObject_data_x", &["requestObject", "data", "x"]),
+            (
+                "protopayload_auditlog_status_code",
+                &["protopayload_auditlog", "status", "code"],
+            ),
+        ] {
+            assert_eq!(Joint("_").keys(path), wanted);
+        }
+    }
+
+    #[test]
+    fn what_only_looks_joined_is_one_key() {
+        for key in ["user_agent", "user_name", "user", "verb_x", "sourceIPs_x"] {
+            assert!(!Joint("_").joins(key), "{key}");
+        }
+        for key in ["user_username", "annotations_a", "objectRef_name"] {
+            assert!(Joint("_").joins(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_joint_is_shown_by_keys_that_no_client_chooses() {
+        for (joint, prefix, path, wanted) in [
+            ("_", "", "user_username", true),
+            ("_", "", "user__username", false),
+            ("__", "", "annotations__a", false),
+            ("_", "a_", "user", true),
+            ("_", "a_", "auditID", false),
+            ("_", "", "user", false),
+            (".", "a.", "auditID", true),
+            (".", "", "requestObject.x", true),
+        ] {
+            let is_shown = Joint(joint).is_shown_by(prefix, [path].into_iter());
+            assert_eq!(is_shown, wanted, "{joint} {prefix} {path}");
+        }
+    }
+}

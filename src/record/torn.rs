@@ -1,0 +1,66 @@
+//! Parts of an event whose keys were joined, or written, in a way that nobody here takes apart: `USER_USERNAME`, `userUsername`.
+//!
+//! What is left reads as an event of nobody about nothing. So it is told that something of it cannot be decoded.
+
+use simd_json::tape::Object;
+
+/// The parts that say who touched what, in small letters, and what of the keys in them tells them from keys of shippers.
+const PARTS: [(&str, &[&str]); 6] = [
+    ("user", &["username", "groups"]),
+    ("impersonateduser", &["username", "groups"]),
+    ("objectref", &["resource", "name"]),
+    ("responsestatus", &["code", "message"]),
+    ("requestobject", &[""]),
+    ("responseobject", &[""]),
+];
+
+/// Whether a part of the event that `object` is stands in it so, and not as an object as well.
+pub fn is_torn(object: &Object<'_, '_>) -> bool {
+    object.iter().any(|(key, _)| {
+        let part = part(key);
+        part.is_some_and(|part| !object.iter().any(|(key, _)| key.eq_ignore_ascii_case(part)))
+    })
+}
+
+/// The part that `key` is a piece of.
+fn part(key: &str) -> Option<&'static str> {
+    let letters = || {
+        let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
+        letters.map(|byte| byte.to_ascii_lowercase())
+    };
+    PARTS.iter().find_map(|(part, inner)| {
+        let mut rest = letters();
+        let is_of_part = part.bytes().all(|byte| rest.next() == Some(byte));
+        let is_inner = |inner: &&str| {
+            let mut rest = rest.clone().peekable();
+            rest.peek().is_some() && inner.bytes().all(|byte| rest.next() == Some(byte))
+        };
+        (is_of_part && inner.iter().any(is_inner)).then_some(*part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_told_from_other_keys() {
+        for (key, wanted) in [
+            ("USER_USERNAME", Some("user")),
+            ("userUsername", Some("user")),
+            ("user->groups[0]", Some("user")),
+            ("impersonated_user_username", Some("impersonateduser")),
+            ("objectref_name", Some("objectref")),
+            ("request_object_spec", Some("requestobject")),
+            ("user", None),
+            ("userAgent", None),
+            ("user_name", None),
+            ("username", None),
+            ("requestObject", None),
+            ("responseStatus", None),
+            ("verb", None),
+        ] {
+            assert_eq!(part(key), wanted, "{key}");
+        }
+    }
+}

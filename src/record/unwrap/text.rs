@@ -1,0 +1,196 @@
+//! Text that is more, or less, than one JSON value.
+
+use memchr::memmem;
+
+use super::{
+    Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, holds_json,
+    trimmed,
+};
+use crate::record::{
+    encoded,
+    escape::{undoubled, unescaped, without_entities},
+    msgpack, other_log,
+    part_mark::{MAX_PART_BYTES, Part},
+    partial::open_part,
+    pieces::{Piece, first_mark_end, is_own, pieces},
+    printed,
+};
+
+impl Search<'_> {
+    pub(super) fn text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        let text = trimmed(text);
+        if let Aim::Inside(copies, is_timed) = self.aim {
+            copies.add(text, is_timed);
+        }
+        let Some((layer, deeper)) = layers.split_first_mut() else {
+            return (self.found)(Finding::Broken(text, wrapper));
+        };
+        let is_whole = matches!(text.first(), Some(b'{' | b'['))
+            && layer.decode(text, &mut |value| {
+                self.decoded(deeper, value, text, wrapper)
+            });
+        if is_whole {
+            return;
+        }
+        let wrapper = &Nested::new(wrapper, Inner::Line(text));
+        if let Some(part) = open_part(text) {
+            return self.part(deeper, Part::Open, part, wrapper);
+        }
+        for lines in other_log::without_klog(text) {
+            self.lines(layer, deeper, lines, wrapper);
+        }
+    }
+
+    /// Searches lines that are no JSON value from their first byte to their last.
+    fn lines(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        text: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
+        if !printed::bears_marks(text) {
+            return pieces(text, &mut |piece| self.piece(layer, deeper, piece, wrapper));
+        }
+        // What stands in JSON is judged there.
+        let (mut rest, mut broken) = (text.to_vec(), Vec::new());
+        pieces(text, &mut |piece| {
+            if let Piece::Broken(bytes) = piece {
+                broken.push(bytes);
+                return true;
+            }
+            let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
+            let place = start..start + piece.text().len();
+            let is_decoded = self.piece(layer, deeper, piece, wrapper);
+            if is_decoded {
+                rest[place].fill(b' ');
+            }
+            is_decoded
+        });
+        let printed = printed::lines(text, &rest);
+        for bytes in broken {
+            let mut lines = printed.iter();
+            let is_told = lines.any(|line| line.as_ptr_range().contains(&bytes.as_ptr()));
+            if !is_told || is_escaped(bytes) {
+                self.broken(deeper, bytes, wrapper);
+            }
+        }
+        for line in printed {
+            (self.found)(Finding::Broken(line, wrapper));
+        }
+    }
+
+    /// Searches a piece of text; whether it could be decoded.
+    fn piece(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        piece: Piece<'_>,
+        wrapper: &dyn Wrapper,
+    ) -> bool {
+        match piece {
+            Piece::Value(bytes) => {
+                return layer.decode_mended(bytes, &mut |value| {
+                    self.decoded(deeper, value, bytes, wrapper);
+                });
+            }
+            Piece::Python(_, json) => return self.python(layer, deeper, &json, wrapper),
+            Piece::Doubled(bytes) => self.text(deeper, &undoubled(bytes), wrapper),
+            Piece::Entities(bytes) => self.text(deeper, &without_entities(bytes), wrapper),
+            Piece::Broken(bytes) => self.broken(deeper, bytes, wrapper),
+        }
+        true
+    }
+
+    /// Searches what Python printed. An event of which something cannot be decoded may be an excerpt of baitline's own, which has single
+    /// quotes: it is not told, or its own excerpt would be.
+    fn python(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        json: &[u8],
+        wrapper: &dyn Wrapper,
+    ) -> bool {
+        let found = &mut *self.found;
+        let mut events = |finding: Finding<'_>| {
+            if let Finding::Event(..) = finding {
+                found(finding);
+            }
+        };
+        let mut search = Search {
+            found: &mut events,
+            room: self.room,
+            aim: self.aim,
+        };
+        let is_decoded = layer.decode_mended(json, &mut |value| {
+            search.decoded(deeper, value, json, wrapper);
+        });
+        self.room = search.room;
+        is_decoded
+    }
+
+    /// Where a wrapper is cut off behind a string that holds an event, that event is still
+    /// whole, but its quotes are escaped, or it is base64.
+    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], wrapper: &dyn Wrapper) {
+        if is_escaped(bytes) && !deeper.is_empty() {
+            let plain = unescaped(&String::from_utf8_lossy(bytes));
+            return self.text(deeper, plain.as_bytes(), wrapper);
+        }
+        (self.found)(Finding::Broken(bytes, wrapper));
+        // Behind the mark of an event it may be a part of a body.
+        let marked = first_mark_end(bytes).unwrap_or(bytes.len());
+        for (_, value) in encoded::base64_values(bytes).take_while(|(at, _)| *at < marked) {
+            self.base64(deeper, value, wrapper);
+        }
+    }
+
+    /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
+    /// only if it is no part at all: the end of an event closes brackets that stand in the parts before.
+    pub(super) fn part(
+        &mut self,
+        deeper: &mut [Layer],
+        part: Part,
+        text: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
+        let text = trimmed(text);
+        if !holds_json(text) {
+            return;
+        }
+        let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
+        let starts = [Some(0), memmem::find(text, b"{\"")];
+        let is_joined = part == Part::Last || text.len() > MAX_PART_BYTES;
+        let is_whole = is_joined
+            && starts.into_iter().flatten().filter(is_value).any(|start| {
+                let value = &text[start..];
+                deeper.split_first_mut().is_some_and(|(layer, deeper)| {
+                    layer.decode_mended(value, &mut |decoded| {
+                        self.decoded(deeper, decoded, value, wrapper);
+                    })
+                })
+            });
+        if !is_whole && !is_own(text) {
+            (self.found)(Finding::Broken(text, wrapper));
+        }
+    }
+
+    /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
+    pub(super) fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
+        self.room = self.room.saturating_sub(decoded.made);
+        let entries = msgpack::entries_as_json(&decoded.bytes);
+        let text = entries.as_deref().unwrap_or(&decoded.bytes);
+        if holds_json(text) {
+            self.text(deeper, text, wrapper);
+        }
+        if !decoded.is_whole {
+            (self.found)(Finding::Broken(&decoded.damaged, wrapper));
+        }
+    }
+}
+
+/// Whether what `bytes` begin with stands in a string, behind escaped quotes.
+fn is_escaped(bytes: &[u8]) -> bool {
+    let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
+    start.is_some_and(|start| bytes[start..].starts_with(b"\\"))
+}

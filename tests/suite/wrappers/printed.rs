@@ -1,0 +1,210 @@
+//! Events that something printed as anything but JSON.
+
+use baitline::detect::Technique;
+use serde_json::{Value, json};
+
+use super::{
+    forged::{DECOY, hit, ids},
+    found,
+};
+
+fn techniques(record: &str) -> Vec<Technique> {
+    let all = found(None, record.as_bytes());
+    all.iter().map(|one| one.technique).collect()
+}
+
+/// An event of `username` by a client that calls itself `user_agent`.
+fn event(username: &str, user_agent: &str) -> Value {
+    let mut event = hit("real");
+    event["user"]["username"] = username.into();
+    event["userAgent"] = user_agent.into();
+    event["objectRef"] = json!({"resource": "pods", "namespace": "shop"});
+    event
+}
+
+/// As the values of Java print themselves.
+fn java(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, value)| format!("{key}={}", java(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(java).collect::<Vec<_>>().join(", ")
+        ),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// As Go prints a map.
+fn go(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", go(value)))
+                .collect();
+            format!("map[{}]", fields.join(" "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn logfmt(path: &str, value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let inner = |(key, value): (&String, &Value)| match path {
+                "" => logfmt(key, value),
+                path => logfmt(&format!("{path}.{key}"), value),
+            };
+            fields.iter().map(inner).collect::<Vec<_>>().join(" ")
+        }
+        other => format!("{path}={}", java(other)),
+    }
+}
+
+fn python(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(key, value)| format!("'{key}': {}", python(value)))
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(python).collect::<Vec<_>>().join(", ")
+        ),
+        Value::String(text) if text.contains('\'') && !text.contains('"') => {
+            format!("\"{}\"", text.replace('\\', "\\\\"))
+        }
+        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        Value::Null => "None".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn xml(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('"', "&quot;");
+    format!(
+        "<Event><Data>{}</Data></Event>",
+        text.replace('<', "&lt;").replace('>', "&gt;")
+    )
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    });
+    format!("payload={}", encoded.collect::<String>())
+}
+
+/// Whatever a client calls itself.
+const AGENTS: [&str; 9] = [
+    "curl/8",
+    "}",
+    "]}'\"",
+    "{\"",
+    "[\"",
+    "it's \" {'a': 1",
+    "\"auditID\":\"1\"",
+    "{\"auditID\":1} x",
+    "&quot; %22 {&quot;",
+];
+
+#[test]
+fn what_escapes_json_or_prints_all_of_it_is_the_event() {
+    for agent in AGENTS {
+        let event = event(DECOY, agent);
+        let bare = found(None, event.to_string().as_bytes());
+        for line in [
+            xml(&event.to_string()),
+            format!("INFO {}", python(&event)),
+            python(&event),
+        ] {
+            for record in [line.clone(), json!({"message": line}).to_string()] {
+                let all = found(None, record.as_bytes());
+                let same =
+                    |one: &baitline::detect::Detection| one.detection_id == bare[0].detection_id;
+                assert!(all.iter().any(same), "{record}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_no_parser_can_be_sure_of_is_undecodable() {
+    for agent in AGENTS {
+        for (username, wanted) in [(DECOY, &[Technique::Undecodable][..]), ("jane", &[])] {
+            let event = event(username, agent);
+            for line in [
+                java(&event),
+                go(&event),
+                logfmt("", &event),
+                percent_encoded(&event.to_string()),
+            ] {
+                for record in [
+                    line.clone(),
+                    format!("2026-11-23 INFO {line}"),
+                    json!({"message": line}).to_string(),
+                    json!({"log": json!({"message": line}).to_string()}).to_string(),
+                ] {
+                    assert_eq!(techniques(&record), wanted, "{record}");
+                }
+            }
+        }
+    }
+}
+
+/// However it is printed there.
+#[test]
+fn what_a_client_writes_into_an_event_is_no_printed_event() {
+    let forged = hit("forged");
+    for text in [
+        java(&forged),
+        go(&forged),
+        logfmt("", &forged),
+        python(&forged),
+        xml(&forged.to_string()),
+        percent_encoded(&forged.to_string()),
+    ] {
+        let quiet = event("jane", &text);
+        let line = quiet.to_string();
+        for record in [
+            line.clone(),
+            format!("2026-11-23T17:21:08.9Z stdout F {line}"),
+            format!("INFO {line} done"),
+            json!({"message": line}).to_string(),
+            json!({"message": line, "client": text}).to_string(),
+            json!({"verb": "get", "userAgent": text}).to_string(),
+            format!("x,\"{}\"", line.replace('"', "\"\"")),
+            xml(&line),
+        ] {
+            assert_eq!(ids(&record), [], "{record}");
+        }
+    }
+}
+
+/// One of its keys stands in many a log, and so do the names of a decoy.
+#[test]
+fn names_beside_a_single_key_are_no_event() {
+    for record in [
+        format!("level=info msg=denied auditID=1 user={DECOY}"),
+        format!("GET /?requestURI=1&user={DECOY}"),
+        format!("{{user={DECOY}, verb=list}}"),
+        format!("{{'user': '{DECOY}', 'verb': 'list'}}"),
+    ] {
+        assert_eq!(techniques(&record), [], "{record}");
+    }
+}
