@@ -10,9 +10,11 @@ const PARTS: [(&str, &[&str]); 6] = [
     ("impersonateduser", &["username", "groups"]),
     ("objectref", &["resource", "name"]),
     ("responsestatus", &["code", "message"]),
-    ("requestobject", &[""]),
-    ("responseobject", &[""]),
+    ("requestobject", BODY),
+    ("responseobject", BODY),
 ];
+
+const BODY: &[&str] = &["kind", "metadata", "spec", "status", "subjects"];
 
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.
 pub fn is_torn(object: &Object<'_, '_>) -> bool {
@@ -32,8 +34,8 @@ fn part(key: &str) -> Option<&'static str> {
         let mut rest = letters();
         let is_of_part = part.bytes().all(|byte| rest.next() == Some(byte));
         let is_inner = |inner: &&str| {
-            let mut rest = rest.clone().peekable();
-            rest.peek().is_some() && inner.bytes().all(|byte| rest.next() == Some(byte))
+            let mut rest = rest.clone();
+            inner.bytes().all(|byte| rest.next() == Some(byte))
         };
         (is_of_part && inner.iter().any(is_inner)).then_some(*part)
     })
@@ -57,6 +59,7 @@ mod tests {
             ("user_name", None),
             ("username", None),
             ("requestObject", None),
+            ("requestObjectSize", None),
             ("responseStatus", None),
             ("verb", None),
         ] {

@@ -91,9 +91,8 @@ impl Joint {
                 || matches!(key, "request" | "response")
         };
         let mut inner = keys.split(DOT.0).flat_map(|keys| keys.split(self.0));
-        !is_of_pod(keys)
-            && !(self != DOT && keys.contains(gke::PAYLOADS[1]))
-            && !inner.any(|key| is_inside(key) || is_chosen(key))
+        let is_of_payload = self != DOT && keys.contains(gke::PAYLOADS[1]);
+        !is_of_pod(keys) && !is_of_payload && !inner.any(|key| is_inside(key) || is_chosen(key))
     }
 }
 
