@@ -65,9 +65,9 @@ enum Condition {
     WholeName,
     /// It begins a key, so many bytes in, whose value may hide a record.
     Encoded(usize),
-    /// It makes no candidate, but may stand in a part of one.
+    /// It may stand in a part of a candidate; it makes one if a shipper kept such a part whole.
     Part,
-    /// As [`Condition::Part`], but if Docker cut the text before it that makes a candidate.
+    /// It may stand in a part of a candidate; it makes one if Docker cut the text before it.
     Docker,
     /// It is a key that says that the text beside it goes on in another record.
     Mark,
@@ -89,7 +89,7 @@ impl Needles {
             let pattern = &self.patterns[number];
             pattern.stands_at(bytes, start)
                 && match pattern.condition {
-                    Condition::Part => false,
+                    Condition::Part => part_mark::is_kept_line(&bytes[..start]),
                     Condition::Docker => part_mark::is_cut_by_docker(&bytes[..start]),
                     _ => true,
                 }

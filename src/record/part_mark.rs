@@ -57,7 +57,7 @@ static QUOTED_KEYS: LazyLock<[Finder<'static>; 5]> =
     LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
 
 /// What stands in a line of CRI that goes on in others, behind its time.
-const CRI: [&[u8]; 2] = [b" stdout P", b" stderr P"];
+pub const CRI: [&[u8]; 2] = [b" stdout P", b" stderr P"];
 
 static CRI_TAGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| CRI.map(Finder::new));
 
@@ -155,13 +155,20 @@ pub fn is_cut_by_docker(before: &[u8]) -> bool {
             .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
 }
 
-/// Whether what stands before the tag of an open part of CRI is a time that begins a string: a shipper kept the line whole.
+/// Whether what stands before one of [`CRI`] is a time that begins a string of JSON: a shipper kept the line whole.
 pub fn is_kept_line(before: &[u8]) -> bool {
     let head = &before[before.len().saturating_sub(TIME_BYTES.end() + 1)..];
-    memrchr(b'"', head).is_some_and(|quote| {
-        let time = &head[quote + 1..];
-        TIME_BYTES.contains(&time.len()) && time[4] == b'-' && time[10] == b'T'
-    })
+    memrchr(b'"', head).is_some_and(|quote| is_time(&head[quote + 1..]))
+}
+
+/// The same of a string behind its length, which may look like a part of the time: in doubt it is one.
+pub fn may_be_kept_line(before: &[u8]) -> bool {
+    let mut starts = TIME_BYTES.filter_map(|length| before.len().checked_sub(length));
+    starts.any(|start| is_time(&before[start..]))
+}
+
+fn is_time(text: &[u8]) -> bool {
+    TIME_BYTES.contains(&text.len()) && text[4] == b'-' && text[10] == b'T'
 }
 
 /// How the API server begins an event. A shipper's record, in which a part of one stands, begins otherwise.

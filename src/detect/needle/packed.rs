@@ -86,6 +86,8 @@ enum Condition {
     Packed,
     /// It begins a text that Docker cut off.
     Docker,
+    /// It stands in a line of CRI that goes on in others, if a time is before it.
+    KeptLine,
     /// It ends with a key that says that the text beside it goes on in another record, which begins so many bytes in.
     Mark(usize),
 }
@@ -164,6 +166,7 @@ impl Pattern<Condition> {
         bytes.get(start..end) == Some(&self.bytes)
             && match self.condition {
                 Condition::Nothing | Condition::Docker => true,
+                Condition::KeptLine => part_mark::may_be_kept_line(&bytes[..start]),
                 Condition::WholeName => is_whole(),
                 Condition::Value => {
                     F::is_behind_length(bytes, start, end) || is_behind_quote(bytes, start)
@@ -191,9 +194,11 @@ fn patterns(words: &Words<'_>) -> Vec<Pattern<Condition>> {
         .iter()
         .map(|magic| (magic.to_vec(), Condition::Packed));
     let marks = part_mark::KEYS.iter().flat_map(|key| marks(key));
+    let kept_lines = part_mark::CRI.map(|tag| (tag.to_vec(), Condition::KeptLine));
     spelt
         .chain(packed)
         .chain(marks)
+        .chain(kept_lines)
         .chain([(DOCKER_PART.to_vec(), Condition::Docker)])
         .map(|(bytes, condition)| Pattern { bytes, condition })
         .collect()
