@@ -2,79 +2,88 @@
 
 use simd_json::tape::Object;
 
-use super::event::Json;
+use super::{event::Json, gke::PAYLOADS};
 
-/// The names of a field, and the keys in its value.
-type Field = ([&'static str; 2], &'static [&'static str]);
+/// A number for a field, and the keys in its value that count as it does.
+type Field = (u32, &'static [&'static str]);
 
-/// What tells who touched what in an event, as the API server and as Azure calls it, and what tells it in there.
-const FIELDS: [Field; 13] = [
-    (["kind", "kind"], &[]),
-    (["apiVersion", "apiVersion"], &[]),
-    (["auditID", "AuditId"], &[]),
-    (["verb", "Verb"], &[]),
-    (["requestURI", "RequestUri"], &[]),
-    (["user", "User"], &["username", "groups", "uid"]),
-    (["impersonatedUser", "ImpersonatedUser"], &["username"]),
-    (
-        ["objectRef", "ObjectRef"],
-        &["resource", "subresource", "namespace", "name", "apiGroup"],
-    ),
-    (["responseStatus", "ResponseStatus"], &["code", "message"]),
-    (["requestReceivedTimestamp", "RequestReceivedTime"], &[]),
-    (["annotations", "Annotations"], &[]),
-    (["requestObject", "RequestObject"], &[]),
-    (["responseObject", "ResponseObject"], &[]),
-];
+/// What `key` tells of who touched what in an event, as the API server and as Azure call it.
+fn of_event(key: &str) -> Option<Field> {
+    Some(match key {
+        "kind" => (0, &[]),
+        "apiVersion" => (1, &[]),
+        "auditID" | "AuditId" => (2, &[]),
+        "verb" | "Verb" => (3, &[]),
+        "requestURI" | "RequestUri" => (4, &[]),
+        "user" | "User" => (5, &["username", "groups", "uid"]),
+        "impersonatedUser" | "ImpersonatedUser" => (6, &["username"]),
+        "objectRef" | "ObjectRef" => {
+            let keys = &["resource", "subresource", "namespace", "name", "apiGroup"];
+            (7, keys)
+        }
+        "responseStatus" | "ResponseStatus" => (8, &["code", "message"]),
+        "requestReceivedTimestamp" | "RequestReceivedTime" => (9, &[]),
+        "annotations" | "Annotations" => (10, &[]),
+        "requestObject" | "RequestObject" => (11, &[]),
+        "responseObject" | "ResponseObject" => (12, &[]),
+        _ => return None,
+    })
+}
+
+/// The same of what says that an object is an event.
+fn of_kind(key: &str) -> Option<Field> {
+    of_event(key).filter(|_| matches!(key, "kind" | "apiVersion"))
+}
 
 /// The same of an entry of Google's, and of its payload.
-const ENTRY: [Field; 10] = [
-    (["protoPayload", "protopayload_auditlog"], &[]),
-    (["insertId", "insertId"], &[]),
-    (["serviceName", "serviceName"], &[]),
-    (["methodName", "methodName"], &[]),
-    (["resourceName", "resourceName"], &[]),
-    (
-        ["authenticationInfo", "authenticationInfo"],
-        &["principalEmail", "principalSubject", "authoritySelector"],
-    ),
-    (["authorizationInfo", "authorizationInfo"], &[]),
-    (["status", "status"], &["code", "message"]),
-    (["request", "requestJson"], &[]),
-    (["response", "responseJson"], &[]),
-];
+fn of_entry(key: &str) -> Option<Field> {
+    Some(match key {
+        "protoPayload" | "protopayload_auditlog" => (0, &[]),
+        "insertId" => (1, &[]),
+        "serviceName" => (2, &[]),
+        "methodName" => (3, &[]),
+        "resourceName" => (4, &[]),
+        "authenticationInfo" => {
+            let keys = &["principalEmail", "principalSubject", "authoritySelector"];
+            (5, keys)
+        }
+        "authorizationInfo" => (6, &[]),
+        "status" => (7, &["code", "message"]),
+        "request" | "requestJson" => (8, &[]),
+        "response" | "responseJson" => (9, &[]),
+        _ => return None,
+    })
+}
 
 /// Whether `event` tells such a thing twice.
 pub fn is_ambiguous(event: &Object<'_, '_>) -> bool {
-    repeats(&FIELDS, event)
+    repeats(of_event, event)
 }
 
 /// Whether `entry`, or a payload in it, does.
 pub fn is_ambiguous_entry(entry: &Object<'_, '_>) -> bool {
-    let (payloads, _) = ENTRY[0];
-    let mut payloads = payloads.iter().filter_map(|key| entry.get(*key));
+    let mut payloads = PAYLOADS.iter().filter_map(|key| entry.get(*key));
     let is_payload = |payload: Json<'_>| {
         let payload = payload.as_object();
-        payload.is_some_and(|payload| repeats(&ENTRY, &payload))
+        payload.is_some_and(|payload| repeats(of_entry, &payload))
     };
-    repeats(&ENTRY, entry) || payloads.any(is_payload)
+    repeats(of_entry, entry) || payloads.any(is_payload)
 }
 
 /// Whether what is no event, to those who take the first of two keys, is one to others.
 pub fn may_be_event(object: &Object<'_, '_>) -> bool {
     let has = |key: &str| object.get(key).is_some();
-    (has("auditID") || has("requestURI")) && repeats(&FIELDS[..2], object)
+    (has("auditID") || has("requestURI")) && repeats(of_kind, object)
 }
 
-fn repeats(fields: &[Field], object: &Object<'_, '_>) -> bool {
+fn repeats(field: impl Fn(&str) -> Option<Field>, object: &Object<'_, '_>) -> bool {
     let mut seen = 0_u32;
     object.iter().any(|(key, value)| {
-        let place = fields.iter().position(|(names, _)| names.contains(&key));
-        place.is_some_and(|place| {
-            let bit = 1 << place;
+        field(key).is_some_and(|(number, keys)| {
+            let bit = 1 << number;
             let is_again = seen & bit != 0;
             seen |= bit;
-            is_again || repeats_any(fields[place].1, value)
+            is_again || repeats_any(keys, value)
         })
     })
 }
