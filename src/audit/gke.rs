@@ -8,7 +8,9 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    event::{Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, number},
+    event::{
+        Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, named_group, number,
+    },
     http_code,
 };
 
@@ -278,11 +280,6 @@ impl<'v> Method<'v> {
 /// Whether a request goes through the API server to a kubelet, so that the path alone tells what about.
 fn is_kubelet(object: &ObjectRef<'_>) -> bool {
     object.resource == Some("nodes") && object.subresource == Some("proxy")
-}
-
-/// The core group has no name; in the path of a request `api` stands in its place.
-fn named_group(group: &str) -> Option<&str> {
-    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
 /// `v1`, `v1beta2`: neither a group nor a resource is called so.
