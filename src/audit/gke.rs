@@ -17,12 +17,16 @@ use super::{
 /// Where the `AuditLog` stands in an entry; the second as BigQuery has it.
 pub const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
 
+/// Where it stands in what Google's libraries and Elastic's module make of an entry; what is in there has underscores in its keys.
+pub const RESPELLED_PAYLOADS: [&str; 3] = ["proto_payload", "gcp.audit", "googlecloud.audit"];
+
 /// The fields of an entry and of an `AuditLog` that are no scalars.
 pub const PARTS: &[&str] = &[
     "protoPayload",
     "protopayload_auditlog",
     "labels",
     "operation",
+    "resource",
     "authenticationInfo",
     "authorizationInfo",
     "requestMetadata",

@@ -46,7 +46,18 @@ const FORMS: [Form; 2] = [
             "protopayload_auditlog.methodName",
             "protopayload_auditlog.serviceName",
         ],
-        is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
+            "proto_payload.method_name",
+            "proto_payload.audit_log.method_name",
+            "gcp.audit.method_name",
+            "gcp.audit.service_name",
+            "googlecloud.audit.method_name",
+            "googlecloud.audit.service_name",
+        is_field: |key| {
+            gke::PAYLOADS.contains(&key)
+                || gke::RESPELLED_PAYLOADS.contains(&key)
+                || gke::FIELDS.contains(&key)
+                || key == "insert_id"
+        },
         is_whole: |_, _| true,
     },
 ];

@@ -27,6 +27,7 @@ mod recased;
 mod rejoin;
 mod repair;
 mod rewrite;
+mod respelled;
 mod run;
 mod stringified;
 mod structural;

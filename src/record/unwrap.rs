@@ -22,7 +22,7 @@ use super::{
     other_log::is_other_log,
     part_mark::Part,
     pieces::bears_mark,
-    recased, stringified,
+    recased, respelled, stringified,
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
@@ -302,9 +302,9 @@ fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>,
     let reshaped = if is_event {
         stringified::event(object).or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {
-        stringified::entry(object)
+        stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
-        recased::event(object)
+        recased::event(object).or_else(|| respelled::entry(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
 }

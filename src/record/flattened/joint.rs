@@ -33,7 +33,7 @@ impl Joint {
     /// Whether `path` is more than one key. All but a dot stand in other keys, too: `user_agent` is none of a `user`.
     pub fn joins(self, path: &str) -> bool {
         self.split(path).is_some_and(|(head, rest)| {
-            self == DOT || is_inner(head, self.head(rest)) || gke::PAYLOADS.contains(&head)
+            self == DOT || is_inner(head, self.head(rest)) || is_payload(head)
         })
     }
 
@@ -50,7 +50,7 @@ impl Joint {
 
     fn split(self, path: &str) -> Option<(&str, &str)> {
         // The one key of these that has a joint of its own.
-        let payload = gke::PAYLOADS.into_iter().find_map(|payload| {
+        let payload = payloads().find_map(|payload| {
             let rest = path.strip_prefix(payload)?.strip_prefix(self.0)?;
             Some((payload, rest))
         });
@@ -65,6 +65,7 @@ impl Joint {
         let most = match head {
             "annotations" | "labels" => 1,
             "user" | "impersonatedUser" => 2,
+            _ if is_payload(head) && rest.starts_with("labels.") => 2,
             _ => MAX_KEYS - 1,
         };
         let mut keys = vec![head];
@@ -86,15 +87,24 @@ impl Joint {
         };
         let is_inside = |key: &str| {
             Event::FIELDS.contains(&key)
-                || gke::PAYLOADS.contains(&key)
+                || is_payload(key)
                 || matches!(key, "request" | "response")
         };
         !is_of_pod(keys)
-            && !gke::PAYLOADS.iter().any(|payload| keys.contains(payload))
+            && !payloads().any(|payload| keys.contains(payload))
             && !keys
                 .split(self.0)
                 .any(|key| is_inside(key) || is_chosen(key))
     }
+}
+
+/// Where an entry of Google's has its payload.
+fn payloads() -> impl Iterator<Item = &'static str> {
+    gke::PAYLOADS.into_iter().chain(gke::RESPELLED_PAYLOADS)
+}
+
+fn is_payload(key: &str) -> bool {
+    payloads().any(|payload| payload == key)
 }
 
 /// Whether the API server writes `key` into the part `head` of an event.

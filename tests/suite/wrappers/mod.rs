@@ -4,6 +4,7 @@ mod copies;
 mod forged;
 mod gke;
 mod lifted;
+mod google;
 mod no_events;
 mod other_logs;
 mod parts;
