@@ -99,7 +99,9 @@ impl<'o, 'v> Entry<'o, 'v> {
         let metadata = self.get("requestMetadata");
         let status = self.get("status");
         let progress = Progress::read(self.outer("operation"));
+        let method = self.method().map(Method::parse).unwrap_or_default();
         let code = match status.filter(|status| status.is_object()) {
+            Some(status) if method.opens_stream() && is_unknown(status) => None,
             // Protobuf leaves out what is zero, and OK is zero.
             Some(status) => Some(http_code::from_grpc(number(status, "code").unwrap_or(0))),
             None => progress.is_last.then_some(200),
@@ -111,7 +113,6 @@ impl<'o, 'v> Entry<'o, 'v> {
         let path = self
             .text("resourceName")
             .or_else(|| self.authorization("resource"));
-        let method = self.method().map(Method::parse).unwrap_or_default();
         let object = object(path, &method);
         Event {
             audit_id: progress
@@ -279,6 +280,16 @@ impl<'v> Method<'v> {
             verb: Some(verb),
         }
     }
+
+    /// Whether the answer to it, if it succeeds, is the switch to another protocol.
+    fn opens_stream(&self) -> bool {
+        matches!(self.subresource, Some("exec" | "attach" | "portforward"))
+    }
+}
+
+/// What GKE writes where the answer is 101, for which gRPC has no code.
+fn is_unknown(status: Json<'_>) -> bool {
+    number(status, "code") == Some(2) && field(status, "message") == Some("UNKNOWN")
 }
 
 /// Whether a request goes through the API server to a kubelet, so that the path alone tells what about.

@@ -218,3 +218,29 @@ fn an_entry_that_is_cut_off_is_undecodable_however_its_keys_are_spelled() {
         assert_eq!(techniques, [wanted], "{text}");
     }
 }
+
+/// The switch to another protocol is no answer that gRPC has a code for.
+#[test]
+fn a_stream_that_was_opened_was_no_failure() {
+    let code = |method: &str, status: Value| {
+        let mut entry = entry();
+        entry["protoPayload"]["methodName"] = format!("io.k8s.core.v1.pods.{method}").into();
+        entry["protoPayload"]["status"] = status;
+        found(None, entry.to_string().as_bytes())[0].request.code
+    };
+    let unknown = json!({"code": 2, "message": "UNKNOWN"});
+    for method in [
+        "exec.create",
+        "exec.get",
+        "attach.create",
+        "portforward.create",
+    ] {
+        assert_eq!(code(method, unknown.clone()), None, "{method}");
+        assert_eq!(
+            code(method, json!({"code": 2, "message": "no such container"})),
+            Some(500)
+        );
+        assert_eq!(code(method, json!({"code": 7})), Some(403));
+    }
+    assert_eq!(code("list", unknown), Some(500));
+}
