@@ -1,5 +1,6 @@
 //! Audit events however they arrive.
 
+mod arrays;
 mod copies;
 mod forged;
 mod gke;
