@@ -32,6 +32,7 @@ mod run;
 mod stringified;
 mod structural;
 mod torn;
+mod table;
 mod unwrap;
 mod wrapper;
 

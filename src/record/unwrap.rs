@@ -23,11 +23,13 @@ use super::{
     part_mark::Part,
     pieces::bears_mark,
     recased, respelled, stringified,
+    table::{self, Table},
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
 
 mod event;
+mod rows;
 mod text;
 
 /// Levels of objects and arrays that are searched.
@@ -165,6 +167,9 @@ impl Search<'_> {
             if depth == MAX_DEPTH {
                 return false;
             }
+            if let Some(row) = table::named_values(&array) {
+                return self.reshaped(deeper, &row, depth, wrapper);
+            }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));
             for inner in array.iter() {
                 is_searched &= self.value(deeper, inner, depth + 1, wrapper);
@@ -213,6 +218,9 @@ impl Search<'_> {
         }
         if depth == MAX_DEPTH {
             return false;
+        }
+        if let Some(table) = Table::of(object) {
+            return self.table(deeper, object, &table, depth + 1, wrapper);
         }
         let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for (key, value) in object.iter() {

@@ -12,6 +12,7 @@ mod parts;
 mod printed;
 mod reshaped;
 mod shapes;
+mod tables;
 
 use baitline::detect::{Config, Detection, Detector, Origin};
 use jiff::Timestamp;
