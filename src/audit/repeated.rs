@@ -1,6 +1,6 @@
 //! Keys that stand twice in one object. Of most decoders the last counts, of some the first: who is told by it depends on who reads.
 
-use simd_json::{prelude::*, tape::Object};
+use simd_json::tape::Object;
 
 use super::event::Json;
 

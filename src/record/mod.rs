@@ -2,6 +2,7 @@
 //! wrappers are taken off, what cannot be decoded is named.
 
 mod copies;
+mod csv_row;
 pub mod decompress;
 pub mod detections;
 pub(crate) mod encoded;
@@ -26,13 +27,13 @@ pub(crate) mod python;
 mod recased;
 mod rejoin;
 mod repair;
-mod rewrite;
 mod respelled;
+mod rewrite;
 mod run;
 mod stringified;
 mod structural;
-mod torn;
 mod table;
+mod torn;
 mod unwrap;
 mod wrapper;
 

@@ -1,12 +1,12 @@
 //! Events that something printed in a notation of its own: a map of Java (`{auditID=…, user={username=…}}`) or Go (`map[auditID:… ]`),
-//! logfmt (`auditID=… user.username=…`), or percent-encoded JSON.
+//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV.
 //!
 //! No such notation says where a value ends, so that none of them can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
 
 use memchr::memmem;
 
-use super::pieces::own_start;
+use super::{csv_row, pieces::own_start};
 
 /// Keys that only an audit event has. One alone may stand in any log that tells of requests.
 const KEYS: [&str; 7] = [
@@ -29,8 +29,13 @@ const ENOUGH: usize = 2;
 const QUOTE: &[u8] = b"%22";
 const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 
-/// Whether `text` has the keys of an event, in whatever notation has no quotes.
+/// Whether `text` has the keys of an event, in whatever notation has no quotes, or a row of its values.
 pub fn bears_marks(text: &[u8]) -> bool {
+    has_keys(text) || text.split(|byte| *byte == b'\n').any(csv_row::is_row)
+}
+
+/// Whether `text` has the keys of an event, in whatever notation has no quotes.
+pub fn has_keys(text: &[u8]) -> bool {
     let keys = KEYS.iter().filter(|key| {
         memmem::find_iter(text, key).any(|at| is_key(&text[..at], &text[at + key.len()..]))
     });
@@ -84,7 +89,7 @@ pub fn without_marks(mut text: String) -> String {
             }
         }
     }
-    text
+    csv_row::without_rows(text)
 }
 
 #[cfg(test)]
@@ -131,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|[=:{ ]|%22|%3A|audit.k8s.io/v1){0,9}") {
+        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|[=:{ ,;\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
             prop_assert!(!bears_marks(without_marks(text).as_bytes()));
         }
     }
