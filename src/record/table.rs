@@ -102,8 +102,11 @@ pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
     Some(named(fields))
 }
 
+/// The object with these fields but for those that tell nothing: a row may have many more columns than it needs.
 fn named<'v>(fields: impl Iterator<Item = (&'v str, Json<'v>)>) -> Vec<u8> {
+    let tells = |cell: &Json<'_>| !cell.is_null() && cell.into_string() != Some("");
     let mut out = Vec::new();
+    let fields = fields.filter(|(_, cell)| tells(cell));
     rewrite::fields(fields, &mut out, |(name, cell), out| {
         let text = cell.get(CELL);
         let is_empty = || cell.as_object().is_some_and(|cell| cell.is_empty());
