@@ -278,6 +278,9 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
             inner(key, node, out);
         }),
         count if count == fields.len() => {
+            if fields.values().any(list::is_mixed) {
+                return Err(Ambiguous);
+            }
             let mut items: Vec<_> = fields.iter().collect();
             items.sort_by_key(|(index, _)| (index.len(), **index));
             rewrite::items(items.into_iter(), out, |(key, node), out| {
@@ -322,8 +325,9 @@ mod tests {
         fn what_is_restored_is_an_event_and_json(joint in select(vec![".", "_", "/"]), fields in proptest::collection::vec((
             select(vec!["", "audit.", "kubernetes.audit.", "requestObject.", "a.labels."]),
             select(vec!["auditID", "verb", "user", "user.username", "user.extra", "user.extra.a.0", "objectRef.name", "requestObject",
-                "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b", "sourceIPs{}", "user.groups[0]", "requestObject{}.op", "requestObject[1].op",
-                "requestObject.subjects{}.name", "requestObject.subjects.kind", "requestObject.subjects.name", "requestObject.env.a{}.b"]),
+                "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b",
+                "sourceIPs{}", "user.groups[0]", "requestObject{}.op", "requestObject[1].op", "requestObject.env.a{}.b",
+                "requestObject.subjects{}.name", "requestObject.subjects.kind", "requestObject.subjects.name"]),
             select(vec!["\"x\"", "1", "null", "[\"y\"]", "[1,[2]]", "\"[1]\"", "{}", "{\"username\":\"z\"}"])), 0..12)) {
             let fields = fields.iter().map(|(prefix, path, value)| {
                 let value: Value = serde_json::from_str(value).unwrap();

@@ -36,6 +36,9 @@ const BODIES: [&str; 2] = ["requestObject", "responseObject"];
 /// The keys of objects that mean something together only: those of subjects, and of the operations of patches.
 const TOGETHER: [&str; 6] = ["kind", "name", "namespace", "op", "path", "value"];
 
+/// The keys of an operation of a patch.
+const OPERATION: [&str; 4] = ["op", "path", "value", "from"];
+
 /// Whether `text` is the JSON of an array that stands at the end of `path`, where the API server writes one.
 pub fn is_text(path: &[&str], text: &str) -> bool {
     let is_list = match path {
@@ -57,6 +60,19 @@ pub fn is_one(key: &str, node: &Node<'_>) -> bool {
     let is_patch =
         || BODIES.contains(&key) && fields.contains_key("op") && fields.contains_key("path");
     is_plain && (LISTS.contains(&key) || is_patch())
+}
+
+/// Whether `item`, which stands under an index, is several: a client may have written a key that looks as if it led to one.
+pub fn is_mixed(item: &Node<'_>) -> bool {
+    let Node::Fields(fields) = item else {
+        return false;
+    };
+    ["kind", "name", "namespace"]
+        .iter()
+        .any(|key| match fields.get(key) {
+            Some(Node::Value(value)) => value.as_array().is_some_and(|array| array.len() > 1),
+            _ => false,
+        })
 }
 
 /// The values of one key of all objects, and the keys that lead there.
@@ -131,6 +147,12 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Ambiguous> {
         .iter()
         .find(|leaf| matches!(leaf.path[..], ["kind" | "op"]));
     let are_together = of_each.is_some();
+    // What has other keys than an operation may be an object that poses as one.
+    let is_operation =
+        |leaf: &Leaf<'_>| leaf.path.first().is_some_and(|key| OPERATION.contains(key));
+    if of_each.is_some_and(|leaf| leaf.path == ["op"]) && !leaves.iter().all(is_operation) {
+        return Err(Ambiguous);
+    }
     let longest = || leaves.iter().map(count).max().unwrap_or(0);
     let length = of_each.map_or_else(longest, count);
     let mut objects = vec![Fields::new(); length];

@@ -197,6 +197,69 @@ fn lists_within_lists_hide_no_secret() {
     }
 }
 
+/// What the API server ignores in a merge patch does not make a JSON patch of it, in which other things count.
+#[test]
+fn an_object_that_poses_as_a_patch_hides_nothing() {
+    let spec = json!({"spec": {"serviceAccountName": "backup-sa"}});
+    for more in [
+        json!({"op": "x", "path": "y"}),
+        json!({"op": "add", "path": "/x", "value": 1}),
+    ] {
+        let mut body = spec.clone();
+        body.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "patch", "user": {"username": "jane"},
+            "objectRef": {"resource": "deployments", "namespace": "honeypot", "name": "x", "apiGroup": "apps"},
+            "requestObject": {"op": "x", "path": "y", "spec": {"template": spec}}});
+        for notation in NOTATIONS {
+            let record = notation(&event);
+            let found = techniques(&record);
+            let is_told = matches!(found[..], [Technique::PodAsDecoy | Technique::Undecodable]);
+            assert!(is_told, "{found:?} {record}");
+        }
+        let pod = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "create", "user": {"username": "jane"},
+            "objectRef": {"resource": "pods", "namespace": "honeypot", "name": "x"}, "requestObject": body});
+        for notation in NOTATIONS {
+            let record = notation(&pod);
+            let found = techniques(&record);
+            let is_told = matches!(found[..], [Technique::PodAsDecoy | Technique::Undecodable]);
+            assert!(is_told, "{found:?} {record}");
+        }
+    }
+}
+
+/// A client may send a patch with keys of its own in it, which the API server ignores and its log has.
+#[test]
+fn keys_that_look_like_items_hide_no_item() {
+    let own = json!({"kind": "ServiceAccount", "name": "backup-sa", "namespace": "honeypot"});
+    let other = json!({"kind": "User", "name": "x", "namespace": "y"});
+    for key in [
+        "subjects{}",
+        "subjects[0]",
+        "subjects[1]",
+        "{}",
+        "subjects.kind",
+        "[0]",
+        "0",
+    ] {
+        for value in [other.clone(), json!("x"), json!([]), json!([other])] {
+            let mut event = binding(json!([own]));
+            event["verb"] = "patch".into();
+            event["requestObject"][key] = value;
+            for notation in NOTATIONS {
+                let record = notation(&event);
+                let found = techniques(&record);
+                let is_told = matches!(
+                    found[..],
+                    [Technique::PrivilegeGrant | Technique::Undecodable]
+                );
+                assert!(is_told, "{found:?} {record}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_client_writes_is_no_event_however_arrays_are_written() {
     for forgery in forgeries() {
