@@ -307,7 +307,7 @@ impl<'v> ObjectRef<'v> {
             subresource: field(value, "subresource"),
             namespace: field(value, "namespace"),
             name: field(value, "name"),
-            api_group: field(value, "apiGroup"),
+            api_group: field(value, "apiGroup").and_then(named_group),
         }
     }
 
@@ -392,6 +392,11 @@ pub(super) fn number(value: Json<'_>, key: &str) -> Option<u64> {
     number
         .as_u64()
         .or_else(|| number.into_string()?.parse().ok())
+}
+
+/// The core group has no name; converters of GKE's log call it `core`, and in the path of a request `api` stands in its place.
+pub(super) fn named_group(group: &str) -> Option<&str> {
+    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
 /// Whether the event that `object` is tells what the request was about, other than by its path.

@@ -8,12 +8,17 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    event::{Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, number},
+    event::{
+        Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, named_group, number,
+    },
     http_code,
 };
 
 /// Where the `AuditLog` stands in an entry; the second as BigQuery has it.
 pub const PAYLOADS: [&str; 2] = ["protoPayload", "protopayload_auditlog"];
+
+/// Where it stands in what Google's libraries and Elastic's module make of an entry; what is in there has underscores in its keys.
+pub const RESPELLED_PAYLOADS: [&str; 3] = ["proto_payload", "gcp.audit", "googlecloud.audit"];
 
 /// The fields of an entry and of an `AuditLog` that are no scalars.
 pub const PARTS: &[&str] = &[
@@ -21,6 +26,7 @@ pub const PARTS: &[&str] = &[
     "protopayload_auditlog",
     "labels",
     "operation",
+    "resource",
     "authenticationInfo",
     "authorizationInfo",
     "requestMetadata",
@@ -93,7 +99,9 @@ impl<'o, 'v> Entry<'o, 'v> {
         let metadata = self.get("requestMetadata");
         let status = self.get("status");
         let progress = Progress::read(self.outer("operation"));
+        let method = self.method().map(Method::parse).unwrap_or_default();
         let code = match status.filter(|status| status.is_object()) {
+            Some(status) if method.opens_stream() && is_unknown(status) => None,
             // Protobuf leaves out what is zero, and OK is zero.
             Some(status) => Some(http_code::from_grpc(number(status, "code").unwrap_or(0))),
             None => progress.is_last.then_some(200),
@@ -105,7 +113,6 @@ impl<'o, 'v> Entry<'o, 'v> {
         let path = self
             .text("resourceName")
             .or_else(|| self.authorization("resource"));
-        let method = self.method().map(Method::parse).unwrap_or_default();
         let object = object(path, &method);
         Event {
             audit_id: progress
@@ -273,16 +280,21 @@ impl<'v> Method<'v> {
             verb: Some(verb),
         }
     }
+
+    /// Whether the answer to it, if it succeeds, is the switch to another protocol.
+    fn opens_stream(&self) -> bool {
+        matches!(self.subresource, Some("exec" | "attach" | "portforward"))
+    }
+}
+
+/// What GKE writes where the answer is 101, for which gRPC has no code.
+fn is_unknown(status: Json<'_>) -> bool {
+    number(status, "code") == Some(2) && field(status, "message") == Some("UNKNOWN")
 }
 
 /// Whether a request goes through the API server to a kubelet, so that the path alone tells what about.
 fn is_kubelet(object: &ObjectRef<'_>) -> bool {
     object.resource == Some("nodes") && object.subresource == Some("proxy")
-}
-
-/// The core group has no name; in the path of a request `api` stands in its place.
-fn named_group(group: &str) -> Option<&str> {
-    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
 /// `v1`, `v1beta2`: neither a group nor a resource is called so.

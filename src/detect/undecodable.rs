@@ -14,7 +14,7 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 9] = [
+const MARKS: [&str; 11] = [
     "audit.k8s.io",
     "auditID",
     "auditid",
@@ -23,6 +23,8 @@ const MARKS: [&str; 9] = [
     "stageTimestamp",
     "protoPayload",
     "protopayload_auditlog",
+    "proto_payload",
+    "authentication_info",
     "AuditId",
 ];
 

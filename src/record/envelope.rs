@@ -54,6 +54,7 @@ const CLUSTER: &[&str] = &[
     "resource.labels.cluster_name",
     "attributes.cluster_name",
     "openshift.cluster_id",
+    "openshift.cluster.uid",
     "stream.cluster",
     "stream.cluster_name",
     "labels.cluster",
@@ -63,6 +64,7 @@ const NODE: &[&str] = &[
     "kubernetes.pod_node_name",
     "kubernetes.node.name",
     "kubernetes.node_name",
+    "k8s.node.name",
     "node_name",
     "stream.node_name",
     "stream.node",
@@ -77,6 +79,7 @@ const NODE: &[&str] = &[
 const POD: &[&str] = &[
     "kubernetes.pod_name",
     "kubernetes.pod.name",
+    "k8s.pod.name",
     "properties.pod",
     "pod_s",
     "PodName",
@@ -87,12 +90,14 @@ const NAMESPACE: &[&str] = &[
     "kubernetes.namespace_name",
     "kubernetes.pod_namespace",
     "kubernetes.namespace",
+    "k8s.namespace.name",
     "resource.labels.namespace_name",
     "stream.namespace",
 ];
 const CONTAINER: &[&str] = &[
     "kubernetes.container_name",
     "kubernetes.container.name",
+    "k8s.container.name",
     "container.name",
     "resource.labels.container_name",
     "stream.container",
@@ -113,6 +118,8 @@ pub(super) const LOG_STREAM: &[&str] = &[
     "@logStream",
     "awscloudwatch.log_stream",
 ];
+/// CloudWatch Insights' `ACCOUNT:GROUP`.
+const LOG: &[&str] = &["@log"];
 const TIME: &[&str] = &[
     "timestamp",
     "@timestamp",
@@ -126,7 +133,10 @@ const TIME: &[&str] = &[
 ];
 pub(super) const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
 
-const PATHS: [&[&str]; 12] = [
+/// OpenTelemetry's list of what is known of the origin of logs: `[{"key":…,"value":{"stringValue":…}}]`.
+const ATTRIBUTES: (&str, &str) = ("resource", "attributes");
+
+const PATHS: [&[&str]; 13] = [
     CLUSTER,
     NODE,
     POD,
@@ -137,6 +147,7 @@ const PATHS: [&[&str]; 12] = [
     REGION,
     LOG_GROUP,
     LOG_STREAM,
+    LOG,
     TIME,
     RESOURCE_ID,
 ];
@@ -194,6 +205,10 @@ impl<'v> Envelope<'v> {
         all.region = text(self.region, REGION);
         all.log_group = text(self.log_group, LOG_GROUP);
         all.log_stream = text(self.log_stream, LOG_STREAM);
+        if let Some((account, group)) = told.text(LOG).and_then(|log| log.split_once(':')) {
+            all.account = all.account.or(Some(account));
+            all.log_group = all.log_group.or(Some(group));
+        }
         let resource = told.text(RESOURCE_ID);
         all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
         all.cluster = all
@@ -250,10 +265,23 @@ struct Told<'v>(Vec<(&'v str, Json<'v>)>);
 impl<'v> Told<'v> {
     fn by(object: &Object<'v, 'v>) -> Self {
         let mut told: Vec<(&str, _)> = Vec::new();
-        for (key, value) in object.iter() {
+        let mut tell = |key: &'v str, value: Json<'v>| {
             // Of two the first counts.
             if KEYS.contains(key) && !told.iter().any(|(known, _)| *known == key) {
                 told.push((key, value));
+            }
+        };
+        for (key, value) in object.iter() {
+            tell(key, value);
+            let attributes = (key == ATTRIBUTES.0).then(|| value.get(ATTRIBUTES.1)?.as_array());
+            for attribute in attributes.flatten().iter().flat_map(|all| all.iter()) {
+                let key = attribute.get("key").and_then(|key| key.into_string());
+                let value = attribute
+                    .get("value")
+                    .and_then(|value| value.get("stringValue"));
+                if let (Some(key), Some(value)) = (key, value) {
+                    tell(key, value);
+                }
             }
         }
         Self(told)

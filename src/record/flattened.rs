@@ -5,12 +5,13 @@
 //! behind one of an event's own keys never counts as a key of an event.
 
 mod joint;
+mod list;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use simd_json::{prelude::*, tape::Object};
 
-use joint::{Joint, is_chosen, is_index};
+use joint::{ITEMS, Joint, is_chosen, is_index};
 
 use super::{lifted::Place, rewrite};
 use crate::audit::{Event, Json, gke};
@@ -48,9 +49,20 @@ const FORMS: [Form; 2] = [
             "protoPayload.serviceName",
             "protopayload_auditlog.methodName",
             "protopayload_auditlog.serviceName",
+            "proto_payload.method_name",
+            "proto_payload.audit_log.method_name",
+            "gcp.audit.method_name",
+            "gcp.audit.service_name",
+            "googlecloud.audit.method_name",
+            "googlecloud.audit.service_name",
         ],
         actor: gke::PAYLOADS[0],
-        is_field: |key| gke::PAYLOADS.contains(&key) || gke::FIELDS.contains(&key),
+        is_field: |key| {
+            gke::PAYLOADS.contains(&key)
+                || gke::RESPELLED_PAYLOADS.contains(&key)
+                || gke::FIELDS.contains(&key)
+                || key == "insert_id"
+        },
         is_whole: |_, _| true,
     },
 ];
@@ -171,8 +183,11 @@ fn is_event(fields: &Fields<'_>, joint: Joint) -> bool {
 }
 
 /// A value, or what was taken apart.
+#[derive(Clone)]
 enum Node<'v> {
     Value(Json<'v>),
+    /// The JSON of an array.
+    Text(&'v str),
     Fields(BTreeMap<&'v str, Node<'v>>),
 }
 
@@ -195,7 +210,15 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
             head => whole.contains(head),
         };
         if !is_repeated {
-            insert(&mut event, &joint.keys(path), *value)?;
+            let keys = joint.keys(path);
+            let text = value
+                .into_string()
+                .filter(|text| list::is_text(&keys, text));
+            insert(
+                &mut event,
+                &keys,
+                text.map_or(Node::Value(*value), Node::Text),
+            )?;
         }
     }
     for (key, value) in others {
@@ -209,7 +232,7 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
 fn insert<'v>(
     mut fields: &mut BTreeMap<&'v str, Node<'v>>,
     path: &[&'v str],
-    value: Json<'v>,
+    node: Node<'v>,
 ) -> Result<(), Ambiguous> {
     let [keys @ .., last] = path else {
         return Ok(());
@@ -223,16 +246,16 @@ fn insert<'v>(
         }
         match node {
             Node::Fields(inner) => fields = inner,
-            Node::Value(_) => return Err(Ambiguous),
+            Node::Value(_) | Node::Text(_) => return Err(Ambiguous),
         }
     }
     match fields.entry(last) {
         Entry::Vacant(place) => {
-            place.insert(Node::Value(value));
+            place.insert(node);
             Ok(())
         }
-        Entry::Occupied(place) => match place.get() {
-            Node::Fields(_) if gives_way(path, value) => Ok(()),
+        Entry::Occupied(place) => match (place.get(), node) {
+            (Node::Fields(_), Node::Value(value)) if gives_way(path, value) => Ok(()),
             _ => Err(Ambiguous),
         },
     }
@@ -252,23 +275,41 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
             rewrite::value(single(*value), 0, out);
             return Ok(());
         }
+        Node::Text(json) => {
+            out.extend_from_slice(json.as_bytes());
+            return Ok(());
+        }
         Node::Fields(fields) => fields,
     };
+    if let Some(items) = fields.get(ITEMS) {
+        return match fields.len() {
+            1 => list::write(items, out),
+            _ => Err(Ambiguous),
+        };
+    }
     let mut written = Ok(());
-    let mut inner = |node: &Node<'_>, out: &mut Vec<u8>| {
+    let mut inner = |key: &str, node: &Node<'_>, out: &mut Vec<u8>| {
         if written.is_ok() {
-            written = write(node, out);
+            written = match list::is_one(key, node) {
+                true => list::write(node, out),
+                false => write(node, out),
+            };
         }
     };
     match fields.keys().filter(|key| is_index(key)).count() {
         0 => rewrite::fields(fields.iter(), out, |(key, node), out| {
             rewrite::name(key, out);
-            inner(node, out);
+            inner(key, node, out);
         }),
         count if count == fields.len() => {
+            if fields.values().any(list::is_mixed) {
+                return Err(Ambiguous);
+            }
             let mut items: Vec<_> = fields.iter().collect();
             items.sort_by_key(|(index, _)| (index.len(), **index));
-            rewrite::items(items.into_iter(), out, |(_, node), out| inner(node, out));
+            rewrite::items(items.into_iter(), out, |(key, node), out| {
+                inner(key, node, out);
+            });
         }
         _ => return Err(Ambiguous),
     }
@@ -308,8 +349,10 @@ mod tests {
         fn what_is_restored_is_an_event_and_json(joint in select(vec![".", "_", "/"]), fields in proptest::collection::vec((
             select(vec!["", "audit.", "kubernetes.audit.", "requestObject.", "a.labels."]),
             select(vec!["auditID", "verb", "user", "user.username", "user.extra", "user.extra.a.0", "objectRef.name", "requestObject",
-                "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b"]),
-            select(vec!["\"x\"", "1", "null", "[\"y\"]", "{}", "{\"username\":\"z\"}"])), 0..12)) {
+                "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b",
+                "sourceIPs{}", "user.groups[0]", "requestObject{}.op", "requestObject[1].op", "requestObject.env.a{}.b",
+                "requestObject.subjects{}.name", "requestObject.subjects.kind", "requestObject.subjects.name"]),
+            select(vec!["\"x\"", "1", "null", "[\"y\"]", "[1,[2]]", "\"[1]\"", "{}", "{\"username\":\"z\"}"])), 0..12)) {
             let fields = fields.iter().map(|(prefix, path, value)| {
                 let value: Value = serde_json::from_str(value).unwrap();
                 (format!("{prefix}{path}").replace('.', joint), value)

@@ -52,6 +52,19 @@ const UTF_32: Foreign = told(
     "",
 );
 
+const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
+
+/// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud and kubectl write them.
+const YAML_START: [&[u8]; 2] = [b"---\n", b"---\r\n"];
+const YAML_LINES: [&[u8]; 6] = [
+    b"insertId:",
+    b"logName:",
+    b"protoPayload:",
+    b"auditID:",
+    b"apiVersion: audit.k8s.io/",
+    b"- insertId:",
+];
+
 const JOURNAL: Foreign = told(
     "a journal of systemd",
     "export it first, with ",
@@ -138,10 +151,19 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
     if TAR.1.iter().any(|mark| stands_at(TAR.0, mark)) {
         return Some(packed(TAR_ARCHIVE, "tar -xO"));
     }
+    if is_yaml(head) {
+        return Some(YAML);
+    }
     [(2, UTF_16), (4, UTF_32)]
         .into_iter()
         .find(|(width, _)| is_wide(head, *width))
         .map(|(_, foreign)| foreign)
+}
+
+fn is_yaml(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    YAML_START.iter().any(|start| head.starts_with(start))
+        && lines.any(|line| YAML_LINES.iter().any(|known| line.starts_with(known)))
 }
 
 /// Whether `head` is text of `width` bytes a character, without a byte-order mark: of ASCII one is not NUL, the first or the last, and
@@ -186,6 +208,14 @@ mod tests {
             (&big, "UTF-32 text"),
             (b"\xff\xfe\0\0{\0\0\0", "UTF-32 text"),
             (b"\0\0\xfe\xff\0\0\0{", "UTF-32 text"),
+            (
+                b"---\ninsertId: 1\nlabels:\n  authorization.k8s.io/decision: allow\n",
+                "YAML",
+            ),
+            (
+                b"---\r\nkind: Event\r\napiVersion: audit.k8s.io/v1\r\n",
+                "YAML",
+            ),
         ] {
             let told = foreign(head).map(|foreign| foreign.what);
             assert_eq!(told, Some(what), "{head:?}");
@@ -202,6 +232,9 @@ mod tests {
             &[0; 600],
             &tar[..260],
             b"LZIP is a format",
+            b"---\nkind: Pod\napiVersion: v1\n",
+            b"--- insertId: 1\n",
+            b"---\n{\"insertId: 1\"}\n",
         ] {
             assert_eq!(foreign(head), None, "{head:?}");
         }

@@ -2,6 +2,7 @@
 //! wrappers are taken off, what cannot be decoded is named.
 
 mod copies;
+mod csv_row;
 pub mod decompress;
 pub mod detections;
 pub(crate) mod encoded;
@@ -26,10 +27,12 @@ pub(crate) mod python;
 mod recased;
 mod rejoin;
 mod repair;
+mod respelled;
 mod rewrite;
 mod run;
 mod stringified;
 mod structural;
+mod table;
 mod torn;
 mod unwrap;
 mod wrapper;

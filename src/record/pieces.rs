@@ -22,7 +22,7 @@ const KEYS: [&str; 8] = [
 ];
 
 /// Words that only the keys of audit events hold, and Google's name for what it makes of one.
-const MARKS: [&str; 11] = [
+const MARKS: [&str; 13] = [
     "auditID",
     "auditid",
     "AUDITID",
@@ -33,6 +33,8 @@ const MARKS: [&str; 11] = [
     "AuditId",
     "protoPayload",
     "protopayload",
+    "proto_payload",
+    "authentication_info",
     "cloud.audit.AuditLog",
 ];
 

@@ -1,5 +1,5 @@
 //! Events that something printed in a notation of its own: a map of Java (`{auditID=…, user={username=…}}`) or Go (`map[auditID:… ]`),
-//! logfmt (`auditID=… user.username=…`), or percent-encoded JSON.
+//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV.
 //!
 //! No such notation says where a value ends, so that none of them can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
@@ -11,7 +11,7 @@ use memchr::{
     memmem::{self, Finder},
 };
 
-use super::pieces::own_start;
+use super::{csv_row, pieces::own_start};
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
 const KEYS: [&str; 11] = [
@@ -40,8 +40,13 @@ const ENOUGH: usize = 2;
 const QUOTE: &[u8] = b"%22";
 const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 
-/// Whether `text` has the keys of an event, in whatever notation has no quotes.
+/// Whether `text` has the keys of an event, in whatever notation has no quotes, or a row of its values.
 pub fn bears_marks(text: &[u8]) -> bool {
+    has_keys(text) || text.split(|byte| *byte == b'\n').any(csv_row::is_row)
+}
+
+/// Whether `text` has the keys of an event, in whatever notation has no quotes.
+pub fn has_keys(text: &[u8]) -> bool {
     let keys = FINDERS.iter().filter(|key| {
         let mut places = key.find_iter(text);
         places.any(|at| is_key(&text[..at], &text[at + key.needle().len()..]))
@@ -103,7 +108,7 @@ pub fn without_marks(mut text: String) -> String {
             }
         }
     }
-    text
+    csv_row::without_rows(text)
 }
 
 #[cfg(test)]
@@ -158,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|[=:{ ]|%22|%3A|audit.k8s.io/v1){0,9}") {
+        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|[=:{ ,;\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
             prop_assert!(!bears_marks(without_marks(text).as_bytes()));
         }
     }

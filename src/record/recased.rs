@@ -2,7 +2,7 @@
 //!
 //! The keys inside of their values are left as they are: stores keep those.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use simd_json::{prelude::*, tape::Object};
 
@@ -18,7 +18,8 @@ pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     if !object.iter().any(|(key, _)| is_anchor(key)) {
         return None;
     }
-    let fields = named(object);
+    let names = [Event::FIELDS, Event::UNREAD_FIELDS].concat();
+    let fields = named(object, &names, str::eq_ignore_ascii_case);
     let value = |name: &str| fields.iter().find(|(key, _)| *key == name);
     let text = |name: &str| value(name).and_then(|(_, value)| value.into_string());
     if !Event::has_the_fields_of_one(|name| value(name).is_some(), text) {
@@ -31,20 +32,21 @@ pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What `object` has, under the API server's names. Of several cases of one name the right one counts, else the first; one that
-/// stands there twice is left so, since it says two things.
-fn named<'v>(object: &Object<'v, 'v>) -> Vec<(&'v str, Json<'v>)> {
-    let names = || Event::FIELDS.iter().chain(Event::UNREAD_FIELDS).copied();
-    let is_name = |key: &&str| names().any(|name| name == *key);
-    let mut taken: BTreeSet<&str> = object.iter().map(|(key, _)| key).filter(is_name).collect();
-    let mut seen = BTreeSet::new();
+/// What `object` has, under those of `names` of which its keys are spellings. Of several spellings of one name the right one counts,
+/// else the first; one that stands twice stays so.
+pub fn named<'v>(
+    object: &Object<'v, 'v>,
+    names: &[&'static str],
+    is_spelling: impl Fn(&str, &str) -> bool,
+) -> Vec<(&'v str, Json<'v>)> {
+    let right = |key: &'v str| names.contains(&key).then_some((key, key));
+    let mut taken: BTreeMap<&str, &str> = object.iter().filter_map(|(key, _)| right(key)).collect();
     let named = object.iter().filter_map(|(key, value)| {
-        let is_again = !seen.insert(key);
-        let name = names().find(|name| key.eq_ignore_ascii_case(name));
-        match name {
-            Some(name) if key != name => (taken.insert(name) || is_again).then_some((name, value)),
-            _ => Some((key, value)),
-        }
+        let Some(name) = names.iter().find(|name| is_spelling(key, name)) else {
+            return Some((key, value));
+        };
+        let spelling = *taken.entry(name).or_insert(key);
+        (spelling == key).then_some((*name, value))
     });
     named.collect()
 }

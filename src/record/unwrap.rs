@@ -22,12 +22,14 @@ use super::{
     other_log::is_other_log,
     part_mark::Part,
     pieces::bears_mark,
-    recased, stringified,
+    recased, respelled, stringified,
+    table::{self, Table},
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
 
 mod event;
+mod rows;
 mod text;
 
 /// Levels of objects and arrays that are searched.
@@ -165,6 +167,9 @@ impl Search<'_> {
             if depth == MAX_DEPTH {
                 return false;
             }
+            if let Some(row) = table::named_values(&array) {
+                return self.reshaped(deeper, &row, depth, wrapper);
+            }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));
             for inner in array.iter() {
                 is_searched &= self.value(deeper, inner, depth + 1, wrapper);
@@ -213,6 +218,9 @@ impl Search<'_> {
         }
         if depth == MAX_DEPTH {
             return false;
+        }
+        if let Some(table) = Table::of(object) {
+            return self.table(deeper, object, &table, depth + 1, wrapper);
         }
         let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for (key, value) in object.iter() {
@@ -302,9 +310,9 @@ fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>,
     let reshaped = if is_event {
         stringified::event(object).or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {
-        stringified::entry(object)
+        stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
-        recased::event(object)
+        recased::event(object).or_else(|| respelled::entry(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
 }

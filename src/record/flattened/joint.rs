@@ -9,6 +9,9 @@ const MAX_KEYS: usize = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joint(&'static str);
 
+/// What Splunk writes behind the key of an array.
+pub const ITEMS: &str = "{}";
+
 /// That of most stores.
 const DOT: Joint = Joint(".");
 
@@ -27,14 +30,20 @@ impl Joint {
 
     /// The first of the keys in `path`.
     pub fn head(self, path: &str) -> &str {
-        self.split(path).map_or(path, |(head, _)| head)
+        item(self.first(path)).0
+    }
+
+    fn first(self, path: &str) -> &str {
+        self.split(path).map_or(path, |(first, _)| first)
     }
 
     /// Whether `path` is more than one key. All but a dot stand in other keys, too: `user_agent` is none of a `user`.
     pub fn joins(self, path: &str) -> bool {
-        self.split(path).is_some_and(|(head, rest)| {
-            self == DOT || is_inner(head, self.head(rest)) || gke::PAYLOADS.contains(&head)
-        })
+        let is_list = item(self.first(path)).1.is_some();
+        is_list
+            || self.split(path).is_some_and(|(head, rest)| {
+                self == DOT || is_inner(head, self.head(rest)) || is_payload(head)
+            })
     }
 
     /// Whether `paths`, which stand behind `prefix`, show that this is what joins them. Clients choose some of the keys in bodies
@@ -50,7 +59,7 @@ impl Joint {
 
     fn split(self, path: &str) -> Option<(&str, &str)> {
         // The one key of these that has a joint of its own.
-        let payload = gke::PAYLOADS.into_iter().find_map(|payload| {
+        let payload = payloads().find_map(|payload| {
             let rest = path.strip_prefix(payload)?.strip_prefix(self.0)?;
             Some((payload, rest))
         });
@@ -59,16 +68,26 @@ impl Joint {
 
     /// The keys that were joined in `path`. Those of annotations and extras have dots of their own.
     pub fn keys(self, path: &str) -> Vec<&str> {
-        let Some((head, rest)) = self.split(path) else {
-            return vec![path];
+        let mut keys = Vec::new();
+        let mut take = |key| {
+            let (key, place) = item(key);
+            keys.push(key);
+            keys.extend(place);
         };
+        let Some((head, rest)) = self.split(path) else {
+            take(path);
+            return keys;
+        };
+        if matches!(head, "annotations" | "labels") {
+            return vec![head, rest];
+        }
         let most = match head {
-            "annotations" | "labels" => 1,
             "user" | "impersonatedUser" => 2,
+            _ if is_payload(head) && rest.starts_with("labels.") => 2,
             _ => MAX_KEYS - 1,
         };
-        let mut keys = vec![head];
-        keys.extend(rest.splitn(most, self.0));
+        take(head);
+        rest.splitn(most, self.0).for_each(take);
         if let [_, "extra", name] = keys[..]
             && let Some((name, index)) = name.rsplit_once(self.0)
             && is_index(index)
@@ -86,14 +105,34 @@ impl Joint {
             return prefix.is_empty();
         };
         let is_inside = |key: &str| {
-            Event::FIELDS.contains(&key)
-                || gke::PAYLOADS.contains(&key)
-                || matches!(key, "request" | "response")
+            Event::FIELDS.contains(&key) || is_payload(key) || matches!(key, "request" | "response")
         };
         let mut inner = keys.split(DOT.0).flat_map(|keys| keys.split(self.0));
-        let is_of_payload = self != DOT && keys.contains(gke::PAYLOADS[1]);
+        let is_of_payload = payloads().any(|payload| keys.contains(payload));
         !is_of_pod(keys) && !is_of_payload && !inner.any(|key| is_inside(key) || is_chosen(key))
     }
+}
+
+/// A key, and which items of the array under it are told, if it says so: [`ITEMS`] as Splunk does, or an index, as LogScale does.
+fn item(key: &str) -> (&str, Option<&str>) {
+    let all = || Some((key.strip_suffix(ITEMS)?, ITEMS));
+    let one = || {
+        let (name, index) = key.strip_suffix(']')?.rsplit_once('[')?;
+        is_index(index).then_some((name, index))
+    };
+    match all().or_else(one) {
+        Some((name, place)) if !name.is_empty() => (name, Some(place)),
+        _ => (key, None),
+    }
+}
+
+/// Where an entry of Google's has its payload.
+fn payloads() -> impl Iterator<Item = &'static str> {
+    gke::PAYLOADS.into_iter().chain(gke::RESPELLED_PAYLOADS)
+}
+
+fn is_payload(key: &str) -> bool {
+    payloads().any(|payload| payload == key)
 }
 
 /// Whether the API server writes `key` into the part `head` of an event.

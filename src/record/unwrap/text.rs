@@ -7,6 +7,7 @@ use super::{
     trimmed,
 };
 use crate::record::{
+    csv_row::WholeEvents,
     encoded,
     escape::{undoubled, unescaped, without_entities},
     msgpack, other_log,
@@ -54,6 +55,7 @@ impl Search<'_> {
         }
         // What stands in JSON is judged there.
         let (mut rest, mut broken) = (text.to_vec(), Vec::new());
+        let mut whole = WholeEvents::new(text);
         pieces(text, &mut |piece| {
             if let Piece::Broken(bytes) = piece {
                 broken.push(bytes);
@@ -61,13 +63,27 @@ impl Search<'_> {
             }
             let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
             let place = start..start + piece.text().len();
-            let is_decoded = self.piece(layer, deeper, piece, wrapper);
+            let found = &mut *self.found;
+            let mut watch = |finding: Finding<'_>| {
+                if let Finding::Event(event, _) = finding {
+                    whole.note(event, start);
+                }
+                found(finding);
+            };
+            let mut search = Search {
+                found: &mut watch,
+                room: self.room,
+                aim: self.aim,
+            };
+            let is_decoded = search.piece(layer, deeper, piece, wrapper);
+            self.room = search.room;
             if is_decoded {
                 rest[place].fill(b' ');
             }
             is_decoded
         });
-        let printed = printed::lines(text, &rest);
+        let mut printed = printed::lines(text, &rest);
+        printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
         for bytes in broken {
             let mut lines = printed.iter();
             let is_told = lines.any(|line| line.as_ptr_range().contains(&bytes.as_ptr()));

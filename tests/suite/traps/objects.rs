@@ -219,3 +219,17 @@ fn a_look_at_the_containers_of_a_debugger_is_no_exec() {
     }
     assert_eq!(all("get"), [Technique::Recon]);
 }
+
+/// As converters of GKE's log write it.
+#[test]
+fn the_core_group_may_have_its_name() {
+    let mut reference = object("secrets", None, Some("honeypot"), Some("backup-sa-token"));
+    reference["apiGroup"] = "core".into();
+    for changes in [
+        json!({"objectRef": reference}),
+        json!({"objectRef": reference.to_string()}),
+        json!({"objectRef": reference, "requestURI": "core/v1/namespaces/honeypot/secrets/backup-sa-token"}),
+    ] {
+        assert_eq!(technique(&event(changes)), Some(Technique::SecretRead));
+    }
+}

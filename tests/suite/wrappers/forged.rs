@@ -15,7 +15,7 @@ pub fn hit(id: &str) -> Value {
 }
 
 /// All that somebody may write into an event to make it look like others.
-fn forgeries() -> Vec<Value> {
+pub fn forgeries() -> Vec<Value> {
     let event = hit("forged").to_string();
     let encoded = BASE64_STANDARD.encode(&event);
     let entry = json!({"insertId": "forged", "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog",

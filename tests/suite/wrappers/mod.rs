@@ -1,8 +1,10 @@
 //! Audit events however they arrive.
 
+mod arrays;
 mod copies;
 mod forged;
 mod gke;
+mod google;
 mod lifted;
 mod no_events;
 mod other_logs;
@@ -10,6 +12,7 @@ mod parts;
 mod printed;
 mod reshaped;
 mod shapes;
+mod tables;
 
 use baitline::detect::{Config, Detection, Detector, Origin};
 use jiff::Timestamp;

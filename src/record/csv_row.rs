@@ -1,0 +1,153 @@
+//! Rows of CSV with a column for each field of an event: the names of the columns stand in another line, so that no row can be
+//! decoded.
+//!
+//! What is known of a row is whether it has cells that only an event has together: its stage, and its URI or its id.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use crate::audit::Event;
+
+/// Events of a text that are looked at, each of which takes a look at its line.
+const MAX_EVENTS: usize = 256;
+
+/// The stages of a request.
+const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComplete"];
+
+/// How many bytes the id of an event has, if its client does not choose another, and how many of them are dashes.
+const ID_BYTES: usize = 36;
+const ID_DASHES: usize = 4;
+
+/// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
+pub fn is_row(line: &[u8]) -> bool {
+    let is_stage = |cell: &[u8]| STAGES.iter().any(|stage| stage.as_bytes() == cell);
+    cells(line).any(is_stage) && cells(line).any(|cell| cell.starts_with(b"/") || is_id(cell))
+}
+
+/// The rows that hold the whole event, too.
+pub struct WholeEvents<'t> {
+    text: &'t [u8],
+    /// Where the last line that was looked at lies.
+    line: Range<usize>,
+    /// The beginnings of the rows.
+    rows: Vec<usize>,
+    /// How many events may still be looked at.
+    patience: usize,
+}
+
+impl<'t> WholeEvents<'t> {
+    pub fn new(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            line: 0..0,
+            rows: Vec::new(),
+            patience: MAX_EVENTS,
+        }
+    }
+
+    /// Takes note of an event that was found in the value at `place`. If the row has a time of it, which no client knows beforehand, it
+    /// is what the row tells.
+    pub fn note(&mut self, event: &Event<'_>, place: usize) {
+        if self.patience == 0 {
+            return;
+        }
+        self.patience -= 1;
+        if !self.line.contains(&place) {
+            let start = memrchr(b'\n', &self.text[..place]).map_or(0, |newline| newline + 1);
+            let length = memchr(b'\n', &self.text[start..]);
+            self.line = start..length.map_or(self.text.len(), |length| start + length);
+        }
+        let line = &self.text[self.line.clone()];
+        let mut times = [event.received, event.stage_time].into_iter().flatten();
+        if times.any(|time| is_beside(time, line, place - self.line.start)) {
+            self.rows.push(self.line.start);
+        }
+    }
+
+    /// Whether `line` of the text is such a row.
+    pub fn holds(&self, line: &[u8]) -> bool {
+        let start = line.as_ptr().addr() - self.text.as_ptr().addr();
+        self.rows.contains(&start)
+    }
+}
+
+/// Whether another cell of `line` than the one that begins with the value at `place` is `text`. The value stands in quotes, as all cells
+/// do in which one stands, so that what is in the cell of a client is no cell of its own.
+fn is_beside(text: &str, line: &[u8], place: usize) -> bool {
+    let Some([.., separator, b'"']) = line.get(..place) else {
+        return false;
+    };
+    let mut in_quotes = false;
+    let is_end = |byte: &u8| {
+        in_quotes ^= *byte == b'"';
+        !in_quotes && byte == separator
+    };
+    line.split(is_end)
+        .any(|cell| unquoted(cell) == text.as_bytes())
+}
+
+/// The cells of `line`, and the parts of those in which a separator stands.
+fn cells(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t');
+    line.split(is_separator).map(unquoted)
+}
+
+fn unquoted(cell: &[u8]) -> &[u8] {
+    let cell = cell.trim_ascii_end();
+    let cell = cell.strip_prefix(b"\"").unwrap_or(cell);
+    cell.strip_suffix(b"\"").unwrap_or(cell)
+}
+
+fn is_id(cell: &[u8]) -> bool {
+    let dashes = cell.iter().filter(|byte| **byte == b'-').count();
+    let is_of_id = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+    cell.len() == ID_BYTES && dashes == ID_DASHES && cell.iter().all(is_of_id)
+}
+
+/// `text` with a space before each such stage, so that no line of it is a row.
+pub fn without_rows(mut text: String) -> String {
+    for stage in STAGES {
+        for before in [",", ";", "\t", "\""] {
+            let cell = format!("{before}{stage}");
+            if text.contains(&cell) {
+                text = text.replace(&cell, &format!("{before} {stage}"));
+            }
+        }
+        // A line may begin with it.
+        if text.starts_with(stage) || text.contains(&format!("\n{stage}")) {
+            text = text.replace(stage, &format!(" {stage}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "8e3bf0f8-b495-450d-a404-cfdf2b51bc67";
+
+    #[test]
+    fn a_row_has_a_stage_and_an_id_or_a_path() {
+        for (line, wanted) in [
+            (format!("x,{ID},ResponseComplete,get"), true),
+            (format!("\"{ID}\",\"ResponseStarted\"\r"), true),
+            ("RequestReceived\t/api/v1\tget".to_owned(), true),
+            ("1;\"/api?x=1,2\";ResponseComplete".to_owned(), true),
+            ("ResponseComplete,get".to_owned(), false),
+            (format!("{ID},ResponseCompleted"), false),
+            (format!("{ID} ResponseComplete,/"), false),
+            (format!("{ID}, ResponseComplete,get"), false),
+            (format!("{ID}0,ResponseComplete"), false),
+        ] {
+            assert_eq!(is_row(line.as_bytes()), wanted, "{line}");
+            assert!(
+                !without_rows(line.clone())
+                    .lines()
+                    .any(|line| is_row(line.as_bytes())),
+                "{line}"
+            );
+        }
+    }
+}

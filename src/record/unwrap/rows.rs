@@ -1,0 +1,37 @@
+//! The rows of a table.
+
+use simd_json::tape::Object;
+
+use super::{Finding, Layer, Search, Wrapper};
+use crate::record::table::{Row, Table};
+
+impl Search<'_> {
+    /// Searches the rows of `table`, and what stands beside it in `object`; whether all of that could be.
+    pub(super) fn table<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        table: &Table<'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let mut is_searched = true;
+        for row in table.rows() {
+            match row {
+                // The others are read nevertheless.
+                Row::Named(text) => {
+                    if !self.reshaped(deeper, &text, depth, wrapper) {
+                        (self.found)(Finding::Broken(&text, wrapper));
+                    }
+                }
+                Row::Other(value) => {
+                    is_searched &= self.value(deeper, value, depth, wrapper);
+                }
+            }
+        }
+        for (key, value) in object.iter().filter(|(key, _)| *key != table.key) {
+            is_searched &= self.entry(deeper, None, (key, value), depth, wrapper);
+        }
+        is_searched
+    }
+}

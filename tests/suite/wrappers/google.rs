@@ -1,0 +1,246 @@
+//! Entries of GKE whose keys are spelled as Google's libraries, Elastic's module and columns of stores have them.
+
+use baitline::detect::{Detection, Technique};
+use serde_json::{Map, Value, json};
+
+use super::{
+    forged::{DECOY, forgeries},
+    found, without_origin,
+};
+
+/// An entry by which the decoy's token was used.
+fn entry() -> Value {
+    json!({"insertId": "1", "timestamp": "2026-11-23T17:21:08.912184Z",
+        "resource": {"type": "k8s_cluster", "labels": {"cluster_name": "prod", "project_id": "p-1"}},
+        "labels": {"authorization.k8s.io/decision": "forbid"},
+        "operation": {"id": "1", "first": true, "last": true},
+        "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io",
+            "authenticationInfo": {"principalEmail": DECOY, "authoritySelector": "jane"},
+            "authorizationInfo": [{"granted": false, "permission": "io.k8s.core.v1.secrets.list", "resource": "core/v1/namespaces/shop/secrets"}],
+            "methodName": "io.k8s.core.v1.secrets.list", "resourceName": "core/v1/namespaces/shop/secrets",
+            "requestMetadata": {"callerIp": "10.0.3.7", "callerSuppliedUserAgent": "curl"},
+            "request": {"apiVersion": "v1", "kind": "x"}, "status": {"code": 7, "message": "no"}}})
+}
+
+fn snake(key: &str) -> String {
+    let spelled = |letter: char| match letter.is_ascii_uppercase() {
+        true => format!("_{}", letter.to_ascii_lowercase()),
+        false => letter.into(),
+    };
+    key.chars().map(spelled).collect()
+}
+
+/// `value` with its keys as `spell` has them, but for those of bodies and labels.
+fn respelled(value: &Value, spell: &dyn Fn(&str) -> String) -> Value {
+    let field = |(key, inner): (&String, &Value)| {
+        let is_open = matches!(key.as_str(), "labels" | "request" | "response");
+        let inner = match is_open {
+            true => inner.clone(),
+            false => respelled(inner, spell),
+        };
+        (spell(key), inner)
+    };
+    match value {
+        Value::Object(fields) => fields.iter().map(field).collect(),
+        Value::Array(items) => items.iter().map(|item| respelled(item, spell)).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+/// As Go writes its `logging.Entry`.
+fn go(entry: &Value) -> Value {
+    json!({"Entry": {"Timestamp": entry["timestamp"], "Severity": 0, "Payload": respelled(&entry["protoPayload"], &snake),
+        "Labels": entry["labels"], "InsertID": entry["insertId"], "Operation": entry["operation"],
+        "LogName": "projects/p-1/logs/cloudaudit.googleapis.com/activity", "Resource": entry["resource"], "HTTPRequest": null}})
+}
+
+/// As Elastic's module for GCP takes an entry apart, with all keys nested.
+fn elastic(module: &str, entry: &Value) -> Value {
+    let mut audit = respelled(&entry["protoPayload"], &snake);
+    let fields = audit.as_object_mut().expect("an object");
+    let kind = fields.remove("@type").unwrap_or_default();
+    fields.insert("type".into(), kind);
+    fields.insert("labels".into(), entry["labels"].clone());
+    json!({"@timestamp": entry["timestamp"], "cloud": {"project": {"id": "p-1"}},
+        "event": {"id": entry["insertId"], "dataset": "gcp.audit", "kind": "event", "outcome": "failure"},
+        "orchestrator": {"cluster": {"name": "prod"}}, module: {"audit": audit},
+        "user_agent": {"original": "curl"}, "client": {"user": {"email": DECOY}}})
+}
+
+/// The scalars and arrays in `value` under all keys on the way to them, with dots between.
+fn joined(path: &str, value: &Value, out: &mut Map<String, Value>) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, inner)| joined(&format!("{path}{key}."), inner, out)),
+        other => {
+            out.insert(path.trim_end_matches('.').to_owned(), other.clone());
+        }
+    }
+}
+
+fn with_dots(prefix: &str, value: &Value) -> Value {
+    let mut out = Map::new();
+    joined(prefix, value, &mut out);
+    Value::Object(out)
+}
+
+fn spellings(entry: &Value) -> Vec<Value> {
+    let snaked = respelled(entry, &snake);
+    let lower = respelled(entry, &str::to_lowercase);
+    let mut in_text = lower.clone();
+    for key in ["protopayload", "resource", "labels", "operation"] {
+        in_text[key] = in_text[key].to_string().into();
+    }
+    let mut rows = snaked.clone();
+    rows["proto_payload"] = json!({"type": "x", "audit_log": rows["proto_payload"]});
+    let mut top = entry.clone();
+    let fields = top.as_object_mut().expect("an object");
+    let id = fields.remove("insertId").expect("an id");
+    fields.insert("insertid".into(), id);
+    let mut all = vec![
+        with_dots("", &rows),
+        go(entry),
+        snaked,
+        lower,
+        in_text,
+        rows,
+        top,
+    ];
+    for module in ["gcp", "googlecloud"] {
+        let nested = elastic(module, entry);
+        all.push(with_dots("", &nested));
+        all.push(json!({"_source": nested}));
+        all.push(nested);
+    }
+    all
+}
+
+#[test]
+fn an_entry_says_the_same_however_its_keys_are_spelled() {
+    let entry = entry();
+    let bare = found(None, entry.to_string().as_bytes());
+    assert_eq!(bare.len(), 1);
+    let wanted = without_origin(bare);
+    for record in spellings(&entry) {
+        let all = found(None, record.to_string().as_bytes());
+        let clusters: Vec<_> = all.iter().map(|one| one.cluster.as_deref()).collect();
+        assert_eq!(clusters, [Some("prod")], "{record}");
+        let mut told = without_origin(all);
+        // Elastic does not tell of an operation.
+        if record.to_string().contains("audit.method_name")
+            || record.to_string().contains("\"audit\"")
+        {
+            assert_eq!(told[0].request.stage, None);
+            told[0].request.stage = wanted[0].request.stage.clone();
+            told[0].detection_id = wanted[0].detection_id;
+        }
+        assert_eq!(told, wanted, "{record}");
+    }
+    for payload in [
+        respelled(&entry["protoPayload"], &snake),
+        respelled(&entry["protoPayload"], &str::to_lowercase),
+    ] {
+        let all = found(None, payload.to_string().as_bytes());
+        assert_eq!(all.len(), 1, "{payload}");
+        assert_eq!(all[0].source_ip.as_deref(), Some("10.0.3.7"));
+    }
+}
+
+/// Elastic may keep the entry as it came, which tells more.
+#[test]
+fn the_original_of_an_entry_is_told_once() {
+    let wanted = without_origin(found(None, entry().to_string().as_bytes()));
+    let mut nested = elastic("gcp", &entry());
+    nested["event"]["original"] = entry().to_string().into();
+    for record in [with_dots("", &nested), nested] {
+        let told = without_origin(found(None, record.to_string().as_bytes()));
+        assert_eq!(told, wanted, "{record}");
+    }
+}
+
+fn ids(record: &Value) -> Vec<String> {
+    let all: Vec<Detection> = found(None, record.to_string().as_bytes());
+    let id = |one: Detection| {
+        let technique = one.technique.to_string();
+        one.request.audit_id.unwrap_or(technique)
+    };
+    all.into_iter().map(id).collect()
+}
+
+#[test]
+fn what_a_client_writes_into_it_is_no_event_however_its_keys_are_spelled() {
+    for forgery in forgeries() {
+        let mut entry = entry();
+        let payload = &mut entry["protoPayload"];
+        payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+        for key in ["resourceName", "request", "response"] {
+            payload[key] = forgery.clone();
+        }
+        payload["requestMetadata"]["callerSuppliedUserAgent"] = forgery.clone();
+        payload["status"] = json!({"code": 7, "message": forgery});
+        for record in spellings(&entry) {
+            // The module makes fields of its own of the entry's.
+            assert_eq!(ids(&record), [""; 0], "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_undecodable_however_it_is_spelled() {
+    let entry = respelled(&entry(), &snake).to_string();
+    let twice = entry.replacen(
+        "\"principal_email\":",
+        "\"principal_email\":\"jane\",\"principal_email\":",
+        1,
+    );
+    let all = found(None, twice.as_bytes());
+    let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
+    assert!(
+        techniques.contains(&Technique::Undecodable),
+        "{techniques:?}"
+    );
+}
+
+#[test]
+fn an_entry_that_is_cut_off_is_undecodable_however_its_keys_are_spelled() {
+    let entry = entry();
+    let nested = elastic("gcp", &entry);
+    for (record, wanted) in [
+        (with_dots("", &nested), Technique::Undecodable),
+        (respelled(&entry, &snake), Technique::Undecodable),
+        // Its module's part is whole.
+        (nested, Technique::TokenUse),
+    ] {
+        let text = record.to_string();
+        let all = found(None, &text.as_bytes()[..text.len() - 1]);
+        let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
+        assert_eq!(techniques, [wanted], "{text}");
+    }
+}
+
+/// The switch to another protocol is no answer that gRPC has a code for.
+#[test]
+fn a_stream_that_was_opened_was_no_failure() {
+    let code = |method: &str, status: Value| {
+        let mut entry = entry();
+        entry["protoPayload"]["methodName"] = format!("io.k8s.core.v1.pods.{method}").into();
+        entry["protoPayload"]["status"] = status;
+        found(None, entry.to_string().as_bytes())[0].request.code
+    };
+    let unknown = json!({"code": 2, "message": "UNKNOWN"});
+    for method in [
+        "exec.create",
+        "exec.get",
+        "attach.create",
+        "portforward.create",
+    ] {
+        assert_eq!(code(method, unknown.clone()), None, "{method}");
+        assert_eq!(
+            code(method, json!({"code": 2, "message": "no such container"})),
+            Some(500)
+        );
+        assert_eq!(code(method, json!({"code": 7})), Some(403));
+    }
+    assert_eq!(code("list", unknown), Some(500));
+}

@@ -1,0 +1,273 @@
+//! Tables in one document of JSON: names of columns on top, then rows of cells.
+
+use baitline::detect::Technique;
+use serde_json::{Value, json};
+
+use super::{
+    forged::{DECOY, forgeries, hit},
+    found, without_origin,
+};
+use crate::soundness::events;
+
+/// What a column is called, and what stands in it.
+type Cells = Vec<(String, Value)>;
+
+/// The fields of `event`, with those that are no scalars as text.
+fn cells(event: &Value, name: impl Fn(&str) -> String) -> Cells {
+    let text = |value: &Value| match value {
+        Value::Object(_) | Value::Array(_) => value.to_string().into(),
+        scalar => scalar.clone(),
+    };
+    let fields = event.as_object().expect("an object").iter();
+    fields
+        .map(|(key, value)| (name(key), text(value)))
+        .collect()
+}
+
+/// The scalars in `value` under all keys on the way to them.
+fn dotted(path: &str, value: &Value, out: &mut Cells) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, inner)| dotted(&format!("{path}{key}."), inner, out)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, inner)| dotted(&format!("{path}{index}."), inner, out)),
+        scalar => out.push((path.trim_end_matches('.').to_owned(), scalar.clone())),
+    }
+}
+
+fn azure(key: &str) -> String {
+    match key {
+        "auditID" => "AuditId".to_owned(),
+        "requestURI" => "RequestUri".to_owned(),
+        "sourceIPs" => "SourceIps".to_owned(),
+        "requestReceivedTimestamp" => "RequestReceivedTime".to_owned(),
+        "stageTimestamp" => "StageReceivedTime".to_owned(),
+        key => key[..1].to_uppercase() + &key[1..],
+    }
+}
+
+fn names(cells: &Cells, key: &str) -> Value {
+    cells
+        .iter()
+        .map(|(name, _)| json!({key: name, "type": "string"}))
+        .collect()
+}
+
+fn row(cells: &Cells) -> Value {
+    cells.iter().map(|(_, cell)| cell.clone()).collect()
+}
+
+/// `event` in each vendor's table, beside a row of something else.
+fn tables(event: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    for event in [cells(event, azure), cells(event, str::to_owned)] {
+        let nothing: Value = event.iter().map(|_| Value::Null).collect();
+        // Log Analytics and its like; Kusto; SQL of Elasticsearch; Splunk's `json_rows`; Databricks.
+        all.push(json!({"tables": [{"name": "PrimaryResult", "columns": names(&event, "name"), "rows": [nothing, row(&event)]}]}));
+        all.push(json!({"Tables": [{"TableName": "Table_0", "Columns": names(&event, "ColumnName"), "Rows": [row(&event)]}]}));
+        all.push(json!({"columns": names(&event, "name"), "rows": [row(&event), nothing]}));
+        let fields: Value = event.iter().map(|(name, _)| name.clone()).collect();
+        all.push(json!({"preview": false, "fields": fields, "rows": [row(&event)]}));
+        all.push(json!({"manifest": {"schema": {"columns": names(&event, "name")}}, "result": {"data_array": [row(&event)]}}));
+    }
+    let upper = cells(event, str::to_uppercase);
+    all.push(json!({"resultSetMetaData": {"numRows": 1, "rowType": names(&upper, "name")}, "data": [row(&upper)], "code": "090001"}));
+    let lower = cells(event, str::to_lowercase);
+    let data = |cell: &Value| match cell {
+        Value::Null => json!({}),
+        Value::String(text) => json!({"VarCharValue": text}),
+        cell => json!({"VarCharValue": cell.to_string()}),
+    };
+    let values: Value = lower.iter().map(|(_, cell)| data(cell)).collect();
+    let header: Value = lower
+        .iter()
+        .map(|(name, _)| json!({"VarCharValue": name}))
+        .collect();
+    all.push(json!({"ResultSet": {"Rows": [{"Data": header}, {"Data": values}]}}));
+    all.push(json!({"ResultSet": {"Rows": [{"Data": header}, {"Data": values}], "ResultSetMetadata": {"ColumnInfo": names(&lower, "Name")}}}));
+    all.push(json!({"ResultSet": {"Rows": [{"Data": values}], "ResultSetMetadata": {"ColumnInfo": names(&lower, "Name")}}}));
+    let mut joined = Vec::new();
+    dotted("", event, &mut joined);
+    let fields: Value = joined
+        .iter()
+        .map(|(name, cell)| json!({"field": name, "value": cell}))
+        .collect();
+    all.push(json!({"results": [[{"field": "@ptr", "value": "x"}], fields], "status": "Complete"}));
+    joined
+        .iter_mut()
+        .for_each(|(name, _)| name.insert_str(0, "kubernetes.audit."));
+    all.push(json!({"took": 1, "columns": names(&joined, "name"), "values": [row(&joined)]}));
+    all
+}
+
+fn techniques(record: &Value) -> Vec<Technique> {
+    let all = found(None, record.to_string().as_bytes());
+    all.iter().map(|one| one.technique).collect()
+}
+
+#[test]
+fn every_technique_is_found_in_a_row() {
+    for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+        let wanted: Vec<_> = technique.into_iter().collect();
+        for table in tables(&event) {
+            assert_eq!(techniques(&table), wanted, "{table}");
+        }
+    }
+}
+
+#[test]
+fn a_row_tells_what_the_event_tells() {
+    let mut event = hit("1");
+    event["responseStatus"] = json!({"code": 403});
+    event["user"]["groups"] = json!(["a", "b"]);
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    assert_eq!(bare.len(), 1);
+    for table in tables(&event) {
+        let told = without_origin(found(None, table.to_string().as_bytes()));
+        assert_eq!(told, bare, "{table}");
+    }
+}
+
+#[test]
+fn each_row_counts_and_what_stands_beside_them() {
+    let event = |id: &str| hit(id).to_string();
+    let table = json!({"columns": [{"name": "TimeGenerated"}, {"name": "log_s"}], "rows": [["2026-11-23", event("1")], ["2026-11-24", event("2")],
+        [event("3")], {"log": event("4")}], "more": event("5")});
+    let all = found(None, table.to_string().as_bytes());
+    let mut ids: Vec<_> = all
+        .iter()
+        .filter_map(|one| one.request.audit_id.as_deref())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn what_a_client_writes_into_a_row_is_no_event() {
+    for forgery in forgeries() {
+        let mut event = hit("quiet");
+        event["user"] = json!({"username": "jane"});
+        for key in ["userAgent", "requestURI", "requestObject", "responseObject"] {
+            event[key] = forgery.clone();
+        }
+        event["annotations"] = json!({"a": forgery});
+        for table in tables(&event) {
+            let found = techniques(&table);
+            assert!(
+                found.iter().all(|one| *one == Technique::Undecodable),
+                "{found:?} {table}"
+            );
+        }
+        // A field of the event alone, taken out of it.
+        for name in ["userAgent", "requestURI", "requestObject"] {
+            let fields = json!({"results": [[{"field": "@timestamp", "value": "x"}, {"field": name, "value": forgery}]]});
+            assert_eq!(techniques(&fields), [], "{fields}");
+            let table =
+                json!({"columns": [{"name": "a"}, {"name": name}], "rows": [["x", forgery]]});
+            assert_eq!(techniques(&table), [], "{table}");
+        }
+    }
+}
+
+#[test]
+fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
+    let event = hit("1").to_string();
+    let long = "x".repeat(5000);
+    for record in [
+        json!({"columns": [{"name": "a"}], "rows": [event]}),
+        json!({"columns": [{"x": "a"}], "rows": [[event]]}),
+        json!({"columns": "a", "rows": [[event]]}),
+        json!({"columns": [], "rows": [[event]]}),
+        json!({"columns": [{"name": long}], "rows": [[event]]}),
+        json!({"columns": [{"name": "a"}, {"name": "b"}], "rows": [[event]]}),
+        json!({"columns": [{"name": "a"}], "rows": {"a": event}}),
+        json!({"ResultSet": {"Rows": [{"Data": [{"VarCharValue": event}]}]}}),
+        json!({"ResultSet": {"Rows": [{"Data": event}]}}),
+        json!([[{"field": 1, "value": event}], [{"field": "x", "value": event, "more": 1}]]),
+    ] {
+        let found = techniques(&record);
+        assert!(
+            !found.is_empty() && found.iter().all(|one| *one == Technique::TokenUse),
+            "{found:?} {record}"
+        );
+    }
+}
+
+#[test]
+fn a_column_that_stands_twice_is_undecodable() {
+    for [first, second] in [["jane", DECOY], [DECOY, "jane"]] {
+        let user = |name: &str| json!({"username": name}).to_string();
+        let table = json!({"columns": [{"name": "auditID"}, {"name": "verb"}, {"name": "user"}, {"name": "user"}],
+            "rows": [["1", "list", user(first), user(second)]]});
+        let found = techniques(&table);
+        assert!(found.contains(&Technique::Undecodable), "{found:?} {table}");
+    }
+}
+
+/// `cells` as a row of CSV.
+fn csv(cells: &Cells, separator: char) -> String {
+    let cell = |cell: &Value| match cell {
+        Value::Null => String::new(),
+        Value::String(text) if text.contains(['"', ',', ';']) => {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let cells: Vec<_> = cells.iter().map(|(_, value)| cell(value)).collect();
+    cells.join(&separator.to_string())
+}
+
+/// The names of the columns stand in another line.
+#[test]
+fn a_row_of_csv_that_names_a_decoy_is_undecodable() {
+    for id in ["8e3bf0f8-b495-450d-a404-cfdf2b51bc67", "chosen by a client"] {
+        for separator in [',', ';', '\t'] {
+            let row = |user: &str| {
+                let mut event = hit(id);
+                event["user"] = json!({"username": user, "groups": ["a"]});
+                let mut joined = Vec::new();
+                dotted("", &event, &mut joined);
+                [
+                    csv(&cells(&event, azure), separator),
+                    csv(&joined, separator),
+                ]
+            };
+            for (hit, quiet) in row(DECOY).into_iter().zip(row("jane")) {
+                let text = format!("{quiet}\r\n{hit}\r\n");
+                let found = found(None, text.as_bytes());
+                let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
+                assert_eq!(techniques, [Technique::Undecodable], "{text}");
+                assert_eq!(found[0].excerpt, None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
+    let event = hit("1");
+    let whole = event.to_string().replace('"', "\"\"");
+    let row = |time: &str| format!("x,\"{whole}\",ResponseComplete,{time},/api/v1/namespaces\n");
+    let techniques = |row: String| -> Vec<_> {
+        let all = found(None, row.as_bytes());
+        all.iter().map(|one| one.technique).collect()
+    };
+    assert_eq!(
+        techniques(row("2026-11-23T17:21:08.912184Z")),
+        [Technique::TokenUse]
+    );
+    // It may be a text of a client, who does not know when the server has it.
+    let quiet = whole.replace(DECOY, "jane");
+    for rest in [
+        "\",ResponseComplete,2026-11-23T17:21:09Z,/api".to_owned(),
+        ",2026-11-23T17:21:08.912184Z,\",ResponseComplete,/api".to_owned(),
+        "\",ResponseComplete,/api?;2026-11-23T17:21:08.912184Z;".to_owned(),
+    ] {
+        let row = format!("{DECOY},\"{quiet}{rest}\n");
+        assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
+    }
+}
