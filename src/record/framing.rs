@@ -25,7 +25,7 @@ pub(super) const PART_BYTES: usize = 1 << 20;
 /// A buffer that grew beyond this is given back once what made it grow is gone.
 const KEEP_BYTES: usize = 1 << 20;
 
-/// Bytes after which a first line that is all white space, but for one bracket, is taken for a line like any other.
+/// Bytes after which a first line that is nothing but white space and brackets is taken for a line like any other.
 const START_BYTES: usize = 4096;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -421,7 +421,7 @@ pub fn parts(record: &[u8]) -> impl Iterator<Item = (&[u8], Shape)> {
 
 /// What the beginning of a stream tells.
 enum Opening {
-    /// Its first line is a bare `{` or `[`, which stands here.
+    /// Its first line is nothing but opening brackets, of which the first stands here.
     Json(usize),
     Lines,
     /// Nothing yet.
@@ -435,11 +435,8 @@ fn opening(text: &[u8]) -> Opening {
     if !matches!(text[first], b'{' | b'[') {
         return Opening::Lines;
     }
-    let rest = &text[first + 1..];
-    match rest
-        .iter()
-        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'))
-    {
+    let mut rest = text[first..].iter();
+    match rest.find(|byte| !matches!(byte, b'{' | b'[' | b' ' | b'\t' | b'\r')) {
         None => Opening::Open,
         Some(b'\n') => Opening::Json(first),
         Some(_) => Opening::Lines,

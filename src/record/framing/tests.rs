@@ -254,6 +254,22 @@ fn a_bare_bracket_in_the_first_line_means_json_over_many_lines() {
 }
 
 #[test]
+fn several_brackets_in_the_first_line_mean_json_over_many_lines_too() {
+    let two = ["{\n \"a\": 1\n}", "{\n \"b\": 2\n}"];
+    for between in [", ", ",\n"] {
+        for first in ["[", "[ ", "\n[", "[ \r\n"] {
+            let input = format!("{first}{}]\n", two.join(between));
+            for reads in [1, 3, 1000] {
+                let taken = frame(Framer::new(1000), input.as_bytes(), &[reads], false);
+                let values = taken.iter().filter(|piece| piece.shape == Shape::Value);
+                let values: Vec<_> = values.cloned().collect();
+                assert_eq!(texts(&values), two, "{input:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn blank_lines_before_the_first_record_do_not_pile_up() {
     let mut framer = Framer::new(1 << 20);
     let mut bytes = 0;
