@@ -11,8 +11,9 @@ use simd_json::{
 use super::rewrite;
 use crate::audit::Json;
 
-/// Bytes that the name of a column may have, since it is written once for each row.
-const MAX_NAME_BYTES: usize = 512;
+/// Bytes of the name of a column that are read, since it is written once for each row. Those that tell of a touch are shorter; a
+/// client chooses the names of what it makes.
+const MAX_NAME_BYTES: usize = 128;
 
 /// Where a table has what.
 struct Form {
@@ -135,5 +136,7 @@ fn name<'v>(column: Json<'v>) -> Option<&'v str> {
     let of_object = || NAMES.iter().find_map(|key| column.get(*key)?.into_string());
     let name = column.into_string().or_else(of_object)?;
     let is_json = name.trim_start().starts_with(['{', '[']);
-    (name.len() <= MAX_NAME_BYTES && !is_json).then_some(name)
+    let mut ends = (0..=name.len().min(MAX_NAME_BYTES)).rev();
+    let end = ends.find(|end| name.is_char_boundary(*end))?;
+    (!is_json).then_some(&name[..end])
 }

@@ -109,6 +109,23 @@ fn techniques(record: &Value) -> Vec<Technique> {
 }
 
 #[test]
+fn a_long_name_of_a_column_hides_no_row() {
+    let mut cells = cells(&hit("1"), str::to_owned);
+    for long in [
+        "x".repeat(1000),
+        "ä".repeat(500),
+        format!("y{}", "ä".repeat(500)),
+    ] {
+        cells.push((
+            format!("requestObject.metadata.annotations.{long}"),
+            json!("z"),
+        ));
+        let table = json!({"columns": names(&cells, "name"), "rows": [row(&cells)]});
+        assert_eq!(techniques(&table), [Technique::TokenUse]);
+    }
+}
+
+#[test]
 fn every_technique_is_found_in_a_row() {
     for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
         let wanted: Vec<_> = technique.into_iter().collect();
