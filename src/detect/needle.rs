@@ -34,7 +34,7 @@ pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 use vector::Vector;
 
 use super::decoy::{Decoy, longest_literal};
-use crate::record::{encoded, part_mark, partial};
+use crate::record::{encoded, part_mark};
 
 /// Finds candidates.
 #[derive(Debug)]
@@ -232,13 +232,14 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
     patterns.extend(words.hidden().map(raw));
     patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
-    patterns.extend(partial::MARKS.map(|mark| Pattern {
-        bytes: mark.as_bytes().to_vec(),
-        condition: match mark.as_bytes() {
-            part_mark::DOCKER_TAIL => Condition::Docker,
-            _ => Condition::Part,
-        },
+    patterns.extend(part_mark::CRI.map(|tag| Pattern {
+        bytes: tag.to_vec(),
+        condition: Condition::Part,
     }));
+    patterns.insert(Pattern {
+        bytes: part_mark::DOCKER_TAIL.to_vec(),
+        condition: Condition::Docker,
+    });
     patterns.extend(part_mark::KEYS.map(|key| Pattern {
         bytes: format!("\"{key}\"").into_bytes(),
         condition: Condition::Mark,

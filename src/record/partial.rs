@@ -22,9 +22,6 @@ const PROBE_BYTES: usize = 8 << 10;
 /// read all of them again.
 const PATIENCE_BYTES: u64 = 16 << 20;
 
-/// One of these stands in each part that is to be continued. In Docker's it is what stands behind the text.
-pub const MARKS: [&str; 3] = [" stdout P", " stderr P", "\",\"stream\":\"std"];
-
 /// The joining state of one stream of lines.
 pub(super) struct Joiner {
     max_line_bytes: usize,

@@ -223,11 +223,7 @@ pub fn first_mark_end(text: &[u8]) -> Option<usize> {
 /// Within a string of JSON a quote stands behind a backslash, so that no text of a client looks like this. A key that is
 /// empty is followed by a colon, an item by a comma or a bracket.
 fn doubled_end(text: &[u8]) -> Option<usize> {
-    let brackets = text
-        .iter()
-        .take(MAX_OPEN)
-        .take_while(|byte| matches!(byte, b'{' | b'['))
-        .count();
+    let brackets = open_brackets(text);
     let first = text[brackets..].strip_prefix(b"\"\"")?.first()?;
     if first.is_ascii_whitespace() || matches!(first, b':' | b',' | b']' | b'}') {
         return None;
@@ -246,13 +242,15 @@ fn doubled_end(text: &[u8]) -> Option<usize> {
 /// The length of the rest of a text of XML, if what begins with the brackets at the start of `text` has entities for its quotes:
 /// `{&quot;kind&quot;:&quot;Event&quot;}`. Brackets in its strings cannot be told from others, so that all of it is one.
 fn entities_end(text: &[u8]) -> Option<usize> {
-    let brackets = text
-        .iter()
-        .take(MAX_OPEN)
-        .take_while(|byte| matches!(byte, b'{' | b'['))
-        .count();
+    let brackets = open_brackets(text);
     let is_quote = entity(&text[brackets..]).is_some_and(|(character, _)| character == b'"');
     is_quote.then(|| memchr2(b'<', b'"', text).unwrap_or(text.len()))
+}
+
+/// How many brackets `text` begins with, as far as they are stepped into.
+pub fn open_brackets(text: &[u8]) -> usize {
+    let is_bracket = |byte: &&u8| matches!(byte, b'{' | b'[');
+    text.iter().take(MAX_OPEN).take_while(is_bracket).count()
 }
 
 /// The length of the value that begins with the bracket at the start of `text`.

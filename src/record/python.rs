@@ -5,16 +5,14 @@
 
 use std::fmt::Write as _;
 
-/// Brackets that stand before the first string.
-const MAX_OPEN: usize = 8;
+use super::pieces::open_brackets;
 
 /// The words, and what JSON has for them.
 const WORDS: [(&[u8], &[u8]); 3] = [(b"True", b"true"), (b"False", b"false"), (b"None", b"null")];
 
 /// Whether `text` begins as such a value does.
 fn is_one(text: &[u8]) -> bool {
-    let is_bracket = |byte: &&u8| matches!(byte, b'{' | b'[');
-    let brackets = text.iter().take(MAX_OPEN).take_while(is_bracket).count();
+    let brackets = open_brackets(text);
     brackets > 0 && text.get(brackets) == Some(&b'\'')
 }
 

@@ -3,7 +3,6 @@
 //!
 //! The keys inside of bodies and labels are left as they are.
 
-use serde::de::IgnoredAny;
 use simd_json::{prelude::*, tape::Object};
 
 use super::{recased::named, rewrite};
@@ -138,7 +137,7 @@ fn is_spelling(key: &str, name: &str) -> bool {
 }
 
 fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    rewrite::is_json(text, &['{'])
 }
 
 fn written(fields: Vec<(&str, Json<'_>)>) -> Vec<u8> {

@@ -2,12 +2,19 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use simd_json::{prelude::*, tape::Object};
 
 use crate::audit::Json;
 
 /// Levels that are written. What lies deeper is in no body that is looked at.
 const MAX_DEPTH: usize = 96;
+
+/// Whether `text` is one JSON value, and nothing but that, which begins with one of `brackets`: nothing of it may end up beside what it
+/// is written for.
+pub fn is_json(text: &str, brackets: &[char]) -> bool {
+    text.trim_start().starts_with(brackets) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
 
 /// `object` with the JSON that `replace` tells for a field in place of its value; `None` if it tells none.
 pub fn object<'v>(

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
 use simd_json::{prelude::*, tape::Object};
 
 use super::rewrite;
@@ -45,11 +44,10 @@ pub fn entry(entry: &Object<'_, '_>) -> Option<Vec<u8>> {
     })
 }
 
-/// The JSON in `value`, if it is text, and all of it is one value: nothing of it may end up beside the part.
+/// The JSON in `value`, if it is text.
 fn part<'v>(parts: &[&str], key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
     let text = value.into_string().filter(|_| parts.contains(&key))?;
-    let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
-    (text.trim_start().starts_with(['{', '[']) && is_json()).then(|| text.as_bytes().into())
+    rewrite::is_json(text, &['{', '[']).then(|| text.as_bytes().into())
 }
 
 /// A number since 1970, as text.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     detect::Technique,
-    record::{framing::Piece, partial::MARKS},
+    record::{framing::Piece, part_mark},
     source::Shape,
 };
 
@@ -236,7 +236,7 @@ fn parts_among_other_lines_are_read_and_joined() {
     .concat();
     let file = file(&log);
     let passed = |lines: &[u8]| {
-        let part = memmem::find(lines, MARKS[0].as_bytes());
+        let part = memmem::find(lines, part_mark::CRI[0]);
         let whole = part.map_or(lines.len(), |at| start_of_line(lines, at));
         whole.min(unmarked(lines))
     };

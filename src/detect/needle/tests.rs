@@ -230,7 +230,8 @@ fn what_is_passed_ends_before_the_first_candidate_or_part_of_one() {
     let needles = Needles::new(&decoys(&[("honeypot", "backup-sa")]));
     let clean = "{\"name\":\"events\"}\n".repeat(20);
     assert_eq!(needles.find(clean.as_bytes()), None);
-    for first in ["backup-sa", "\\u0062", partial::MARKS[0]] {
+    let tag = std::str::from_utf8(part_mark::CRI[0]).unwrap();
+    for first in ["backup-sa", "\\u0062", tag] {
         let line = format!("some {first} more\n");
         let text = [&clean, &line, &clean, "backup-sa\n"].concat();
         let place = needles.find(text.as_bytes());

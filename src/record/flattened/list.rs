@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
 use simd_json::prelude::*;
 
 use super::{
@@ -46,9 +45,7 @@ pub fn is_text(path: &[&str], text: &str) -> bool {
         [.., last] => LISTS.contains(last),
         [] => false,
     };
-    is_list
-        && text.trim_start().starts_with('[')
-        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+    is_list && rewrite::is_json(text, &['['])
 }
 
 /// Whether what stands under `key` is an array that was taken apart without a sign of it.
