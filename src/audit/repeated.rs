@@ -4,28 +4,57 @@ use simd_json::tape::Object;
 
 use super::{event::Json, gke::PAYLOADS};
 
-/// A number for a field, and the keys in its value that count as it does.
-type Field = (u32, &'static [&'static str]);
+/// A number for a field, and what tells the same of the keys in its value.
+type Field = (u32, fn(&str) -> Option<u32>);
 
 /// What `key` tells of who touched what in an event, as the API server and as Azure call it.
 fn of_event(key: &str) -> Option<Field> {
     Some(match key {
-        "kind" => (0, &[]),
-        "apiVersion" => (1, &[]),
-        "auditID" | "AuditId" => (2, &[]),
-        "verb" | "Verb" => (3, &[]),
-        "requestURI" | "RequestUri" => (4, &[]),
-        "user" | "User" => (5, &["username", "groups", "uid"]),
-        "impersonatedUser" | "ImpersonatedUser" => (6, &["username"]),
-        "objectRef" | "ObjectRef" => {
-            let keys = &["resource", "subresource", "namespace", "name", "apiGroup"];
-            (7, keys)
-        }
-        "responseStatus" | "ResponseStatus" => (8, &["code", "message"]),
-        "requestReceivedTimestamp" | "RequestReceivedTime" => (9, &[]),
-        "annotations" | "Annotations" => (10, &[]),
-        "requestObject" | "RequestObject" => (11, &[]),
-        "responseObject" | "ResponseObject" => (12, &[]),
+        "kind" => (0, no_key),
+        "apiVersion" => (1, no_key),
+        "auditID" | "AuditId" => (2, no_key),
+        "verb" | "Verb" => (3, no_key),
+        "requestURI" | "RequestUri" => (4, no_key),
+        "user" | "User" => (5, of_user),
+        "impersonatedUser" | "ImpersonatedUser" => (6, of_user),
+        "objectRef" | "ObjectRef" => (7, of_object),
+        "responseStatus" | "ResponseStatus" => (8, of_status),
+        "requestReceivedTimestamp" | "RequestReceivedTime" => (9, no_key),
+        "annotations" | "Annotations" => (10, no_key),
+        "requestObject" | "RequestObject" => (11, no_key),
+        "responseObject" | "ResponseObject" => (12, no_key),
+        _ => return None,
+    })
+}
+
+fn no_key(_: &str) -> Option<u32> {
+    None
+}
+
+fn of_user(key: &str) -> Option<u32> {
+    Some(match key {
+        "username" => 0,
+        "groups" => 1,
+        "uid" => 2,
+        _ => return None,
+    })
+}
+
+fn of_object(key: &str) -> Option<u32> {
+    Some(match key {
+        "resource" => 0,
+        "subresource" => 1,
+        "namespace" => 2,
+        "name" => 3,
+        "apiGroup" => 4,
+        _ => return None,
+    })
+}
+
+fn of_status(key: &str) -> Option<u32> {
+    Some(match key {
+        "code" => 0,
+        "message" => 1,
         _ => return None,
     })
 }
@@ -38,19 +67,25 @@ fn of_kind(key: &str) -> Option<Field> {
 /// The same of an entry of Google's, and of its payload.
 fn of_entry(key: &str) -> Option<Field> {
     Some(match key {
-        "protoPayload" | "protopayload_auditlog" => (0, &[]),
-        "insertId" => (1, &[]),
-        "serviceName" => (2, &[]),
-        "methodName" => (3, &[]),
-        "resourceName" => (4, &[]),
-        "authenticationInfo" => {
-            let keys = &["principalEmail", "principalSubject", "authoritySelector"];
-            (5, keys)
-        }
-        "authorizationInfo" => (6, &[]),
-        "status" => (7, &["code", "message"]),
-        "request" | "requestJson" => (8, &[]),
-        "response" | "responseJson" => (9, &[]),
+        "protoPayload" | "protopayload_auditlog" => (0, no_key),
+        "insertId" => (1, no_key),
+        "serviceName" => (2, no_key),
+        "methodName" => (3, no_key),
+        "resourceName" => (4, no_key),
+        "authenticationInfo" => (5, of_authentication),
+        "authorizationInfo" => (6, no_key),
+        "status" => (7, of_status),
+        "request" | "requestJson" => (8, no_key),
+        "response" | "responseJson" => (9, no_key),
+        _ => return None,
+    })
+}
+
+fn of_authentication(key: &str) -> Option<u32> {
+    Some(match key {
+        "principalEmail" => 0,
+        "principalSubject" => 1,
+        "authoritySelector" => 2,
         _ => return None,
     })
 }
@@ -77,24 +112,32 @@ pub fn may_be_event(object: &Object<'_, '_>) -> bool {
 }
 
 fn repeats(field: impl Fn(&str) -> Option<Field>, object: &Object<'_, '_>) -> bool {
-    let mut seen = 0_u32;
+    let mut seen = Seen::default();
     object.iter().any(|(key, value)| {
-        field(key).is_some_and(|(number, keys)| {
-            let bit = 1 << number;
-            let is_again = seen & bit != 0;
-            seen |= bit;
-            is_again || repeats_any(keys, value)
+        field(key).is_some_and(|(number, inner)| {
+            seen.is_again(number)
+                || value
+                    .as_object()
+                    .is_some_and(|value| repeats_any(inner, &value))
         })
     })
 }
 
-/// Whether any of `keys` stands in `value` twice.
-fn repeats_any(keys: &[&str], value: Json<'_>) -> bool {
-    let object = value.as_object().filter(|_| !keys.is_empty());
-    object.is_some_and(|object| {
-        keys.iter().any(|key| {
-            let mut same = object.iter().filter(|(other, _)| other == key);
-            same.nth(1).is_some()
-        })
-    })
+/// Whether any of the keys that `number` knows stands in `object` twice.
+fn repeats_any(number: fn(&str) -> Option<u32>, object: &Object<'_, '_>) -> bool {
+    let mut seen = Seen::default();
+    let mut numbers = object.iter().filter_map(|(key, _)| number(key));
+    numbers.any(|number| seen.is_again(number))
+}
+
+/// The numbers that were seen, one bit each.
+#[derive(Default)]
+struct Seen(u32);
+
+impl Seen {
+    fn is_again(&mut self, number: u32) -> bool {
+        let before = self.0;
+        self.0 |= 1 << number;
+        self.0 == before
+    }
 }
