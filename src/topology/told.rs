@@ -59,8 +59,8 @@ impl Told {
 
     pub fn found(&self, found: &[Detection]) {
         let mut detections = self.lock();
-        for detection in found {
-            let decoy = detection.decoy.as_deref().unwrap_or(NONE);
+        for of_one in found.chunk_by(|one, next| one.decoy == next.decoy) {
+            let decoy = of_one[0].decoy.as_deref().unwrap_or(NONE);
             let name = visible(decoy, NAME_CHARACTERS);
             let has_room = detections.len() < self.most;
             let name = match detections.contains_key(&*name) {
@@ -72,7 +72,9 @@ impl Told {
                 false => OTHER,
             };
             if let Some(sorts) = detections.get_mut(name) {
-                sorts[detection.technique as usize][detection.class as usize] += 1;
+                for detection in of_one {
+                    sorts[detection.technique as usize][detection.class as usize] += 1;
+                }
             }
         }
     }
