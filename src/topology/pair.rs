@@ -6,48 +6,57 @@
 use std::{
     iter,
     ops::Range,
-    panic,
     sync::{Mutex, PoisonError},
     thread,
 };
 
 use jiff::Timestamp;
 use memchr::memchr;
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{
     detect::{Counts, Detection, Detector},
     source::{Block, Shape},
 };
 
-/// Hits in a block from which on the next one is shared: a thread takes as long to begin and end as about ten hits.
+/// Hits in a block from which on the next one is shared: to wake a thread and to wait for it takes as long as a few hits.
 const MANY_HITS: usize = 64;
 
 /// What one of the two takes at a time. The shorter, the less one waits for the other at the end.
 const PIECE_BYTES: usize = 16 << 10;
 
+/// Room for the hits of a piece, so that they are not moved while they are found.
+const PIECE_HITS: usize = 32;
+
 /// A detector, and another that helps it.
 pub(super) struct DetectorPair {
     first: Detector,
-    /// `None` where there is but one processor.
-    second: Option<Detector>,
+    /// Made when first much is found; `None` within where there is but one processor, or no thread to be had.
+    helper: Option<Option<Helper>>,
     /// Whether much was found in the last block.
     is_busy: bool,
 }
 
+/// The other detector and its thread, which waits for more in between: to make one for each block took a sixth of the time of a flood.
+struct Helper {
+    detector: Detector,
+    thread: ThreadPool,
+}
+
 impl DetectorPair {
     pub fn new(first: Detector) -> Self {
-        let has_processors = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
         Self {
-            second: has_processors.then(|| first.another()),
             first,
+            helper: None,
             is_busy: false,
         }
     }
 
     /// What both have seen.
     pub fn counts(&self) -> Counts {
-        let second = self.second.as_ref().map(Detector::counts);
-        self.first.counts() + second.unwrap_or_default()
+        let helper = self.helper.as_ref().and_then(Option::as_ref);
+        let of_helper = helper.map(|helper| helper.detector.counts());
+        self.first.counts() + of_helper.unwrap_or_default()
     }
 
     /// As [`Detector::finish`].
@@ -58,17 +67,35 @@ impl DetectorPair {
     /// As [`Detector::scan`], in the same order.
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         let before = out.len();
-        match &mut self.second {
-            Some(second)
-                if self.is_busy
-                    && block.shape == Shape::Lines
-                    && !self.first.needs_order(block.bytes) =>
-            {
-                share((&mut self.first, second), block, arrival, out);
-            }
-            _ => self.first.scan(block, arrival, out),
+        let may_share =
+            self.is_busy && block.shape == Shape::Lines && !self.first.needs_order(block.bytes);
+        let helper = match may_share {
+            true => self
+                .helper
+                .get_or_insert_with(|| Helper::new(&self.first))
+                .as_mut(),
+            false => None,
+        };
+        match helper {
+            Some(helper) => share(&mut self.first, helper, block, arrival, out),
+            None => self.first.scan(block, arrival, out),
         }
         self.is_busy = out.len() - before >= MANY_HITS;
+    }
+}
+
+impl Helper {
+    /// `None` where there is but one processor, or no thread to be had.
+    fn new(first: &Detector) -> Option<Self> {
+        let has_processors = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+        let source = thread::current().name().unwrap_or("detect").to_owned();
+        let builder = ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(move |_| source.clone());
+        Some(Self {
+            detector: first.another(),
+            thread: has_processors.then(|| builder.build().ok()).flatten()?,
+        })
     }
 }
 
@@ -87,7 +114,8 @@ fn pieces(lines: &[u8]) -> impl Iterator<Item = Range<usize>> {
 
 /// Each takes the next piece as soon as it has done with one, since the processors may have other work as well.
 fn share(
-    (first, second): (&mut Detector, &mut Detector),
+    first: &mut Detector,
+    helper: &mut Helper,
     block: &Block<'_>,
     arrival: Timestamp,
     out: &mut Vec<Detection>,
@@ -96,7 +124,7 @@ fn share(
     let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = |detector: &mut Detector| {
         let found = iter::from_fn(next).map(|(number, piece)| {
-            let mut found = Vec::new();
+            let mut found = Vec::with_capacity(PIECE_HITS);
             let piece = Block {
                 bytes: &block.bytes[piece.clone()],
                 shape: block.shape,
@@ -107,21 +135,18 @@ fn share(
         });
         found.collect::<Vec<_>>()
     };
-    let mut found = thread::scope(|scope| {
-        let helper = thread::Builder::new().spawn_scoped(scope, || work(second));
-        let mut found = work(first);
-        // Where the system gives no more threads, the first has done all.
-        if let Ok(helper) = helper {
-            found.extend(
-                helper
-                    .join()
-                    .unwrap_or_else(|cause| panic::resume_unwind(cause)),
-            );
-        }
-        found
+    let Helper { detector, thread } = helper;
+    let mut of_helper = Vec::new();
+    let mut found = thread.in_place_scope(|scope| {
+        scope.spawn(|_| of_helper = work(detector));
+        work(first)
     });
+    found.append(&mut of_helper);
     found.sort_unstable_by_key(|(number, _)| *number);
-    out.extend(found.into_iter().flat_map(|(_, found)| found));
+    out.reserve(found.iter().map(|(_, found)| found.len()).sum());
+    for (_, mut found) in found {
+        out.append(&mut found);
+    }
 }
 
 #[cfg(test)]
@@ -163,11 +188,7 @@ mod tests {
     #[test]
     fn two_find_what_one_finds_in_the_same_order() {
         let mut one = detector();
-        let mut pair = DetectorPair {
-            second: Some(one.another()),
-            first: one.another(),
-            is_busy: false,
-        };
+        let mut pair = DetectorPair::new(one.another());
         let (mut of_one, mut of_pair) = (Vec::new(), Vec::new());
         for count in [
             0, 1, MANY_HITS, MANY_HITS, 3, 2, 1, MANY_HITS, 1, 0, MANY_HITS, 0, 7,
@@ -193,9 +214,8 @@ mod tests {
     fn what_was_cut_is_joined_however_much_is_found_between() {
         let mut one = detector();
         let mut pair = DetectorPair {
-            second: Some(one.another()),
-            first: one.another(),
             is_busy: true,
+            ..DetectorPair::new(one.another())
         };
         let text = hit(1);
         let (first, last) = text.split_at(text.find("ypot").unwrap());
@@ -236,17 +256,19 @@ mod tests {
             },
         };
         let (mut one, mut first) = (detector(), detector());
-        let (mut second, mut of_one, mut of_both) = (first.another(), Vec::new(), Vec::new());
+        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let (mut of_one, mut of_both) = (Vec::new(), Vec::new());
         one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
         waits.store(true, Relaxed);
         share(
-            (&mut first, &mut second),
+            &mut first,
+            &mut helper,
             &block,
             Timestamp::UNIX_EPOCH,
             &mut of_both,
         );
         assert_eq!(of_both, of_one);
-        assert_eq!(first.counts() + second.counts(), one.counts());
+        assert_eq!(first.counts() + helper.detector.counts(), one.counts());
     }
 
     proptest! {
