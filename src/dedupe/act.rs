@@ -60,15 +60,15 @@ mod tests {
 
     fn request(verb: &str, resource: &str, object: (Option<&str>, Option<&str>)) -> Request {
         let (resource, subresource) = match resource.split_once('/') {
-            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+            Some((resource, subresource)) => (resource, Some(subresource.into())),
             None => (resource, None),
         };
         Request {
-            verb: Some(verb.to_owned()),
-            resource: Some(resource.to_owned()),
+            verb: Some(verb.into()),
+            resource: Some(resource.into()),
             subresource,
-            namespace: object.0.map(str::to_owned),
-            name: object.1.map(str::to_owned),
+            namespace: object.0.map(Into::into),
+            name: object.1.map(Into::into),
             ..Request::default()
         }
     }
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn where_there_is_no_resource_the_path_stands_for_it() {
         let request = Request {
-            verb: Some("get".to_owned()),
-            uri: Some("/version?timeout=32s".to_owned()),
+            verb: Some("get".into()),
+            uri: Some("/version?timeout=32s".into()),
             ..Request::default()
         };
         assert_eq!(act(&request), "get /version");

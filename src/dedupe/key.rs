@@ -87,7 +87,7 @@ mod tests {
     fn other_fields_group_by_their_values_alone() {
         let detection = hit("r", 0);
         let mut elsewhere = detection.clone();
-        elsewhere.source_ip = Some("192.0.2.9".to_owned());
+        elsewhere.source_ip = Some("192.0.2.9".into());
         elsewhere.incident_key = IncidentKey::of(&[b"elsewhere"]);
         let by_user = |detection| incident_key(&[Field::Username], detection);
         assert_eq!(by_user(&detection), by_user(&elsewhere));

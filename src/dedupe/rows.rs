@@ -128,8 +128,8 @@ mod tests {
 
     fn get(resource: &str) -> Request {
         Request {
-            verb: Some("get".to_owned()),
-            resource: Some(resource.to_owned()),
+            verb: Some("get".into()),
+            resource: Some(resource.into()),
             ..Request::default()
         }
     }

@@ -181,10 +181,10 @@ mod tests {
 
     fn request(verb: &str, resource: &str, name: Option<&str>, code: Option<u16>) -> Request {
         Request {
-            verb: Some(verb.to_owned()),
-            resource: Some(resource.to_owned()),
-            namespace: name.map(|_| "honeypot".to_owned()),
-            name: name.map(str::to_owned),
+            verb: Some(verb.into()),
+            resource: Some(resource.into()),
+            namespace: name.map(|_| "honeypot".into()),
+            name: name.map(Into::into),
             code,
             ..Request::default()
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use compact_str::CompactString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -33,7 +34,7 @@ pub struct Detection {
     /// What the incident is grouped by.
     pub token: Token,
     /// The last address that no untrusted party could forge.
-    pub source_ip: Option<String>,
+    pub source_ip: Option<CompactString>,
     /// Addresses the client merely claims.
     #[serde(default)]
     pub claimed_ips: Vec<String>,
@@ -101,18 +102,18 @@ words!(TokenKind {
 /// What was asked of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    pub audit_id: Option<String>,
-    pub stage: Option<String>,
-    pub verb: Option<String>,
-    pub uri: Option<String>,
-    pub resource: Option<String>,
-    pub subresource: Option<String>,
-    pub namespace: Option<String>,
-    pub name: Option<String>,
+    pub audit_id: Option<CompactString>,
+    pub stage: Option<CompactString>,
+    pub verb: Option<CompactString>,
+    pub uri: Option<CompactString>,
+    pub resource: Option<CompactString>,
+    pub subresource: Option<CompactString>,
+    pub namespace: Option<CompactString>,
+    pub name: Option<CompactString>,
     /// The HTTP status; absent at stage `RequestReceived`.
     pub code: Option<u16>,
     /// `allow` or `forbid`, from the authorizer.
-    pub decision: Option<String>,
+    pub decision: Option<CompactString>,
 }
 
 /// Where the event was read.
@@ -121,7 +122,7 @@ pub struct Origin {
     /// The id of the source.
     pub source: Arc<str>,
     /// Where in the source, in the source's own words (a file and a byte offset).
-    pub position: Option<String>,
+    pub position: Option<CompactString>,
     /// The key that a message bus had the record under.
     pub key: Option<String>,
     /// What a message bus said beside the record.
@@ -129,16 +130,16 @@ pub struct Origin {
     pub headers: BTreeMap<String, String>,
     /// The cluster by its wrapper's words. Where the configuration names none, it is the
     /// detection's too. This and what follows are as [`crate::record::Envelope`] has them, cut.
-    pub cluster: Option<String>,
-    pub node: Option<String>,
-    pub pod: Option<String>,
-    pub namespace: Option<String>,
-    pub container: Option<String>,
-    pub project: Option<String>,
-    pub account: Option<String>,
-    pub region: Option<String>,
-    pub log_group: Option<String>,
-    pub log_stream: Option<String>,
+    pub cluster: Option<CompactString>,
+    pub node: Option<CompactString>,
+    pub pod: Option<CompactString>,
+    pub namespace: Option<CompactString>,
+    pub container: Option<CompactString>,
+    pub project: Option<CompactString>,
+    pub account: Option<CompactString>,
+    pub region: Option<CompactString>,
+    pub log_group: Option<CompactString>,
+    pub log_stream: Option<CompactString>,
     #[serde(serialize_with = "optional_wire_time")]
     pub time: Option<Timestamp>,
 }

@@ -337,7 +337,7 @@ impl Detector {
         } = std::mem::take(&mut self.oversized);
         tracing::warn!(
             source = &*self.source,
-            position = provenance.position,
+            position = &*provenance.position,
             "a record is longer than max_line_bytes; it was searched for decoys, but not decoded"
         );
         if !bears_mark {

@@ -1,7 +1,7 @@
 //! What a detection says: the facts of an event, cut to bounds, and the identities it is
 //! counted under.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -221,10 +221,10 @@ fn token_kind(event: &Event<'_>) -> TokenKind {
 fn request(event: &Event<'_>) -> Request {
     let object = &event.object;
     Request {
-        audit_id: event.audit_id.map(|id| cut(id, AUDIT_ID)),
+        audit_id: event.audit_id.map(|id| cut(id, AUDIT_ID).into()),
         stage: event.stage.map(name),
         verb: event.verb.map(name),
-        uri: event.request_uri.map(|uri| redacted(uri, URI)),
+        uri: event.request_uri.map(|uri| redacted(uri, URI).into()),
         resource: object.resource.map(name),
         subresource: object.subresource.map(name),
         namespace: object.namespace.map(name),
@@ -294,6 +294,9 @@ fn decoy_name(decoy: Option<&Decoy>) -> &[u8] {
 }
 
 /// A name, an address or the like, cut.
-pub(super) fn name(text: &str) -> String {
-    redacted(text, NAME)
+pub(super) fn name<T>(text: &str) -> T
+where
+    T: for<'t> From<Cow<'t, str>>,
+{
+    redacted(text, NAME).into()
 }

@@ -1,6 +1,6 @@
 //! Any alert and any detection, for property tests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
 
 use jiff::Timestamp;
 use proptest::{collection::btree_map, collection::vec, option, prelude::*, sample::select};
@@ -30,8 +30,8 @@ fn name() -> BoxedStrategy<Arc<str>> {
     text().prop_map(Arc::from).boxed()
 }
 
-fn maybe() -> BoxedStrategy<Option<String>> {
-    option::of(text()).boxed()
+fn maybe<T: From<String> + Debug + 'static>() -> BoxedStrategy<Option<T>> {
+    option::of(text().prop_map(T::from)).boxed()
 }
 
 fn texts() -> BoxedStrategy<Vec<String>> {
@@ -44,7 +44,7 @@ fn time() -> impl Strategy<Value = Timestamp> {
     range.prop_map(|time| Timestamp::from_microsecond(time).expect("it is in range"))
 }
 
-fn word<T: Clone + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+fn word<T: Clone + Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
     select(all)
 }
 
@@ -150,7 +150,7 @@ prop_compose! {
         (time, stage_time) in (time(), option::of(time())),
         (actor, token, request) in (actor(), token(), request()),
         (source_ip, claimed_ips) in (maybe(), texts()),
-        (user_agent, tool) in (maybe(), word(Tool::ALL)),
+        (user_agent, tool) in (option::of(name()), word(Tool::ALL)),
         (issued_credential_id, excerpt) in (maybe(), maybe()),
         granted in any::<bool>(),
         (source, position, key) in (name(), maybe(), maybe()),
@@ -163,7 +163,7 @@ prop_compose! {
             incident_key: IncidentKey::of(&[&ids[2..]]),
             class, technique, severity, decoy, cluster, time, stage_time,
             actor: actor.into(), token,
-            source_ip, claimed_ips, user_agent: user_agent.map(Into::into), tool, issued_credential_id, request, granted,
+            source_ip, claimed_ips, user_agent, tool, issued_credential_id, request, granted,
             excerpt,
             origin: Origin { source, position, key, headers: (*headers).clone(), ..wrapped },
             labels,

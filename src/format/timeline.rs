@@ -138,7 +138,7 @@ pub fn step(hit: &Detection) -> TrailEntry {
         technique: hit.technique,
         class: hit.class,
         actor: hit.actor.username.clone(),
-        source_ip: hit.source_ip.clone(),
+        source_ip: hit.source_ip.as_deref().map(str::to_owned),
         summary: summary.trim_start().to_owned(),
     }
 }

@@ -7,6 +7,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use compact_str::CompactString;
+
 use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::Status};
 
 mod counters;
@@ -65,20 +67,26 @@ pub struct Block<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// In the source's own words: a path and a byte offset, as in `/var/log/audit.log:1048576`.
-    pub position: String,
+    pub position: CompactString,
     /// The key that a message bus had it under.
     pub key: Option<String>,
     /// What a message bus said beside it. Bounded by the source.
     pub headers: BTreeMap<String, String>,
 }
 
-impl From<String> for Provenance {
+impl From<CompactString> for Provenance {
     /// A position, and nothing else.
-    fn from(position: String) -> Self {
+    fn from(position: CompactString) -> Self {
         Self {
             position,
             ..Self::default()
         }
+    }
+}
+
+impl From<String> for Provenance {
+    fn from(position: String) -> Self {
+        CompactString::from(position).into()
     }
 }
 

@@ -129,7 +129,7 @@ impl Payloads {
                 found |= take(payload, Shape::Lines, sent, outlet);
                 context.counters.errors.fetch_add(1, Relaxed);
                 if self.damaged.is_due() {
-                    let position = sent.provenance().position;
+                    let position = &*sent.provenance().position;
                     warn!(source = &*context.id, position, %error, "a payload cannot be unpacked");
                 }
             }

@@ -8,6 +8,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
+use compact_str::format_compact;
 use rustix::io::Errno;
 use tracing::warn;
 
@@ -55,7 +56,7 @@ pub(crate) fn read(
         let found = outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
-            provenance: &|at| format!("stdin:{}", piece.offset + at as u64).into(),
+            provenance: &|at| format_compact!("stdin:{}", piece.offset + at as u64).into(),
         });
         if found {
             outlet.commit(Progress::default());

@@ -19,12 +19,12 @@ pub struct Key {
 
 impl Key {
     pub fn of(detection: &Detection) -> Self {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
-            audit_id: text(&detection.request.audit_id),
+            audit_id: text(detection.request.audit_id.as_deref()),
             received: baitline::audit::wire_time(detection.time),
-            user: text(&detection.actor.username),
-            verb: text(&detection.request.verb),
+            user: text(detection.actor.username.as_deref()),
+            verb: text(detection.request.verb.as_deref()),
         }
     }
 }

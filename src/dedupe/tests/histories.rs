@@ -46,7 +46,7 @@ pub(super) fn request(classes: &'static [Class]) -> impl Strategy<Value = Stages
             stages.map(|(technique, class, code, granted)| {
                 let mut detection = of(hit(&name.to_string(), time), technique);
                 detection.decoy = Some(format!("honeypot/{decoy}").into());
-                detection.request.resource = Some(format!("resource-{resource}"));
+                detection.request.resource = Some(format!("resource-{resource}").into());
                 detection.request.code = code;
                 detection.class = class;
                 detection.granted = granted && class == Class::Detect;

@@ -51,8 +51,8 @@ pub(in crate::dedupe) fn hit(name: &str, second: i64) -> Detection {
         tool: Tool::Curl,
         issued_credential_id: None,
         request: Request {
-            verb: Some("list".to_owned()),
-            resource: Some("namespaces".to_owned()),
+            verb: Some("list".into()),
+            resource: Some("namespaces".into()),
             ..Request::default()
         },
         granted: false,
@@ -65,7 +65,7 @@ pub(in crate::dedupe) fn hit(name: &str, second: i64) -> Detection {
 
 /// The same from another address.
 pub(in crate::dedupe) fn from(mut detection: Detection, source_ip: &str) -> Detection {
-    detection.source_ip = Some(source_ip.to_owned());
+    detection.source_ip = Some(source_ip.into());
     keyed(detection)
 }
 

@@ -17,14 +17,14 @@ fn touch(name: &str, second: i64, technique: Technique, words: (&str, &str, &str
         technique,
     );
     let (resource, subresource) = match words.1.split_once('/') {
-        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+        Some((resource, subresource)) => (resource, Some(subresource.into())),
         None => (words.1, None),
     };
-    detection.request.verb = Some(words.0.to_owned());
-    detection.request.resource = Some(resource.to_owned());
+    detection.request.verb = Some(words.0.into());
+    detection.request.resource = Some(resource.into());
     detection.request.subresource = subresource;
-    detection.request.namespace = Some("honeypot".to_owned());
-    detection.request.name = Some(words.2.to_owned());
+    detection.request.namespace = Some("honeypot".into());
+    detection.request.name = Some(words.2.into());
     detection
 }
 

@@ -336,7 +336,7 @@ fn lists_are_bounded_and_counts_are_exact() {
         actor_of(&mut many).impersonated = Some(format!("user-{number}"));
         many.user_agent = Some(format!("{number}{}", "x".repeat(5000)).into());
         many.claimed_ips = vec![format!("8.8.8.{number}")];
-        many.request.resource = Some(format!("{number}{}", "y".repeat(5000)));
+        many.request.resource = Some(format!("{number}{}", "y".repeat(5000)).into());
         told.apply(&many);
     }
     let closed = &told.drain(1)[0];

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use compact_str::format_compact;
+
 use super::positions::Changes;
 use crate::{
     record::framing::{Framer, Piece},
@@ -32,7 +34,9 @@ impl<'a> Feed<'a> {
         self.holds |= self.outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
-            provenance: &|at| format!("{}:{}", path.display(), piece.offset + at as u64).into(),
+            provenance: &|at| {
+                format_compact!("{}:{}", path.display(), piece.offset + at as u64).into()
+            },
         });
     }
 

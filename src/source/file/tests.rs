@@ -56,7 +56,8 @@ impl Running {
             thread::spawn(move || {
                 run(&config, &Context::new(stop), &mut |block: &Block<'_>| {
                     let text = String::from_utf8_lossy(block.bytes).into_owned();
-                    sender.send((text, (block.provenance)(0).position)).unwrap();
+                    let position = (block.provenance)(0).position.into();
+                    sender.send((text, position)).unwrap();
                 })
                 .unwrap()
             })

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
+use compact_str::format_compact;
+
 use super::{
     Config, Delivery, Reply, json,
     message::{self, Events, Form, Message},
@@ -218,7 +220,7 @@ fn provenance(peer: &str, tag: &[u8]) -> Provenance {
     let tag = &tag[..tag.len().min(MAX_TAG_BYTES)];
     let tag = String::from_utf8_lossy(tag).into_owned();
     Provenance {
-        position: format!("forward:{peer}"),
+        position: format_compact!("forward:{peer}"),
         key: None,
         headers: BTreeMap::from([("tag".to_owned(), tag)]),
     }

@@ -202,7 +202,7 @@ impl<'a> Searcher<'a> {
     fn say_unsearched(&mut self, delivery: &Delivery) {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
-            let position = delivery.provenance().position;
+            let position = &*delivery.provenance().position;
             warn!(
                 source = &*self.context.id,
                 position,
@@ -214,7 +214,7 @@ impl<'a> Searcher<'a> {
     fn say_damaged(&mut self, delivery: &Delivery, error: &dyn fmt::Display) {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
-            let position = delivery.provenance().position;
+            let position = &*delivery.provenance().position;
             warn!(source = &*self.context.id, position, %error, "a body cannot be read to its end");
         }
     }

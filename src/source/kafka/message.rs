@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::format_compact;
 use rdkafka::{Message, message::Headers};
 
 use crate::source::{Provenance, payload::Payload};
@@ -27,7 +28,7 @@ impl<M: Message + Sync> Payload for M {
         });
         let (topic, partition, offset) = (self.topic(), self.partition(), self.offset());
         Provenance {
-            position: format!("{topic}/{partition}@{offset}"),
+            position: format_compact!("{topic}/{partition}@{offset}"),
             key: self.key().map(text),
             headers: headers.collect::<BTreeMap<_, _>>(),
         }

@@ -242,7 +242,7 @@ impl Running {
         loop {
             match self.next() {
                 Told::Block(text, _, provenance) => {
-                    return (text.trim_end().to_owned(), provenance.position);
+                    return (text.trim_end().to_owned(), provenance.position.into());
                 }
                 Told::Progress(progress) => acknowledge(progress),
             }

@@ -46,7 +46,7 @@ impl Outlet for Pipeline {
         let text = String::from_utf8_lossy(block.bytes).into_owned();
         let mut state = self.state();
         state.holds |= text.contains("decoy");
-        let position = (block.provenance)(0).position;
+        let position = (block.provenance)(0).position.into();
         state.blocks.push((text, block.shape, position));
         state.holds
     }

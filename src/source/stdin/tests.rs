@@ -22,7 +22,8 @@ fn started(stop: &Stop) -> (PipeWriter, Receiver<(String, String)>, Reader) {
         };
         read(&config, input.as_fd(), &stop, &mut |block: &Block<'_>| {
             let text = String::from_utf8_lossy(block.bytes).into_owned();
-            sender.send((text, (block.provenance)(0).position)).unwrap();
+            let position = (block.provenance)(0).position.into();
+            sender.send((text, position)).unwrap();
         })
     });
     (writer, receiver, reader)

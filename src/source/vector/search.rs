@@ -173,7 +173,7 @@ impl<'a> Searcher<'a> {
     fn say(&mut self, delivery: &Delivery, trouble: &Trouble) -> Outcome {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
-            let position = delivery.provenance().position;
+            let position = &*delivery.provenance().position;
             warn!(
                 source = &*self.context.id,
                 position, "a request cannot be read: {trouble}"

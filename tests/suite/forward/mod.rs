@@ -158,8 +158,15 @@ impl Source {
 
     fn audit_ids(&self) -> Vec<String> {
         let found = self.found();
-        let ids = found.iter().map(|found| found.request.audit_id.clone());
-        ids.map(Option::unwrap_or_default).collect()
+        let id = |found: &Detection| {
+            found
+                .request
+                .audit_id
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        found.iter().map(id).collect()
     }
 
     fn refused(&self, why: Refusal) -> u64 {

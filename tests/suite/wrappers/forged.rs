@@ -38,10 +38,8 @@ pub fn ids(record: &str) -> Vec<(String, Option<String>)> {
     let all = found(None, record.as_bytes());
     all.into_iter()
         .map(|one| {
-            let id = one
-                .request
-                .audit_id
-                .unwrap_or_else(|| one.technique.to_string());
+            let id = one.request.audit_id.map(String::from);
+            let id = id.unwrap_or_else(|| one.technique.to_string());
             (id, one.cluster.map(|cluster| cluster.to_string()))
         })
         .collect()

@@ -103,7 +103,7 @@ fn an_entry_is_the_hit_that_the_event_is() {
                             (
                                 one.technique,
                                 one.class,
-                                one.source_ip.clone(),
+                                one.source_ip.clone().map(String::from),
                                 one.actor.username.clone(),
                             )
                         })

@@ -163,7 +163,7 @@ fn ids(record: &Value) -> Vec<String> {
     let all: Vec<Detection> = found(None, record.to_string().as_bytes());
     let id = |one: Detection| {
         let technique = one.technique.to_string();
-        one.request.audit_id.unwrap_or(technique)
+        one.request.audit_id.map_or(technique, String::from)
     };
     all.into_iter().map(id).collect()
 }

@@ -46,7 +46,7 @@ fn pieces(
             _ => vec![&*text],
         };
         for line in lines {
-            let position = (block.provenance)(start).position;
+            let position = (block.provenance)(start).position.into();
             start += line.len();
             pieces.push((line.trim_end().to_owned(), block.shape, position));
         }
