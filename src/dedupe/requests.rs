@@ -4,8 +4,12 @@
 //! outlives incidents, so that a late stage neither counts again nor reopens anything. It
 //! is bounded: of a request that has been pushed out a late stage counts anew.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+};
 
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::{noted::Noted, rows::Row, scope::Scope};
@@ -83,15 +87,30 @@ impl Known {
 }
 
 /// Requests by key; the one first seen longest ago is forgotten first.
+///
+/// Most requests are new. To learn that costs a look at a table small enough for a processor's cache, and none at the requests.
 #[derive(Debug)]
 pub(super) struct Requests {
     bound: usize,
-    /// With its number in order of arrival.
-    known: HashMap<RequestKey, (u64, Known)>,
-    /// Numbers and keys in order of arrival.
-    order: VecDeque<(u64, RequestKey)>,
+    /// In order of arrival.
+    known: VecDeque<Request>,
+    /// How many were forgotten: what the first of `known` has for its ordinal.
+    forgotten: u64,
+    /// Ordinals, by the hashes of the keys.
+    ordinals: HashTable<u64>,
+    hasher: RandomState,
     last_number: u64,
     noted: Noted<u64>,
+}
+
+/// One that is remembered.
+#[derive(Debug)]
+struct Request {
+    /// What it is stored under.
+    number: u64,
+    key: RequestKey,
+    hash: u64,
+    known: Known,
 }
 
 impl Requests {
@@ -99,45 +118,79 @@ impl Requests {
     pub(super) fn new(num_events: usize) -> Self {
         Self {
             bound: LEAST.max(num_events.saturating_mul(4)),
-            known: HashMap::new(),
-            order: VecDeque::new(),
+            known: VecDeque::new(),
+            forgotten: 0,
+            ordinals: HashTable::new(),
+            hasher: RandomState::new(),
             last_number: 0,
             noted: Noted::default(),
         }
     }
 
     pub(super) fn get(&self, key: &RequestKey) -> Option<Known> {
-        self.known.get(key).map(|(_, known)| *known)
+        let place = self.place(key, self.hasher.hash_one(key))?;
+        Some(self.known[place].known)
     }
 
     pub(super) fn put(&mut self, key: RequestKey, known: Known) {
-        match self.known.entry(key) {
-            Entry::Occupied(mut entry) => {
-                let (number, before) = entry.get_mut();
-                if *before != known {
-                    *before = known;
-                    self.noted.note(|| *number);
-                }
-                return;
+        let hash = self.hasher.hash_one(key);
+        if let Some(place) = self.place(&key, hash) {
+            let request = &mut self.known[place];
+            if request.known != known {
+                request.known = known;
+                self.noted.note(|| request.number);
             }
-            Entry::Vacant(entry) => {
-                self.last_number += 1;
-                entry.insert((self.last_number, known));
-            }
+            return;
         }
-        self.order.push_back((self.last_number, key));
-        self.noted.note(|| self.last_number);
         // More than one goes where what was stored was more than the bound is now.
-        while self.order.len() > self.bound
-            && let Some((number, eldest)) = self.order.pop_front()
-        {
-            self.known.remove(&eldest);
-            self.noted.note(|| number);
+        while self.known.len() >= self.bound {
+            self.forget_first();
         }
+        let number = self.last_number + 1;
+        self.add(Request {
+            number,
+            key,
+            hash,
+            known,
+        });
+        self.noted.note(|| number);
     }
 
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Where in `known` the request with `key` stands.
+    fn place(&self, key: &RequestKey, hash: u64) -> Option<usize> {
+        let is_it = |ordinal: &u64| self.known[self.place_of(*ordinal)].key == *key;
+        let ordinal = self.ordinals.find(hash, is_it)?;
+        Some(self.place_of(*ordinal))
+    }
+
+    fn place_of(&self, ordinal: u64) -> usize {
+        (ordinal - self.forgotten) as usize
+    }
+
+    /// Adds one that is not there.
+    fn add(&mut self, request: Request) {
+        let (known, forgotten) = (&self.known, self.forgotten);
+        let ordinal = forgotten + known.len() as u64;
+        let hash_of = |ordinal: &u64| known[(ordinal - forgotten) as usize].hash;
+        self.ordinals.insert_unique(request.hash, ordinal, hash_of);
+        self.last_number = request.number;
+        self.known.push_back(request);
+    }
+
+    fn forget_first(&mut self) {
+        let Some(first) = self.known.pop_front() else {
+            return;
+        };
+        let is_first = |ordinal: &u64| *ordinal == self.forgotten;
+        if let Ok(entry) = self.ordinals.find_entry(first.hash, is_first) {
+            entry.remove();
+        }
+        self.forgotten += 1;
+        self.noted.note(|| first.number);
     }
 }
 
@@ -162,7 +215,7 @@ mod tests {
         assert_eq!(requests.len(), LEAST);
         assert!(requests.get(&key(0)).is_none());
         assert!(requests.get(&key(1)).is_some());
-        assert_eq!(requests.order.len(), LEAST);
+        assert_eq!(requests.ordinals.len(), LEAST);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The memory of requests in pieces.
 
+use std::hash::BuildHasher;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Known, RequestKey, Requests};
+use super::{Known, Request, Requests};
 use crate::{
     audit::RequestId,
     dedupe::{
@@ -34,16 +36,13 @@ impl Requests {
 
     /// The request with `number`, unless it is forgotten.
     fn stand(&self, number: u64) -> Option<Stand> {
-        let place = self
-            .order
-            .binary_search_by_key(&number, |(number, _)| *number);
-        let (_, key) = self.order.get(place.ok()?)?;
-        let known = self.get(key)?;
+        let place = self.known.binary_search_by_key(&number, |it| it.number);
+        let Request { key, known, .. } = &self.known[place.ok()?];
         let (request, scope) = *key;
         Some(Stand {
             request,
             scope,
-            known,
+            known: *known,
         })
     }
 
@@ -67,26 +66,30 @@ impl Requests {
                 return Err(piece.wrong("its scope is unknown"));
             }
             let key = (request, scope);
-            if self.known.insert(key, (number, known)).is_some() {
+            let hash = self.hasher.hash_one(key);
+            if self.place(&key, hash).is_some() {
                 return Err(piece.wrong("the request is there twice"));
             }
-            self.order.push_back((number, key));
-            self.last_number = number;
+            self.add(Request {
+                number,
+                key,
+                hash,
+                known,
+            });
         }
         Ok(())
     }
 
     /// All that are remembered, with their numbers and decoys.
     pub(in crate::dedupe) fn iter(&self) -> impl Iterator<Item = (u64, Scope, Known)> {
-        let known = |(number, key): &(u64, RequestKey)| Some((*number, key.1, self.get(key)?));
-        self.order.iter().filter_map(known)
+        self.known.iter().map(|it| (it.number, it.key.1, it.known))
     }
 
     /// Notes all that is held.
     #[cfg(test)]
     pub(in crate::dedupe) fn note_all(&mut self) {
-        for (number, _) in &self.order {
-            self.noted.note(|| *number);
+        for request in &self.known {
+            self.noted.note(|| request.number);
         }
     }
 }
