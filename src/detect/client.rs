@@ -7,7 +7,10 @@ use super::{
     evidence::{LIST, name},
     redact::redacted,
 };
-use crate::{audit::Event, enrich::tool};
+use crate::{
+    audit::{Event, IncidentKey},
+    enrich::tool,
+};
 
 /// Characters of a user agent.
 const USER_AGENT: usize = 512;
@@ -19,6 +22,13 @@ pub(super) struct Client {
     pub tool: Tool,
     /// The user agent is as it was sent.
     is_whole: bool,
+    incident: Incident,
+}
+
+/// What the incident of a hit is known by, and its key.
+struct Incident {
+    parts: [Vec<u8>; 4],
+    key: IncidentKey,
 }
 
 impl Default for Client {
@@ -28,6 +38,7 @@ impl Default for Client {
             user_agent: None,
             tool: Tool::Unknown,
             is_whole: true,
+            incident: Incident::of([&[]; 4]),
         }
     }
 }
@@ -45,6 +56,23 @@ impl Client {
                 .map(|text| redacted(text, USER_AGENT).into());
             self.is_whole = event.user_agent == self.user_agent.as_deref();
             self.tool = tool(event.user_agent);
+        }
+    }
+
+    /// As [`IncidentKey::of`]. Most hits in a row are of one incident.
+    pub fn incident_key(&mut self, parts: [&[u8]; 4]) -> IncidentKey {
+        if self.incident.parts != parts {
+            self.incident = Incident::of(parts);
+        }
+        self.incident.key
+    }
+}
+
+impl Incident {
+    fn of(parts: [&[u8]; 4]) -> Self {
+        Self {
+            parts: parts.map(<[u8]>::to_vec),
+            key: IncidentKey::of(&parts),
         }
     }
 }
@@ -139,6 +167,17 @@ mod tests {
             let shown = client.user_agent.clone().unwrap();
             client.become_that_of(&event(&agent(&shown), &[]));
             assert_eq!(client.tool, Tool::Unknown, "{shown}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_incident_before_changes_nothing(all in vec(prop::array::uniform4("[ab]{0,2}"), 1..9)) {
+            let mut client = Client::default();
+            for parts in &all {
+                let parts = parts.each_ref().map(String::as_bytes);
+                prop_assert_eq!(client.incident_key(parts), IncidentKey::of(&parts));
+            }
         }
     }
 

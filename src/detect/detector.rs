@@ -9,7 +9,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 use memchr::{memchr_iter, memrchr};
 use records::Record;
@@ -18,7 +17,7 @@ use super::{
     Class, Config, Detection, Technique,
     client::Client,
     decoy::Decoy,
-    evidence::{Context, Place, detection, origin, undecodable},
+    evidence::{Place, Setting, detection, undecodable},
     expected::is_expected,
     needle::{MessagePack, Needles, PackedNeedles, Protobuf},
     touch::{is_impersonation_unnamed, technique},
@@ -44,9 +43,7 @@ pub struct Detector {
     unwrapper: Unwrapper,
     /// Working memory for candidates among entries.
     json: Vec<u8>,
-    trusted_proxies: Vec<IpNet>,
-    cluster: Option<Arc<str>>,
-    source: Arc<str>,
+    setting: Setting,
     /// Whose hit was the last.
     client: Client,
     oversized: Oversized,
@@ -117,9 +114,11 @@ impl Detector {
             decoys,
             unwrapper: Unwrapper::default(),
             json: Vec::new(),
-            trusted_proxies: config.trusted_proxies.clone(),
-            cluster,
-            source,
+            setting: Setting {
+                cluster,
+                source,
+                trusted_proxies: config.trusted_proxies.clone(),
+            },
             client: Client::default(),
             oversized: Oversized::default(),
             rejoiner: Rejoiner::default(),
@@ -135,9 +134,7 @@ impl Detector {
             packed_needles: Arc::clone(&self.packed_needles),
             unwrapper: Unwrapper::default(),
             json: Vec::new(),
-            trusted_proxies: self.trusted_proxies.clone(),
-            cluster: self.cluster.clone(),
-            source: Arc::clone(&self.source),
+            setting: self.setting.clone(),
             client: Client::default(),
             oversized: Oversized::default(),
             rejoiner: Rejoiner::default(),
@@ -258,13 +255,14 @@ impl Detector {
             return;
         }
         self.client.become_that_of(event);
-        let context = self.context(record, wrapper.envelope());
+        let context = record.context(&self.setting, wrapper.envelope());
+        let client = &mut self.client;
         let place = Place {
             record: record.bytes,
             number,
         };
-        let detection = |technique, class, decoy, context| {
-            detection(event, place, technique, class, decoy, &self.client, context)
+        let mut detection = |technique, class, decoy, context| {
+            detection(event, place, technique, class, decoy, client, context)
         };
         if touches.is_empty() {
             let (technique, class) = (Technique::ImpersonationUnnamed, Class::Record);
@@ -297,7 +295,7 @@ impl Detector {
         if !text.bears_mark() {
             return;
         }
-        let context = self.context(record, wrapper.envelope());
+        let context = record.context(&self.setting, wrapper.envelope());
         let named = self
             .decoys
             .iter()
@@ -336,7 +334,7 @@ impl Detector {
             digest,
         } = std::mem::take(&mut self.oversized);
         tracing::warn!(
-            source = &*self.source,
+            source = &*self.setting.source,
             position = &*provenance.position,
             "a record is longer than max_line_bytes; it was searched for decoys, but not decoded"
         );
@@ -344,36 +342,15 @@ impl Detector {
             return;
         }
         let identity = digest.map(RequestId::to_bytes).unwrap_or_default();
-        let context = self.context_of(provenance, &Envelope::default(), arrival);
+        let context = self
+            .setting
+            .context(provenance, &Envelope::default(), arrival);
         let named = self.decoys.iter().zip(&names);
         out.extend(
             named
                 .filter(|(decoy, names)| names.name_decoy(decoy))
                 .map(|(decoy, _)| undecodable(&identity, excerpt.clone(), decoy, &context)),
         );
-    }
-
-    fn context(&self, record: &Record<'_>, envelope: &Envelope<'_>) -> Context<'_> {
-        self.context_of(record.provenance(), envelope, record.arrival)
-    }
-
-    /// The configuration knows the cluster better than a wrapper does.
-    fn context_of(
-        &self,
-        provenance: Provenance,
-        envelope: &Envelope<'_>,
-        arrival: Timestamp,
-    ) -> Context<'_> {
-        let origin = origin(&self.source, provenance, envelope);
-        Context {
-            cluster: self
-                .cluster
-                .clone()
-                .or_else(|| origin.cluster.as_deref().map(Arc::from)),
-            trusted_proxies: &self.trusted_proxies,
-            arrival: origin.time.unwrap_or(arrival),
-            origin,
-        }
     }
 }
 

@@ -31,6 +31,34 @@ const AUDIT_ID: usize = 4096;
 /// Groups of a user, and addresses that a client claims.
 pub(super) const LIST: usize = 16;
 
+/// What a detector knows beside what it reads.
+#[derive(Clone)]
+pub(super) struct Setting {
+    pub cluster: Option<Arc<str>>,
+    pub source: Arc<str>,
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Setting {
+    /// Of what was read at `provenance`, in the wrappers that `envelope` tells of. The configuration knows the cluster better than a
+    /// wrapper does.
+    pub fn context(
+        &self,
+        provenance: Provenance,
+        envelope: &Envelope<'_>,
+        arrival: Timestamp,
+    ) -> Context<'_> {
+        let origin = origin(&self.source, provenance, envelope);
+        let of_wrapper = || origin.cluster.as_deref().map(Arc::from);
+        Context {
+            cluster: self.cluster.clone().or_else(of_wrapper),
+            trusted_proxies: &self.trusted_proxies,
+            arrival: origin.time.unwrap_or(arrival),
+            origin,
+        }
+    }
+}
+
 /// What is known beside the event itself.
 #[derive(Clone)]
 pub(super) struct Context<'c> {
@@ -42,7 +70,7 @@ pub(super) struct Context<'c> {
 }
 
 /// What `source` read at `provenance`, in the wrappers that `envelope` tells of.
-pub(super) fn origin(source: &Arc<str>, provenance: Provenance, envelope: &Envelope<'_>) -> Origin {
+fn origin(source: &Arc<str>, provenance: Provenance, envelope: &Envelope<'_>) -> Origin {
     Origin {
         source: source.clone(),
         position: Some(provenance.position),
@@ -76,7 +104,7 @@ pub(super) fn detection(
     technique: Technique,
     class: Class,
     decoy: Option<&Decoy>,
-    client: &Client,
+    client: &mut Client,
     context: Context<'_>,
 ) -> Detection {
     let request_id = request_id(event, place, &context);
@@ -85,7 +113,7 @@ pub(super) fn detection(
     Detection {
         detection_id: detection_id(request_id, event.stage, decoy),
         request_id,
-        incident_key: IncidentKey::of(&[
+        incident_key: client.incident_key([
             cluster(&context),
             decoy_name(decoy),
             token_id.unwrap_or_default().as_bytes(),

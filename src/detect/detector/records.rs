@@ -9,9 +9,10 @@ use super::{Detector, KEPT_BYTES};
 use crate::{
     detect::{
         Detection,
+        evidence::{Context, Setting},
         needle::{Format, PackedNeedles},
     },
-    record::{self, Given, part_mark},
+    record::{self, Envelope, Given, part_mark},
     source::{Block, Provenance, Shape},
 };
 
@@ -46,6 +47,11 @@ impl<'b> Record<'b> {
 
     pub fn provenance(&self) -> Provenance {
         (self.block.provenance)(self.start)
+    }
+
+    /// What is known of it beside its events.
+    pub fn context<'s>(&self, setting: &'s Setting, envelope: &Envelope<'_>) -> Context<'s> {
+        setting.context(self.provenance(), envelope, self.arrival)
     }
 }
 
