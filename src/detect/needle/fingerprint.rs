@@ -5,7 +5,7 @@
 //! together decides how often the search stops for nothing, which is judged by a text like those of audit logs. A bad guess
 //! costs time and nothing else.
 
-use std::{array, collections::HashMap, iter, sync::LazyLock};
+use std::{array, collections::HashMap, iter, mem, sync::LazyLock};
 
 /// Bytes of a needle that are looked for.
 pub const WINDOW: usize = 4;
@@ -152,25 +152,30 @@ impl<const TABLES: usize> Typical<TABLES> {
             let others = buckets[..at].iter();
             costs.push(others.map(|other| more(bucket, other)).collect());
         }
-        while buckets.len() > most {
-            let pairs = costs.iter().enumerate().flat_map(|(last, row)| {
-                row.iter()
-                    .enumerate()
-                    .map(move |(first, cost)| (*cost, first, last))
-            });
-            let Some((_, first, last)) = pairs.min_by(|(a, ..), (b, ..)| a.total_cmp(b)) else {
-                break;
-            };
+        let mut leasts: Vec<f64> = costs.iter().map(|row| least(row).1).collect();
+        while buckets.len() > most.max(1) {
+            let last = least(&leasts).0;
+            let first = least(&costs[last]).0;
             let other = buckets.remove(last);
             costs.remove(last);
-            for row in &mut costs[last..] {
-                row.remove(last);
-            }
+            leasts.remove(last);
             self.merge(&mut buckets[first], other);
-            for (at, bucket) in buckets.iter().enumerate() {
-                if at != first {
-                    let cost = more(bucket, &buckets[first]);
-                    costs[at.max(first)][at.min(first)] = cost;
+            for (at, row) in costs.iter_mut().enumerate().skip(first) {
+                let mut changed = match at < last {
+                    true => f64::INFINITY,
+                    false => row.remove(last),
+                };
+                if at > first {
+                    let cost = more(&buckets[at], &buckets[first]);
+                    changed = changed.min(mem::replace(&mut row[first], cost));
+                    leasts[at] = leasts[at].min(cost);
+                } else {
+                    let others = buckets[..at].iter();
+                    *row = others.map(|other| more(&buckets[at], other)).collect();
+                    changed = f64::NEG_INFINITY;
+                }
+                if changed <= leasts[at] {
+                    leasts[at] = least(row).1;
                 }
             }
         }
@@ -244,6 +249,9 @@ impl<const TABLES: usize> Typical<TABLES> {
             });
             by_chance *= self.by_chance(&sets);
         }
+        if all == [0; MAX_GRAMS / 64] {
+            return by_chance;
+        }
         let words = all.iter().enumerate();
         let stopped = words.flat_map(|(at, word)| bits(*word).map(move |bit| at * 64 + bit));
         by_chance + stopped.filter_map(|gram| self.grams.get(gram)).sum::<f64>()
@@ -262,6 +270,14 @@ impl<const TABLES: usize> Typical<TABLES> {
     }
 }
 
+/// The first of the least of `costs`, and where it stands.
+fn least(costs: &[f64]) -> (usize, f64) {
+    let costs = costs.iter().copied().enumerate();
+    costs
+        .min_by(|(_, one), (_, other)| one.total_cmp(other))
+        .unwrap_or((0, f64::INFINITY))
+}
+
 /// A window, by what its bytes are [`alike`].
 fn seen_as<const TABLES: usize>(window: &[u8]) -> [u8; WINDOW] {
     array::from_fn(|at| window.get(at).map_or(0, |byte| alike::<TABLES>(*byte)))
@@ -271,4 +287,50 @@ fn bits(set: u64) -> impl Iterator<Item = usize> + Clone {
     let rest = |set: &u64| Some(set & (set - 1)).filter(|rest| *rest != 0);
     let first = Some(set).filter(|set| *set != 0);
     iter::successors(first, rest).map(|set| set.trailing_zeros() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::btree_set, prelude::*};
+
+    use super::*;
+
+    /// As [`Typical::merged`], asking all anew each time.
+    fn merged<const TABLES: usize>(
+        typical: &Typical<TABLES>,
+        mut buckets: Vec<Bucket<TABLES>>,
+        most: usize,
+    ) -> Vec<Bucket<TABLES>> {
+        while buckets.len() > most {
+            let more = |first: usize, last: usize| {
+                let (one, other) = (&buckets[last], &buckets[first]);
+                typical.cost(one, Some(other)) - one.cost - other.cost
+            };
+            let pairs =
+                (0..buckets.len()).flat_map(|last| (0..last).map(move |first| (first, last)));
+            let (first, last) = pairs
+                .min_by(|a, b| more(a.0, a.1).total_cmp(&more(b.0, b.1)))
+                .expect("there are two or more");
+            let other = buckets.remove(last);
+            typical.merge(&mut buckets[first], other);
+        }
+        buckets
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_costs_least_is_merged_first(
+            needles in btree_set("(bait|trap|kube|sa|[a-z]{3})-[a-e1-9]{1,4}", 1..24),
+            most in 1_usize..9,
+        ) {
+            let needles: Vec<&[u8]> = needles.iter().map(String::as_bytes).collect();
+            let buckets = BY_SIX_BITS.buckets(&needles);
+            let members = |buckets: Vec<Bucket<1>>| -> Vec<_> {
+                buckets.into_iter().map(|bucket| bucket.members).collect()
+            };
+            let slow = members(merged(&BY_SIX_BITS, buckets.clone(), most));
+            prop_assert_eq!(members(BY_SIX_BITS.merged(buckets, most)), slow);
+        }
+    }
 }
