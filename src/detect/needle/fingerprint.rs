@@ -249,7 +249,7 @@ impl<const TABLES: usize> Typical<TABLES> {
             });
             by_chance *= self.by_chance(&sets);
         }
-        if all == [0; MAX_GRAMS / 64] {
+        if all.iter().fold(0, |some, word| some | word) == 0 {
             return by_chance;
         }
         let words = all.iter().enumerate();
