@@ -57,6 +57,7 @@ fn found(detector: &Detector, search: Search, bytes: &[u8], shape: Shape) -> Vec
     let block = Block {
         bytes,
         shape,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     let (mut detector, mut found) = (detector.another(), Vec::new());

@@ -1,5 +1,5 @@
-//! Rows of CSV with a column for each field of an event: the names of the columns stand in another line, so that no row can be
-//! decoded.
+//! Rows of CSV with a column for each field of an event, where nobody knows the names of the columns, so that no row can be decoded:
+//! they stand in another line. Where that is the first of the stream, see [`super::header`].
 //!
 //! What is known of a row is whether it has cells that only an event has together: its stage, and its URI or its id.
 
@@ -21,8 +21,12 @@ const ID_DASHES: usize = 4;
 
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
-    let is_stage = |cell: &[u8]| STAGES.iter().any(|stage| stage.as_bytes() == cell);
     cells(line).any(is_stage) && cells(line).any(|cell| cell.starts_with(b"/") || is_id(cell))
+}
+
+/// Whether `cell` is the stage of a request.
+pub fn is_stage(cell: &[u8]) -> bool {
+    STAGES.iter().any(|stage| stage.as_bytes() == cell)
 }
 
 /// The rows that hold the whole event, too.

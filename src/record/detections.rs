@@ -161,6 +161,7 @@ mod tests {
             &Block {
                 bytes,
                 shape,
+                header: None,
                 provenance,
             },
             &mut out,
@@ -274,6 +275,7 @@ mod tests {
             let block = Block {
                 bytes: good.as_bytes(),
                 shape: Shape::Oversized { first, last },
+                header: None,
                 provenance: &|at| at.to_string().into(),
             };
             decoder.read(&block, &mut out);

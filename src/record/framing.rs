@@ -10,6 +10,7 @@ mod behind;
 use memchr::{memchr, memrchr};
 
 use super::{
+    header::{self, Header, MAX_HEADER_BYTES},
     partial::Joiner,
     structural::{Cut, Cutter},
 };
@@ -35,6 +36,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Piece<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
+    /// Of lines: see [`Block::header`](crate::source::Block::header).
+    pub header: Option<&'a Header>,
     /// Where `bytes` begins in the stream.
     pub offset: u64,
 }
@@ -54,6 +57,8 @@ pub struct Framer {
     base: u64,
     max_line_bytes: usize,
     mode: Mode,
+    /// The first line of the stream, if it is one.
+    header: Option<Header>,
     /// The record at `start` is oversized, and its first part was handed on: where it begins in the stream.
     in_parts: Option<u64>,
     /// The line that is being read is too long: where it begins in the stream.
@@ -86,6 +91,7 @@ impl Framer {
             base: 0,
             max_line_bytes,
             mode: Mode::Start,
+            header: None,
             in_parts: None,
             long_line: None,
             joiner: Joiner::new(max_line_bytes),
@@ -110,6 +116,7 @@ impl Framer {
                 Opening::Json(_) => Mode::Json(Cutter::stream()),
                 _ => Mode::Lines,
             };
+            framer.header = Header::at_start(text);
         }
         framer
     }
@@ -235,11 +242,21 @@ impl Framer {
                 }
                 false
             }
+            Opening::Lines if self.may_name_columns(text) => false,
             Opening::Open | Opening::Lines => {
+                self.header = Header::at_start(text);
                 self.mode = Mode::Lines;
                 true
             }
         }
+    }
+
+    /// Whether `text` may be the beginning of a line that names columns.
+    fn may_name_columns(&self, text: &[u8]) -> bool {
+        let line = text.trim_ascii_start();
+        header::may_begin_with_one(line)
+            && memchr(b'\n', line).is_none()
+            && text.len() <= MAX_HEADER_BYTES.min(self.max_line_bytes)
     }
 
     /// Hands on all lines that are complete.
@@ -351,6 +368,7 @@ impl Framer {
             emit(Piece {
                 bytes: text,
                 shape: Shape::Value,
+                header: None,
                 offset: self.handed_on(),
             });
         }
@@ -387,6 +405,7 @@ impl Framer {
             let piece = Piece {
                 bytes: &self.bytes[self.start..end],
                 shape,
+                header: self.header.as_ref(),
                 offset: self.handed_on(),
             };
             match shape {

@@ -84,10 +84,19 @@ pub enum Place {
 }
 
 impl Place {
+    const OF_EVENT: [&[&str]; 3] = [Event::FIELDS, Event::UNREAD_FIELDS, &AZURE_FIELDS];
+
+    /// The keys of the first two.
+    pub const KNOWN: [&[&str]; 4] = [
+        Event::FIELDS,
+        Event::UNREAD_FIELDS,
+        &AZURE_FIELDS,
+        &RECORD_KEYS,
+    ];
+
     pub fn of(key: &str) -> Self {
-        let of_event = [Event::FIELDS, Event::UNREAD_FIELDS, &AZURE_FIELDS];
         match key {
-            key if of_event.iter().any(|keys| keys.contains(&key)) => Self::Event,
+            key if Self::OF_EVENT.iter().any(|keys| keys.contains(&key)) => Self::Event,
             key if RECORD_KEYS.contains(&key) => Self::Record,
             _ => Self::Other,
         }

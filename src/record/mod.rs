@@ -11,6 +11,7 @@ pub mod escape;
 mod flattened;
 pub mod foreign;
 pub mod framing;
+mod header;
 mod implied;
 mod layer;
 mod lifted;
@@ -39,6 +40,7 @@ mod wrapper;
 
 pub use copies::Copies;
 pub use envelope::Envelope;
+pub use header::{Header, MAX_HEADER_BYTES};
 pub(crate) use pieces::begins_key;
 pub use rejoin::{Given, Place, Rejoiner};
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

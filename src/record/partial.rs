@@ -80,6 +80,7 @@ impl Joiner {
                 emit(Piece {
                     bytes: &run.bytes[from..to],
                     shape: run.shape,
+                    header: run.header,
                     offset: place(from),
                 });
             }

@@ -98,6 +98,11 @@ pub fn name(key: &str, out: &mut Vec<u8>) {
     out.push(b':');
 }
 
+/// Appends text.
+pub fn text(text: &str, out: &mut Vec<u8>) {
+    scalar(text, out);
+}
+
 fn list<T>(
     [open, close]: [u8; 2],
     parts: impl Iterator<Item = T>,

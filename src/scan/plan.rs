@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     record::{
+        MAX_HEADER_BYTES,
         decompress::{Magic, recognise},
         foreign::foreign,
         framing::is_one_record_a_line,
@@ -33,8 +34,8 @@ use crate::{
 /// The length of a range. Short enough that no thread waits long for another's last one.
 const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
 
-/// How much of a file is looked at to know what it is.
-const HEAD_BYTES: usize = 4096;
+/// How much of a file is looked at to know what it is, and how its columns are named.
+const HEAD_BYTES: usize = MAX_HEADER_BYTES + 1;
 
 /// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;
@@ -73,6 +74,20 @@ pub(super) struct Opened {
     pub file: Arc<File>,
     /// When it was written last: stands in for the time of events that tell none.
     pub written: Timestamp,
+    /// How it begins.
+    pub head: Arc<[u8]>,
+}
+
+impl Opened {
+    pub fn new(file: File, written: Timestamp) -> io::Result<Self> {
+        let mut head = vec![0; HEAD_BYTES];
+        let length = read_at(&file, &mut head, 0)?;
+        Ok(Self {
+            file: file.into(),
+            written,
+            head: head[..length].into(),
+        })
+    }
 }
 
 /// All units, in order.
@@ -169,11 +184,8 @@ impl Plan {
         if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
             return Ok(None);
         }
-        let opened = Opened {
-            written: written(&metadata),
-            file: Arc::new(file),
-        };
-        if metadata.len() <= self.range_bytes || !can_be_divided(&opened.file)? {
+        let opened = Opened::new(file, written(&metadata))?;
+        if metadata.len() <= self.range_bytes || !can_be_divided(&opened.head) {
             return Ok(Some(Part::Whole(opened)));
         }
         self.taken += 1;
@@ -257,16 +269,13 @@ pub(super) fn written(metadata: &Metadata) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Whether a record begins behind every newline of `file`, but for those of a container runtime further on.
-fn can_be_divided(file: &File) -> io::Result<bool> {
-    let mut head = [0; HEAD_BYTES];
-    let length = read_at(file, &mut head, 0)?;
-    let head = &head[..length];
-    Ok(recognise(head) == Magic::Plain
+/// Whether a record begins behind every newline of a file that begins with `head`, but for those of a container runtime further on.
+fn can_be_divided(head: &[u8]) -> bool {
+    recognise(head) == Magic::Plain
         && foreign(head).is_none()
         && is_one_record_a_line(head)
         && !is_line_of_a_runtime(head)
-        && !holds_lines_of_a_runtime(head))
+        && !holds_lines_of_a_runtime(head)
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.

@@ -33,9 +33,6 @@ const WORTH_BYTES: usize = 64 << 10;
 /// So many looks that passed less than is then read may follow one another: then all is read.
 const MOST_IN_VAIN: u32 = 8;
 
-/// How a stream begins that may be cut into ranges.
-const ONE_RECORD_A_LINE: &[u8] = b"{}";
-
 /// Who is given what was read.
 pub(super) trait Take {
     /// `arrival` stands in for the time of events that tell none.
@@ -157,7 +154,7 @@ impl Reader<'_> {
 
     /// The records from `start`, where one begins, up to the last that begins before `end`.
     fn records(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
-        let mut framer = Framer::resume(self.max_line_bytes, start, ONE_RECORD_A_LINE);
+        let mut framer = Framer::resume(self.max_line_bytes, start, &opened.head);
         let take = &mut |piece: Piece<'_>| self.take.take(&piece, opened.written);
         let mut is_line_open = false;
         let result = loop {

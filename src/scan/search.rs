@@ -218,6 +218,7 @@ impl Take for Kept<'_> {
         let block = Block {
             bytes: piece.bytes,
             shape: piece.shape,
+            header: piece.header,
             provenance: &|at| format!("{}:{}", self.unit.name, piece.offset + at as u64).into(),
         };
         self.arrival = arrival;

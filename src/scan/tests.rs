@@ -83,10 +83,7 @@ fn read_but(passed: &dyn Fn(&[u8]) -> usize, part: &Part, max_line_bytes: usize)
 }
 
 fn opened(path: &Path) -> Opened {
-    Opened {
-        file: File::open(path).unwrap().into(),
-        written: Timestamp::UNIX_EPOCH,
-    }
+    Opened::new(File::open(path).unwrap(), Timestamp::UNIX_EPOCH).unwrap()
 }
 
 /// The ranges of a file, cut at `cuts`.
@@ -551,4 +548,25 @@ fn parts_that_are_longer_than_what_is_looked_at_are_found_whatever_the_ranges() 
     let file = file(long.repeat(4).as_bytes());
     let units = units(plan(&[file.path().to_owned()], 150_000));
     assert_eq!(units.len(), 7);
+}
+
+#[test]
+fn rows_of_csv_are_read_by_the_names_of_their_columns_whatever_the_ranges() {
+    let hits = (0..200).map(|number| {
+        let user = r#"{""username"":""system:serviceaccount:honeypot:backup-sa""}"#;
+        format!("{number},list,\"{user}\",ResponseComplete,/api/v1/pods\n")
+    });
+    let quiet = "x,get,\"{\"\"username\"\":\"\"jane\"\"}\",ResponseComplete,/api\n";
+    let hits: Vec<String> = hits.collect();
+    let names = "AuditId,Verb,User,Stage,RequestUri\n".to_owned();
+    for log in [
+        names.clone() + &hits.concat(),
+        names + &quiet.repeat(20_000) + &hits.join(&quiet.repeat(50)),
+    ] {
+        let wanted = places(&log, 1, 1 << 30);
+        assert_eq!(wanted.len(), 200);
+        for range_bytes in [1000, 5000, 100_000] {
+            assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
+        }
+    }
 }

@@ -146,6 +146,7 @@ mod tests {
         let block = Block {
             bytes,
             shape,
+            header: None,
             provenance: &|_| String::new().into(),
         };
         counters.received(&block, Timestamp::UNIX_EPOCH);
@@ -169,6 +170,7 @@ mod tests {
             let block = Block {
                 bytes: &part,
                 shape: Shape::Oversized { first, last },
+                header: None,
                 provenance: &|_| String::new().into(),
             };
             counters.received(&block, Timestamp::now());
@@ -183,6 +185,7 @@ mod tests {
         let block = Block {
             bytes: b"a\n",
             shape: Shape::Lines,
+            header: None,
             provenance: &|_| String::new().into(),
         };
         assert_eq!(counters.received(&block, Timestamp::UNIX_EPOCH), 0);

@@ -212,6 +212,7 @@ impl Search<'_> {
         self.found |= self.outlet.take(&Block {
             bytes,
             shape,
+            header: None,
             provenance: &|_| (self.provenance)(),
         });
     }

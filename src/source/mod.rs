@@ -9,7 +9,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use compact_str::CompactString;
 
-use crate::{audit::words, kafka::UnreadableFile, record::decompress, telemetry::Status};
+use crate::{
+    audit::words,
+    kafka::UnreadableFile,
+    record::{Header, decompress},
+    telemetry::Status,
+};
 
 mod counters;
 pub mod entries;
@@ -59,6 +64,8 @@ impl Context {
 pub struct Block<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
+    /// Of lines: the names of their columns, where the stream began with them.
+    pub header: Option<&'a Header>,
     /// Where the byte at an offset into the block came from. Called only for what becomes a detection, and by more than one thread.
     pub provenance: &'a (dyn Fn(usize) -> Provenance + Sync),
 }

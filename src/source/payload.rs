@@ -188,6 +188,7 @@ impl Payloads {
         let found = outlet.take(&Block {
             bytes: &self.lines,
             shape: Shape::Lines,
+            header: None,
             provenance: &|at| {
                 let behind = starts.partition_point(|(start, _)| *start <= at);
                 let place = behind.checked_sub(1).map_or(0, |before| starts[before].1);
@@ -219,6 +220,7 @@ pub(crate) fn take(
     outlet.take(&Block {
         bytes,
         shape,
+        header: None,
         provenance: &|_| sent.provenance(),
     })
 }

@@ -56,6 +56,7 @@ pub(crate) fn read(
         let found = outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
+            header: piece.header,
             provenance: &|at| format_compact!("stdin:{}", piece.offset + at as u64).into(),
         });
         if found {

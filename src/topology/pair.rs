@@ -128,6 +128,7 @@ fn share(
             let piece = Block {
                 bytes: &block.bytes[piece.clone()],
                 shape: block.shape,
+                header: block.header,
                 provenance: &|at| (block.provenance)(piece.start + at),
             };
             detector.scan(&piece, arrival, &mut found);
@@ -199,6 +200,7 @@ mod tests {
                 let block = Block {
                     bytes: &text.as_bytes()[..end],
                     shape: Shape::Lines,
+                    header: None,
                     provenance: &|at| at.to_string().into(),
                 };
                 one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
@@ -230,6 +232,7 @@ mod tests {
             let block = Block {
                 bytes: text.as_bytes(),
                 shape: Shape::Lines,
+                header: None,
                 provenance: &|at| at.to_string().into(),
             };
             one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
@@ -248,6 +251,7 @@ mod tests {
         let block = Block {
             bytes: text.as_bytes(),
             shape: Shape::Lines,
+            header: None,
             provenance: &|at| {
                 if waits.load(Relaxed) && known.lock().unwrap().insert(thread::current().id()) {
                     both.wait();

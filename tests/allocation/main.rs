@@ -61,6 +61,7 @@ fn a_block_without_a_needle_allocates_nothing() {
             let block = Block {
                 bytes,
                 shape: Shape::Lines,
+                header: None,
                 provenance: &provenance,
             };
             let mut found = Vec::new();

@@ -62,6 +62,7 @@ fn found(log: &[u8], reads: &[usize]) -> Vec<Detection> {
         let block = Block {
             bytes: piece.bytes,
             shape: piece.shape,
+            header: piece.header,
             provenance: &|_| String::new().into(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);
@@ -112,6 +113,7 @@ fn padding_cannot_cut_a_name_in_two() {
             let block = Block {
                 bytes: &log,
                 shape: Shape::Lines,
+                header: None,
                 provenance: &|_| String::new().into(),
             };
             detector().scan(&block, Timestamp::UNIX_EPOCH, &mut unjoined);

@@ -19,6 +19,7 @@ fn detect(bytes: &[u8], whole_namespace: bool) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::Lines,
+        header: None,
         provenance: &|_| "0".to_owned().into(),
     };
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);

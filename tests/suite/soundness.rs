@@ -27,6 +27,7 @@ pub fn run_with(scan: Scan, mut detector: Detector, bytes: &[u8]) -> Vec<Detecti
     let block = Block {
         bytes,
         shape: Shape::Lines,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     let mut detections = Vec::new();

@@ -45,6 +45,11 @@ impl<'b> Record<'b> {
         }
     }
 
+    /// The object that it is, if the columns of which it is a row have names.
+    fn named(&self) -> Option<Vec<u8>> {
+        self.block.header?.object(self.bytes)
+    }
+
     pub fn provenance(&self) -> Provenance {
         (self.block.provenance)(self.start)
     }
@@ -178,10 +183,28 @@ impl Detector {
                 self.record(&Record { bytes, ..*record }, out);
             }
             None if why == Why::Needle || self.needles.stand_in(record.bytes) => {
-                self.record(record, out);
+                if !self.row(record, out) {
+                    self.record(record, out);
+                }
             }
             None => {}
         }
+    }
+
+    /// Searches a row whose columns have names; whether an event stands in it so. If not, it is to be searched as it stands.
+    fn row(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) -> bool {
+        let Some(object) = record.named() else {
+            return false;
+        };
+        let (counts, length) = (self.counts, out.len());
+        let bytes = &object;
+        self.record(&Record { bytes, ..*record }, out);
+        let is_event = self.counts.events > counts.events;
+        if !is_event {
+            self.counts = counts;
+            out.truncate(length);
+        }
+        is_event
     }
 
     /// Searches parts of lines whose last part never came.
@@ -195,6 +218,7 @@ impl Detector {
             let block = Block {
                 bytes: record.as_bytes(),
                 shape: Shape::Value,
+                header: None,
                 provenance: &|_| provenance.clone(),
             };
             self.record(&Record::of(&block, 0..record.len(), arrival), out);

@@ -405,3 +405,36 @@ fn lines_of_a_runtime_behind_a_value_over_many_lines_are_joined() {
         }
     }
 }
+
+#[test]
+fn every_line_comes_with_the_names_of_its_columns() {
+    let log = "id,log\n1,\"{}\"\n2,\"{}\"\n";
+    let named = |mut framer: Framer, text: &str, read: usize| {
+        let (mut named, mut at) = (Vec::new(), 0);
+        let mut take = |piece: Piece<'_>| {
+            let lines = piece.bytes.split(|byte| *byte == b'\n');
+            let lines = lines.filter(|line| !line.is_empty());
+            named.extend(lines.map(|_| piece.header.is_some()));
+        };
+        while at < text.len() {
+            let count = read.min(text.len() - at);
+            framer.space(count)[..count].copy_from_slice(&text.as_bytes()[at..at + count]);
+            framer.commit(count, &mut take);
+            at += count;
+        }
+        framer.finish(&mut take);
+        named
+    };
+    for read in [1, 9, 100] {
+        assert_eq!(named(Framer::new(1000), log, read), [true; 3]);
+        let marked = format!("\u{feff}\r\n{log}");
+        let all = named(Framer::new(1000), &marked, read);
+        assert!(all.ends_with(&[true; 3]), "{all:?}");
+        let behind = Framer::resume(1000, 50, log.as_bytes());
+        assert_eq!(named(behind, "3,x\n4,y", read), [true; 2]);
+        for other in ["{\"id\":1}\nid,log\n", "it's,log\n1,2\n", "id,log"] {
+            let all = named(Framer::new(1000), other, read);
+            assert!(!all.contains(&true), "{other}");
+        }
+    }
+}

@@ -104,6 +104,7 @@ impl Unfinished {
             emit(Piece {
                 bytes: &self.line[..limit],
                 shape: Shape::Oversized { first, last: false },
+                header: None,
                 offset: self.offset,
             });
             self.size = Size::GoesOn;
@@ -133,6 +134,7 @@ impl Unfinished {
         emit(Piece {
             bytes: &self.line,
             shape,
+            header: None,
             offset: self.offset,
         });
     }
@@ -146,6 +148,7 @@ impl Unfinished {
                     first: false,
                     last: true,
                 },
+                header: None,
                 offset: self.offset,
             });
             self.size = Size::Rest;

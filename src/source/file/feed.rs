@@ -34,6 +34,7 @@ impl<'a> Feed<'a> {
         self.holds |= self.outlet.take(&Block {
             bytes: piece.bytes,
             shape: piece.shape,
+            header: piece.header,
             provenance: &|at| {
                 format_compact!("{}:{}", path.display(), piece.offset + at as u64).into()
             },

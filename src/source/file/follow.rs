@@ -9,6 +9,7 @@ use super::{
     read_at,
 };
 use crate::record::{
+    MAX_HEADER_BYTES,
     decompress::{self, Decompressor},
     framing::{Framer, READ_BYTES},
 };
@@ -57,8 +58,10 @@ impl Follower {
         framer: Option<Framer>,
         max_line_bytes: usize,
     ) -> Self {
-        let framer = framer
-            .unwrap_or_else(|| Framer::resume(max_line_bytes, offset, head.fingerprint.bytes()));
+        let framer = framer.unwrap_or_else(|| match offset {
+            0 => Framer::new(max_line_bytes),
+            _ => Framer::resume(max_line_bytes, offset, &beginning(&file, head)),
+        });
         let packing = if head.is_compressed {
             Packing::Compressed {
                 decompressor: Box::default(),
@@ -230,4 +233,17 @@ pub(super) fn start_of_last_line(file: &File, size: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+/// How `file` begins, as far as its columns may be named there; of a compressed one, as far as its fingerprint goes.
+fn beginning(file: &File, head: &Head) -> Vec<u8> {
+    let mut bytes = vec![0; MAX_HEADER_BYTES + 1];
+    match read_at(file, &mut bytes, 0) {
+        Ok(length) if !head.is_compressed => {
+            bytes.truncate(length);
+            bytes
+        }
+        // What cannot be read here fails where it is read on.
+        _ => head.fingerprint.bytes().to_vec(),
+    }
 }

@@ -143,6 +143,7 @@ impl<'d> Searcher<'d> {
         self.found |= self.outlet.take(&Block {
             bytes,
             shape,
+            header: None,
             provenance: &|_| provenance(&self.delivery.peer, tag.as_bytes()),
         });
     }

@@ -63,6 +63,7 @@ impl Served {
                 let holds = outlet.take(&Block {
                     bytes: line.as_bytes(),
                     shape: Shape::Lines,
+                    header: None,
                     provenance: &|_| String::new().into(),
                 });
                 (line, holds)

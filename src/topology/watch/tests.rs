@@ -85,6 +85,7 @@ impl Scene {
         let block = Block {
             bytes: b"{}\n",
             shape: Shape::Lines,
+            header: None,
             provenance: &|_| String::new().into(),
         };
         self.source.counters.received(&block, self.now);

@@ -60,6 +60,7 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::MessagePack,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();

@@ -125,6 +125,7 @@ pub fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
     let block = Block {
         bytes: input,
         shape: Shape::Lines,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut detections);

@@ -31,6 +31,7 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
     let block = Block {
         bytes,
         shape: Shape::PushEvents,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();

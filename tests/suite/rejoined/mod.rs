@@ -48,6 +48,7 @@ fn scan(detector: &mut Detector, shape: Shape, bytes: &[u8], found: &mut Vec<Det
     let block = Block {
         bytes,
         shape,
+        header: None,
         provenance: &|_| Provenance::default(),
     };
     detector.scan(&block, Timestamp::UNIX_EPOCH, found);
@@ -214,6 +215,7 @@ fn a_part_is_waited_for_a_minute() {
             let block = Block {
                 bytes,
                 shape,
+                header: None,
                 provenance: &|_| Provenance::default(),
             };
             let arrival = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);

@@ -69,6 +69,7 @@ fn an_oversized_record_is_searched_to_its_end() {
         let block = Block {
             bytes: part.as_bytes(),
             shape,
+            header: None,
             provenance: &|_| Provenance::default(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);

@@ -47,6 +47,7 @@ fn scan(config: &Config, decoys: &[Decoy], shape: Shape, bytes: &[u8]) -> Vec<De
     let block = Block {
         bytes,
         shape,
+        header: None,
         provenance: &|at| format!("audit.log:{at}").into(),
     };
     let mut detections = Vec::new();

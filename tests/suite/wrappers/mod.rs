@@ -2,6 +2,7 @@
 
 mod arrays;
 mod copies;
+mod csv;
 mod forged;
 mod gke;
 mod google;

@@ -10,10 +10,10 @@ use super::{
 use crate::soundness::events;
 
 /// What a column is called, and what stands in it.
-type Cells = Vec<(String, Value)>;
+pub type Cells = Vec<(String, Value)>;
 
 /// The fields of `event`, with those that are no scalars as text.
-fn cells(event: &Value, name: impl Fn(&str) -> String) -> Cells {
+pub fn cells(event: &Value, name: impl Fn(&str) -> String) -> Cells {
     let text = |value: &Value| match value {
         Value::Object(_) | Value::Array(_) => value.to_string().into(),
         scalar => scalar.clone(),
@@ -25,7 +25,7 @@ fn cells(event: &Value, name: impl Fn(&str) -> String) -> Cells {
 }
 
 /// The scalars in `value` under all keys on the way to them.
-fn dotted(path: &str, value: &Value, out: &mut Cells) {
+pub fn dotted(path: &str, value: &Value, out: &mut Cells) {
     match value {
         Value::Object(fields) => fields
             .iter()
@@ -38,7 +38,7 @@ fn dotted(path: &str, value: &Value, out: &mut Cells) {
     }
 }
 
-fn azure(key: &str) -> String {
+pub fn azure(key: &str) -> String {
     match key {
         "auditID" => "AuditId".to_owned(),
         "requestURI" => "RequestUri".to_owned(),
@@ -221,70 +221,5 @@ fn a_column_that_stands_twice_is_undecodable() {
             "rows": [["1", "list", user(first), user(second)]]});
         let found = techniques(&table);
         assert!(found.contains(&Technique::Undecodable), "{found:?} {table}");
-    }
-}
-
-/// `cells` as a row of CSV.
-fn csv(cells: &Cells, separator: char) -> String {
-    let cell = |cell: &Value| match cell {
-        Value::Null => String::new(),
-        Value::String(text) if text.contains(['"', ',', ';']) => {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        }
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let cells: Vec<_> = cells.iter().map(|(_, value)| cell(value)).collect();
-    cells.join(&separator.to_string())
-}
-
-/// The names of the columns stand in another line.
-#[test]
-fn a_row_of_csv_that_names_a_decoy_is_undecodable() {
-    for id in ["8e3bf0f8-b495-450d-a404-cfdf2b51bc67", "chosen by a client"] {
-        for separator in [',', ';', '\t'] {
-            let row = |user: &str| {
-                let mut event = hit(id);
-                event["user"] = json!({"username": user, "groups": ["a"]});
-                let mut joined = Vec::new();
-                dotted("", &event, &mut joined);
-                [
-                    csv(&cells(&event, azure), separator),
-                    csv(&joined, separator),
-                ]
-            };
-            for (hit, quiet) in row(DECOY).into_iter().zip(row("jane")) {
-                let text = format!("{quiet}\r\n{hit}\r\n");
-                let found = found(None, text.as_bytes());
-                let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
-                assert_eq!(techniques, [Technique::Undecodable], "{text}");
-                assert_eq!(found[0].excerpt, None);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
-    let event = hit("1");
-    let whole = event.to_string().replace('"', "\"\"");
-    let row = |time: &str| format!("x,\"{whole}\",ResponseComplete,{time},/api/v1/namespaces\n");
-    let techniques = |row: String| -> Vec<_> {
-        let all = found(None, row.as_bytes());
-        all.iter().map(|one| one.technique).collect()
-    };
-    assert_eq!(
-        techniques(row("2026-11-23T17:21:08.912184Z")),
-        [Technique::TokenUse]
-    );
-    // It may be a text of a client, who does not know when the server has it.
-    let quiet = whole.replace(DECOY, "jane");
-    for rest in [
-        "\",ResponseComplete,2026-11-23T17:21:09Z,/api".to_owned(),
-        ",2026-11-23T17:21:08.912184Z,\",ResponseComplete,/api".to_owned(),
-        "\",ResponseComplete,/api?;2026-11-23T17:21:08.912184Z;".to_owned(),
-    ] {
-        let row = format!("{DECOY},\"{quiet}{rest}\n");
-        assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Disk {
     is_full: bool,
     /// Everything is found, not only hits.
     finds_all: bool,
+    /// The last block came with the names of its columns.
+    is_named: bool,
 }
 
 impl Disk {
@@ -79,6 +81,7 @@ impl Outlet for Teller {
         let text = String::from_utf8_lossy(block.bytes);
         disk.held += &text;
         disk.handed_on += &text;
+        disk.is_named = block.header.is_some();
         disk.finds_all || text.contains("hit")
     }
 
@@ -645,4 +648,19 @@ fn a_file_that_cannot_be_read_shows_until_it_can() {
     run.wait_until(|_| trouble().is_none());
     assert_eq!(errors(), 1);
     run.stop();
+}
+
+#[test]
+fn the_names_of_columns_are_known_after_a_start() {
+    // More than the fingerprint holds.
+    let names = format!("auditID,user,{}\n", "c,".repeat(1000));
+    for end in ENDS {
+        let machine = Machine::new(&["*.csv"]);
+        machine.append("a.csv", &format!("{names}a hit\n"));
+        machine.expect(&format!("{names}a hit\n"), end);
+        machine.append("a.csv", "another hit\n");
+        machine.disk().is_named = false;
+        machine.expect("another hit\n", end);
+        assert!(machine.disk().is_named);
+    }
 }

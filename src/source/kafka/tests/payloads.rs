@@ -319,6 +319,7 @@ fn every_hit_is_found_in_every_kind_of_payload() {
     direct.take(&Block {
         bytes: &audit,
         shape: Shape::Lines,
+        header: None,
         provenance: &|_| Provenance::default(),
     });
     let wanted = ids(&direct.found);

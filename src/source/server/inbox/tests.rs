@@ -54,6 +54,7 @@ fn served(room: usize) -> (Sender<&'static str, &'static str>, Commits, Arc<Mute
             let holds = outlet.take(&Block {
                 bytes: text.as_bytes(),
                 shape: Shape::Lines,
+                header: None,
                 provenance: &|_| String::new().into(),
             });
             (text, holds)

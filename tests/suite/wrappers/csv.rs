@@ -1,0 +1,253 @@
+//! Exports of CSV: a row for each event, with or without the names of their columns in the first line.
+
+use baitline::{
+    detect::{Detection, Detector, Technique},
+    record::{Header, framing::Framer},
+    source::{Block, Provenance},
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{
+    detector,
+    forged::{DECOY, forgeries, hit},
+    found,
+    tables::{Cells, azure, cells, dotted},
+    without_origin,
+};
+use crate::soundness::{Scan, events};
+
+/// `cells` as a row of CSV.
+fn csv(cells: &Cells, separator: char) -> String {
+    let cell = |cell: &Value| match cell {
+        Value::Null => String::new(),
+        Value::String(text) if text.contains(['"', ',', ';']) => {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let cells: Vec<_> = cells.iter().map(|(_, value)| cell(value)).collect();
+    cells.join(&separator.to_string())
+}
+
+/// The names of the columns stand in another line.
+#[test]
+fn a_row_of_csv_that_names_a_decoy_is_undecodable() {
+    for id in ["8e3bf0f8-b495-450d-a404-cfdf2b51bc67", "chosen by a client"] {
+        for separator in [',', ';', '\t'] {
+            let row = |user: &str| {
+                let mut event = hit(id);
+                event["user"] = json!({"username": user, "groups": ["a"]});
+                let mut joined = Vec::new();
+                dotted("", &event, &mut joined);
+                [
+                    csv(&cells(&event, azure), separator),
+                    csv(&joined, separator),
+                ]
+            };
+            for (hit, quiet) in row(DECOY).into_iter().zip(row("jane")) {
+                let text = format!("{quiet}\r\n{hit}\r\n");
+                let found = found(None, text.as_bytes());
+                let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
+                assert_eq!(techniques, [Technique::Undecodable], "{text}");
+                assert_eq!(found[0].excerpt, None);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
+    let event = hit("1");
+    let whole = event.to_string().replace('"', "\"\"");
+    let row = |time: &str| format!("x,\"{whole}\",ResponseComplete,{time},/api/v1/namespaces\n");
+    let techniques = |row: String| -> Vec<_> {
+        let all = found(None, row.as_bytes());
+        all.iter().map(|one| one.technique).collect()
+    };
+    assert_eq!(
+        techniques(row("2026-11-23T17:21:08.912184Z")),
+        [Technique::TokenUse]
+    );
+    // It may be a text of a client, who does not know when the server has it.
+    let quiet = whole.replace(DECOY, "jane");
+    for rest in [
+        "\",ResponseComplete,2026-11-23T17:21:09Z,/api".to_owned(),
+        ",2026-11-23T17:21:08.912184Z,\",ResponseComplete,/api".to_owned(),
+        "\",ResponseComplete,/api?;2026-11-23T17:21:08.912184Z;".to_owned(),
+    ] {
+        let row = format!("{DECOY},\"{quiet}{rest}\n");
+        assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
+    }
+}
+
+/// The names of columns as the first line.
+fn names(cells: &Cells, separator: char) -> String {
+    let names: Vec<_> = cells.iter().map(|(name, _)| name.as_str()).collect();
+    names.join(&separator.to_string())
+}
+
+/// What is found in a stream of `text`.
+fn streamed(scan: Scan, text: &[u8]) -> Vec<Detection> {
+    let (mut detector, mut all) = (detector(None), Vec::new());
+    let mut framer = Framer::new(16 << 20);
+    let mut take = |piece: baitline::record::framing::Piece<'_>| {
+        let block = Block {
+            bytes: piece.bytes,
+            shape: piece.shape,
+            header: piece.header,
+            provenance: &|_| Provenance::default(),
+        };
+        scan(&mut detector, &block, Timestamp::UNIX_EPOCH, &mut all);
+    };
+    for part in text.chunks(1000) {
+        framer.space(part.len())[..part.len()].copy_from_slice(part);
+        framer.commit(part.len(), &mut take);
+    }
+    framer.finish(&mut take);
+    all
+}
+
+fn techniques(text: &str) -> Vec<Technique> {
+    let all = streamed(Detector::scan, text.as_bytes());
+    all.iter().map(|one| one.technique).collect()
+}
+
+/// `event` in the columns of several stores.
+fn exports(event: &Value) -> Vec<Cells> {
+    let mut joined = Vec::new();
+    dotted("", event, &mut joined);
+    let prefixed =
+        |(name, cell): &(String, Value)| (format!("kubernetes.audit.{name}"), cell.clone());
+    let prefixed = joined.iter().map(prefixed).collect();
+    let whole = vec![
+        ("@timestamp".to_owned(), json!("2026-11-23 17:21:08.912")),
+        ("@message".to_owned(), event.to_string().into()),
+    ];
+    vec![
+        cells(event, azure),
+        cells(event, str::to_owned),
+        cells(event, str::to_lowercase),
+        joined,
+        prefixed,
+        whole,
+    ]
+}
+
+#[test]
+fn every_technique_is_found_in_a_row_whose_columns_have_names() {
+    for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+        let wanted: Vec<_> = technique.into_iter().collect();
+        for (export, separator) in exports(&event)
+            .into_iter()
+            .zip([',', ';', '\t'].into_iter().cycle())
+        {
+            let text = format!(
+                "{}\r\n{}\r\n",
+                names(&export, separator),
+                csv(&export, separator)
+            );
+            assert_eq!(techniques(&text), wanted, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_row_whose_columns_have_names_tells_what_the_event_tells() {
+    let mut event = hit("1");
+    event["responseStatus"] = json!({"code": 403});
+    event["user"]["groups"] = json!(["a", "b"]);
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    assert_eq!(bare.len(), 1);
+    for export in exports(&event) {
+        let text = format!("{}\n{}\n", names(&export, ','), csv(&export, ','));
+        let told = without_origin(streamed(Detector::scan, text.as_bytes()));
+        assert_eq!(told, bare, "{text}");
+    }
+}
+
+#[test]
+fn an_export_of_cloudwatch_insights_tells_where_its_events_come_from() {
+    let event = hit("1").to_string().replace('"', "\"\"");
+    let text = format!(
+        "@timestamp,@message,@logStream,@log\n2026-11-23 17:21:08.912,\"{event}\",kube-apiserver-audit-1,1234:/aws/eks/prod/cluster\n"
+    );
+    let all = streamed(Detector::scan, text.as_bytes());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].technique, Technique::TokenUse);
+    assert_eq!(all[0].cluster.as_deref(), Some("prod"));
+    let origin = &all[0].origin;
+    assert_eq!(origin.log_group.as_deref(), Some("/aws/eks/prod/cluster"));
+    assert_eq!(origin.log_stream.as_deref(), Some("kube-apiserver-audit-1"));
+    assert_eq!(origin.account.as_deref(), Some("1234"));
+}
+
+#[test]
+fn what_a_client_writes_into_a_row_whose_columns_have_names_is_no_event() {
+    for forgery in forgeries() {
+        let mut event = hit("quiet");
+        event["user"] = json!({"username": "jane"});
+        for key in ["userAgent", "requestURI", "requestObject", "responseObject"] {
+            event[key] = forgery.clone();
+        }
+        event["annotations"] = json!({"a": forgery});
+        for export in exports(&event) {
+            let text = format!("{}\n{}\n", names(&export, ','), csv(&export, ','));
+            let found = techniques(&text);
+            assert!(
+                found.iter().all(|one| *one == Technique::Undecodable),
+                "{found:?} {text}"
+            );
+        }
+    }
+}
+
+/// Nobody knows what such a row tells, but that it names a decoy.
+#[test]
+fn a_row_that_does_not_fit_the_names_hides_nothing() {
+    let event = hit("8e3bf0f8-b495-450d-a404-cfdf2b51bc67");
+    let event = cells(&event, azure);
+    let names = names(&event, ',');
+    let row = csv(&event, ',');
+    let mut rotated = event.clone();
+    rotated.rotate_left(1);
+    for other in [
+        format!("{row},more"),
+        format!("{row},\"open"),
+        csv(&rotated, ','),
+        csv(&event, ';'),
+    ] {
+        let text = format!("{names}\n{other}\n");
+        assert_eq!(techniques(&text), [Technique::Undecodable], "{text}");
+    }
+    let whole = hit("1");
+    let text = format!("{names}\n{whole}\n{row}\n{whole}\n");
+    assert_eq!(techniques(&text), [Technique::TokenUse; 3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_scan_finds_in_rows_what_decoding_finds(
+        pick in 0..6_usize,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let mut text = Vec::new();
+        for (event, _) in events(("honeypot", "backup-sa"), false, &str::to_owned) {
+            let export = &exports(&event)[pick];
+            if text.is_empty() {
+                text.extend(format!("{}\n", names(export, ',')).into_bytes());
+            }
+            text.extend(format!("{}\n", csv(export, ',')).into_bytes());
+        }
+        let is_named = Header::at_start(&text).is_some();
+        for (at, byte) in damage {
+            *at.get_mut(&mut text) = byte;
+        }
+        prop_assert!(is_named);
+        prop_assert_eq!(streamed(Detector::scan, &text), streamed(Detector::decode_all, &text));
+    }
+}
