@@ -183,28 +183,25 @@ impl Detector {
                 self.record(&Record { bytes, ..*record }, out);
             }
             None if why == Why::Needle || self.needles.stand_in(record.bytes) => {
-                if !self.row(record, out) {
-                    self.record(record, out);
-                }
+                self.as_named(record, out);
             }
             None => {}
         }
     }
 
-    /// Searches a row whose columns have names; whether an event stands in it so. If not, it is to be searched as it stands.
-    fn row(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) -> bool {
+    /// Searches a record by the names of its columns if it has such, and as it stands if no event stands in it so.
+    fn as_named(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) {
         let Some(object) = record.named() else {
-            return false;
+            return self.record(record, out);
         };
         let (counts, length) = (self.counts, out.len());
         let bytes = &object;
         self.record(&Record { bytes, ..*record }, out);
-        let is_event = self.counts.events > counts.events;
-        if !is_event {
+        if self.counts.events == counts.events {
             self.counts = counts;
             out.truncate(length);
+            self.record(record, out);
         }
-        is_event
     }
 
     /// Searches parts of lines whose last part never came.
