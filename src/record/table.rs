@@ -15,6 +15,11 @@ use crate::audit::Json;
 /// client chooses the names of what it makes.
 const MAX_NAME_BYTES: usize = 128;
 
+/// Bytes of names that all rows together are always given, and how many more for each byte of their cells. Real tables have names
+/// a few times as long as what stands below them; a name that has a hundred bytes above a million cells of one would take seconds.
+const FREE_BYTES: usize = 1 << 20;
+const MAX_RATIO: usize = 8;
+
 /// Where a table has what.
 struct Form {
     /// The keys that lead to its columns.
@@ -62,10 +67,17 @@ pub enum Row<'v> {
     Named(Vec<u8>),
     /// Something else than a cell for each column.
     Other(Json<'v>),
+    /// Not read by its names, which are too long for that.
+    Beyond(Json<'v>),
 }
 
 impl<'v> Table<'v> {
     pub fn of(object: &Object<'v, 'v>) -> Option<Self> {
+        // Most objects are none, and are asked this once.
+        let is_first = |key: &str| FORMS.iter().any(|form| form.columns[0] == key);
+        if !object.iter().any(|(key, _)| is_first(key)) {
+            return None;
+        }
         FORMS.iter().find_map(|form| {
             let rows = at(object, form.rows)?.as_array()?;
             let columns = at(object, form.columns)?.as_array()?;
@@ -76,12 +88,19 @@ impl<'v> Table<'v> {
     }
 
     pub fn rows(&self) -> impl Iterator<Item = Row<'v>> {
-        self.rows.iter().map(|row| {
+        let mut room = FREE_BYTES;
+        self.rows.iter().map(move |row| {
             let cells = row.as_array().or_else(|| row.get("Data")?.as_array());
-            match cells.filter(|cells| cells.len() == self.names.len()) {
-                Some(cells) => Row::Named(named(self.names.iter().copied().zip(cells.iter()))),
-                None => Row::Other(row),
+            let Some(cells) = cells.filter(|cells| cells.len() == self.names.len()) else {
+                return Row::Other(row);
+            };
+            if room == 0 {
+                return Row::Beyond(row);
             }
+            let (object, name_bytes) = named(self.names.iter().copied().zip(cells.iter()));
+            room += MAX_RATIO * (object.len() - name_bytes);
+            room = room.saturating_sub(name_bytes);
+            Row::Named(object)
         })
     }
 }
@@ -100,24 +119,27 @@ pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
         let name = item.get("field")?.into_string()?;
         Some((name, item.get("value")?))
     });
-    Some(named(fields))
+    Some(named(fields).0)
 }
 
-/// The object with these fields but for those that tell nothing: a row may have many more columns than it needs.
-fn named<'v>(fields: impl Iterator<Item = (&'v str, Json<'v>)>) -> Vec<u8> {
+/// The object with these fields but for those that tell nothing: a row may have many more columns than it needs. And how much of it
+/// are names.
+fn named<'v>(fields: impl Iterator<Item = (&'v str, Json<'v>)>) -> (Vec<u8>, usize) {
     let tells = |cell: &Json<'_>| !cell.is_null() && cell.into_string() != Some("");
-    let mut out = Vec::new();
+    let (mut out, mut name_bytes) = (Vec::new(), 0);
     let fields = fields.filter(|(_, cell)| tells(cell));
     rewrite::fields(fields, &mut out, |(name, cell), out| {
         let text = cell.get(CELL);
         let is_empty = || cell.as_object().is_some_and(|cell| cell.is_empty());
+        let before = out.len();
         rewrite::name(name, out);
+        name_bytes += out.len() - before;
         match text {
             None if is_empty() => out.extend_from_slice(b"null"),
             _ => rewrite::value(text.unwrap_or(cell), 0, out),
         }
     });
-    out
+    (out, name_bytes)
 }
 
 /// What stands in `object` at the end of `path`, in which the index of an item may be.

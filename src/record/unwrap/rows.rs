@@ -27,6 +27,10 @@ impl Search<'_> {
                 Row::Other(value) => {
                     is_searched &= self.value(deeper, value, depth, wrapper);
                 }
+                Row::Beyond(value) => {
+                    self.value(deeper, value, depth, wrapper);
+                    is_searched = false;
+                }
             }
         }
         for (key, value) in object.iter().filter(|(key, _)| *key != table.key) {
