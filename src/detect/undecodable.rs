@@ -50,6 +50,17 @@ const BODIES: [&str; 13] = [
     "protoPayload.re",
 ];
 
+/// How requests for objects of all namespaces begin, and what of them selects those of one name.
+const LISTS: [&str; 6] = [
+    "/api/v1/secrets?",
+    "/api/v1/serviceaccounts?",
+    "/api/v1/pods?",
+    "/api/v1/watch/secrets?",
+    "/api/v1/watch/serviceaccounts?",
+    "/api/v1/watch/pods?",
+];
+const BY_NAME: &str = "metadata.name";
+
 /// Characters of an excerpt.
 const EXCERPT: usize = 400;
 
@@ -92,7 +103,12 @@ impl BrokenText {
         };
         let holds = |name: &str| texts().any(|text| holds_name(text, name));
         let namespace = holds(&decoy.namespace);
+        let asks_everywhere = |text: &String| {
+            let mut lists = LISTS.iter();
+            text.contains(BY_NAME) && lists.any(|list| text.contains(list))
+        };
         Names {
+            everywhere: texts().any(asks_everywhere),
             user: namespace && holds(&decoy.user),
             namespace,
             object: holds(&decoy.service_account)
@@ -127,13 +143,17 @@ pub(super) struct Names {
     user: bool,
     namespace: bool,
     object: bool,
+    /// Not a name of the decoy's, but what makes that of an object enough: it is asked for in all namespaces.
+    everywhere: bool,
 }
 
 impl Names {
-    /// The full user name; the namespace together with the ServiceAccount, the Secret or
+    /// The full user name; the namespace, or a request for all of them, together with the ServiceAccount, the Secret or
     /// the pod; or, where the whole namespace is bait, the namespace alone.
     pub fn name_decoy(self, decoy: &Decoy) -> bool {
-        self.user || self.namespace && (self.object || decoy.whole_namespace)
+        self.user
+            || self.object && (self.namespace || self.everywhere)
+            || self.namespace && decoy.whole_namespace
     }
 
     /// What this and another part of the same record name together.
@@ -142,6 +162,7 @@ impl Names {
             user: self.user || other.user,
             namespace: self.namespace || other.namespace,
             object: self.object || other.object,
+            everywhere: self.everywhere || other.everywhere,
         }
     }
 }

@@ -55,7 +55,7 @@ const UTF_32: Foreign = told(
 const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
 
 /// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud and kubectl write them.
-const YAML_START: [&[u8]; 2] = [b"---\n", b"---\r\n"];
+const YAML_START: &[u8] = b"---";
 const YAML_LINES: [&[u8]; 6] = [
     b"insertId:",
     b"logName:",
@@ -160,9 +160,13 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
         .map(|(_, foreign)| foreign)
 }
 
+/// Comments and directives (`%YAML 1.2`) may stand before a document.
 fn is_yaml(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n');
-    YAML_START.iter().any(|start| head.starts_with(start))
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
+    let is_before = |line: &&[u8]| line.is_empty() || matches!(line[0], b'#' | b'%');
+    lines.find(|line| !is_before(line)) == Some(YAML_START)
         && lines.any(|line| YAML_LINES.iter().any(|known| line.starts_with(known)))
 }
 
@@ -213,6 +217,10 @@ mod tests {
                 "YAML",
             ),
             (
+                b"# gcloud logging read\n\n%YAML 1.2\r\n---\ninsertId: 1\n",
+                "YAML",
+            ),
+            (
                 b"---\r\nkind: Event\r\napiVersion: audit.k8s.io/v1\r\n",
                 "YAML",
             ),
@@ -234,6 +242,9 @@ mod tests {
             b"LZIP is a format",
             b"---\nkind: Pod\napiVersion: v1\n",
             b"--- insertId: 1\n",
+            b"# ---\ninsertId: 1\n",
+            b"{}\n---\ninsertId: 1\n",
+            b"#\n%\n\n",
             b"---\n{\"insertId: 1\"}\n",
         ] {
             assert_eq!(foreign(head), None, "{head:?}");

@@ -1,7 +1,7 @@
 //! Events that something printed in a notation of its own: a map of Java (`{auditID=…, user={username=…}}`) or Go (`map[auditID:… ]`),
-//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV.
+//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV, or Python, and it was cut off.
 //!
-//! No such notation says where a value ends, so that none of them can be decoded for certain. What is known of a line is whether it
+//! None of them says where a value ends, so that none can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
 
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use memchr::{
     memmem::{self, Finder},
 };
 
-use super::{csv_row, pieces::own_start};
+use super::{csv_row, pieces::own_start, python};
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
 const KEYS: [&str; 11] = [
@@ -45,18 +45,33 @@ pub fn bears_marks(text: &[u8]) -> bool {
     has_keys(text) || text.split(|byte| *byte == b'\n').any(csv_row::is_row)
 }
 
-/// Whether `text` has the keys of an event, in whatever notation has no quotes.
+/// Whether `text` has the keys of an event, in whatever notation has no quotes, or in that of Python, behind the beginning of a value.
 pub fn has_keys(text: &[u8]) -> bool {
+    let of_python = || {
+        let start = memmem::find(text, python::BEGINNING)?;
+        Some(has_enough(&text[start..], is_key_of_python, |before| {
+            before.ends_with(b": '")
+        }))
+    };
+    let is_before_version = |before: &[u8]| {
+        let before = before.strip_suffix(QUOTE).unwrap_or(before);
+        BETWEEN.iter().any(|between| before.ends_with(between))
+    };
+    has_enough(text, is_key, is_before_version) || of_python() == Some(true)
+}
+
+/// Whether enough keys stand in `text`; `is_key` tells by what stands before and behind one, `is_before_version` by what stands
+/// before a value.
+fn has_enough(
+    text: &[u8],
+    is_key: fn(&[u8], &[u8]) -> bool,
+    is_before_version: impl Fn(&[u8]) -> bool,
+) -> bool {
     let keys = FINDERS.iter().filter(|key| {
         let mut places = key.find_iter(text);
         places.any(|at| is_key(&text[..at], &text[at + key.needle().len()..]))
     });
-    let has_version = || {
-        memmem::find_iter(text, VERSION).any(|at| {
-            let before = text[..at].strip_suffix(QUOTE).unwrap_or(&text[..at]);
-            BETWEEN.iter().any(|between| before.ends_with(between))
-        })
-    };
+    let has_version = || memmem::find_iter(text, VERSION).any(|at| is_before_version(&text[..at]));
     let count = keys.take(ENOUGH).count();
     count == ENOUGH || (count + 1 == ENOUGH && has_version())
 }
@@ -95,6 +110,10 @@ fn is_key(before: &[u8], after: &[u8]) -> bool {
         false => after,
     };
     begins && BETWEEN.iter().any(|between| after.starts_with(between))
+}
+
+fn is_key_of_python(before: &[u8], after: &[u8]) -> bool {
+    before.ends_with(b"'") && after.starts_with(b"':")
 }
 
 /// `text` with a space behind each such key, so that it bears no marks. baitline's own texts hold those of clients, and may be fed
@@ -138,6 +157,13 @@ mod tests {
             ("theauditID=1 requestURI=/x", false),
             ("auditID requestURI", false),
             ("'auditID':1 'requestURI':2", false),
+            ("{ 'auditID': '1', 'requestURI': '/", false),
+            ("{'auditID': '1', 'user", false),
+            ("x {'auditID': '1', 'requestURI': '/", true),
+            (
+                "{'kind': 'Event', 'apiVersion': 'audit.k8s.io/v1', 'auditID': ",
+                true,
+            ),
             ("apiVersion: audit.k8s.io/v1 kind=Policy", false),
         ] {
             assert_eq!(bears_marks(line.as_bytes()), wanted, "{line}");

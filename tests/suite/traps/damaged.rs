@@ -213,6 +213,59 @@ fn a_cut_event_may_name_the_pod_percent_encoded() {
 }
 
 #[test]
+fn a_cut_event_may_ask_for_the_secret_in_all_namespaces() {
+    let decoys = [decoy("honeypot", "backup-sa", false)];
+    for (path, name, wanted) in [
+        (
+            "secrets?fieldSelector=metadata.name%3D",
+            "backup-sa-token",
+            1,
+        ),
+        (
+            "secrets?limit=500\\u0026fieldSelector=metadata.name=",
+            "backup-sa-token",
+            1,
+        ),
+        (
+            "secrets?fieldSelector=metadata%2Ename%3D",
+            "%62ackup-sa-token",
+            1,
+        ),
+        (
+            "watch/serviceaccounts?fieldSelector=metadata.name%3D",
+            "backup-sa",
+            1,
+        ),
+        (
+            "secrets?fieldSelector=metadata.name%3D",
+            "backup-sa-token2",
+            0,
+        ),
+        ("secrets?labelSelector=app%3D", "backup-sa-token", 0),
+        (
+            "namespaces/shop/secrets?fieldSelector=metadata.name%3D",
+            "backup-sa-token",
+            0,
+        ),
+    ] {
+        let text = format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/{path}{name}","verb":"list","user":{{"username":"jane"}},"objectRef":{{"resource":"secrets"}}}}"#
+        );
+        let named = text.find(name).expect("it is named") + name.len();
+        for end in [named, named + 1, text.len() - 1] {
+            let found = found_in(&decoys, &text[..end]);
+            let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
+            assert_eq!(
+                techniques,
+                vec![Technique::Undecodable; wanted],
+                "{}",
+                &text[..end]
+            );
+        }
+    }
+}
+
+#[test]
 fn an_event_printed_over_lines_is_found_behind_a_prefix_in_a_string() {
     let pretty = serde_json::to_string_pretty(&event(json!({"user": {"username": DECOY}})))
         .expect("it is JSON");

@@ -167,6 +167,31 @@ fn what_no_parser_can_be_sure_of_is_undecodable() {
     }
 }
 
+#[test]
+fn what_python_printed_and_was_cut_off_is_undecodable() {
+    for agent in AGENTS {
+        for (username, wanted) in [(DECOY, &[Technique::Undecodable][..]), ("jane", &[])] {
+            // In the order in which the API server writes it.
+            let line = format!(
+                "{{'kind': 'Event', 'apiVersion': 'audit.k8s.io/v1', 'auditID': 'real', 'user': {{'username': '{username}'}}, 'userAgent': {}, 'objectRef': {{'resource': 'pods'",
+                python(&agent.into())
+            );
+            let named = line.find("'userAgent'").expect("it stands there");
+            for end in [named, line.len() - 9, line.len()] {
+                let line = &line[..end];
+                for record in [
+                    line.to_owned(),
+                    format!("INFO got [{line}"),
+                    json!({"message": line}).to_string(),
+                    json!({"log": json!({"message": line}).to_string()}).to_string(),
+                ] {
+                    assert_eq!(techniques(&record), wanted, "{record}");
+                }
+            }
+        }
+    }
+}
+
 /// However it is printed there.
 #[test]
 fn what_a_client_writes_into_an_event_is_no_printed_event() {
@@ -176,6 +201,7 @@ fn what_a_client_writes_into_an_event_is_no_printed_event() {
         go(&forged),
         logfmt("", &forged),
         python(&forged),
+        python(&forged).trim_end_matches('}').to_owned(),
         xml(&forged.to_string()),
         percent_encoded(&forged.to_string()),
     ] {
