@@ -5,12 +5,15 @@
 //! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
 //! memory is bounded by `max_line_bytes` whatever the stream holds; that of what is joined, by twice as much again.
 
+mod beginning;
 mod behind;
 
+pub use beginning::is_one_record_a_line;
+use beginning::{Opening, opening};
 use memchr::{memchr, memrchr};
 
 use super::{
-    header::{self, Header, MAX_HEADER_BYTES},
+    header::Header,
     partial::Joiner,
     structural::{Cut, Cutter},
 };
@@ -25,9 +28,6 @@ pub(super) const PART_BYTES: usize = 1 << 20;
 
 /// A buffer that grew beyond this is given back once what made it grow is gone.
 const KEEP_BYTES: usize = 1 << 20;
-
-/// Bytes after which a first line that is nothing but white space and brackets is taken for a line like any other.
-const START_BYTES: usize = 4096;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -67,8 +67,10 @@ pub struct Framer {
 }
 
 enum Mode {
-    /// The first line that is not empty has not shown yet what the stream is.
+    /// Nothing has shown yet what the stream is.
     Start,
+    /// Nor have lines of text, the first of which names no columns.
+    Text,
     Lines,
     /// Within a line that is too long.
     LongLine,
@@ -112,11 +114,13 @@ impl Framer {
         framer.base = offset;
         if offset > 0 {
             let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-            framer.mode = match opening(text) {
-                Opening::Json(_) => Mode::Json(Cutter::stream()),
-                _ => Mode::Lines,
-            };
             framer.header = Header::at_start(text);
+            framer.mode = match opening(text, 0, max_line_bytes) {
+                _ if framer.header.is_some() => Mode::Lines,
+                Opening::Json(_) => Mode::Json(Cutter::stream()),
+                Opening::Open(_) => Mode::Text,
+                Opening::Lines => Mode::Lines,
+            };
         }
         framer
     }
@@ -165,7 +169,7 @@ impl Framer {
     pub fn commit(&mut self, read: usize, emit: &mut dyn FnMut(Piece<'_>)) {
         self.end = (self.end + read).min(self.bytes.len());
         while match self.mode {
-            Mode::Start => self.begin(emit),
+            Mode::Start | Mode::Text => self.begin(emit),
             Mode::Lines => self.lines(emit),
             Mode::LongLine => self.long_line(emit),
             Mode::Json(_) => self.json(emit),
@@ -176,7 +180,9 @@ impl Framer {
     /// The stream has ended: what is left is a record too. What is read after that is taken for new lines.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
         match &self.mode {
-            Mode::Start | Mode::Lines | Mode::Behind => self.emit(self.end, Shape::Lines, emit),
+            Mode::Start | Mode::Text | Mode::Lines | Mode::Behind => {
+                self.emit(self.end, Shape::Lines, emit)
+            }
             Mode::LongLine => self.parts(self.end, true, emit),
             Mode::Json(cutter) if cutter.is_open() => self.value(self.end, emit),
             Mode::Json(_) => self.start = self.end,
@@ -213,50 +219,6 @@ impl Framer {
             self.bytes.truncate(self.end + READ_BYTES);
             self.bytes.shrink_to_fit();
         }
-    }
-
-    /// Decides what the stream is by its first line that is not empty. True if there is more to do.
-    fn begin(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
-        let mut text = &self.bytes[self.start..self.end];
-        if self.handed_on() == 0 {
-            if text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
-                return false;
-            }
-            if text.starts_with(BYTE_ORDER_MARK) {
-                self.start += BYTE_ORDER_MARK.len();
-                self.scanned = self.start;
-                text = &self.bytes[self.start..self.end];
-            }
-        }
-        match opening(text) {
-            Opening::Json(bracket) => {
-                self.start += bracket;
-                self.scanned = self.start;
-                self.mode = Mode::Json(Cutter::stream());
-                true
-            }
-            Opening::Open if text.len() <= START_BYTES.min(self.max_line_bytes) => {
-                if let Some(blank) = blank_lines(text) {
-                    self.emit(self.start + blank, Shape::Lines, emit);
-                    self.scanned = self.start;
-                }
-                false
-            }
-            Opening::Lines if self.may_name_columns(text) => false,
-            Opening::Open | Opening::Lines => {
-                self.header = Header::at_start(text);
-                self.mode = Mode::Lines;
-                true
-            }
-        }
-    }
-
-    /// Whether `text` may be the beginning of a line that names columns.
-    fn may_name_columns(&self, text: &[u8]) -> bool {
-        let line = text.trim_ascii_start();
-        header::may_begin_with_one(line)
-            && memchr(b'\n', line).is_none()
-            && text.len() <= MAX_HEADER_BYTES.min(self.max_line_bytes)
     }
 
     /// Hands on all lines that are complete.
@@ -438,43 +400,13 @@ pub fn parts(record: &[u8]) -> impl Iterator<Item = (&[u8], Shape)> {
     })
 }
 
-/// What the beginning of a stream tells.
-enum Opening {
-    /// Its first line is nothing but opening brackets, of which the first stands here.
-    Json(usize),
-    Lines,
-    /// Nothing yet.
-    Open,
-}
-
-fn opening(text: &[u8]) -> Opening {
-    let Some(first) = text.iter().position(|byte| !byte.is_ascii_whitespace()) else {
-        return Opening::Open;
-    };
-    if !matches!(text[first], b'{' | b'[') {
-        return Opening::Lines;
-    }
-    let mut rest = text[first..].iter();
-    match rest.find(|byte| !matches!(byte, b'{' | b'[' | b' ' | b'\t' | b'\r')) {
-        None => Opening::Open,
-        Some(b'\n') => Opening::Json(first),
-        Some(_) => Opening::Lines,
-    }
-}
-
-/// Whether a stream that begins with `head` is surely one record a line, so that one begins behind every newline.
-pub fn is_one_record_a_line(head: &[u8]) -> bool {
-    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-    matches!(opening(text), Opening::Lines)
-}
-
-/// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line. If not,
-/// each line is a record of its own.
+/// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line, perhaps behind lines of
+/// text. If not, each line is a record of its own.
 pub fn is_spread_over_lines(record: &[u8]) -> bool {
     let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
     let text = record.trim_ascii_start();
     if !matches!(text.first(), Some(b'{' | b'[')) {
-        return false;
+        return matches!(opening(text, 0, usize::MAX), Opening::Json(_));
     }
     let mut line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
     let mut cutter = Cutter::stream();
@@ -483,15 +415,6 @@ pub fn is_spread_over_lines(record: &[u8]) -> bool {
         line = &line[looked_at..];
     }
     cutter.is_nested()
-}
-
-/// How many bytes of `text` are lines of nothing but white space.
-fn blank_lines(text: &[u8]) -> Option<usize> {
-    let blank = text
-        .iter()
-        .take_while(|byte| byte.is_ascii_whitespace())
-        .count();
-    memrchr(b'\n', &text[..blank]).map(|newline| newline + 1)
 }
 
 #[cfg(test)]

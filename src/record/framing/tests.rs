@@ -121,10 +121,12 @@ proptest! {
     #[test]
     fn any_bytes_in_any_reads_give_the_same_records(
         input in vec(select(b"{}[]\",: \n\r\\aitems\xff".to_vec()), 0..400),
+        before in select(vec!["", "text\n", "a, log\n", "id,log\n", "x: y\n\nit's {\n"]),
         reads in vec(1usize..40, 1..8),
         pauses: bool,
         max in select(vec![5usize, 50, 1000]),
     ) {
+        let input = [before.as_bytes(), &input].concat();
         let whole = telling_records(&frame(Framer::new(max), &input, &[usize::MAX], false));
         let read = telling_records(&frame(Framer::new(max), &input, &reads, pauses));
         prop_assert_eq!(read, whole.clone());
@@ -436,5 +438,61 @@ fn every_line_comes_with_the_names_of_its_columns() {
             let all = named(Framer::new(1000), other, read);
             assert!(!all.contains(&true), "{other}");
         }
+    }
+}
+
+#[test]
+fn lines_of_text_before_a_bare_bracket_are_no_part_of_the_json() {
+    let first = "{\n \"a\": 1\n}";
+    let second = "{\r\n \"b\": {\r\n }\r\n}";
+    for before in [
+        "Warning: v1 is old\n",
+        "$ kubectl get --raw \"/x\" | jq .\r\n\n",
+        "2026-11-23T17:21:08Z INFO start\nI see [\n",
+        "it's, log\n\n\n",
+    ] {
+        let input = format!("{before}{first}\nbetween: [1 {{\n2 words\n{second}\n");
+        for read in [1, 7, 1000] {
+            let taken = frame(Framer::new(1000), input.as_bytes(), &[read], true);
+            let values: Vec<_> = texts(&taken)
+                .into_iter()
+                .filter(|text| text.starts_with("{\n") || text.starts_with("{\r"))
+                .collect();
+            assert_eq!(values, [first, second], "{read} {before}");
+            assert!(texts(&taken).concat().starts_with(before.trim_end()));
+        }
+    }
+    // Far from the beginning a bracket is a line like any other.
+    let far = format!(
+        "{}{first}\n",
+        "text\n".repeat(beginning::START_BYTES / 5 + 2)
+    );
+    for read in [1, 1000, usize::MAX] {
+        let taken = frame(Framer::new(1000), far.as_bytes(), &[read], false);
+        assert!(taken.iter().all(|piece| piece.shape == Shape::Lines));
+    }
+}
+
+#[test]
+fn lines_of_text_are_handed_on_with_the_read_that_completes_them() {
+    let mut framer = Framer::new(1000);
+    for line in ["Warning\n", "\n", "another [\n", "{\"a\":1}\n", "last\n"] {
+        let mut seen = Vec::new();
+        framer.space(line.len())[..line.len()].copy_from_slice(line.as_bytes());
+        framer.commit(line.len(), &mut |piece| seen.extend_from_slice(piece.bytes));
+        assert_eq!(seen, line.as_bytes());
+    }
+}
+
+#[test]
+fn a_record_may_be_spread_over_lines_behind_lines_of_text() {
+    for (record, wanted) in [
+        ("{\n \"a\": 1\n}", true),
+        ("Warning\n\n{\n \"a\": 1\n}", true),
+        ("Warning\n{\"a\": 1}\n{\n", false),
+        ("Warning\nand more", false),
+        ("{\"a\":1}\n{\n", false),
+    ] {
+        assert_eq!(is_spread_over_lines(record.as_bytes()), wanted, "{record}");
     }
 }

@@ -1,22 +1,19 @@
 //! Exports of CSV: a row for each event, with or without the names of their columns in the first line.
 
 use baitline::{
-    detect::{Detection, Detector, Technique},
-    record::{Header, framing::Framer},
-    source::{Block, Provenance},
+    detect::{Detector, Technique},
+    record::Header,
 };
-use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    detector,
     forged::{DECOY, forgeries, hit},
-    found,
+    found, streamed,
     tables::{Cells, azure, cells, dotted},
     without_origin,
 };
-use crate::soundness::{Scan, events};
+use crate::soundness::events;
 
 /// `cells` as a row of CSV.
 fn csv(cells: &Cells, separator: char) -> String {
@@ -87,27 +84,6 @@ fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
 fn names(cells: &Cells, separator: char) -> String {
     let names: Vec<_> = cells.iter().map(|(name, _)| name.as_str()).collect();
     names.join(&separator.to_string())
-}
-
-/// What is found in a stream of `text`.
-fn streamed(scan: Scan, text: &[u8]) -> Vec<Detection> {
-    let (mut detector, mut all) = (detector(None), Vec::new());
-    let mut framer = Framer::new(16 << 20);
-    let mut take = |piece: baitline::record::framing::Piece<'_>| {
-        let block = Block {
-            bytes: piece.bytes,
-            shape: piece.shape,
-            header: piece.header,
-            provenance: &|_| Provenance::default(),
-        };
-        scan(&mut detector, &block, Timestamp::UNIX_EPOCH, &mut all);
-    };
-    for part in text.chunks(1000) {
-        framer.space(part.len())[..part.len()].copy_from_slice(part);
-        framer.commit(part.len(), &mut take);
-    }
-    framer.finish(&mut take);
-    all
 }
 
 fn techniques(text: &str) -> Vec<Technique> {

@@ -15,14 +15,18 @@ mod reshaped;
 mod shapes;
 mod tables;
 
-use baitline::detect::{Config, Detection, Detector, Origin};
+use baitline::{
+    detect::{Config, Detection, Detector, Origin, Technique},
+    record::framing::{Framer, Piece},
+    source::{Block, Provenance},
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
     recordings::{decoy, recording},
-    soundness::{escaped, events, run_for, run_with},
+    soundness::{Scan, escaped, events, run_for, run_with},
 };
 
 /// What is found in `bytes`, in a cluster that the configuration calls so.
@@ -36,6 +40,27 @@ fn found(cluster: Option<&str>, bytes: &[u8]) -> Vec<Detection> {
         cluster => detector(cluster),
     };
     run_with(Detector::scan, detector, bytes)
+}
+
+/// What is found in a stream of `text`.
+fn streamed(scan: Scan, text: &[u8]) -> Vec<Detection> {
+    let (mut detector, mut all) = (detector(None), Vec::new());
+    let mut framer = Framer::new(16 << 20);
+    let mut take = |piece: Piece<'_>| {
+        let block = Block {
+            bytes: piece.bytes,
+            shape: piece.shape,
+            header: piece.header,
+            provenance: &|_| Provenance::default(),
+        };
+        scan(&mut detector, &block, Timestamp::UNIX_EPOCH, &mut all);
+    };
+    for part in text.chunks(1000) {
+        framer.space(part.len())[..part.len()].copy_from_slice(part);
+        framer.commit(part.len(), &mut take);
+    }
+    framer.finish(&mut take);
+    all
 }
 
 fn detector(cluster: Option<&str>) -> Detector {
@@ -79,6 +104,25 @@ fn a_wrapper_takes_nothing_away_and_adds_nothing_to_the_event() {
             .collect();
         let wrapped = without_origin(found(Some("own"), records.join("\n").as_bytes()));
         assert_eq!(wrapped, bare, "{}", wrapper.name);
+    }
+}
+
+#[test]
+fn events_printed_over_lines_are_found_between_lines_of_text() {
+    let event = forged::hit("1");
+    let pretty = serde_json::to_string_pretty(&event).expect("it is JSON");
+    let quiet = pretty.replace("backup-sa", "jane");
+    for before in [
+        "$ kubectl get --raw /x | jq\n",
+        "Warning: old\n\nstarted at {\n",
+        "",
+    ] {
+        for between in ["\n", "\nit took 3 s, and [\n", "\n{\n"] {
+            let text = [before, &pretty, between, &quiet, between, &pretty].concat();
+            let all = streamed(Detector::scan, text.as_bytes());
+            let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
+            assert_eq!(techniques, [Technique::TokenUse; 2], "{text}");
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! How a stream begins, which tells what it is.
+
+use memchr::{memchr, memrchr};
+
+use super::{BYTE_ORDER_MARK, Framer, Mode, Piece};
+use crate::{
+    record::{
+        header::{self, Header, MAX_HEADER_BYTES},
+        structural::Cutter,
+    },
+    source::Shape,
+};
+
+/// Bytes after which a first line that is nothing but white space and brackets is taken for a line like any other, and so are those
+/// behind lines of text.
+pub(super) const START_BYTES: usize = 4096;
+
+/// What the beginning of a stream tells.
+pub(super) enum Opening {
+    /// A line is nothing but opening brackets, of which the first stands here. Before it are blank lines and lines of text, such as a
+    /// warning.
+    Json(usize),
+    Lines,
+    /// Nothing yet: what stands before this are blank lines and lines of text.
+    Open(usize),
+}
+
+/// What `text` tells, which lies at `offset` in the stream.
+pub(super) fn opening(text: &[u8], offset: u64, max_line_bytes: usize) -> Opening {
+    let mut start = 0;
+    loop {
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace();
+        let Some(first) = text[start..].iter().position(|byte| !is_blank(byte)) else {
+            return open(text);
+        };
+        let first = start + first;
+        if matches!(text[first], b'{' | b'[') {
+            let mut rest = text[first..].iter();
+            return match rest.find(|byte| !matches!(byte, b'{' | b'[' | b' ' | b'\t' | b'\r')) {
+                None => open(text),
+                Some(b'\n') => Opening::Json(first),
+                Some(_) => Opening::Lines,
+            };
+        }
+        let line = memrchr(b'\n', &text[..first]).map_or(0, |newline| newline + 1);
+        if offset + line as u64 >= START_BYTES as u64 {
+            return Opening::Lines;
+        }
+        let Some(length) = memchr(b'\n', &text[line..]) else {
+            return open(text);
+        };
+        if length > max_line_bytes {
+            return Opening::Lines;
+        }
+        start = line + length + 1;
+    }
+}
+
+/// Only the last line of `text` is not complete.
+fn open(text: &[u8]) -> Opening {
+    Opening::Open(memrchr(b'\n', text).map_or(0, |newline| newline + 1))
+}
+
+/// Whether a stream that begins with `head` is surely one record a line, so that one begins behind every newline.
+pub fn is_one_record_a_line(head: &[u8]) -> bool {
+    let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    matches!(opening(text, 0, usize::MAX), Opening::Lines)
+}
+
+impl Framer {
+    /// Decides what the stream is by the first line that begins with a bracket, if it is not far from its beginning. True if there is
+    /// more to do.
+    pub(super) fn begin(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
+        if self.handed_on() == 0 {
+            let text = &self.bytes[self.start..self.end];
+            if text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
+                return false;
+            }
+            if text.starts_with(BYTE_ORDER_MARK) {
+                self.start += BYTE_ORDER_MARK.len();
+                self.scanned = self.start;
+            }
+        }
+        let text = &self.bytes[self.start..self.end];
+        let is_first = matches!(self.mode, Mode::Start);
+        self.header = is_first.then(|| Header::at_start(text)).flatten();
+        let opening = match self.header {
+            Some(_) => Opening::Lines,
+            None => opening(text, self.handed_on(), self.max_line_bytes),
+        };
+        let (lines, mode) = match opening {
+            Opening::Json(bracket) => (bracket, Some(Mode::Json(Cutter::stream()))),
+            Opening::Lines => (0, Some(Mode::Lines)),
+            Opening::Open(lines) => {
+                let is_first = is_first && text[..lines].trim_ascii().is_empty();
+                let open = text[lines..].trim_ascii_start();
+                let most = match is_first && header::may_begin_with_one(open) {
+                    true => MAX_HEADER_BYTES,
+                    false => START_BYTES,
+                };
+                let is_long = text.len() - lines > most.min(self.max_line_bytes);
+                (lines, is_long.then_some(Mode::Lines))
+            }
+        };
+        let is_text = !text[..lines].trim_ascii().is_empty();
+        let start = self.start + lines;
+        if is_text || mode.is_none() {
+            self.emit(start, Shape::Lines, emit);
+        }
+        if !matches!(mode, Some(Mode::Lines)) {
+            (self.start, self.scanned) = (start, start);
+        }
+        let is_decided = mode.is_some();
+        if let Some(mode) = mode.or(is_text.then_some(Mode::Text)) {
+            self.mode = mode;
+        }
+        is_decided
+    }
+}
