@@ -1,5 +1,5 @@
 //! Tables in one document of JSON, which name their columns once: answers of Log Analytics, Kusto, Elasticsearch, Splunk, Databricks,
-//! Snowflake and Athena, and the lists of named values of CloudWatch Insights.
+//! Snowflake, Athena, BigQuery and Trino, and the lists of named values of CloudWatch Insights.
 //!
 //! Each row is read as the object that it is with the names of its columns for keys.
 
@@ -20,19 +20,25 @@ const MAX_NAME_BYTES: usize = 128;
 const FREE_BYTES: usize = 1 << 20;
 const MAX_RATIO: usize = 8;
 
+/// Levels of records in one another that are read.
+const MAX_DEPTH: usize = 64;
+
 /// Where a table has what.
 struct Form {
     /// The keys that lead to its columns.
     columns: &'static [&'static str],
-    /// Those that lead to its rows.
+    /// Those that lead to its rows, or to the cells of each column.
     rows: &'static [&'static str],
 }
 
-const FORMS: [Form; 8] = [
+const FORMS: [Form; 11] = [
     form(&["columns"], &["rows"]),
     form(&["columns"], &["values"]),
+    form(&["columns"], &["data"]),
     form(&["Columns"], &["Rows"]),
     form(&["fields"], &["rows"]),
+    BY_COLUMN,
+    form(&["schema", "fields"], &["rows"]),
     form(&["resultSetMetaData", "rowType"], &["data"]),
     form(
         &["manifest", "schema", "columns"],
@@ -43,22 +49,39 @@ const FORMS: [Form; 8] = [
     form(&["Rows", "0", "Data"], &["Rows"]),
 ];
 
+/// Splunk's `json_cols`. Others have the cells of a column together where they were asked to (ES|QL's `columnar`), and do not say so.
+const BY_COLUMN: Form = form(&["fields"], &["columns"]);
+
 const fn form(columns: &'static [&'static str], rows: &'static [&'static str]) -> Form {
     Form { columns, rows }
 }
 
-/// The key of the text in a cell of Athena's.
+/// The keys of the cells in a row of Athena's and of BigQuery's.
+const CELLS: [&str; 2] = ["Data", ROW];
+const ROW: &str = "f";
+
+/// The key of the text in a cell of Athena's, and that of the value in one of BigQuery's.
 const CELL: &str = "VarCharValue";
+const VALUE: &str = "v";
 
 /// The keys under which columns have their names.
 const NAMES: [&str; 4] = ["name", "Name", "ColumnName", CELL];
 
 /// A table. What else the object that it was read from holds is no part of it.
 pub struct Table<'v> {
-    names: Vec<&'v str>,
+    columns: Vec<Column<'v>>,
     rows: Array<'v, 'v>,
+    /// The rows are columns.
+    is_by_column: bool,
     /// The key in the object behind which the rows stand.
     pub key: &'static str,
+}
+
+#[derive(Clone, Copy)]
+struct Column<'v> {
+    name: &'v str,
+    /// What the table tells of it.
+    told: Json<'v>,
 }
 
 /// A row of a table.
@@ -68,7 +91,7 @@ pub enum Row<'v> {
     /// Something else than a cell for each column.
     Other(Json<'v>),
     /// Not read by its names, which are too long for that.
-    Beyond(Json<'v>),
+    Beyond(Vec<Json<'v>>),
 }
 
 impl<'v> Table<'v> {
@@ -81,28 +104,75 @@ impl<'v> Table<'v> {
         FORMS.iter().find_map(|form| {
             let rows = at(object, form.rows)?.as_array()?;
             let columns = at(object, form.columns)?.as_array()?;
-            let names: Vec<&str> = columns.iter().map(name).collect::<Option<_>>()?;
-            let key = form.rows.first()?;
-            (!names.is_empty()).then_some(Self { names, rows, key })
+            let columns = columns.iter().map(Column::read);
+            let columns: Vec<_> = columns.collect::<Option<_>>()?;
+            let is_said = form.rows == BY_COLUMN.rows;
+            (!columns.is_empty()).then(|| Self {
+                is_by_column: is_by_column(&rows, columns.len(), is_said),
+                columns,
+                rows,
+                key: form.rows[0],
+            })
         })
     }
 
     pub fn rows(&self) -> impl Iterator<Item = Row<'v>> {
         let mut room = FREE_BYTES;
-        self.rows.iter().map(move |row| {
-            let cells = row.as_array().or_else(|| row.get("Data")?.as_array());
-            let Some(cells) = cells.filter(|cells| cells.len() == self.names.len()) else {
-                return Row::Other(row);
+        self.cells().map(move |cells| {
+            let cells = match cells {
+                Ok(cells) => cells,
+                Err(other) => return Row::Other(other),
             };
             if room == 0 {
-                return Row::Beyond(row);
+                return Row::Beyond(cells);
             }
-            let (object, name_bytes) = named(self.names.iter().copied().zip(cells.iter()));
+            let fields = self.columns.iter().zip(cells);
+            let (object, name_bytes) = named(fields.map(|(column, cell)| (*column, cell)));
             room += MAX_RATIO * (object.len() - name_bytes);
             room = room.saturating_sub(name_bytes);
             Row::Named(object)
         })
     }
+
+    /// A cell for each column, or what is no row.
+    fn cells(&self) -> Box<dyn Iterator<Item = Result<Vec<Json<'v>>, Json<'v>>> + '_> {
+        if self.is_by_column {
+            let columns = self.rows.iter().filter_map(|column| column.as_array());
+            let mut columns: Vec<_> = columns.map(|cells| cells.into_iter()).collect();
+            let next = move || columns.iter_mut().map(Iterator::next).collect();
+            return Box::new(std::iter::from_fn(next).map(Ok));
+        }
+        Box::new(self.rows.iter().map(|row| {
+            let of_object = || CELLS.iter().find_map(|key| row.get(*key)?.as_array());
+            let cells = row.as_array().or_else(of_object);
+            let cells = cells.filter(|cells| cells.len() == self.columns.len());
+            cells.map(|cells| cells.iter().collect()).ok_or(row)
+        }))
+    }
+}
+
+impl<'v> Column<'v> {
+    /// What looks like JSON is no name, but a cell of a table that names no columns.
+    fn read(told: Json<'v>) -> Option<Self> {
+        let of_object = || NAMES.iter().find_map(|key| told.get(*key)?.into_string());
+        let name = told.into_string().or_else(of_object)?;
+        let is_json = name.trim_start().starts_with(['{', '[']);
+        let mut ends = (0..=name.len().min(MAX_NAME_BYTES)).rev();
+        let end = ends.find(|end| name.is_char_boundary(*end))?;
+        let name = &name[..end];
+        (!is_json).then_some(Self { name, told })
+    }
+}
+
+/// Whether `rows` are the cells of each of so many columns: if the table says so, or if they would fit no row.
+fn is_by_column(rows: &Array<'_, '_>, columns: usize, is_said: bool) -> bool {
+    let length = |row: Json<'_>| row.as_array().map(|cells| cells.len());
+    let Some(first) = rows.get(0).and_then(length) else {
+        return false;
+    };
+    rows.len() == columns
+        && (is_said || first != columns)
+        && rows.iter().all(|row| length(row) == Some(first))
 }
 
 /// The object that `array` is, if it is nothing but `{"field":…,"value":…}`, as CloudWatch Insights tells a row.
@@ -115,31 +185,62 @@ pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
     if array.is_empty() || array.iter().any(|item| pair(item).is_none()) {
         return None;
     }
-    let fields = array.iter().filter_map(|item| {
-        let name = item.get("field")?.into_string()?;
-        Some((name, item.get("value")?))
+    let fields = array.iter().filter_map(|told| {
+        let name = told.get("field")?.into_string()?;
+        Some((Column { name, told }, told.get("value")?))
     });
     Some(named(fields).0)
 }
 
 /// The object with these fields but for those that tell nothing: a row may have many more columns than it needs. And how much of it
 /// are names.
-fn named<'v>(fields: impl Iterator<Item = (&'v str, Json<'v>)>) -> (Vec<u8>, usize) {
+fn named<'v>(fields: impl Iterator<Item = (Column<'v>, Json<'v>)>) -> (Vec<u8>, usize) {
     let tells = |cell: &Json<'_>| !cell.is_null() && cell.into_string() != Some("");
     let (mut out, mut name_bytes) = (Vec::new(), 0);
     let fields = fields.filter(|(_, cell)| tells(cell));
-    rewrite::fields(fields, &mut out, |(name, cell), out| {
-        let text = cell.get(CELL);
-        let is_empty = || cell.as_object().is_some_and(|cell| cell.is_empty());
+    rewrite::fields(fields, &mut out, |(column, cell), out| {
         let before = out.len();
-        rewrite::name(name, out);
+        rewrite::name(column.name, out);
         name_bytes += out.len() - before;
-        match text {
-            None if is_empty() => out.extend_from_slice(b"null"),
-            _ => rewrite::value(text.unwrap_or(cell), 0, out),
-        }
+        write(column.told, cell, 0, out);
     });
     (out, name_bytes)
+}
+
+/// Appends what stands in a cell of the column of which the table tells `told`.
+fn write(told: Json<'_>, cell: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+    let is_empty = || cell.as_object().is_some_and(|cell| cell.is_empty());
+    let value = || {
+        let cell = cell.as_object().filter(|cell| cell.len() == 1)?;
+        cell.get(VALUE)
+    };
+    if let Some(text) = cell.get(CELL) {
+        rewrite::value(text, depth, out);
+    } else if is_empty() {
+        out.extend_from_slice(b"null");
+    } else if let Some(value) = value().filter(|_| depth < MAX_DEPTH) {
+        write_value(told, value, depth + 1, out);
+    } else {
+        rewrite::value(cell, depth, out);
+    }
+}
+
+/// Appends a value of BigQuery's, in which records and arrays are made of cells themselves.
+fn write_value(told: Json<'_>, value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+    let columns = told.get("fields").and_then(|fields| fields.as_array());
+    let cells = value.get(ROW).and_then(|cells| cells.as_array());
+    if let (Some(columns), Some(cells)) = (columns, cells) {
+        let columns = columns.iter().filter_map(Column::read);
+        let fields = columns.zip(cells.iter());
+        rewrite::fields(fields, out, |(column, cell), out| {
+            rewrite::name(column.name, out);
+            write(column.told, cell, depth, out);
+        });
+    } else if let Some(items) = value.as_array() {
+        rewrite::items(items.iter(), out, |item, out| write(told, item, depth, out));
+    } else {
+        rewrite::value(value, depth, out);
+    }
 }
 
 /// What stands in `object` at the end of `path`, in which the index of an item may be.
@@ -151,14 +252,4 @@ fn at<'v>(object: &Object<'v, 'v>, path: &[&str]) -> Option<Json<'v>> {
             Some(array) => array.get(key.parse().ok()?),
             None => value.get(*key),
         })
-}
-
-/// The name of a column. What looks like JSON is none, but a cell of a table that names no columns.
-fn name<'v>(column: Json<'v>) -> Option<&'v str> {
-    let of_object = || NAMES.iter().find_map(|key| column.get(*key)?.into_string());
-    let name = column.into_string().or_else(of_object)?;
-    let is_json = name.trim_start().starts_with(['{', '[']);
-    let mut ends = (0..=name.len().min(MAX_NAME_BYTES)).rev();
-    let end = ends.find(|end| name.is_char_boundary(*end))?;
-    (!is_json).then_some(&name[..end])
 }

@@ -27,8 +27,10 @@ impl Search<'_> {
                 Row::Other(value) => {
                     is_searched &= self.value(deeper, value, depth, wrapper);
                 }
-                Row::Beyond(value) => {
-                    self.value(deeper, value, depth, wrapper);
+                Row::Beyond(cells) => {
+                    for value in cells {
+                        self.value(deeper, value, depth, wrapper);
+                    }
                     is_searched = false;
                 }
             }

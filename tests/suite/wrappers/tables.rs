@@ -73,6 +73,18 @@ fn tables(event: &Value) -> Vec<Value> {
         all.push(json!({"preview": false, "fields": fields, "rows": [row(&event)]}));
         all.push(json!({"manifest": {"schema": {"columns": names(&event, "name")}}, "result": {"data_array": [row(&event)]}}));
     }
+    let own = cells(event, str::to_owned);
+    let column = |(_, cell): &(String, Value)| json!([cell, null, "x"]);
+    let by_column: Value = own.iter().map(column).collect();
+    let fields: Value = own.iter().map(|(name, _)| name.clone()).collect();
+    // Splunk's `json_cols`; ES|QL's `columnar`; pandas' `split`, Trino.
+    all.push(json!({"fields": fields, "columns": by_column}));
+    all.push(json!({"columns": names(&own, "name"), "values": by_column}));
+    all.push(json!({"columns": fields, "index": [0], "data": [row(&own)]}));
+    // BigQuery, of text and of records.
+    let texts: Value = own.iter().map(|(_, text)| cell(text)).collect();
+    all.push(json!({"kind": "bigquery#queryResponse", "schema": {"fields": names(&own, "name")}, "rows": [{"f": texts}]}));
+    all.push(json!({"schema": {"fields": field("", event)["fields"]}, "rows": [cell(event)["v"]]}));
     let upper = cells(event, str::to_uppercase);
     all.push(json!({"resultSetMetaData": {"numRows": 1, "rowType": names(&upper, "name")}, "data": [row(&upper)], "code": "090001"}));
     let lower = cells(event, str::to_lowercase);
@@ -101,6 +113,39 @@ fn tables(event: &Value) -> Vec<Value> {
         .for_each(|(name, _)| name.insert_str(0, "kubernetes.audit."));
     all.push(json!({"took": 1, "columns": names(&joined, "name"), "values": [row(&joined)]}));
     all
+}
+
+/// What BigQuery tells of the column of `value`.
+fn field(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: Value = fields
+                .iter()
+                .map(|(name, value)| field(name, value))
+                .collect();
+            json!({"name": name, "type": "RECORD", "fields": fields})
+        }
+        Value::Array(items) => {
+            let mut item = items
+                .first()
+                .map_or_else(|| json!({"name": name}), |item| field(name, item));
+            item["mode"] = "REPEATED".into();
+            item
+        }
+        _ => json!({"name": name, "type": "STRING"}),
+    }
+}
+
+/// `value` in one of its cells.
+fn cell(value: &Value) -> Value {
+    let inner = match value {
+        Value::Object(fields) => json!({"f": fields.values().map(cell).collect::<Value>()}),
+        Value::Array(items) => items.iter().map(cell).collect(),
+        Value::Null => Value::Null,
+        Value::String(text) => text.clone().into(),
+        scalar => scalar.to_string().into(),
+    };
+    json!({"v": inner})
 }
 
 fn techniques(record: &Value) -> Vec<Technique> {
@@ -228,6 +273,9 @@ fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
         json!({"columns": [{"x": "a"}], "rows": [[event]]}),
         json!({"columns": "a", "rows": [[event]]}),
         json!({"columns": [], "rows": [[event]]}),
+        json!({"columns": ["a", "b"], "values": [[event, "x", "y"], ["x"]]}),
+        json!({"columns": ["a", "b"], "values": [[event, "x", "y"], "x"]}),
+        json!({"schema": {"fields": [{"name": "a"}]}, "rows": [{"f": [{"v": event}]}, {"f": [{"v": event}, {}]}, {"v": {"v": event}}]}),
         json!({"columns": [{"name": long}], "rows": [[event]]}),
         json!({"columns": [{"name": "a"}, {"name": "b"}], "rows": [[event]]}),
         json!({"columns": [{"name": "a"}], "rows": {"a": event}}),
@@ -241,6 +289,21 @@ fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
             "{found:?} {record}"
         );
     }
+}
+
+/// Such a table of as many rows as columns is read by rows, unless it says what it is.
+#[test]
+fn a_table_as_long_as_wide_is_what_it_says() {
+    let cells = cells(&hit("1"), str::to_owned);
+    let fields: Value = cells.iter().map(|(name, _)| name.clone()).collect();
+    let column = |(_, cell): &(String, Value)| {
+        let mut column = vec![Value::Null; cells.len()];
+        column[1] = cell.clone();
+        Value::from(column)
+    };
+    let by_column: Value = cells.iter().map(column).collect();
+    let table = json!({"fields": fields, "columns": by_column});
+    assert_eq!(techniques(&table), [Technique::TokenUse], "{table}");
 }
 
 #[test]
