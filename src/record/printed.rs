@@ -36,6 +36,9 @@ const VERSION: &str = "audit.k8s.io/v1";
 /// As many of them a line has to have.
 const ENOUGH: usize = 2;
 
+/// Bytes in which the beginning of a query is looked for.
+const MAX_QUERY_BYTES: usize = 1024;
+
 /// Percent-encoded quotes, and what may stand between a key and its value.
 const QUOTE: &[u8] = b"%22";
 const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
@@ -104,12 +107,24 @@ fn own_part(line: &[u8]) -> Option<usize> {
 fn is_key(before: &[u8], after: &[u8]) -> bool {
     let is_quoted = before.ends_with(QUOTE);
     let is_of_word = before.last().is_some_and(u8::is_ascii_alphanumeric);
-    let begins = is_quoted || !is_of_word;
+    let begins = is_quoted || !(is_of_word || is_of_query(before));
     let after = match is_quoted {
         true => after.strip_prefix(QUOTE).unwrap_or(after),
         false => after,
     };
     begins && BETWEEN.iter().any(|between| after.starts_with(between))
+}
+
+/// Whether `before` ends within the query of a URI, as in a line of a web server's log, where a parameter begins.
+fn is_of_query(before: &[u8]) -> bool {
+    let is_of_uri = |byte: &&u8| !byte.is_ascii_whitespace() && **byte != b'"';
+    let query = before.iter().rev().take(MAX_QUERY_BYTES);
+    let mut uri = query.take_while(is_of_uri);
+    match before.last() {
+        Some(b'?') => true,
+        Some(b'&') => uri.any(|byte| *byte == b'?'),
+        _ => false,
+    }
 }
 
 fn is_key_of_python(before: &[u8], after: &[u8]) -> bool {
@@ -157,6 +172,12 @@ mod tests {
             ("theauditID=1 requestURI=/x", false),
             ("auditID requestURI", false),
             ("'auditID':1 'requestURI':2", false),
+            ("GET /x?auditID=1&requestURI=2 HTTP/1.1", false),
+            ("\"GET /x?a&auditID=1&requestURI=2\" requestURI=/x", false),
+            ("GET /x?auditID=1 auditID=1 requestURI=2", true),
+            ("requestURI=/x?a,auditID=1", true),
+            ("verb=get&auditID=1&requestURI=2", true),
+            ("/x? auditID=1&requestURI=2", true),
             ("{ 'auditID': '1', 'requestURI': '/", false),
             ("{'auditID': '1', 'user", false),
             ("x {'auditID': '1', 'requestURI': '/", true),

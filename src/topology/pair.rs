@@ -163,7 +163,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{config, detect};
+    use crate::{config, detect, detect::Technique, record::Header};
 
     fn detector() -> Detector {
         let text = config::Text {
@@ -273,6 +273,28 @@ mod tests {
         );
         assert_eq!(of_both, of_one);
         assert_eq!(first.counts() + helper.detector.counts(), one.counts());
+    }
+
+    #[test]
+    fn both_know_the_names_of_columns() {
+        let user = r#"{""username"":""system:serviceaccount:honeypot:backup-sa""}"#;
+        let row = |number: usize| format!("{number},list,\"{user}\",ResponseComplete,/api\n");
+        let text: String = (0..1000).map(row).collect();
+        let header = Header::at_start(b"AuditId,Verb,User,Stage,RequestUri\n");
+        let block = Block {
+            bytes: text.as_bytes(),
+            shape: Shape::Lines,
+            header: header.as_ref(),
+            provenance: &|at| at.to_string().into(),
+        };
+        let (mut first, mut found) = (detector(), Vec::new());
+        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let arrival = Timestamp::UNIX_EPOCH;
+        share(&mut first, &mut helper, &block, arrival, &mut found);
+        let uses = found
+            .iter()
+            .filter(|one| one.technique == Technique::TokenUse);
+        assert_eq!(uses.count(), 1000);
     }
 
     proptest! {

@@ -222,6 +222,7 @@ fn rows_and_depth_without_end_take_no_longer_than_their_length() {
         r#"{"a":["#,
         r#"{"protoPayload":"{}""#,
         r#"{"user.username":"#,
+        "&auditID=",
     ] {
         let start = std::time::Instant::now();
         unwrap(&part.repeat(1 << 16));

@@ -228,6 +228,7 @@ fn names_beside_a_single_key_are_no_event() {
     for record in [
         format!("level=info msg=denied auditID=1 user={DECOY}"),
         format!("GET /?requestURI=1&user={DECOY}"),
+        format!("10.0.0.1 - - \"GET /ui?auditID=1&requestURI=2&user={DECOY} HTTP/1.1\" 200"),
         format!("{{user={DECOY}, verb=list}}"),
         format!("{{'user': '{DECOY}', 'verb': 'list'}}"),
     ] {
