@@ -43,8 +43,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// What a client of HTTP/2 may send before it is read, in all its requests together.
 const WINDOW_BYTES: u32 = 256 << 10;
 
-/// Requests at a time on one connection of HTTP/2.
-const STREAMS: u32 = 64;
+/// Requests at a time on one connection of HTTP/2: as many as Go's clients begin with before they are told how many may be, and as
+/// RFC 9113 wants at least.
+const STREAMS: u32 = 100;
 
 /// How often a client of HTTP/2 is asked whether it is there.
 const PING: Duration = Duration::from_secs(30);

@@ -386,3 +386,21 @@ async fn what_is_in_flight_when_it_stops_is_answered() {
     assert_eq!(response.status(), 200);
     served.end();
 }
+
+/// Some begin with so many before they hear how many may be, and are refused those beyond.
+#[test]
+fn a_connection_of_http_2_takes_a_hundred_requests_at_a_time() {
+    let served = Served::new(&config());
+    let mut stream = served.connect();
+    let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    stream.write_all(settings).unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[3], 4, "its own settings come first");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).unwrap();
+    let concurrent = settings.chunks(6).find(|setting| setting[..2] == [0, 3]);
+    assert_eq!(concurrent.unwrap()[2..], 100_u32.to_be_bytes());
+    drop(stream);
+    served.end();
+}
