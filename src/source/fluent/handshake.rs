@@ -66,8 +66,9 @@ impl Challenge {
         reply::text("nonce", &mut helo);
         reply::binary(&self.nonce, &mut helo);
         reply::text("auth", &mut helo);
+        // Bytes even if there are none, as Fluentd has it: Go's fluent-forward-go reads nothing else there.
         match security.users.is_empty() {
-            true => reply::text("", &mut helo),
+            true => reply::binary(&[], &mut helo),
             false => reply::binary(&self.salt, &mut helo),
         }
         reply::text("keepalive", &mut helo);
@@ -243,6 +244,18 @@ mod tests {
         // The same again, on another connection.
         let outcome = Challenge::new().unwrap().pong(&security, &key, &right).1;
         assert_eq!(outcome, Err(Error::SharedKey));
+    }
+
+    /// As Fluentd has it: Go's fluent-forward-go reads nothing else.
+    #[test]
+    fn what_is_random_is_bytes_even_if_there_are_none() {
+        let challenge = Challenge::new().unwrap();
+        let helo = challenge.helo(&security(&[]).0);
+        assert!(helo.starts_with(b"\x92\xa4HELO\x83\xa5nonce\xc4\x10"));
+        assert!(helo.ends_with(b"\xa4auth\xc4\x00\xa9keepalive\xc3"));
+        let helo = challenge.helo(&security(&[("ann", "p1")]).0);
+        let salt = [b"\xa4auth\xc4\x10", &challenge.salt[..]].concat();
+        assert!(helo.windows(salt.len()).any(|bytes| bytes == salt));
     }
 
     #[test]
