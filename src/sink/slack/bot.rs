@@ -31,7 +31,7 @@ const SLACK: Manners = Manners {
 };
 
 /// What Slack says of the one message.
-const ABOUT_THE_MESSAGE: [&str; 13] = [
+const ABOUT_THE_MESSAGE: [&str; 15] = [
     "attachment_payload_limit_exceeded",
     "cannot_reply_to_message",
     "cant_update_message",
@@ -44,15 +44,19 @@ const ABOUT_THE_MESSAGE: [&str; 13] = [
     "msg_blocks_too_long",
     "msg_too_long",
     "no_text",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_thread_locked",
     "thread_not_found",
 ];
 
-/// What Slack says of a thread whose first message is gone, or is no longer ours to edit.
-const ABOUT_THE_THREAD: [&str; 5] = [
+/// What Slack says of a thread whose first message is gone, or is no longer ours to edit, or that takes no replies.
+const ABOUT_THE_THREAD: [&str; 7] = [
     "cannot_reply_to_message",
     "cant_update_message",
     "edit_window_closed",
     "message_not_found",
+    "restricted_action_non_threadable_channel",
+    "restricted_action_thread_locked",
     "thread_not_found",
 ];
 
@@ -61,13 +65,14 @@ const ABOUT_THE_THREAD: [&str; 5] = [
 const ABOUT_THE_CHANNEL: [&str; 3] = ["channel_not_found", "is_archived", "not_in_channel"];
 
 /// What passes by itself.
-const TROUBLE: [&str; 6] = [
+const TROUBLE: [&str; 7] = [
     "fatal_error",
     "internal_error",
     "message_limit_exceeded",
     "request_timeout",
     "service_unavailable",
     "team_added_to_org",
+    "update_failed",
 ];
 
 /// What Slack answers, whatever the method.

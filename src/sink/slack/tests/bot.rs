@@ -152,6 +152,26 @@ async fn a_thread_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_thread_that_takes_no_replies_begins_anew() {
+    for said in [
+        r#"{"ok":false,"error":"restricted_action_thread_locked"}"#,
+        r#"{"ok":false,"error":"restricted_action_non_threadable_channel"}"#,
+    ] {
+        let receiver = Receiver::start(vec![POSTED, DONE, error(said), AGAIN, DONE, AGAIN]);
+        let kinds = [AlertKind::Opened, AlertKind::Digest, AlertKind::Digest];
+        deliver(bot(&receiver), kinds.map(|kind| of("a", kind)).into()).await;
+        assert_eq!(
+            calls(&receiver)[3..],
+            [
+                "postMessage #alerts - - a-digest",
+                "update C1 1764.0002 - a-digest",
+                "postMessage #alerts - 1764.0002 a-digest",
+            ]
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_first_message_that_is_gone_is_replaced() {
     let gone = error(r#"{"ok":false,"error":"message_not_found"}"#);
     let receiver = Receiver::start(vec![POSTED, gone, AGAIN, DONE, AGAIN]);
@@ -178,7 +198,7 @@ async fn what_slack_says_with_a_200_is_what_counts() {
     let receiver = Receiver::start(vec![
         error(r#"{"ok":false,"error":"not_in_channel"}"#),
         error(r#"{"ok":false,"error":"invalid_auth"}"#),
-        error(r#"{"ok":false,"error":"internal_error"}"#),
+        error(r#"{"ok":false,"error":"update_failed"}"#),
         error("<html>a proxy</html>"),
         Reply::Answer("429 Too Many Requests", "retry-after: 0\r\n", ""),
         error(r#"{"ok":false,"error":"invalid_blocks"}"#),
