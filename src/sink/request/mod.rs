@@ -254,10 +254,14 @@ impl Courier {
         }
         self.trouble = Some(reason.into());
         let Manners { name, mend, .. } = self.manners;
-        if is_lasting {
-            error!(sink = %self.id, "{name} does not take messages, {mend}; messages are kept: {reason}");
-        } else {
-            warn!(sink = %self.id, "{name} cannot be reached, messages are kept: {reason}");
+        match verdict {
+            Verdict::ReceiverRefused => {
+                error!(sink = %self.id, "{name} does not take messages, {mend}; messages are kept: {reason}");
+            }
+            Verdict::Throttled => {
+                warn!(sink = %self.id, "{name} wants no more for now, messages are kept: {reason}");
+            }
+            _ => warn!(sink = %self.id, "{name} cannot be reached, messages are kept: {reason}"),
         }
     }
 
