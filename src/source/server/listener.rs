@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::InvalidMessage;
 use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
@@ -23,6 +22,7 @@ use super::{
     places::{Place, Places},
     renewal::Acceptor,
     socket::{Socket, advice},
+    tls,
 };
 use crate::{
     source::{self, Context, Error, Stop},
@@ -272,13 +272,7 @@ impl Shared {
             io::ErrorKind::UnexpectedEof => self.counters.refuse_probe(Refusal::Handshake),
             _ => self.counters.refuse(Refusal::Handshake),
         }
-        match speaks_no_tls(&error) {
-            true => self.say_in_vain(
-                peer,
-                "no TLS handshake: it speaks none, and this port wants it",
-            ),
-            false => self.say_in_vain(peer, &format!("no TLS handshake: {error}")),
-        }
+        self.say_in_vain(peer, &format!("no TLS handshake: {}", tls::fault(&error)));
         None
     }
 
@@ -393,18 +387,6 @@ fn stuck(activity: &Activity) -> Option<Duration> {
         false => SILENT,
     };
     activity.stuck().filter(|stuck| *stuck >= least)
-}
-
-/// Whether the first that came was no TLS at all.
-fn speaks_no_tls(error: &io::Error) -> bool {
-    let cause = error.get_ref();
-    let cause = cause.and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(
-        cause,
-        Some(rustls::Error::InvalidMessage(
-            InvalidMessage::InvalidContentType
-        ))
-    )
 }
 
 async fn within(end: CancellationToken, task: impl Future<Output = ()>) {

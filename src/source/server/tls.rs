@@ -1,12 +1,13 @@
 //! TLS of a source that listens.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    InvalidMessage, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
     server::WebPkiClientVerifier,
@@ -122,4 +123,48 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 /// What is wrong with them.
 pub(crate) fn check(tls: &Tls) -> Result<(), Error> {
     acceptor(tls, &[]).map(|_| ())
+}
+
+/// Why nobody shook hands, in words for who runs the source.
+pub(super) fn fault(error: &io::Error) -> String {
+    let cause = error.get_ref();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let no_tls = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+    let said = error.to_string();
+    if cause == Some(&no_tls) {
+        "it speaks none, and this port wants it".to_owned()
+    } else if said.contains("UnsupportedCertVersion") {
+        // What `openssl x509 -req` signs without extensions.
+        "the client's certificate is of X.509 version 1, and only version 3 is read: \
+         have it signed with an extension, such as extendedKeyUsage=clientAuth"
+            .to_owned()
+    } else {
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn who_shows_a_certificate_of_the_first_version_is_told_so() {
+        let file = |name: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+            folder.join(name)
+        };
+        let roots = Arc::new(authorities(&file("ca.crt")).unwrap());
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let verifier = verifier.build().unwrap();
+        let said_of = |name: &str| {
+            let shown = certificates(&file(name)).unwrap();
+            let verdict = verifier.verify_client_cert(&shown[0], &[], UnixTime::now());
+            fault(&io::Error::other(verdict.unwrap_err()))
+        };
+        assert!(said_of("first.crt").contains("version 1"));
+        assert!(said_of("stranger.crt").contains("UnknownIssuer"));
+    }
 }
