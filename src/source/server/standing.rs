@@ -71,7 +71,7 @@ impl Standing {
 fn meaning(why: Refusal) -> Option<&'static str> {
     Some(match why {
         Refusal::TooLarge => {
-            "something was refused because it is too large: it was searched, but who sent it may have thrown it away"
+            "something was refused because it is too large: what was read of it was searched, and who sent it may have thrown it away"
         }
         Refusal::Handshake => "all that comes is refused: no TLS handshake",
         Refusal::Auth => "all that comes is refused: credentials are missing or wrong",

@@ -99,6 +99,7 @@ impl<'a> Searcher<'a> {
                         Some(Trouble::Packing(error))
                     }
                     None if unpacked.is_beyond => {
+                        self.say_unsearched(delivery);
                         let outcome = match most < limits.bytes {
                             true => Outcome::TooTight,
                             false => Outcome::TooLarge,
@@ -110,6 +111,7 @@ impl<'a> Searcher<'a> {
             }
         };
         if delivery.is_cut {
+            self.say_unsearched(delivery);
             return (Outcome::TooLarge, found);
         }
         let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
@@ -167,6 +169,19 @@ impl<'a> Searcher<'a> {
         write_texts(entry, &mut texts);
         for (part, shape) in parts(&texts) {
             take(part, shape);
+        }
+    }
+
+    /// The sender keeps it, and sends it again: but nobody sees what is behind the limit until that is raised.
+    fn say_unsearched(&mut self, delivery: &Delivery) {
+        self.context.counters.errors.fetch_add(1, Relaxed);
+        if self.damaged.is_due() {
+            let position = delivery.provenance().position;
+            warn!(
+                source = &*self.context.id,
+                position,
+                "a request is longer than max_body_bytes or max_decompression_ratio allows: its end was not searched"
+            );
         }
     }
 

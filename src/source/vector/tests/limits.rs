@@ -92,6 +92,8 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
         "what was read is searched"
     );
     assert_eq!(served.refused(Refusal::TooLarge), 1);
+    let unsearched = || served.counters.errors.load(SeqCst);
+    assert_eq!(unsearched(), 1, "what was not read is said");
 
     served.pipeline.state().blocks.clear();
     let bomb = zstd_of(&[found(), log(&"x".repeat(most))].concat());
@@ -104,6 +106,7 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
         "what came before is told"
     );
     assert_eq!(served.refused(Refusal::TooLarge), 2);
+    assert_eq!(unsearched(), 2);
     served.end();
 
     let mut config = config();
