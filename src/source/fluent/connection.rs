@@ -23,6 +23,8 @@ use crate::{
     source::server::{Connection, Refusal, inbox},
 };
 
+mod beyond;
+
 /// Bytes that a connection may have read before it asks for room: whoever sends small messages does not wait for those who
 /// hold the room.
 const FREE_BYTES: usize = 64 << 10;
@@ -131,6 +133,9 @@ pub(super) async fn serve(
             "connection closed: {error}"
         );
     }
+    if matches!(error, Error::TooLarge(_)) && !session.search_on().await {
+        session.shared.say_unsearched(&peer);
+    }
 }
 
 struct Session {
@@ -155,7 +160,10 @@ impl Session {
     async fn run(&mut self) -> Result<(), Error> {
         self.shake_hands().await?;
         let ended = self.live().await;
-        if ended.is_err() {
+        if ended
+            .as_ref()
+            .is_err_and(|error| !matches!(error, Error::TooLarge(_)))
+        {
             self.hand_in_rest().await;
         }
         ended
@@ -291,6 +299,7 @@ impl Session {
                     self.ends.push(start + end);
                 }
                 Ok(Step::AtLeast(bytes)) if bytes > self.shared.max_message_bytes as u64 => {
+                    self.expected = bytes;
                     return self.unless_some(Error::TooLarge(self.shared.max_message_bytes));
                 }
                 Ok(Step::AtLeast(bytes)) => {
@@ -352,10 +361,10 @@ impl Session {
         }
     }
 
-    /// Hands in what is left when the connection ends early: it is not acknowledged, but may name a decoy.
-    async fn hand_in_rest(&mut self) {
+    /// Hands in what is left when the connection ends early: it is not acknowledged, but may name a decoy. Whether it is searched.
+    async fn hand_in_rest(&mut self) -> bool {
         if self.buffer.is_empty() {
-            return;
+            return true;
         }
         let delivery = Delivery {
             bytes: std::mem::take(&mut self.buffer),
@@ -364,7 +373,7 @@ impl Session {
         };
         let room = std::mem::take(&mut self.room);
         // Nobody waits for what becomes of it.
-        let _ = self.inbox.send_within(ROOM, delivery, room).await;
+        self.inbox.send_within(ROOM, delivery, room).await.is_ok()
     }
 
     /// Lets in who knows the key.

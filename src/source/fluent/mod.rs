@@ -8,13 +8,17 @@
 //! loses what it sends next. Only if there are too many connections, the one goes that has been silent, or has not got on with a
 //! message, the longest: first those that have neither shown the key nor sent a message.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use ipnet::IpNet;
+use tracing::warn;
 
 use self::search::Searcher;
 use super::{
-    Context, Decoding, Ended, Error, Outlet,
+    Context, Counters, Decoding, Ended, Error, Outlet,
     server::{Address, Connection, Exposure, Listen, Refusal, Server, Tls, inbox},
 };
 use crate::{audit::words, telemetry::Seldom};
@@ -99,6 +103,8 @@ struct Shared {
     max_message_bytes: usize,
     permit_origin: Vec<IpNet>,
     warning: Seldom,
+    unsearched: Seldom,
+    counters: Arc<Counters>,
 }
 
 impl Shared {
@@ -112,6 +118,17 @@ impl Shared {
                 .any(|network| network.contains(&address))
         };
         self.permit_origin.is_empty() || address.is_ok_and(is_in)
+    }
+
+    /// Counts and says that a message of `peer` was not searched to its end.
+    fn say_unsearched(&self, peer: &str) {
+        self.counters.errors.fetch_add(1, Relaxed);
+        if self.unsearched.is_due() {
+            warn!(
+                source = &*self.id,
+                peer, "a message is so long that its end was not searched"
+            );
+        }
     }
 }
 
@@ -137,6 +154,8 @@ pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Resul
         max_message_bytes: config.max_message_bytes,
         permit_origin: config.permit_origin.clone(),
         warning: Seldom::default(),
+        unsearched: Seldom::default(),
+        counters: Arc::clone(&context.counters),
     });
     let connect = move |connection: Connection, inbox: inbox::Sender<Delivery, Reply>| {
         let shared = Arc::clone(&shared);

@@ -1,11 +1,14 @@
 //! Peers that are slow, on a clock that need not be waited for.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::{
     config::Secret,
     source::{
+        self,
         fluent::{Security, tests::ping},
         server::{Activity, Counters},
     },
@@ -19,6 +22,7 @@ struct Served {
     /// What the connections and the test lend from.
     sender: inbox::Sender<Delivery, Reply>,
     task: tokio::task::JoinHandle<()>,
+    errors: Arc<source::Counters>,
 }
 
 fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
@@ -26,6 +30,7 @@ fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
     let connection = Connection::of(Box::new(stream));
     let counters = Arc::clone(&connection.counters);
     let activity = Arc::clone(&connection.activity);
+    let errors = Arc::<source::Counters>::default();
     let shared = Arc::new(Shared {
         id: "audit".into(),
         security: Security {
@@ -36,6 +41,8 @@ fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
         max_message_bytes: 1 << 20,
         permit_origin: Vec::new(),
         warning: Default::default(),
+        unsearched: Default::default(),
+        counters: Arc::clone(&errors),
     });
     let (sender, inbox) = inbox::inbox(room);
     let task = tokio::spawn(serve(shared, connection, sender.clone()));
@@ -46,6 +53,7 @@ fn served(shared_key: Option<&str>, room: usize, pipe: usize) -> Served {
         inbox,
         sender,
         task,
+        errors,
     }
 }
 
@@ -283,4 +291,107 @@ async fn who_shows_the_key_is_proven_and_nobody_else() {
             }
         }
     }
+}
+
+/// The parts in which `message` is searched, and how often it is said that its end was not.
+async fn searched(message: &[u8], hangs_up: bool) -> (Vec<Vec<u8>>, u64) {
+    let Served {
+        mut peer,
+        counters,
+        inbox,
+        sender,
+        task,
+        errors,
+        ..
+    } = served(None, 2 << 20, 1 << 20);
+    drop(sender);
+    let serving = tokio::task::spawn_blocking(move || {
+        let mut parts = Vec::new();
+        inbox.serve(&mut |_: &source::Block<'_>| {}, |delivery: Delivery, _| {
+            parts.push(delivery.bytes);
+            (Reply::default(), false)
+        });
+        parts
+    });
+    // Who sends very much is not heard out.
+    let _ = peer.write_all(message).await;
+    if hangs_up {
+        let _ = peer.shutdown().await;
+    }
+    assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+    task.await.unwrap();
+    assert_eq!(counters.refused(Refusal::TooLarge), 1);
+    let parts = serving.await.unwrap();
+    assert!(parts.iter().all(|part| part.len() <= 2 << 20));
+    (parts, errors.errors.load(Relaxed))
+}
+
+/// What parts hold of which each begins with the end of the one before.
+fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for part in parts {
+        let shared = if all.is_empty() { 0 } else { (1 << 20) / 64 };
+        assert!(all.ends_with(&part[..shared]));
+        all.extend_from_slice(&part[shared..]);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_searched_entry_by_entry() {
+    let entry = [
+        b"\x92\x07\x81\xa3log\xda\x40\x00",
+        vec![b'x'; 0x4000].as_slice(),
+    ]
+    .concat();
+    let entries = entry.repeat(200);
+    let in_a_string = [
+        b"\x92\xa3tag\xc6",
+        &(entries.len() as u32).to_be_bytes()[..],
+    ]
+    .concat();
+    let in_an_array = b"\x92\xa3tag\xdc\x00\xc8".to_vec();
+    for head in [in_a_string, in_an_array] {
+        for hangs_up in [true, false] {
+            let message = [head.as_slice(), &entries].concat();
+            let (parts, unsearched) = searched(&message, hangs_up).await;
+            assert!(parts.len() > 2 && unsearched == 0);
+            assert!(parts.iter().all(|part| part.len() % entry.len() == 0));
+            assert!(parts.concat() == entries);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_long_is_searched_to_its_end() {
+    let text = vec![b'x'; 2 << 20];
+    let event = [
+        b"\x93\xa3tag\x07\x81\xa3log\xdb\x00\x20\x00\x00",
+        text.as_slice(),
+    ]
+    .concat();
+    // One of JSON says nowhere how long it is.
+    let json = [b"[\"tag\",[[7,{\"log\":\"", text.as_slice()].concat();
+    for message in [event, json] {
+        let (parts, unsearched) = searched(&message, false).await;
+        assert!(joined(&parts) == message && unsearched == 0);
+    }
+}
+
+#[tokio::test]
+async fn where_the_end_of_a_message_is_not_searched_it_is_said() {
+    let endless = [
+        b"\x93\xa3tag\x07\xdb\x02\x00\x00\x00",
+        vec![b'x'; 20 << 20].as_slice(),
+    ]
+    .concat();
+    let (parts, unsearched) = searched(&endless, true).await;
+    let all = joined(&parts).len();
+    assert!((15 << 20..17 << 20).contains(&all) && unsearched == 1);
+    let mut packed = message(2 << 20);
+    packed[10..14].copy_from_slice(b"\x1f\x8b\x08\x00");
+    assert_eq!(searched(&packed, true).await.1, 1);
+    // So much was announced, and never came.
+    let (parts, unsearched) = searched(&message(2 << 20)[..1000], false).await;
+    assert_eq!((parts.concat().len(), unsearched), (990, 1));
 }
