@@ -1,7 +1,7 @@
 //! The way from the connections to the source's thread, and back.
 //!
-//! A connection hands in a delivery and gets a [`Receipt`]; the source's thread searches deliveries in the order in which they came.
-//! One in which nothing is found is answered at once: there is nothing to keep. One in which something is found is
+//! A connection hands in a delivery and gets a [`Receipt`]; the source's thread searches deliveries of an address in the order in which
+//! they came, and addresses in turn. One in which nothing is found is answered at once: there is nothing to keep. One in which something is found is
 //! answered when that is safe. What has come while another was searched is searched with it, up to what fits into a
 //! cache, and committed together; the store goes on and writes all that waits in one transaction.
 //!
@@ -9,19 +9,28 @@
 //! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched. No address holds more
 //! than three quarters of it: who floods the inbox leaves room for others.
 
-use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
 
-use self::share::Shares;
+use self::{
+    queue::{Back, Front, Owner, queue},
+    share::Shares,
+};
 use crate::source::{Outlet, Progress};
 
+mod queue;
 mod share;
 
-/// Deliveries that wait to be searched.
+/// Deliveries of one address that wait to be searched.
 const DELIVERIES: usize = 64;
 
 /// How long somebody waits for room before those who hold it are asked to give it up, again and again.
@@ -30,26 +39,32 @@ const ASK: Duration = Duration::from_millis(100);
 /// Bytes that are searched before what was found in them is committed, if more waits.
 const BURST_BYTES: usize = 256 << 10;
 
+/// How long that may take.
+const BURST: Duration = Duration::from_millis(20);
+
 /// What each of these counts at least, so that there is an end of small ones too.
 const MIN_BYTES: usize = 4 << 10;
 
 /// A channel for deliveries `D`, each answered by an `A`. Connections may have read `room` bytes that are not searched.
 pub(crate) fn inbox<D, A>(room: usize) -> (Sender<D, A>, Inbox<D, A>) {
-    let (parcels, receiver) = mpsc::channel(DELIVERIES);
+    let (parcels, back) = queue();
     let most = room.min(u32::MAX as usize);
     let sender = Sender {
-        parcels,
+        parcels: Arc::new(back),
         room: Arc::new(Lender::new(most)),
         shares: Arc::new(Shares::of(most)),
+        owner: None,
         share: None,
     };
-    (sender, Inbox { parcels: receiver })
+    (sender, Inbox { parcels })
 }
 
 struct Parcel<D, A> {
     delivery: D,
     room: Room,
     reply: oneshot::Sender<A>,
+    /// Its place in the queue.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Why something is not taken in now.
@@ -59,9 +74,11 @@ pub(crate) struct Overloaded;
 
 /// The connections' end. Clones hand in at the same inbox, which ends when all are gone.
 pub(crate) struct Sender<D, A> {
-    parcels: mpsc::Sender<Parcel<D, A>>,
+    parcels: Arc<Back<Parcel<D, A>>>,
     room: Arc<Lender>,
     shares: Arc<Shares>,
+    /// Who hands in here.
+    owner: Owner,
     /// What the peer of this connection may hold of the room, with all others at its address.
     share: Option<Arc<Lender>>,
 }
@@ -69,19 +86,21 @@ pub(crate) struct Sender<D, A> {
 impl<D, A> Clone for Sender<D, A> {
     fn clone(&self) -> Self {
         Self {
-            parcels: self.parcels.clone(),
+            parcels: Arc::clone(&self.parcels),
             room: Arc::clone(&self.room),
             shares: Arc::clone(&self.shares),
+            owner: self.owner,
             share: self.share.clone(),
         }
     }
 }
 
-/// Who lends bytes, first come, first served.
+/// Who lends bytes, and places in the queue, first come, first served.
 struct Lender {
     bytes: Arc<Semaphore>,
     most: usize,
     wanted: Notify,
+    places: Arc<Semaphore>,
 }
 
 impl Lender {
@@ -91,6 +110,7 @@ impl Lender {
             bytes: Arc::new(Semaphore::new(most)),
             most,
             wanted: Notify::new(),
+            places: Arc::new(Semaphore::new(DELIVERIES)),
         }
     }
 
@@ -111,8 +131,10 @@ impl Lender {
 impl<D, A> Sender<D, A> {
     /// One for a connection with `peer`: `10.0.0.1:51234`, or `unix`.
     pub(crate) fn of(&self, peer: &str) -> Self {
+        let owner = share::owner(peer);
         Self {
-            share: self.shares.share(peer),
+            owner,
+            share: owner.map(|owner| self.shares.share(owner)),
             ..self.clone()
         }
     }
@@ -147,13 +169,17 @@ impl<D, A> Sender<D, A> {
     /// ends, gives nothing.
     pub(crate) async fn send(&self, delivery: D, room: Room) -> Receipt<A> {
         let (reply, receipt) = oneshot::channel();
+        let lender = self.share.as_ref().unwrap_or(&self.room);
+        // Nobody closes the semaphore.
+        let place = Arc::clone(&lender.places).acquire_owned().await.ok();
         let parcel = Parcel {
             delivery,
             room,
             reply,
+            _place: place,
         };
         // If nobody receives any more, the reply is dropped, and the receipt knows.
-        let _ = self.parcels.send(parcel).await;
+        self.parcels.push(self.owner, parcel);
         Receipt(receipt)
     }
 
@@ -218,20 +244,20 @@ impl<A> Receipt<A> {
 
 /// The source's end.
 pub(crate) struct Inbox<D, A> {
-    parcels: mpsc::Receiver<Parcel<D, A>>,
+    parcels: Front<Parcel<D, A>>,
 }
 
 impl<D: Send + 'static, A: Send + 'static> Inbox<D, A> {
     /// Searches what comes until all senders are gone. `search` gives the answer, and whether `outlet` holds anything
     /// that was found.
     pub(crate) fn serve(
-        mut self,
+        self,
         outlet: &mut dyn Outlet,
         mut search: impl FnMut(D, &mut dyn Outlet) -> (A, bool),
     ) {
         let mut found = Vec::new();
-        while let Some(first) = self.parcels.blocking_recv() {
-            let (mut next, mut bytes) = (Some(first), 0);
+        while let Some(first) = self.parcels.wait() {
+            let (mut next, mut bytes, began) = (Some(first), 0, Instant::now());
             while let Some(parcel) = next {
                 bytes += parcel.room.bytes().max(MIN_BYTES);
                 let (answer, holds) = search(parcel.delivery, outlet);
@@ -242,8 +268,8 @@ impl<D: Send + 'static, A: Send + 'static> Inbox<D, A> {
                     // Whoever has gone away need not be answered.
                     let _ = parcel.reply.send(answer);
                 }
-                next = (bytes < BURST_BYTES)
-                    .then(|| self.parcels.try_recv().ok())
+                next = (bytes < BURST_BYTES && began.elapsed() < BURST)
+                    .then(|| self.parcels.try_next())
                     .flatten();
             }
             commit(std::mem::take(&mut found), outlet);

@@ -180,3 +180,22 @@ async fn no_address_holds_all_the_room() {
     // Who comes by a Unix socket may hold all.
     assert_eq!(sender.of("unix").room(1_000_000).await.bytes(), 100);
 }
+
+#[tokio::test]
+async fn who_floods_the_inbox_keeps_nobody_else_out() {
+    let (sender, _commits, gate) = served(1000);
+    let [one, other] = ["10.0.0.1:1", "10.0.0.2:1"].map(|peer| sender.of(peer));
+    let closed = gate.lock().await;
+    let mut many = Vec::new();
+    // One may be in the thread's hands already.
+    while let Ok(receipt) = one.send_within(MOMENT, "many", Room::default()).await {
+        many.push(receipt);
+    }
+    assert!((DELIVERIES..=DELIVERIES + 1).contains(&many.len()));
+    let few = other.send_within(MOMENT, "few", Room::default()).await;
+    drop(closed);
+    assert_eq!(few.unwrap().answer().await, Some("few"));
+    for receipt in many {
+        assert_eq!(receipt.answer().await, Some("many"));
+    }
+}
