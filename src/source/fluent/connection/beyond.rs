@@ -118,7 +118,7 @@ fn start_of_entries(message: &[u8]) -> Option<usize> {
     };
     let events = tag + msgpack::length(message.get(tag..)?).ok()?;
     let head = match message.get(events)? {
-        0x90..=0x9f => 1,
+        0x90..=0xbf => 1,
         0xc4 | 0xd9 => 2,
         0xc5 | 0xda | 0xdc => 3,
         0xc6 | 0xdb | 0xdd => 5,
@@ -131,4 +131,48 @@ fn start_of_entries(message: &[u8]) -> Option<usize> {
 fn end_of_entries(entries: &[u8]) -> usize {
     let whole = msgpack::entries(entries).map_while(Result::ok);
     whole.map(<[u8]>::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_will_do(head in 0x92..0x94_u8, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for bytes in [&bytes, &[&[head, 0xa1, b't'], bytes.as_slice()].concat()] {
+                prop_assert!(start_of_entries(bytes).is_none_or(|start| start <= bytes.len()));
+                prop_assert!(end_of_entries(bytes) <= bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn entries_begin_behind_the_tag_and_a_head_in_all_its_forms() {
+        for events in [
+            &b"\x92"[..],
+            b"\xdc\x00\x02",
+            b"\xdd\x00\x00\x00\x02",
+            b"\xc4\x09",
+            b"\xc5\x00\x09",
+            b"\xc6\x00\x00\x00\x09",
+            b"\xb2",
+            b"\xd9\x09",
+            b"\xda\x00\x09",
+            b"\xdb\x00\x00\x00\x09",
+        ] {
+            for head in [&b"\x93\xa1t"[..], b"\xdc\x00\x03\xd9\x01t"] {
+                let message = [head, events, b"\x92\x07"].concat();
+                assert_eq!(
+                    start_of_entries(&message),
+                    Some(message.len() - 2),
+                    "{message:x?}"
+                );
+            }
+        }
+        // A time: one event.
+        assert_eq!(start_of_entries(b"\x93\xa1t\x07\x81"), None);
+    }
 }
