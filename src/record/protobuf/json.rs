@@ -8,7 +8,7 @@ use std::io::Write;
 
 use super::{
     super::{encoded, msgpack::text, packing},
-    event::{Broken, Token, walk},
+    event::{Token, walk},
 };
 use crate::audit::wire_time;
 
@@ -37,7 +37,7 @@ fn write(entry: &[u8], with_metadata: bool, into: &mut Vec<u8>) {
             if writer.depth == 0 {
                 into.push(b'{');
             }
-            for rest in rest(entry, broken) {
+            for rest in rest(&entry[broken.at..]) {
                 text(rest, into);
                 into.push(b',');
             }
@@ -50,25 +50,31 @@ fn write(entry: &[u8], with_metadata: bool, into: &mut Vec<u8>) {
 /// Appends the texts in `entry` as they are, each in quotes: enough to tell whether a decoy is named, and never more than twice
 /// as long as the entry.
 pub fn write_texts(entry: &[u8], into: &mut Vec<u8>) {
-    let mut quoted = |bytes: &[u8]| {
-        into.push(b'"');
-        into.extend_from_slice(bytes);
-        into.push(b'"');
-    };
     let walked = walk(entry, &mut |token| {
         if let Token::Key(text) | Token::Text(text) = token {
-            quoted(text.bytes);
+            write_quoted(text.bytes, into);
         }
     });
     if let Err(broken) = walked {
-        rest(entry, broken).for_each(quoted);
+        rest(&entry[broken.at..]).for_each(|text| write_quoted(text, into));
     }
 }
 
-/// What follows where `entry` cannot be read on. Tags and most lengths are control characters: what stands between them is a text
+/// As [`write_texts`], of bytes that begin anywhere within an entry.
+pub fn write_torn_texts(bytes: &[u8], into: &mut Vec<u8>) {
+    rest(bytes).for_each(|text| write_quoted(text, into));
+}
+
+fn write_quoted(text: &[u8], into: &mut Vec<u8>) {
+    into.push(b'"');
+    into.extend_from_slice(text);
+    into.push(b'"');
+}
+
+/// What follows where an entry cannot be read on. Tags and most lengths are control characters: what stands between them is a text
 /// most often.
-fn rest(entry: &[u8], broken: Broken) -> impl Iterator<Item = &[u8]> {
-    let texts = entry[broken.at..].split(u8::is_ascii_control);
+fn rest(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let texts = bytes.split(u8::is_ascii_control);
     texts.filter(|text| !text.is_empty())
 }
 

@@ -12,7 +12,7 @@ mod json;
 use super::run::run;
 
 pub use event::{Broken, Span, Token, is_log, walk};
-pub use json::{write_entry, write_record, write_texts};
+pub use json::{write_entry, write_record, write_texts, write_torn_texts};
 
 /// Why a field cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

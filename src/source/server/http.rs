@@ -25,7 +25,7 @@ use crate::telemetry::Seldom;
 
 mod body;
 
-pub(crate) use body::{Reader, Text, Unread, read};
+pub(crate) use body::{Reader, Text, Unread};
 
 /// How long a connection may be silent. Go's clients, the API server among them, close after 90 s: it is better if they do, since
 /// a request may be on its way.

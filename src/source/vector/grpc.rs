@@ -79,6 +79,25 @@ impl Message {
         })
     }
 
+    /// One that is not packed, of two pieces.
+    pub(super) fn of(first: &[u8], second: &[u8]) -> Self {
+        Self {
+            body: [&[0; PREFIX_BYTES], first, second].concat(),
+            is_compressed: false,
+        }
+    }
+
+    /// The last `length` bytes.
+    pub(super) fn end(&self, length: usize) -> &[u8] {
+        let bytes = self.bytes();
+        &bytes[bytes.len().saturating_sub(length)..]
+    }
+
+    /// Leaves the first `length` bytes, and gives the rest.
+    pub(super) fn split_off(&mut self, length: usize) -> Vec<u8> {
+        self.body.split_off(PREFIX_BYTES + length)
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.body[PREFIX_BYTES..]
     }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::audit::words;
 
+mod beyond;
 mod grpc;
 mod search;
 mod service;

@@ -9,7 +9,7 @@ use crate::{
     record::{
         decompress::{self, Format},
         framing::parts,
-        protobuf::{Fault, entries, is_log, write_texts},
+        protobuf::{Fault, entries, is_log, write_texts, write_torn_texts},
     },
     source::{
         Context, Outlet, Provenance, Shape,
@@ -25,13 +25,25 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// A `PushEventsRequest`, and where it came from.
 pub(super) struct Delivery {
     pub message: Message,
-    /// There was more of it than may be.
-    pub is_cut: bool,
+    pub extent: Extent,
+    /// It begins within an event that is longer than a part.
+    pub is_torn: bool,
     /// What the message is packed in.
     pub packing: Option<Format>,
     pub peer: Arc<str>,
     /// Of its request, counted from the start of the source.
     pub number: u64,
+}
+
+/// How much of a request is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// A part of one that is longer than may be, of which all is searched.
+    Part,
+    /// The last part that is searched, and there is more.
+    Beginning,
 }
 
 /// What became of a request.
@@ -110,9 +122,13 @@ impl<'a> Searcher<'a> {
                 }
             }
         };
-        if delivery.is_cut {
-            self.say_unsearched(delivery);
-            return (Outcome::TooLarge, found);
+        match delivery.extent {
+            Extent::Whole => {}
+            Extent::Part => return (Outcome::TooLarge, found),
+            Extent::Beginning => {
+                self.say_unsearched(delivery);
+                return (Outcome::TooLarge, found);
+            }
         }
         let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
         (outcome, found)
@@ -129,6 +145,12 @@ impl<'a> Searcher<'a> {
         let mut take = |bytes: &[u8], shape| {
             *found |= !bytes.is_empty() && take(bytes, shape, delivery, outlet);
         };
+        if delivery.is_torn {
+            let mut texts = Vec::new();
+            write_torn_texts(request, &mut texts);
+            parts(&texts).for_each(|(part, shape)| take(part, shape));
+            return Ok(());
+        }
         // The logs from `start` to `end` are to be searched.
         let (mut start, mut end) = (0, 0);
         for entry in entries(request) {
@@ -172,15 +194,15 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// The sender keeps it, and sends it again: but nobody sees what is behind the limit until that is raised.
+    /// The sender keeps it, and sends it again: but nobody sees its end until the limit is raised.
     fn say_unsearched(&mut self, delivery: &Delivery) {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
-            let position = delivery.provenance().position;
+            let position = &*delivery.provenance().position;
             warn!(
                 source = &*self.context.id,
                 position,
-                "a request is longer than max_body_bytes or max_decompression_ratio allows: its end was not searched"
+                "a request is so much longer than max_body_bytes, or packed so tightly, that its end was not searched"
             );
         }
     }

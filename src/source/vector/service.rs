@@ -13,21 +13,22 @@ use tokio::time::timeout;
 use super::{
     Config, Patience,
     grpc::{self, Answer, Code, Message, PREFIX_BYTES},
-    search::{Delivery, Outcome},
+    search::{Delivery, Extent, Outcome},
 };
 use crate::{
     record::decompress::Format,
     source::server::{
         Connection, Refusal,
-        http::{self, Refusals, Text, Unread},
-        inbox, visit,
+        http::{self, Reader, Refusals, Text, Unread},
+        inbox::{self, Room},
+        visit,
     },
 };
 
 type Inbox = inbox::Sender<Delivery, Outcome>;
 
 /// One connection.
-type Visit = visit::Visit<Service, Delivery, Outcome>;
+pub(super) type Visit = visit::Visit<Service, Delivery, Outcome>;
 
 const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
 const HEALTH_CHECK: &str = "/vector.Vector/HealthCheck";
@@ -41,8 +42,8 @@ const SERVING: &[u8] = b"\x08\x01";
 
 /// What all connections have in common.
 pub(super) struct Service {
-    max_body_bytes: usize,
-    patience: Patience,
+    pub(super) max_body_bytes: usize,
+    pub(super) patience: Patience,
     /// Of the requests so far.
     numbers: AtomicU64,
     refusals: Refusals,
@@ -50,7 +51,7 @@ pub(super) struct Service {
 
 /// Why a request is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
+pub(super) enum Refused {
     /// Not by HTTP/2.
     Version,
     /// Not by POST.
@@ -197,13 +198,13 @@ impl Visit {
 
     async fn push_events(&self, headers: &HeaderMap, body: &mut Incoming) -> Result<(), Refused> {
         let service = &*self.service;
-        let patience = service.patience;
         let most = service.max_body_bytes.saturating_add(PREFIX_BYTES);
+        let mut reader = Reader::new(body, service.patience);
         let Text {
             bytes,
             room,
             is_cut,
-        } = http::read(body, most, patience, &self.activity, &self.inbox).await?;
+        } = reader.read(most, &self.activity, &self.inbox).await?;
         let message = match is_cut {
             true => Message::cut(bytes),
             false => Message::read(bytes),
@@ -212,10 +213,23 @@ impl Visit {
         let delivery = Delivery {
             packing: packing(&message, headers)?,
             message,
-            is_cut,
+            extent: match is_cut {
+                true => Extent::Beginning,
+                false => Extent::Whole,
+            },
+            is_torn: false,
             peer: Arc::clone(&self.peer),
             number: service.numbers.fetch_add(1, Relaxed) + 1,
         };
+        match is_cut && delivery.packing.is_none() {
+            true => self.search_on(&mut reader, delivery, room).await,
+            false => self.deliver(delivery, room).await,
+        }
+    }
+
+    /// Returns once what was found in `delivery` is safe.
+    pub(super) async fn deliver(&self, delivery: Delivery, room: Room) -> Result<(), Refused> {
+        let patience = self.service.patience;
         let receipt = self.inbox.send_within(patience.room, delivery, room).await;
         let receipt = receipt.map_err(|_| Refused::Overloaded)?;
         match timeout(patience.answer, receipt.answer()).await {

@@ -34,19 +34,6 @@ pub(crate) struct Text {
     pub is_cut: bool,
 }
 
-/// Reads `body`, of `most` bytes at most; the room that it takes is lent by `inbox`.
-pub(crate) async fn read<D, A>(
-    body: &mut Incoming,
-    most: usize,
-    patience: Patience,
-    activity: &Arc<Activity>,
-    inbox: &Sender<D, A>,
-) -> Result<Text, Unread> {
-    Reader::new(body, patience)
-        .read(most, activity, inbox)
-        .await
-}
-
 /// A body that is read part by part.
 pub(crate) struct Reader<'b> {
     body: &'b mut Incoming,

@@ -69,6 +69,39 @@ fn a_full_pipeline_refuses_for_now_and_takes_everything_later() {
     served.end();
 }
 
+/// Whoever makes one event large hides no other behind it.
+#[test]
+fn what_stands_behind_the_limit_is_searched_event_by_event() {
+    let served = Served::new(&config());
+    let most = config().max_body_bytes;
+    let caller = served.caller();
+    let errors = || served.counters.errors.load(SeqCst);
+    let shapes = || {
+        let mut state = served.pipeline.state();
+        let blocks = std::mem::take(&mut state.blocks).into_iter();
+        let found = blocks.filter(|(text, ..)| text.contains("decoy"));
+        found.map(|(_, shape, _)| shape).collect::<Vec<_>>()
+    };
+    let many = log(&"x".repeat(1000)).repeat(most / 300);
+    assert_eq!(caller.push(&[many.clone(), found()].concat()), Some(8));
+    assert_eq!((shapes(), errors()), (vec![Shape::PushEvents], 0));
+
+    let one = log(&format!(
+        "{}decoy{}",
+        "x".repeat(2 * most - 3),
+        "x".repeat(most)
+    ));
+    assert_eq!(caller.push(&[one, found()].concat()), Some(8));
+    let seen = served.pipeline.text().matches("decoy").count();
+    assert!(seen >= 2, "in it and behind it: {seen}");
+    assert!(!shapes().is_empty() && errors() == 0);
+
+    let endless = many.repeat(20 * most / many.len());
+    assert_eq!(caller.push(&endless), Some(8));
+    assert_eq!((shapes().len(), errors()), (0, 1), "its end was not");
+    served.end();
+}
+
 #[test]
 fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it() {
     let served = Served::new(&config());
@@ -93,7 +126,7 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
     );
     assert_eq!(served.refused(Refusal::TooLarge), 1);
     let unsearched = || served.counters.errors.load(SeqCst);
-    assert_eq!(unsearched(), 1, "what was not read is said");
+    assert_eq!(unsearched(), 0, "all of it was");
 
     served.pipeline.state().blocks.clear();
     let bomb = zstd_of(&[found(), log(&"x".repeat(most))].concat());
@@ -106,7 +139,7 @@ fn a_request_that_is_too_large_is_refused_packed_or_not_and_kept_by_who_sends_it
         "what came before is told"
     );
     assert_eq!(served.refused(Refusal::TooLarge), 2);
-    assert_eq!(unsearched(), 2);
+    assert_eq!(unsearched(), 1, "what was not unpacked is said");
     served.end();
 
     let mut config = config();
