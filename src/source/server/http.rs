@@ -123,7 +123,8 @@ where
     let (requests, taken) = (Arc::clone(&activity), Arc::clone(&counters));
     let service = service_fn(move |request| {
         let busy = requests.begin();
-        let (answer, taken) = (answer(request), Arc::clone(&taken));
+        // What it takes is given back before the answer is read, which a client of HTTP/2 may put off.
+        let (answer, taken) = (Box::pin(answer(request)), Arc::clone(&taken));
         async move {
             let mut busy = busy;
             // Until it is known.
