@@ -21,7 +21,18 @@ pub struct Books {
 
 impl Books {
     pub fn of_file(path: &Path) -> Self {
+        Self::of_lines(&fs::read(path).unwrap_or_default(), path)
+    }
+
+    /// Of a file that a sink is at work on. Its last line may be in writing, or be half a line that a crash left there: that is mended
+    /// only when the next message comes.
+    pub fn so_far(path: &Path) -> Self {
         let text = fs::read(path).unwrap_or_default();
+        let end = memchr::memrchr(b'\n', &text).map_or(0, |newline| newline + 1);
+        Self::of_lines(&text[..end], path)
+    }
+
+    fn of_lines(text: &[u8], path: &Path) -> Self {
         let mut books = Self::default();
         for line in text
             .split(|byte| *byte == b'\n')

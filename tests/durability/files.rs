@@ -150,9 +150,9 @@ pub fn check(baitline: &mut Instance, slack: &Receiver, expected: u64) {
         baitline.directory.join("evidence.ndjson"),
     );
     let all = usize::try_from(expected).expect("it is a count");
-    baitline.wait_for_all("every hit", all, || Books::of_file(&told).count() as usize);
+    baitline.wait_for_all("every hit", all, || Books::so_far(&told).count() as usize);
     baitline.wait_until("the end of every incident", || {
-        Books::of_file(&told).all_closed()
+        Books::so_far(&told).all_closed()
     });
     let names = |books: &Books| -> Vec<Name> {
         let name = |alert: &Value| {
