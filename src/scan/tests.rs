@@ -491,10 +491,12 @@ fn hit(number: usize) -> String {
 
 #[test]
 fn neither_threads_nor_the_length_of_ranges_change_what_is_found() {
-    let log: String = (0..200).map(hit).collect();
-    let wanted = places(&log, 1, 1 << 20);
-    assert_eq!(wanted.len(), 200);
-    for (threads, range_bytes) in [(1, 1000), (2, 1), (4, 333), (9, 5000)] {
+    // A range costs more than a hit, and of one byte there are many.
+    for (hits, threads, range_bytes) in [(200, 1, 1000), (20, 2, 1), (200, 4, 333), (200, 9, 5000)]
+    {
+        let log: String = (0..hits).map(hit).collect();
+        let wanted = places(&log, 1, 1 << 20);
+        assert_eq!(wanted.len(), hits);
         assert!(
             places(&log, threads, range_bytes) == wanted,
             "{threads} {range_bytes}"
