@@ -7,7 +7,11 @@ use simd_json::{
     tape::{Object, Value},
 };
 
-use super::{repeated, time::parse_time};
+use super::{
+    field::Field,
+    repeated::{Seen, is_ambiguous_part},
+    time::parse_time,
+};
 
 /// A decoded JSON value.
 pub type Json<'v> = Value<'v, 'v>;
@@ -181,76 +185,66 @@ impl<'v> Event<'v> {
             .all(|(_, value)| is_object_or_nothing(value))
     }
 
-    /// Whether `object` is an event just as the API server writes it: all its keys are the server's, and all that stands under
-    /// them is of the type that it has there. So are most events; nothing of such a one needs mending, and nothing stands
-    /// beside it.
-    pub fn is_plain(object: &Object<'v, 'v>) -> bool {
-        let (mut has_kind, mut has_version, mut has_encoded_uri) = (false, false, false);
-        let mut is_plain = |(key, value): (&str, Json<'v>)| match key {
-            "kind" => {
-                has_kind = true;
-                value.into_string() == Some("Event")
+    /// The event that `object` is just as the API server writes it: all its keys are the server's, each stands once, and all that
+    /// stands under them is of the type that it has there. So are most events; nothing of such a one needs mending, and nothing
+    /// stands beside it.
+    pub fn plain(object: &Object<'v, 'v>) -> Option<Self> {
+        let (mut event, mut seen) = (Self::default(), Seen::default());
+        for (key, value) in object.iter() {
+            let field = Field::of(key)?;
+            if seen.is_again(field as u32) || !is_plain(field, value) {
+                return None;
             }
-            "apiVersion" => {
-                has_version = true;
-                let version = value.into_string();
-                version.is_some_and(|version| version.starts_with("audit.k8s.io/"))
-            }
-            "requestURI" => {
-                let uri = value.into_string();
-                has_encoded_uri |= uri.is_some_and(|uri| memchr(b'%', uri.as_bytes()).is_some());
-                uri.is_some()
-            }
-            "requestReceivedTimestamp" | "stageTimestamp" => value.is_str(),
-            "user" | "impersonatedUser" | "objectRef" => value.is_object() || value.is_null(),
-            "sourceIPs" | "responseStatus" | "annotations" | "requestObject" | "responseObject" => {
-                !value.is_str()
-            }
-            "auditID" | "stage" | "verb" | "userAgent" | "level" | "authenticationMetadata" => true,
-            _ => false,
-        };
-        let mut fields = object.iter();
-        fields.all(&mut is_plain)
-            && has_kind
-            && has_version
-            && (!has_encoded_uri || has_resource(object))
-            && !repeated::is_ambiguous(object)
+            event.take(field, value);
+        }
+        let says_so = [Field::Kind, Field::ApiVersion];
+        let is_encoded = |uri: &str| memchr(b'%', uri.as_bytes()).is_some();
+        let is_told = event.object.resource.is_some() || !event.request_uri.is_some_and(is_encoded);
+        let is_one = is_told && says_so.iter().all(|field| seen.has(*field as u32));
+        is_one.then(|| event.with_object())
     }
 
     /// Reads what is there.
     pub fn from_object(object: &Object<'v, 'v>) -> Self {
         let mut event = Self::default();
         for (key, value) in object.iter() {
-            match key {
-                "auditID" | "AuditId" => event.audit_id = value.into_string(),
-                "stage" | "Stage" => event.stage = value.into_string(),
-                "requestURI" | "RequestUri" => event.request_uri = value.into_string(),
-                "verb" | "Verb" => event.verb = value.into_string(),
-                "user" | "User" => event.user = User::from_value(value),
-                "impersonatedUser" | "ImpersonatedUser" => {
-                    event.impersonated = field(value, "username")
-                }
-                "sourceIPs" | "SourceIps" => event.source_ips = strings(value),
-                "userAgent" | "UserAgent" => event.user_agent = value.into_string(),
-                "objectRef" | "ObjectRef" => event.object = ObjectRef::from_value(value),
-                "responseStatus" | "ResponseStatus" => {
-                    event.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
-                    event.message = field(value, "message");
-                }
-                "requestReceivedTimestamp" | "RequestReceivedTime" => {
-                    event.received = value.into_string()
-                }
-                "stageTimestamp" | "StageReceivedTime" => event.stage_time = value.into_string(),
-                "annotations" | "Annotations" => event.annotations = Annotations::from_value(value),
-                "requestObject" | "RequestObject" => event.request_object = Some(value),
-                "responseObject" | "ResponseObject" => event.response_object = Some(value),
-                _ => {}
+            if let Some(field) = Field::of_any(key) {
+                event.take(field, value);
             }
         }
-        if let (None, Some(uri)) = (event.object.resource, event.request_uri) {
-            event.object = ObjectRef::from_path(uri.split('?').next().unwrap_or_default());
+        event.with_object()
+    }
+
+    fn take(&mut self, field: Field, value: Json<'v>) {
+        match field {
+            Field::AuditId => self.audit_id = value.into_string(),
+            Field::Stage => self.stage = value.into_string(),
+            Field::RequestUri => self.request_uri = value.into_string(),
+            Field::Verb => self.verb = value.into_string(),
+            Field::User => self.user = User::from_value(value),
+            Field::ImpersonatedUser => self.impersonated = self::field(value, "username"),
+            Field::SourceIps => self.source_ips = strings(value),
+            Field::UserAgent => self.user_agent = value.into_string(),
+            Field::ObjectRef => self.object = ObjectRef::from_value(value),
+            Field::ResponseStatus => {
+                self.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
+                self.message = self::field(value, "message");
+            }
+            Field::RequestReceived => self.received = value.into_string(),
+            Field::StageReached => self.stage_time = value.into_string(),
+            Field::Annotations => self.annotations = Annotations::from_value(value),
+            Field::RequestObject => self.request_object = Some(value),
+            Field::ResponseObject => self.response_object = Some(value),
+            Field::Kind | Field::ApiVersion | Field::Level | Field::AuthenticationMetadata => {}
         }
-        event
+    }
+
+    /// With what the path says of the object, where nothing else does.
+    fn with_object(mut self) -> Self {
+        if let (None, Some(uri)) = (self.object.resource, self.request_uri) {
+            self.object = ObjectRef::from_path(uri.split('?').next().unwrap_or_default());
+        }
+        self
     }
 
     /// When the request was received; failing that when the stage was reached.
@@ -430,10 +424,29 @@ pub(super) fn named_group(group: &str) -> Option<&str> {
     Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
 }
 
-/// Whether the event that `object` is tells what the request was about, other than by its path.
-fn has_resource(object: &Object<'_, '_>) -> bool {
-    let part = object.get("objectRef");
-    part.is_some_and(|part| part.get("resource").is_some())
+/// Whether `value` is of the type that `field` has as the API server writes it, and tells nothing twice.
+fn is_plain(field: Field, value: Json<'_>) -> bool {
+    match field {
+        Field::Kind => value.into_string() == Some("Event"),
+        Field::ApiVersion => {
+            let version = value.into_string();
+            version.is_some_and(|version| version.starts_with("audit.k8s.io/"))
+        }
+        Field::RequestUri | Field::RequestReceived | Field::StageReached => value.is_str(),
+        Field::User | Field::ImpersonatedUser | Field::ObjectRef => {
+            (value.is_object() || value.is_null()) && !is_ambiguous_part(field, value)
+        }
+        Field::ResponseStatus => !value.is_str() && !is_ambiguous_part(field, value),
+        Field::SourceIps | Field::Annotations | Field::RequestObject | Field::ResponseObject => {
+            !value.is_str()
+        }
+        Field::AuditId
+        | Field::Stage
+        | Field::Verb
+        | Field::UserAgent
+        | Field::Level
+        | Field::AuthenticationMetadata => true,
+    }
 }
 
 fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {

@@ -3,6 +3,7 @@
 //! Decoded JSON comes in; an [`Event`] whose fields can be relied on goes out.
 
 mod event;
+mod field;
 pub mod gke;
 mod http_code;
 mod id;

@@ -2,29 +2,34 @@
 
 use simd_json::tape::Object;
 
-use super::{event::Json, gke::PAYLOADS};
+use super::{event::Json, field::Field, gke::PAYLOADS};
 
 /// A number for a field, and what tells the same of the keys in its value.
-type Field = (u32, fn(&str) -> Option<u32>);
+type Numbered = (u32, fn(&str) -> Option<u32>);
 
 /// What `key` tells of who touched what in an event, as the API server and as Azure call it.
-fn of_event(key: &str) -> Option<Field> {
-    Some(match key {
-        "kind" => (0, no_key),
-        "apiVersion" => (1, no_key),
-        "auditID" | "AuditId" => (2, no_key),
-        "verb" | "Verb" => (3, no_key),
-        "requestURI" | "RequestUri" => (4, no_key),
-        "user" | "User" => (5, of_user),
-        "impersonatedUser" | "ImpersonatedUser" => (6, of_user),
-        "objectRef" | "ObjectRef" => (7, of_object),
-        "responseStatus" | "ResponseStatus" => (8, of_status),
-        "requestReceivedTimestamp" | "RequestReceivedTime" => (9, no_key),
-        "annotations" | "Annotations" => (10, no_key),
-        "requestObject" | "RequestObject" => (11, no_key),
-        "responseObject" | "ResponseObject" => (12, no_key),
-        _ => return None,
-    })
+fn of_event(key: &str) -> Option<Numbered> {
+    let field = Field::of_any(key)?;
+    let tells_nothing = matches!(
+        field,
+        Field::Level
+            | Field::Stage
+            | Field::AuthenticationMetadata
+            | Field::SourceIps
+            | Field::UserAgent
+            | Field::StageReached
+    );
+    (!tells_nothing).then_some((field as u32, of_part(field)))
+}
+
+/// What tells a number for a key in the value of `field`.
+fn of_part(field: Field) -> fn(&str) -> Option<u32> {
+    match field {
+        Field::User | Field::ImpersonatedUser => of_user,
+        Field::ObjectRef => of_object,
+        Field::ResponseStatus => of_status,
+        _ => no_key,
+    }
 }
 
 fn no_key(_: &str) -> Option<u32> {
@@ -60,12 +65,12 @@ fn of_status(key: &str) -> Option<u32> {
 }
 
 /// The same of what says that an object is an event.
-fn of_kind(key: &str) -> Option<Field> {
+fn of_kind(key: &str) -> Option<Numbered> {
     of_event(key).filter(|_| matches!(key, "kind" | "apiVersion"))
 }
 
 /// The same of an entry of Google's, and of its payload.
-fn of_entry(key: &str) -> Option<Field> {
+fn of_entry(key: &str) -> Option<Numbered> {
     Some(match key {
         "protoPayload" | "protopayload_auditlog" => (0, no_key),
         "insertId" => (1, no_key),
@@ -95,6 +100,12 @@ pub fn is_ambiguous(event: &Object<'_, '_>) -> bool {
     repeats(of_event, event)
 }
 
+/// Whether the value of `field` tells such a thing twice.
+pub(super) fn is_ambiguous_part(field: Field, value: Json<'_>) -> bool {
+    let part = value.as_object();
+    part.is_some_and(|part| repeats_any(of_part(field), &part))
+}
+
 /// Whether `entry`, or a payload in it, does.
 pub fn is_ambiguous_entry(entry: &Object<'_, '_>) -> bool {
     let mut payloads = PAYLOADS.iter().filter_map(|key| entry.get(*key));
@@ -111,7 +122,7 @@ pub fn may_be_event(object: &Object<'_, '_>) -> bool {
     (has("auditID") || has("requestURI")) && repeats(of_kind, object)
 }
 
-fn repeats(field: impl Fn(&str) -> Option<Field>, object: &Object<'_, '_>) -> bool {
+fn repeats(field: impl Fn(&str) -> Option<Numbered>, object: &Object<'_, '_>) -> bool {
     let mut seen = Seen::default();
     object.iter().any(|(key, value)| {
         field(key).is_some_and(|(number, inner)| {
@@ -132,10 +143,15 @@ fn repeats_any(number: fn(&str) -> Option<u32>, object: &Object<'_, '_>) -> bool
 
 /// The numbers that were seen, one bit each.
 #[derive(Default)]
-struct Seen(u32);
+pub(super) struct Seen(u32);
 
 impl Seen {
-    fn is_again(&mut self, number: u32) -> bool {
+    pub fn has(&self, number: u32) -> bool {
+        self.0 & 1 << number != 0
+    }
+
+    /// Takes note of `number`; whether it was seen before.
+    pub fn is_again(&mut self, number: u32) -> bool {
         let before = self.0;
         self.0 |= 1 << number;
         self.0 == before

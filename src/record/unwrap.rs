@@ -189,8 +189,8 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        if Event::is_plain(object) {
-            self.plain_event(deeper, object, wrapper);
+        if let Some(event) = Event::plain(object) {
+            self.plain_event(deeper, object, &event, wrapper);
             return true;
         }
         let wrapper = &Nested::new(wrapper, Inner::Object(object));

@@ -84,16 +84,16 @@ impl Search<'_> {
         self.room = search.room;
     }
 
-    /// Tells the event that `object` is, in which nothing else stands. Its own keys tell nothing of an envelope.
+    /// Tells `event`, which `object` is, and in which nothing else stands. Its own keys tell nothing of an envelope.
     pub(super) fn plain_event<'v>(
         &mut self,
         deeper: &[Layer],
         object: &Object<'v, 'v>,
+        event: &Event<'v>,
         wrapper: &dyn Wrapper,
     ) {
-        let event = Event::from_object(object);
-        if self.is_event(deeper, object, &event, wrapper) {
-            (self.found)(Finding::Event(&event, wrapper));
+        if self.is_event(deeper, object, event, wrapper) {
+            (self.found)(Finding::Event(event, wrapper));
         }
     }
 
