@@ -2,29 +2,71 @@
 //!
 //! A stream is believed to be one only if its first line is nothing but names, of which one is a field of an event or a place where
 //! exports have the whole of it. A row that is none by these names is searched as it stands.
+//!
+//! A cell may hold newlines, so that a line may be text of a client's within one: `GET /api/v1/pods/a%0Ab` has a newline in its name.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{csv_row::is_stage, lifted::Place, rewrite};
 
 /// Bytes of a first line that are waited for.
-pub const MAX_HEADER_BYTES: usize = 16 << 10;
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// Bytes of a name. It is written once for each row.
 const MAX_NAME_BYTES: usize = 128;
 
-const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+const TAB: u8 = b'\t';
+const SEPARATORS: [u8; 3] = [b',', b';', TAB];
 
 /// What Azure's portal writes behind the name of a column of times.
 const UTC: &str = " [UTC]";
+
+/// The fields of an event in whose texts, and in those of the fields in them, no newline can stand.
+const ONE_LINE: [&str; 15] = [
+    "kind",
+    "apiVersion",
+    "level",
+    "auditID",
+    "stage",
+    "requestURI",
+    "verb",
+    "user",
+    "impersonatedUser",
+    "sourceIPs",
+    "userAgent",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "RequestReceivedTime",
+    "StageReceivedTime",
+];
+
+const STATUS_CODE: &str = "responseStatus.code";
+
+/// As many fields of an event no other export has, but for those that many logs have.
+const FIELDS_OF_EVENTS: usize = 3;
+const OF_OTHERS: [&str; 3] = ["kind", "apiVersion", "level"];
 
 /// The names of columns.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Header {
     separator: u8,
+    /// Empty where a cell tells nothing.
     names: Vec<String>,
     /// Where the stages of requests stand: who puts files of several exports together has other columns there, further on.
     stage: Option<usize>,
+    /// No cell can hold a newline.
+    has_one_line_a_row: bool,
+    is_of_events: bool,
+}
+
+/// A line behind a header.
+pub enum Row {
+    /// The object that it is, without the cells that are empty.
+    Certain(Vec<u8>),
+    /// The same of a line that may stand within a cell.
+    Doubtful(Vec<u8>),
+    /// Something else than a cell for each column.
+    Other,
 }
 
 impl Header {
@@ -47,24 +89,46 @@ impl Header {
                 name.truncate(bare.len());
             }
         }
-        let is_event = |name: &String| key(name).is_some_and(|key| Place::of(key) != Place::Other);
-        let is_header = names.iter().all(|name| is_name(name)) && names.iter().any(is_event);
-        let is_stage =
-            |name: &String| key(name).is_some_and(|key| key.eq_ignore_ascii_case("stage"));
+        let last = |name: &String| key(name.rsplit('.').next()?);
+        let is_event = |name: &String| last(name).is_some();
+        let is_stage = |name: &String| last(name) == Some("stage");
+        let is_header = names
+            .iter()
+            .all(|name| is_name(name) || field(name).is_some())
+            && names.iter().any(is_event);
+        let fields = names.iter().filter_map(|name| field(name));
+        let mut fields: Vec<_> = fields.filter(|field| !OF_OTHERS.contains(field)).collect();
+        fields.sort_unstable();
+        fields.dedup();
         is_header.then(|| Self {
-            stage: names.iter().position(is_stage),
             separator,
-            names,
+            stage: names.iter().position(is_stage),
+            has_one_line_a_row: names.iter().all(|name| {
+                let is_one_line = |field| ONE_LINE.contains(&field);
+                field(name).is_some_and(is_one_line) || name.ends_with(STATUS_CODE)
+            }),
+            is_of_events: fields.len() >= FIELDS_OF_EVENTS,
+            // What a client chose, and lies too deep to tell of a touch.
+            names: names
+                .into_iter()
+                .map(|name| match name.len() {
+                    0..=MAX_NAME_BYTES => name,
+                    _ => String::new(),
+                })
+                .collect(),
         })
     }
 
-    /// The object that `row` is, without the cells that are empty; `None` if it has something else than a cell for each column.
-    pub fn object(&self, row: &[u8]) -> Option<Vec<u8>> {
-        let cells = cells(row, self.separator)?;
-        let has_stage = |stage: usize| cells[stage].is_empty() || is_stage(cells[stage].as_bytes());
-        if cells.len() != self.names.len() || !self.stage.is_none_or(has_stage) {
-            return None;
-        }
+    /// Whether the rows are events.
+    pub fn is_of_events(&self) -> bool {
+        self.is_of_events
+    }
+
+    pub fn row(&self, line: &[u8]) -> Row {
+        let cells = cells(line, self.separator).filter(|cells| self.fits(line, cells));
+        let Some(cells) = cells else {
+            return Row::Other;
+        };
         let mut object = Vec::new();
         let fields = self.names.iter().zip(&cells);
         let fields = fields.filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
@@ -72,7 +136,19 @@ impl Header {
             rewrite::name(name, object);
             rewrite::text(cell, object);
         });
-        Some(object)
+        match self.has_one_line_a_row || begins_outside(line, self.separator) {
+            true => Row::Certain(object),
+            false => Row::Doubtful(object),
+        }
+    }
+
+    /// Whether `cells` of `line` are one for each column. A line that begins with an object that goes on behind a separator is none.
+    fn fits(&self, line: &[u8], cells: &[String]) -> bool {
+        let has_stage = |stage: usize| cells[stage].is_empty() || is_stage(cells[stage].as_bytes());
+        let count = |brackets: [char; 2]| cells[0].matches(brackets).count();
+        cells.len() == self.names.len()
+            && self.stage.is_none_or(has_stage)
+            && (line.starts_with(b"\"") || count(['{', '[']) <= count(['}', ']']))
     }
 }
 
@@ -81,27 +157,38 @@ pub fn may_begin_with_one(text: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'['))
 }
 
-/// The last of the keys that were joined in `name`, in which alone the case may have been changed.
-fn key(name: &str) -> Option<&'static str> {
-    let last = name.rsplit('.').next()?;
+/// The key of an event, or of a record as it came, that `text` is, in which alone the case may have been changed.
+fn key(text: &str) -> Option<&'static str> {
     Place::KNOWN
         .into_iter()
         .flatten()
         .copied()
-        .find(|known| known.eq_ignore_ascii_case(last))
+        .find(|known| known.eq_ignore_ascii_case(text))
+}
+
+/// The field of an event that the column called `name` tells, or a part of.
+fn field(name: &str) -> Option<&'static str> {
+    let mut keys = name.split('.').filter_map(key);
+    keys.find(|key| Place::of(key) == Place::Event)
 }
 
 /// An index has none.
 fn is_name(cell: &str) -> bool {
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-@/:()[]{}#$".contains(&byte);
+    let is_of_name = |byte: u8| {
+        !byte.is_ascii() || byte.is_ascii_alphanumeric() || b" ._-@/:()[]{}#$".contains(&byte)
+    };
     cell.len() <= MAX_NAME_BYTES && !cell.starts_with(['{', '[']) && cell.bytes().all(is_of_name)
 }
 
-/// The cells of `line`, without their quotes; `None` if one has no end, or something behind it.
+/// The cells of `line`, without their quotes; `None` if one has no end, or something behind it, or a quote and none around it, as none
+/// has but in text with tabs where no cell has quotes around it.
 fn cells(line: &[u8], separator: u8) -> Option<Vec<String>> {
-    let mut rest = line.strip_suffix(b"\n").unwrap_or(line);
-    rest = rest.strip_suffix(b"\r").unwrap_or(rest);
-    let mut cells = Vec::new();
+    let line = without_end(line);
+    let begins_quoted = |at: usize| line.get(at) == Some(&b'"');
+    let is_unquoted = separator == TAB
+        && !begins_quoted(0)
+        && !memchr_iter(TAB, line).any(|tab| begins_quoted(tab + 1));
+    let (mut cells, mut rest) = (Vec::new(), line);
     loop {
         let (cell, length) = match rest.strip_prefix(b"\"") {
             Some(quoted) => {
@@ -110,7 +197,11 @@ fn cells(line: &[u8], separator: u8) -> Option<Vec<String>> {
             }
             None => {
                 let length = memchr(separator, rest).unwrap_or(rest.len());
-                (rest[..length].to_vec(), length)
+                let cell = &rest[..length];
+                if !is_unquoted && memchr(b'"', cell).is_some() {
+                    return None;
+                }
+                (cell.to_vec(), length)
             }
         };
         cells.push(String::from_utf8_lossy(&cell).into_owned());
@@ -120,6 +211,24 @@ fn cells(line: &[u8], separator: u8) -> Option<Vec<String>> {
             Some(_) => return None,
         }
     }
+}
+
+/// Whether `line`, which has the cells of a row, does not begin within a cell. There each quote of a text is two, and those that are
+/// not end a cell, or begin one to those who take the end of the one before for its beginning: so no single quote has something else
+/// behind it than a separator.
+fn begins_outside(line: &[u8], separator: u8) -> bool {
+    let line = without_end(line);
+    let mut quotes = memchr_iter(b'"', line);
+    quotes.any(|at| {
+        let is_single = at == 0 || line[at - 1] != b'"';
+        let next = line.get(at + 1);
+        is_single && next.is_some_and(|next| *next != b'"' && *next != separator)
+    })
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What stands before the quote that ends a cell, and where that ends. Two quotes are one.
@@ -180,10 +289,9 @@ mod tests {
     #[test]
     fn a_row_is_an_object_with_these_names() {
         let header = Header::at_start(b"stage,user,,b,TimeGenerated [UTC]\n").unwrap();
-        let read = |row: &str| {
-            header
-                .object(row.as_bytes())
-                .map(|json| String::from_utf8(json).unwrap())
+        let read = |row: &str| match header.row(row.as_bytes()) {
+            Row::Certain(json) | Row::Doubtful(json) => Some(String::from_utf8(json).unwrap()),
+            Row::Other => None,
         };
         for (row, wanted) in [
             (

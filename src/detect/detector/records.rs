@@ -8,11 +8,13 @@ use memchr::{memchr, memrchr};
 use super::{Detector, KEPT_BYTES};
 use crate::{
     detect::{
-        Detection,
-        evidence::{Context, Setting},
+        Class, Detection,
+        decoy::Decoy,
+        evidence::{Context, Setting, undecodable},
         needle::{Format, PackedNeedles},
+        undecodable::BrokenText,
     },
-    record::{self, Envelope, Given, part_mark},
+    record::{self, Envelope, Given, Row, part_mark},
     source::{Block, Provenance, Shape},
 };
 
@@ -43,11 +45,6 @@ impl<'b> Record<'b> {
             block,
             arrival,
         }
-    }
-
-    /// The object that it is, if the columns of which it is a row have names.
-    fn named(&self) -> Option<Vec<u8>> {
-        self.block.header?.object(self.bytes)
     }
 
     pub fn provenance(&self) -> Provenance {
@@ -189,19 +186,46 @@ impl Detector {
         }
     }
 
-    /// Searches a record by the names of its columns if it has such, and as it stands if no event stands in it so.
+    /// Searches a record by the names of its columns if it has such, and as it stands if no event stands in it so, or nobody knows
+    /// whether it is a row.
     fn as_named(&mut self, record: &Record<'_>, out: &mut Vec<Detection>) {
-        let Some(object) = record.named() else {
+        let Some(header) = record.block.header else {
             return self.record(record, out);
         };
         let (counts, length) = (self.counts, out.len());
-        let bytes = &object;
-        self.record(&Record { bytes, ..*record }, out);
-        if self.counts.events == counts.events {
-            self.counts = counts;
-            out.truncate(length);
-            self.record(record, out);
+        let mut named = Vec::new();
+        let row = header.row(record.bytes);
+        if let Row::Certain(object) | Row::Doubtful(object) = &row {
+            let bytes = object;
+            self.record(&Record { bytes, ..*record }, &mut named);
+            let has_event = self.counts.events > counts.events;
+            match row {
+                Row::Certain(_) if has_event => return out.append(&mut named),
+                _ if has_event => named.retain(|one| one.class == Class::Detect),
+                _ => {}
+            }
         }
+        self.counts = counts;
+        self.record(record, out);
+        if out.len() > length {
+            return;
+        }
+        let is_event = self.counts.events > counts.events;
+        let other = matches!(row, Row::Other if header.is_of_events() && !is_event)
+            .then(|| BrokenText::new(record.bytes));
+        let is_named = |decoy: &&Decoy| {
+            let mut named = named.iter();
+            named.any(|one| one.decoy.as_ref() == Some(&decoy.name))
+                || other
+                    .as_ref()
+                    .is_some_and(|text| text.names(decoy).name_decoy(decoy))
+        };
+        let told = self.decoys.iter().filter(is_named);
+        out.extend(told.map(|decoy| {
+            let context = record.context(&self.setting, &Envelope::default());
+            undecodable(record.bytes, None, decoy, &context)
+        }));
+        self.counts.undecodable += u64::from(out.len() > length);
     }
 
     /// Searches parts of lines whose last part never came.

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::soundness::events;
 
-/// `cells` as a row of CSV.
+/// `cells` as a row of CSV, with quotes around all that is no word, as Kibana has them.
 fn csv(cells: &Cells, separator: char) -> String {
     let cell = |cell: &Value| match cell {
         Value::Null => String::new(),
-        Value::String(text) if text.contains(['"', ',', ';']) => {
+        Value::String(text) if text.contains(|letter: char| !letter.is_alphanumeric()) => {
             format!("\"{}\"", text.replace('"', "\"\""))
         }
         Value::String(text) => text.clone(),
@@ -201,6 +201,121 @@ fn a_row_that_does_not_fit_the_names_hides_nothing() {
     let whole = hit("1");
     let text = format!("{names}\n{whole}\n{row}\n{whole}\n");
     assert_eq!(techniques(&text), [Technique::TokenUse; 3]);
+}
+
+/// The first line may be anybody's, where others write to the same stream.
+#[test]
+fn a_first_line_of_names_hides_no_event_in_json_and_forges_none() {
+    let event = |id: &str, user: &str, agent: &Value| {
+        let mut event = hit(id);
+        event["user"] = json!({"username": user});
+        event["userAgent"] = format!("x;{agent};y, ,1,get,jane").into();
+        event
+    };
+    let python = |event: &Value| event.to_string().replace('"', "'");
+    let spaced = |event: &Value| event.to_string().replace(",\"", ", \"");
+    for write in [Value::to_string, python, spaced] {
+        let is_python = write(&json!({"a": 1})).contains('\'');
+        let (hidden, forged) = match is_python {
+            true => (json!("z"), json!("z")),
+            false => (
+                hit("quiet").to_string().replace(DECOY, "jane").into(),
+                hit("forged").to_string().into(),
+            ),
+        };
+        let text = write(&event("true", DECOY, &hidden)) + "\n";
+        let commas = "kind,".repeat(text.matches(',').count() - 3);
+        let quiet = write(&event("quiet", "jane", &forged)) + "\n";
+        for names in [
+            "a;log;b".to_owned(),
+            format!("{commas},auditID,verb,user.username"),
+        ] {
+            for before in ["", "Nov 23 17:21:08 host app: "] {
+                let stream = |line: &str| format!("{before}{names}\n{before}{line}");
+                assert!(Header::at_start(stream("").as_bytes()).is_some());
+                assert_eq!(techniques(&stream(&text)), [Technique::TokenUse], "{text}");
+                assert_eq!(techniques(&stream(&quiet)), [], "{quiet}");
+            }
+        }
+    }
+}
+
+/// As of `GET /api/v1/pods/a%0Ab`, or of a body.
+#[test]
+fn a_line_that_may_stand_within_a_cell_is_no_event() {
+    let names = "auditID,verb,user.username,requestURI,objectRef.name,requestObject.a\n";
+    let forged = format!("forged,get,{DECOY},/api/v1/pods,a,b");
+    let row = |user: &str, name: &str, body: &str| {
+        let [name, body] = [name, body].map(|text| text.replace('"', "\"\""));
+        format!("{names}1,get,{user},/api/v1/pods,\"{name}\",\"{body}\"\n")
+    };
+    for inner in [
+        format!("a\n{forged}\nb"),
+        format!("a\n{}\nb", forged.replace(',', "\",\"")),
+        format!("a\n{}\nb", forged.replace(",get,", ",\"get\",")),
+        format!("a\n{forged},"),
+        format!("a\n{forged},\""),
+        format!("a\nforged,get,{DECOY},/api/v1/pods,"),
+    ] {
+        for text in [
+            row("jane", &inner, "x"),
+            row("jane", "x", &inner),
+            row("jane", &inner, &format!(",b\n{inner}")),
+        ] {
+            let found = techniques(&text);
+            assert!(
+                found.iter().all(|one| *one == Technique::Undecodable),
+                "{found:?} {text}"
+            );
+        }
+    }
+    for text in [
+        row(DECOY, "a\nb", ""),
+        row(DECOY, "a", "b\n"),
+        row("jane", "a", "b").replace("jane", &format!("\"a\n\",{DECOY}")),
+    ] {
+        assert_eq!(techniques(&text), [Technique::Undecodable], "{text}");
+    }
+    assert_eq!(techniques(&row(DECOY, "a", "b")), [Technique::TokenUse]);
+}
+
+/// Clients choose the keys in bodies, which are names of columns where a store joins them.
+#[test]
+fn names_of_columns_that_a_client_chose_hide_nothing() {
+    let names = "auditID,verb,user.username,requestURI";
+    let row = format!("1,get,\"{DECOY}\",/api/v1/pods");
+    for (others, wanted) in [
+        (vec!["requestObject.spec.é".to_owned()], Technique::TokenUse),
+        (
+            vec!["\"audit.requestObject.spec.it's \"\"so\"\"\"".to_owned()],
+            Technique::TokenUse,
+        ),
+        (
+            vec![format!("requestObject.metadata.labels.{}", "x".repeat(300))],
+            Technique::TokenUse,
+        ),
+        (
+            (0..1500)
+                .map(|number| format!("requestObject.metadata.labels.{number}"))
+                .collect(),
+            Technique::TokenUse,
+        ),
+        (
+            vec![
+                "requestObject.spec.name".to_owned(),
+                "requestObject.spec.name.x".to_owned(),
+            ],
+            Technique::Undecodable,
+        ),
+        (vec!["auditID".to_owned()], Technique::Undecodable),
+    ] {
+        let text = format!(
+            "{names},{}\n{row}{}\n",
+            others.join(","),
+            ",x".repeat(others.len())
+        );
+        assert_eq!(techniques(&text), [wanted], "{text}");
+    }
 }
 
 proptest! {
