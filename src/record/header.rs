@@ -7,7 +7,11 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::{csv_row::is_stage, lifted::Place, rewrite};
+use super::{
+    csv_row::is_stage,
+    lifted::{self, field, known},
+    rewrite,
+};
 
 /// Bytes of a first line that are waited for.
 pub const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -41,10 +45,6 @@ const ONE_LINE: [&str; 15] = [
 ];
 
 const STATUS_CODE: &str = "responseStatus.code";
-
-/// As many fields of an event no other export has, but for those that many logs have.
-const FIELDS_OF_EVENTS: usize = 3;
-const OF_OTHERS: [&str; 3] = ["kind", "apiVersion", "level"];
 
 /// The names of columns.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,17 +89,13 @@ impl Header {
                 name.truncate(bare.len());
             }
         }
-        let last = |name: &String| key(name.rsplit('.').next()?);
+        let last = |name: &String| known(name.rsplit('.').next()?);
         let is_event = |name: &String| last(name).is_some();
         let is_stage = |name: &String| last(name) == Some("stage");
         let is_header = names
             .iter()
             .all(|name| is_name(name) || field(name).is_some())
             && names.iter().any(is_event);
-        let fields = names.iter().filter_map(|name| field(name));
-        let mut fields: Vec<_> = fields.filter(|field| !OF_OTHERS.contains(field)).collect();
-        fields.sort_unstable();
-        fields.dedup();
         is_header.then(|| Self {
             separator,
             stage: names.iter().position(is_stage),
@@ -107,7 +103,7 @@ impl Header {
                 let is_one_line = |field| ONE_LINE.contains(&field);
                 field(name).is_some_and(is_one_line) || name.ends_with(STATUS_CODE)
             }),
-            is_of_events: fields.len() >= FIELDS_OF_EVENTS,
+            is_of_events: lifted::are_of_events(names.iter().map(String::as_str)),
             // What a client chose, and lies too deep to tell of a touch.
             names: names
                 .into_iter()
@@ -155,21 +151,6 @@ impl Header {
 /// Whether `text` may begin with a header: not with JSON, as nearly all streams do.
 pub fn may_begin_with_one(text: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'['))
-}
-
-/// The key of an event, or of a record as it came, that `text` is, in which alone the case may have been changed.
-fn key(text: &str) -> Option<&'static str> {
-    Place::KNOWN
-        .into_iter()
-        .flatten()
-        .copied()
-        .find(|known| known.eq_ignore_ascii_case(text))
-}
-
-/// The field of an event that the column called `name` tells, or a part of.
-fn field(name: &str) -> Option<&'static str> {
-    let mut keys = name.split('.').filter_map(key);
-    keys.find(|key| Place::of(key) == Place::Event)
 }
 
 /// An index has none.

@@ -4,6 +4,8 @@
 //! wrote: the record as it came, or something it took out of the record, which may again be text of a client. Such text
 //! can say all that the event says but for its time, which only the server knows.
 
+use std::collections::BTreeSet;
+
 use crate::audit::{Event, Json};
 
 /// Keys under which shippers keep the record as it came, as text or decoded.
@@ -70,6 +72,29 @@ const CLIENT_KEYS: [&str; 14] = [
 /// Whether what stands under `key`, in which several may be joined, is a client's.
 pub fn is_of_client(key: &str) -> bool {
     key.split('.').any(|key| CLIENT_KEYS.contains(&key))
+}
+
+/// As many fields of an event nothing else has, but for those that many logs have.
+const ENOUGH_FIELDS: usize = 3;
+const OF_OTHERS: [&str; 3] = ["kind", "apiVersion", "level"];
+
+/// The key of an event, or of a record as it came, that `key` is but for its case.
+pub fn known(key: &str) -> Option<&'static str> {
+    let mut all = Place::KNOWN.into_iter().flatten().copied();
+    all.find(|known| known.eq_ignore_ascii_case(key))
+}
+
+/// The field of an event that the column called `name` tells, or a part of, by the keys that are joined in it.
+pub fn field(name: &str) -> Option<&'static str> {
+    let mut keys = name.split('.').filter_map(known);
+    keys.find(|key| Place::of(key) == Place::Event)
+}
+
+/// Whether the rows of columns with these names are events.
+pub fn are_of_events<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    let fields = names.filter_map(field);
+    let fields: BTreeSet<_> = fields.filter(|field| !OF_OTHERS.contains(field)).collect();
+    fields.len() >= ENOUGH_FIELDS
 }
 
 /// Who wrote what stands under a key of an object with fields of an event.

@@ -8,7 +8,7 @@ use simd_json::{
     tape::{Array, Object},
 };
 
-use super::rewrite;
+use super::{csv_row::is_stage, lifted, rewrite};
 use crate::audit::Json;
 
 /// Bytes of the name of a column that are read, since it is written once for each row. Those that tell of a touch are shorter; a
@@ -73,13 +73,14 @@ pub struct Table<'v> {
     rows: Array<'v, 'v>,
     /// The rows are columns.
     is_by_column: bool,
-    /// The key in the object behind which the rows stand.
-    pub key: &'static str,
+    form: &'static Form,
 }
 
 #[derive(Clone, Copy)]
 struct Column<'v> {
     name: &'v str,
+    /// It tells nothing: a client chose so long a name within an event. Cut, two of them might be one.
+    is_beyond: bool,
     /// What the table tells of it.
     told: Json<'v>,
 }
@@ -88,8 +89,10 @@ struct Column<'v> {
 pub enum Row<'v> {
     /// As JSON, with its keys.
     Named(Vec<u8>),
-    /// Something else than a cell for each column.
+    /// No row.
     Other(Json<'v>),
+    /// More cells than columns, or fewer.
+    Misfit(Json<'v>),
     /// Not read by its names, which are too long for that.
     Beyond(Vec<Json<'v>>),
 }
@@ -108,12 +111,30 @@ impl<'v> Table<'v> {
             let columns: Vec<_> = columns.collect::<Option<_>>()?;
             let is_said = form.rows == BY_COLUMN.rows;
             (!columns.is_empty()).then(|| Self {
-                is_by_column: is_by_column(&rows, columns.len(), is_said),
+                is_by_column: is_by_column(&rows, &columns, is_said),
                 columns,
                 rows,
-                key: form.rows[0],
+                form,
             })
         })
+    }
+
+    /// The key in the object behind which the rows stand.
+    pub fn key(&self) -> &'static str {
+        self.form.rows[0]
+    }
+
+    /// Whether `object`, which it was read from, has two such keys, or two for the columns.
+    pub fn is_ambiguous(&self, object: &Object<'v, 'v>) -> bool {
+        [self.form.rows[0], self.form.columns[0]].iter().any(|key| {
+            let mut same = object.iter().filter(|(other, _)| other == key);
+            same.nth(1).is_some()
+        })
+    }
+
+    /// Whether its rows are events.
+    pub fn is_of_events(&self) -> bool {
+        lifted::are_of_events(self.columns.iter().map(|column| column.name))
     }
 
     pub fn rows(&self) -> impl Iterator<Item = Row<'v>> {
@@ -121,6 +142,7 @@ impl<'v> Table<'v> {
         self.cells().map(move |cells| {
             let cells = match cells {
                 Ok(cells) => cells,
+                Err(other) if cells_of(other).is_some() => return Row::Misfit(other),
                 Err(other) => return Row::Other(other),
             };
             if room == 0 {
@@ -143,9 +165,7 @@ impl<'v> Table<'v> {
             return Box::new(std::iter::from_fn(next).map(Ok));
         }
         Box::new(self.rows.iter().map(|row| {
-            let of_object = || CELLS.iter().find_map(|key| row.get(*key)?.as_array());
-            let cells = row.as_array().or_else(of_object);
-            let cells = cells.filter(|cells| cells.len() == self.columns.len());
+            let cells = cells_of(row).filter(|cells| cells.len() == self.columns.len());
             cells.map(|cells| cells.iter().collect()).ok_or(row)
         }))
     }
@@ -157,22 +177,63 @@ impl<'v> Column<'v> {
         let of_object = || NAMES.iter().find_map(|key| told.get(*key)?.into_string());
         let name = told.into_string().or_else(of_object)?;
         let is_json = name.trim_start().starts_with(['{', '[']);
+        (!is_json).then(|| Self::new(name, told))
+    }
+
+    fn new(name: &'v str, told: Json<'v>) -> Self {
         let mut ends = (0..=name.len().min(MAX_NAME_BYTES)).rev();
-        let end = ends.find(|end| name.is_char_boundary(*end))?;
-        let name = &name[..end];
-        (!is_json).then_some(Self { name, told })
+        let end = ends.find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        Self {
+            name: &name[..end],
+            is_beyond: end < name.len() && lifted::field(name).is_some(),
+            told,
+        }
+    }
+
+    /// What tells whether a text may stand in its cells, if something does.
+    fn check(&self) -> Option<fn(&str) -> bool> {
+        match lifted::known(self.name.rsplit('.').next()?)? {
+            "stage" => Some(|text| is_stage(text.as_bytes())),
+            "requestURI" => Some(|text| text.starts_with('/')),
+            _ => None,
+        }
     }
 }
 
-/// Whether `rows` are the cells of each of so many columns: if the table says so, or if they would fit no row.
-fn is_by_column(rows: &Array<'_, '_>, columns: usize, is_said: bool) -> bool {
+/// The cells of `row`, if it is one.
+fn cells_of<'v>(row: Json<'v>) -> Option<Array<'v, 'v>> {
+    let of_object = || CELLS.iter().find_map(|key| row.get(*key)?.as_array());
+    row.as_array().or_else(of_object)
+}
+
+/// Whether `rows` are the cells of each of `columns`: if they would fit no row, or what stands in them would not, or the table says so.
+fn is_by_column(rows: &Array<'_, '_>, columns: &[Column<'_>], is_said: bool) -> bool {
     let length = |row: Json<'_>| row.as_array().map(|cells| cells.len());
     let Some(first) = rows.get(0).and_then(length) else {
         return false;
     };
-    rows.len() == columns
-        && (is_said || first != columns)
-        && rows.iter().all(|row| length(row) == Some(first))
+    if rows.len() != columns.len() || rows.iter().any(|row| length(row) != Some(first)) {
+        return false;
+    }
+    if first != columns.len() {
+        return true;
+    }
+    let checks: Vec<_> = columns.iter().map(Column::check).collect();
+    // The index of the column is that of the cell, or that of the row.
+    let (mut fits_rows, mut fits_columns) = (true, true);
+    for (row, cells) in rows.iter().filter_map(|row| row.as_array()).enumerate() {
+        for (index, cell) in cells.iter().enumerate() {
+            let Some(text) = cell.into_string().filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            fits_rows &= checks[index].is_none_or(|fits| fits(text));
+            fits_columns &= checks[row].is_none_or(|fits| fits(text));
+        }
+    }
+    match fits_rows == fits_columns {
+        true => is_said,
+        false => fits_columns,
+    }
 }
 
 /// The object that `array` is, if it is nothing but `{"field":…,"value":…}`, as CloudWatch Insights tells a row.
@@ -187,7 +248,7 @@ pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
     }
     let fields = array.iter().filter_map(|told| {
         let name = told.get("field")?.into_string()?;
-        Some((Column { name, told }, told.get("value")?))
+        Some((Column::new(name, told), told.get("value")?))
     });
     Some(named(fields).0)
 }
@@ -197,7 +258,7 @@ pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
 fn named<'v>(fields: impl Iterator<Item = (Column<'v>, Json<'v>)>) -> (Vec<u8>, usize) {
     let tells = |cell: &Json<'_>| !cell.is_null() && cell.into_string() != Some("");
     let (mut out, mut name_bytes) = (Vec::new(), 0);
-    let fields = fields.filter(|(_, cell)| tells(cell));
+    let fields = fields.filter(|(column, cell)| !column.is_beyond && tells(cell));
     rewrite::fields(fields, &mut out, |(column, cell), out| {
         let before = out.len();
         rewrite::name(column.name, out);
@@ -230,12 +291,21 @@ fn write_value(told: Json<'_>, value: Json<'_>, depth: usize, out: &mut Vec<u8>)
     let columns = told.get("fields").and_then(|fields| fields.as_array());
     let cells = value.get(ROW).and_then(|cells| cells.as_array());
     if let (Some(columns), Some(cells)) = (columns, cells) {
-        let columns = columns.iter().filter_map(Column::read);
-        let fields = columns.zip(cells.iter());
-        rewrite::fields(fields, out, |(column, cell), out| {
-            rewrite::name(column.name, out);
-            write(column.told, cell, depth, out);
-        });
+        let read = columns.iter().map(Column::read).collect::<Option<Vec<_>>>();
+        match read.filter(|columns| columns.len() == cells.len()) {
+            Some(columns) => {
+                let fields = columns.iter().zip(cells.iter());
+                let fields = fields.filter(|(column, _)| !column.is_beyond);
+                rewrite::fields(fields, out, |(column, cell), out| {
+                    rewrite::name(column.name, out);
+                    write(column.told, cell, depth, out);
+                });
+            }
+            // What is no object is no part of an event that could be read.
+            None => rewrite::items(cells.iter(), out, |cell, out| {
+                rewrite::value(cell, depth, out);
+            }),
+        }
     } else if let Some(items) = value.as_array() {
         rewrite::items(items.iter(), out, |item, out| write(told, item, depth, out));
     } else {

@@ -15,7 +15,7 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let mut is_searched = true;
+        let (mut is_searched, mut has_misfits) = (!table.is_ambiguous(object), false);
         for row in table.rows() {
             match row {
                 // The others are read nevertheless.
@@ -27,6 +27,10 @@ impl Search<'_> {
                 Row::Other(value) => {
                     is_searched &= self.value(deeper, value, depth, wrapper);
                 }
+                Row::Misfit(value) => {
+                    is_searched &= self.value(deeper, value, depth, wrapper);
+                    has_misfits = true;
+                }
                 Row::Beyond(cells) => {
                     for value in cells {
                         self.value(deeper, value, depth, wrapper);
@@ -35,9 +39,9 @@ impl Search<'_> {
                 }
             }
         }
-        for (key, value) in object.iter().filter(|(key, _)| *key != table.key) {
+        for (key, value) in object.iter().filter(|(key, _)| *key != table.key()) {
             is_searched &= self.entry(deeper, None, (key, value), depth, wrapper);
         }
-        is_searched
+        is_searched && !(has_misfits && table.is_of_events())
     }
 }

@@ -165,6 +165,11 @@ fn a_long_name_of_a_column_hides_no_row() {
             format!("requestObject.metadata.annotations.{long}"),
             json!("z"),
         ));
+        // Cut, it would be the same.
+        cells.push((
+            format!("requestObject.metadata.annotations.{long}2"),
+            json!("z"),
+        ));
         let table = json!({"columns": names(&cells, "name"), "rows": [row(&cells)]});
         assert_eq!(techniques(&table), [Technique::TokenUse]);
     }
@@ -291,19 +296,50 @@ fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
     }
 }
 
-/// Such a table of as many rows as columns is read by rows, unless it says what it is.
+/// Such a table of as many rows as columns is read by rows, unless it says what it is, or other cells would stand below the names.
 #[test]
 fn a_table_as_long_as_wide_is_what_it_says() {
     let cells = cells(&hit("1"), str::to_owned);
     let fields: Value = cells.iter().map(|(name, _)| name.clone()).collect();
-    let column = |(_, cell): &(String, Value)| {
-        let mut column = vec![Value::Null; cells.len()];
-        column[1] = cell.clone();
-        Value::from(column)
-    };
+    let column = |(_, cell): &(String, Value)| Value::from(vec![cell.clone(); cells.len()]);
     let by_column: Value = cells.iter().map(column).collect();
-    let table = json!({"fields": fields, "columns": by_column});
-    assert_eq!(techniques(&table), [Technique::TokenUse], "{table}");
+    let rows = vec![row(&cells); cells.len()];
+    for table in [
+        json!({"fields": fields, "columns": by_column}),
+        json!({"columns": fields, "values": by_column}),
+        json!({"columns": fields, "values": rows}),
+        json!({"fields": fields, "columns": rows}),
+    ] {
+        assert_eq!(techniques(&table), [Technique::TokenUse], "{table}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_columns_of_events_hides_nothing() {
+    let columns = json!(["auditID", "verb", "user.username", "requestURI"]);
+    let cells = json!(["1", "get", DECOY, "/api"]);
+    let user = |fields: Value| json!({"fields": [{"name": "auditID"}, {"name": "verb"}, {"name": "user", "fields": fields}]});
+    let cell = |inner: Value| json!({"f": [{"v": "1"}, {"v": "get"}, {"v": {"f": inner}}]});
+    let names = |rows: Value| json!({"columns": columns, "rows": rows}).to_string();
+    let twice = |table: String, key: &str, value: Value| {
+        table.replacen('{', &format!("{{\"{key}\":{value},"), 1)
+    };
+    for table in [
+        names(json!([["1", "get", DECOY, "/api", "more"]])),
+        names(json!([["1", "get", DECOY]])),
+        json!({"schema": user(json!([{"name": "username"}])), "rows": [cell(json!([{"v": DECOY}, {"v": "more"}]))]}).to_string(),
+        json!({"schema": user(json!([{"name": "uid"}, {"name": "username"}])), "rows": [cell(json!([{"v": DECOY}]))]}).to_string(),
+        json!({"schema": user(json!([{"x": "uid"}, {"name": "username"}])), "rows": [cell(json!([{"v": "1"}, {"v": DECOY}]))]}).to_string(),
+        twice(names(json!([cells])), "rows", json!([])),
+        twice(names(json!([])), "rows", json!([cells])),
+        twice(names(json!([cells])), "columns", json!(["a", "b", "c", "d"])),
+    ] {
+        let all = found(None, table.as_bytes());
+        let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
+        let is_true = |one: &Technique| matches!(one, Technique::TokenUse | Technique::Undecodable);
+        let is_told = !techniques.is_empty() && techniques.iter().all(is_true);
+        assert!(is_told, "{techniques:?} {table}");
+    }
 }
 
 #[test]
