@@ -8,8 +8,8 @@
 mod beginning;
 mod behind;
 
-pub use beginning::is_one_record_a_line;
-use beginning::{Opening, opening};
+pub use beginning::{HEAD_BYTES, is_one_record_a_line};
+use beginning::{Opening, beginning, opening};
 use memchr::{memchr, memrchr};
 
 use super::{
@@ -114,8 +114,10 @@ impl Framer {
         framer.base = offset;
         if offset > 0 {
             let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-            framer.header = Header::at_start(text);
-            framer.mode = match opening(text, 0, max_line_bytes) {
+            let mark = (head.len() - text.len()) as u64;
+            let (header, opening) = beginning(text, mark, framer.max_line_bytes);
+            framer.header = header;
+            framer.mode = match opening {
                 _ if framer.header.is_some() => Mode::Lines,
                 Opening::Json(_) => Mode::Json(Cutter::stream()),
                 Opening::Open(_) => Mode::Text,

@@ -5,7 +5,7 @@
 //!
 //! A cell may hold newlines, so that a line may be text of a client's within one: `GET /api/v1/pods/a%0Ab` has a newline in its name.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::{
     csv_row::is_stage,
@@ -70,19 +70,31 @@ pub enum Row {
 }
 
 impl Header {
-    /// The header with which `text` begins; `None` if it begins with something else, or with less than a line.
-    pub fn at_start(text: &[u8]) -> Option<Self> {
+    /// The header with which `text` begins; `None` if it begins with something else, or with less than a line. Of one that is longer
+    /// than `most` bytes, or [`MAX_HEADER_BYTES`], no more is known than that it is one.
+    pub fn at_start(text: &[u8], most: usize) -> Option<Self> {
         let text = text.trim_ascii_start();
-        let line = &text[..memchr(b'\n', text)?];
-        if line.len() > MAX_HEADER_BYTES || !may_begin_with_one(text) {
+        if !may_begin_with_one(text) {
             return None;
         }
-        SEPARATORS
-            .into_iter()
-            .find_map(|separator| Self::read(line, separator))
+        let most = most.min(MAX_HEADER_BYTES);
+        let line = text.split(|byte| *byte == b'\n').next()?;
+        let read = |line, is_whole| {
+            let mut separators = SEPARATORS.into_iter();
+            separators.find_map(|separator| Self::read(line, separator, is_whole))
+        };
+        match line.get(..most + 1) {
+            None if line.len() == text.len() => None,
+            None => read(line, true),
+            Some(line) => read(line, false).filter(Self::is_of_events),
+        }
     }
 
-    fn read(line: &[u8], separator: u8) -> Option<Self> {
+    fn read(line: &[u8], separator: u8, is_whole: bool) -> Option<Self> {
+        let line = match is_whole {
+            true => line,
+            false => &line[..memrchr(separator, line)?],
+        };
         let mut names = cells(line, separator).filter(|names| names.len() > 1)?;
         for name in &mut names {
             if let Some(bare) = name.strip_suffix(UTC) {
@@ -107,6 +119,7 @@ impl Header {
             // What a client chose, and lies too deep to tell of a touch.
             names: names
                 .into_iter()
+                .filter(|_| is_whole)
                 .map(|name| match name.len() {
                     0..=MAX_NAME_BYTES => name,
                     _ => String::new(),
@@ -258,18 +271,23 @@ mod tests {
             ("log,verb", false),
         ] {
             assert_eq!(
-                Header::at_start(line.as_bytes()).is_some(),
+                Header::at_start(line.as_bytes(), usize::MAX).is_some(),
                 wanted,
                 "{line}"
             );
         }
-        let long = format!("log,{}\n", "x,".repeat(MAX_HEADER_BYTES / 2));
-        assert_eq!(Header::at_start(long.as_bytes()), None);
+        let row = |start: &str| {
+            let text = format!("{start}{}\n", "x,".repeat(MAX_HEADER_BYTES / 2));
+            let header = Header::at_start(text.as_bytes(), usize::MAX)?;
+            Some(matches!(header.row(text.as_bytes()), Row::Other))
+        };
+        assert_eq!(row("log,"), None);
+        assert_eq!(row("verb,user,requestURI,"), Some(true));
     }
 
     #[test]
     fn a_row_is_an_object_with_these_names() {
-        let header = Header::at_start(b"stage,user,,b,TimeGenerated [UTC]\n").unwrap();
+        let header = Header::at_start(b"stage,user,,b,TimeGenerated [UTC]\n", usize::MAX).unwrap();
         let read = |row: &str| match header.row(row.as_bytes()) {
             Row::Certain(json) | Row::Doubtful(json) => Some(String::from_utf8(json).unwrap()),
             Row::Other => None,

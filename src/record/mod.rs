@@ -40,7 +40,7 @@ mod wrapper;
 
 pub use copies::Copies;
 pub use envelope::Envelope;
-pub use header::{Header, MAX_HEADER_BYTES, Row};
+pub use header::{Header, Row};
 pub(crate) use pieces::begins_key;
 pub use rejoin::{Given, Place, Rejoiner};
 pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};

@@ -21,10 +21,9 @@ use super::{
 };
 use crate::{
     record::{
-        MAX_HEADER_BYTES,
         decompress::{Magic, recognise},
         foreign::foreign,
-        framing::is_one_record_a_line,
+        framing::{HEAD_BYTES, is_one_record_a_line},
         part_mark,
         partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
     },
@@ -33,9 +32,6 @@ use crate::{
 
 /// The length of a range. Short enough that no thread waits long for another's last one.
 const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
-
-/// How much of a file is looked at to know what it is, and how its columns are named.
-const HEAD_BYTES: usize = MAX_HEADER_BYTES + 1;
 
 /// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;

@@ -280,7 +280,7 @@ mod tests {
         let user = r#"{""username"":""system:serviceaccount:honeypot:backup-sa""}"#;
         let row = |number: usize| format!("{number},list,\"{user}\",ResponseComplete,/api\n");
         let text: String = (0..1000).map(row).collect();
-        let header = Header::at_start(b"AuditId,Verb,User,Stage,RequestUri\n");
+        let header = Header::at_start(b"AuditId,Verb,User,Stage,RequestUri\n", usize::MAX);
         let block = Block {
             bytes: text.as_bytes(),
             shape: Shape::Lines,

@@ -15,6 +15,9 @@ use crate::{
 /// behind lines of text.
 pub(super) const START_BYTES: usize = 4096;
 
+/// Bytes of a stream that tell how it begins.
+pub const HEAD_BYTES: usize = START_BYTES + MAX_HEADER_BYTES + 1;
+
 /// What the beginning of a stream tells.
 pub(super) enum Opening {
     /// A line is nothing but opening brackets, of which the first stands here. Before it are blank lines and lines of text, such as a
@@ -23,6 +26,33 @@ pub(super) enum Opening {
     Lines,
     /// Nothing yet: what stands before this are blank lines and lines of text.
     Open(usize),
+}
+
+/// What `text` tells, with which a stream begins at `offset`, behind a byte-order mark or blank lines. A line that is nothing but
+/// brackets, right behind one of names, is no row: those names are text.
+pub(super) fn beginning(
+    text: &[u8],
+    offset: u64,
+    max_line_bytes: usize,
+) -> (Option<Header>, Opening) {
+    let is_text = |byte: &u8| !byte.is_ascii_whitespace();
+    let first = text.iter().position(is_text).unwrap_or(text.len());
+    let header = (offset + (first as u64) < START_BYTES as u64)
+        .then(|| Header::at_start(text, max_line_bytes))
+        .flatten();
+    if header.is_none() {
+        return (None, opening(text, offset, max_line_bytes));
+    }
+    let end = memchr(b'\n', &text[first..]).map_or(text.len(), |length| first + length);
+    match text[end..].iter().find(|byte| is_text(byte)) {
+        None => (header, Opening::Open(0)),
+        Some(b'{' | b'[') => match opening(&text[end..], 0, max_line_bytes) {
+            Opening::Json(bracket) => (None, Opening::Json(end + bracket)),
+            Opening::Open(_) => (header, Opening::Open(0)),
+            Opening::Lines => (header, Opening::Lines),
+        },
+        Some(_) => (header, Opening::Lines),
+    }
 }
 
 /// What `text` tells, which lies at `offset` in the stream.
@@ -83,11 +113,12 @@ impl Framer {
         }
         let text = &self.bytes[self.start..self.end];
         let is_first = matches!(self.mode, Mode::Start);
-        self.header = is_first.then(|| Header::at_start(text)).flatten();
-        let opening = match self.header {
-            Some(_) => Opening::Lines,
-            None => opening(text, self.handed_on(), self.max_line_bytes),
+        let (offset, max_line_bytes) = (self.handed_on(), self.max_line_bytes);
+        let (header, opening) = match is_first {
+            true => beginning(text, offset, max_line_bytes),
+            false => (None, opening(text, offset, max_line_bytes)),
         };
+        self.header = header;
         let (lines, mode) = match opening {
             Opening::Json(bracket) => (bracket, Some(Mode::Json(Cutter::stream()))),
             Opening::Lines => (0, Some(Mode::Lines)),

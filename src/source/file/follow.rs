@@ -9,9 +9,8 @@ use super::{
     read_at,
 };
 use crate::record::{
-    MAX_HEADER_BYTES,
     decompress::{self, Decompressor},
-    framing::{Framer, READ_BYTES},
+    framing::{Framer, HEAD_BYTES, READ_BYTES},
 };
 
 /// Reads that a file may do before it is the next one's turn: about a megabyte.
@@ -237,7 +236,7 @@ pub(super) fn start_of_last_line(file: &File, size: u64) -> io::Result<u64> {
 
 /// How `file` begins, as far as its columns may be named there; of a compressed one, as far as its fingerprint goes.
 fn beginning(file: &File, head: &Head) -> Vec<u8> {
-    let mut bytes = vec![0; MAX_HEADER_BYTES + 1];
+    let mut bytes = vec![0; HEAD_BYTES];
     match read_at(file, &mut bytes, 0) {
         Ok(length) if !head.is_compressed => {
             bytes.truncate(length);

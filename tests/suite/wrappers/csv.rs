@@ -232,7 +232,7 @@ fn a_first_line_of_names_hides_no_event_in_json_and_forges_none() {
         ] {
             for before in ["", "Nov 23 17:21:08 host app: "] {
                 let stream = |line: &str| format!("{before}{names}\n{before}{line}");
-                assert!(Header::at_start(stream("").as_bytes()).is_some());
+                assert!(Header::at_start(stream("").as_bytes(), usize::MAX).is_some());
                 assert_eq!(techniques(&stream(&text)), [Technique::TokenUse], "{text}");
                 assert_eq!(techniques(&stream(&quiet)), [], "{quiet}");
             }
@@ -308,6 +308,10 @@ fn names_of_columns_that_a_client_chose_hide_nothing() {
             Technique::Undecodable,
         ),
         (vec!["auditID".to_owned()], Technique::Undecodable),
+        (
+            vec!["requestObject.data.a".to_owned(); 5000],
+            Technique::Undecodable,
+        ),
     ] {
         let text = format!(
             "{names},{}\n{row}{}\n",
@@ -334,7 +338,7 @@ proptest! {
             }
             text.extend(format!("{}\n", csv(export, ',')).into_bytes());
         }
-        let is_named = Header::at_start(&text).is_some();
+        let is_named = Header::at_start(&text, usize::MAX).is_some();
         for (at, byte) in damage {
             *at.get_mut(&mut text) = byte;
         }

@@ -115,6 +115,7 @@ fn events_printed_over_lines_are_found_between_lines_of_text() {
     for before in [
         "$ kubectl get --raw /x | jq\n",
         "Warning: old\n\nstarted at {\n",
+        "Warning: old, see the log,log\n\n",
         "",
     ] {
         for between in ["\n", "\nit took 3 s, and [\n", "\n{\n"] {
