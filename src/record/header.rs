@@ -95,7 +95,7 @@ impl Header {
             true => line,
             false => &line[..memrchr(separator, line)?],
         };
-        let mut names = cells(line, separator).filter(|names| names.len() > 1)?;
+        let mut names = cells(line, separator, usize::MAX).filter(|names| names.len() > 1)?;
         for name in &mut names {
             if let Some(bare) = name.strip_suffix(UTC) {
                 name.truncate(bare.len());
@@ -134,7 +134,8 @@ impl Header {
     }
 
     pub fn row(&self, line: &[u8]) -> Row {
-        let cells = cells(line, self.separator).filter(|cells| self.fits(line, cells));
+        let cells = cells(line, self.separator, self.names.len());
+        let cells = cells.filter(|cells| self.fits(line, cells));
         let Some(cells) = cells else {
             return Row::Other;
         };
@@ -175,15 +176,15 @@ fn is_name(cell: &str) -> bool {
 }
 
 /// The cells of `line`, without their quotes; `None` if one has no end, or something behind it, or a quote and none around it, as none
-/// has but in text with tabs where no cell has quotes around it.
-fn cells(line: &[u8], separator: u8) -> Option<Vec<String>> {
+/// has but in text with tabs where no cell has quotes around it; or if there are more than `most`.
+fn cells(line: &[u8], separator: u8, most: usize) -> Option<Vec<String>> {
     let line = without_end(line);
     let begins_quoted = |at: usize| line.get(at) == Some(&b'"');
     let is_unquoted = separator == TAB
         && !begins_quoted(0)
         && !memchr_iter(TAB, line).any(|tab| begins_quoted(tab + 1));
     let (mut cells, mut rest) = (Vec::new(), line);
-    loop {
+    while cells.len() < most {
         let (cell, length) = match rest.strip_prefix(b"\"") {
             Some(quoted) => {
                 let (cell, length) = unquoted(quoted)?;
@@ -205,6 +206,7 @@ fn cells(line: &[u8], separator: u8) -> Option<Vec<String>> {
             Some(_) => return None,
         }
     }
+    None
 }
 
 /// Whether `line`, which has the cells of a row, does not begin within a cell. There each quote of a text is two, and those that are
@@ -314,7 +316,9 @@ mod tests {
         #[test]
         fn cells_come_back(all in proptest::collection::vec("[a\",;{\\\\]{0,5}", 1..5)) {
             let quoted: Vec<_> = all.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
-            prop_assert_eq!(cells(quoted.join(";").as_bytes(), b';'), Some(all));
+            let line = quoted.join(";");
+            prop_assert_eq!(cells(line.as_bytes(), b';', all.len() - 1), None);
+            prop_assert_eq!(cells(line.as_bytes(), b';', all.len()), Some(all));
         }
     }
 }

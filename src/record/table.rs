@@ -260,16 +260,20 @@ fn named<'v>(fields: impl Iterator<Item = (Column<'v>, Json<'v>)>) -> (Vec<u8>, 
     let (mut out, mut name_bytes) = (Vec::new(), 0);
     let fields = fields.filter(|(column, cell)| !column.is_beyond && tells(cell));
     rewrite::fields(fields, &mut out, |(column, cell), out| {
-        let before = out.len();
-        rewrite::name(column.name, out);
-        name_bytes += out.len() - before;
-        write(column.told, cell, 0, out);
+        write_name(&column, &mut name_bytes, out);
+        write(column.told, cell, 0, &mut name_bytes, out);
     });
     (out, name_bytes)
 }
 
-/// Appends what stands in a cell of the column of which the table tells `told`.
-fn write(told: Json<'_>, cell: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+fn write_name(column: &Column<'_>, name_bytes: &mut usize, out: &mut Vec<u8>) {
+    let before = out.len();
+    rewrite::name(column.name, out);
+    *name_bytes += out.len() - before;
+}
+
+/// Appends what stands in a cell of the column of which the table tells `told`; adds to how many of the bytes are names.
+fn write(told: Json<'_>, cell: Json<'_>, depth: usize, name_bytes: &mut usize, out: &mut Vec<u8>) {
     let is_empty = || cell.as_object().is_some_and(|cell| cell.is_empty());
     let value = || {
         let cell = cell.as_object().filter(|cell| cell.len() == 1)?;
@@ -280,25 +284,32 @@ fn write(told: Json<'_>, cell: Json<'_>, depth: usize, out: &mut Vec<u8>) {
     } else if is_empty() {
         out.extend_from_slice(b"null");
     } else if let Some(value) = value().filter(|_| depth < MAX_DEPTH) {
-        write_value(told, value, depth + 1, out);
+        write_value(told, value, depth + 1, name_bytes, out);
     } else {
         rewrite::value(cell, depth, out);
     }
 }
 
 /// Appends a value of BigQuery's, in which records and arrays are made of cells themselves.
-fn write_value(told: Json<'_>, value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
+fn write_value(
+    told: Json<'_>,
+    value: Json<'_>,
+    depth: usize,
+    name_bytes: &mut usize,
+    out: &mut Vec<u8>,
+) {
     let columns = told.get("fields").and_then(|fields| fields.as_array());
     let cells = value.get(ROW).and_then(|cells| cells.as_array());
     if let (Some(columns), Some(cells)) = (columns, cells) {
         let read = columns.iter().map(Column::read).collect::<Option<Vec<_>>>();
-        match read.filter(|columns| columns.len() == cells.len()) {
+        let has_room = *name_bytes <= FREE_BYTES + MAX_RATIO * (out.len() - *name_bytes);
+        match read.filter(|columns| columns.len() == cells.len() && has_room) {
             Some(columns) => {
                 let fields = columns.iter().zip(cells.iter());
                 let fields = fields.filter(|(column, _)| !column.is_beyond);
                 rewrite::fields(fields, out, |(column, cell), out| {
-                    rewrite::name(column.name, out);
-                    write(column.told, cell, depth, out);
+                    write_name(column, name_bytes, out);
+                    write(column.told, cell, depth, name_bytes, out);
                 });
             }
             // What is no object is no part of an event that could be read.
@@ -307,7 +318,9 @@ fn write_value(told: Json<'_>, value: Json<'_>, depth: usize, out: &mut Vec<u8>)
             }),
         }
     } else if let Some(items) = value.as_array() {
-        rewrite::items(items.iter(), out, |item, out| write(told, item, depth, out));
+        rewrite::items(items.iter(), out, |item, out| {
+            write(told, item, depth, name_bytes, out);
+        });
     } else {
         rewrite::value(value, depth, out);
     }
@@ -322,4 +335,29 @@ fn at<'v>(object: &Object<'v, 'v>, path: &[&str]) -> Option<Json<'v>> {
             Some(array) => array.get(key.parse().ok()?),
             None => value.get(*key),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn long_names_in_records_take_no_more_than_their_share() {
+        let long = |number: usize| json!({"name": format!("{number}{}", "x".repeat(100))});
+        let fields: Vec<_> = (0..1000).map(long).collect();
+        let item = json!({"v": {"f": vec![json!({"v": 1}); 1000]}});
+        let table = json!({"schema": {"fields": [{"name": "a", "fields": fields}]}, "rows": [{"f": [{"v": vec![item; 300]}]}]});
+        let mut text = table.to_string().into_bytes();
+        let most = FREE_BYTES + (1 + MAX_RATIO) * text.len();
+        let tape = simd_json::to_tape(&mut text).unwrap();
+        let object = tape.as_value().as_object().unwrap();
+        let table = Table::of(&object).unwrap();
+        let Some(Row::Named(row)) = table.rows().next() else {
+            panic!("a row");
+        };
+        assert!(row.len() < most, "{} {most}", row.len());
+        assert!(row.len() > FREE_BYTES, "{}", row.len());
+    }
 }
