@@ -128,6 +128,11 @@ impl Header {
         })
     }
 
+    /// Whether it is too long to be read.
+    pub fn is_cut(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Whether the rows are events.
     pub fn is_of_events(&self) -> bool {
         self.is_of_events

@@ -40,8 +40,11 @@ pub(super) fn beginning(
     let header = (offset + (first as u64) < START_BYTES as u64)
         .then(|| Header::at_start(text, max_line_bytes))
         .flatten();
-    if header.is_none() {
-        return (None, opening(text, offset, max_line_bytes));
+    match &header {
+        None => return (None, opening(text, offset, max_line_bytes)),
+        // What comes behind so long a line is waited for no longer.
+        Some(names) if names.is_cut() => return (header, Opening::Lines),
+        Some(_) => {}
     }
     let end = memchr(b'\n', &text[first..]).map_or(text.len(), |length| first + length);
     match text[end..].iter().find(|byte| is_text(byte)) {
@@ -125,11 +128,15 @@ impl Framer {
             Opening::Open(lines) => {
                 let is_first = is_first && text[..lines].trim_ascii().is_empty();
                 let open = text[lines..].trim_ascii_start();
-                let most = match is_first && header::may_begin_with_one(open) {
-                    true => MAX_HEADER_BYTES,
-                    false => START_BYTES,
+                let before = (text.len() - open.len()) as u64;
+                let may_be_header = is_first
+                    && !open.is_empty()
+                    && header::may_begin_with_one(open)
+                    && offset + before < START_BYTES as u64;
+                let is_long = match may_be_header {
+                    true => open.len() > MAX_HEADER_BYTES.min(max_line_bytes),
+                    false => text.len() - lines > START_BYTES.min(max_line_bytes),
                 };
-                let is_long = text.len() - lines > most.min(self.max_line_bytes);
                 (lines, is_long.then_some(Mode::Lines))
             }
         };

@@ -7,6 +7,7 @@ struct Taken {
     bytes: Vec<u8>,
     shape: Shape,
     offset: u64,
+    is_named: bool,
 }
 
 /// Frames `input`, read in pieces of the given lengths (over and over), and whether each commit was followed by a pause.
@@ -17,6 +18,7 @@ fn frame(mut framer: Framer, input: &[u8], reads: &[usize], pauses: bool) -> Vec
             bytes: piece.bytes.to_vec(),
             shape: piece.shape,
             offset: piece.offset,
+            is_named: piece.header.is_some(),
         });
     };
     let mut rest = input;
@@ -149,6 +151,41 @@ proptest! {
         let whole = telling_records(&frame(Framer::new(max), &input, &[usize::MAX], false));
         let read = telling_records(&frame(Framer::new(max), &input, &reads, pauses));
         prop_assert_eq!(read, whole);
+    }
+}
+
+/// The lines that are not white space only, where they lie, and whether their columns have names.
+fn named_lines(framer: Framer, input: &[u8], reads: &[usize]) -> Vec<(u64, bool)> {
+    let taken = frame(framer, input, reads, false).into_iter();
+    let lines = taken.filter(|piece| piece.shape == Shape::Lines);
+    let lines = lines.flat_map(|piece| {
+        let (mut at, mut lines) = (piece.offset, Vec::new());
+        for line in piece.bytes.split_inclusive(|byte| *byte == b'\n') {
+            if !line.trim_ascii().is_empty() {
+                lines.push((at, piece.is_named));
+            }
+            at += line.len() as u64;
+        }
+        lines
+    });
+    lines.collect()
+}
+
+proptest! {
+    #[test]
+    fn the_names_of_columns_are_known_whatever_the_reads_and_after_a_start(
+        tokens in vec(select(vec!["id,log\n", "verb,user,requestURI,a", "\n", " ", "\r\n", "{", "[\n", "x", ",a", "\u{feff}", "{\"a\":1}\n", "1,\"2\"\n"]), 0..12),
+        reads in vec(1usize..20, 1..8),
+        max in select(vec![5usize, 20, 1000]),
+    ) {
+        let input = tokens.concat().into_bytes();
+        let whole = named_lines(Framer::new(max), &input, &[usize::MAX]);
+        prop_assert_eq!(&named_lines(Framer::new(max), &input, &reads), &whole);
+        for (at, is_named) in whole.iter().filter(|(at, is_named)| *at > 0 && *is_named) {
+            let rest = &input[usize::try_from(*at).unwrap()..];
+            let behind = named_lines(Framer::resume(max, *at, &input), rest, &reads);
+            prop_assert_eq!(behind.first(), Some(&(*at, *is_named)));
+        }
     }
 }
 
@@ -367,7 +404,8 @@ fn a_stream_resumed_knows_its_shape_by_its_head() {
         [Taken {
             bytes: b"{\n}\n".to_vec(),
             shape: Shape::Lines,
-            offset: 50
+            offset: 50,
+            is_named: false,
         }]
     );
 }
