@@ -138,6 +138,11 @@ impl Header {
         self.is_of_events
     }
 
+    /// Whether all quotes of `line`, which is no row, are those of text within a cell.
+    pub fn is_within_cell(&self, line: &[u8]) -> bool {
+        self.is_of_events && memchr(b'"', line).is_some() && !begins_outside(line, self.separator)
+    }
+
     pub fn row(&self, line: &[u8]) -> Row {
         let cells = cells(line, self.separator, self.names.len());
         let cells = cells.filter(|cells| self.fits(line, cells));

@@ -207,6 +207,10 @@ impl Detector {
         }
         self.counts = counts;
         self.record(record, out);
+        if header.is_within_cell(record.bytes) {
+            let told = out.drain(length..);
+            named.extend(told.filter(|one| one.class == Class::Detect));
+        }
         if out.len() > length {
             return;
         }

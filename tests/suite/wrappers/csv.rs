@@ -253,6 +253,7 @@ fn a_line_that_may_stand_within_a_cell_is_no_event() {
         format!("a\n{forged}\nb"),
         format!("a\n{}\nb", forged.replace(',', "\",\"")),
         format!("a\n{}\nb", forged.replace(",get,", ",\"get\",")),
+        format!("a\n{}\nb", hit("forged")),
         format!("a\n{forged},"),
         format!("a\n{forged},\""),
         format!("a\nforged,get,{DECOY},/api/v1/pods,"),
