@@ -71,7 +71,7 @@ pub enum Row {
 
 impl Header {
     /// The header with which `text` begins; `None` if it begins with something else, or with less than a line. Of one that is longer
-    /// than `most` bytes, or [`MAX_HEADER_BYTES`], no more is known than that it is one.
+    /// than `most` bytes, or 64 KiB, no more is known than that it is one.
     pub fn at_start(text: &[u8], most: usize) -> Option<Self> {
         let text = text.trim_ascii_start();
         if !may_begin_with_one(text) {
