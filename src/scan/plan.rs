@@ -27,7 +27,7 @@ use crate::{
         part_mark,
         partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
     },
-    source::file::read_at,
+    source::file::{read_at, read_head},
 };
 
 /// The length of a range. Short enough that no thread waits long for another's last one.
@@ -76,12 +76,10 @@ pub(super) struct Opened {
 
 impl Opened {
     pub fn new(file: File, written: Timestamp) -> io::Result<Self> {
-        let mut head = vec![0; HEAD_BYTES];
-        let length = read_at(&file, &mut head, 0)?;
         Ok(Self {
+            head: read_head(&file, HEAD_BYTES)?.into(),
             file: file.into(),
             written,
-            head: head[..length].into(),
         })
     }
 }

@@ -6,7 +6,7 @@ use super::{
     discovery::Stamp,
     feed::Feed,
     fingerprint::{Fingerprint, Head},
-    read_at,
+    read_at, read_head,
 };
 use crate::record::{
     decompress::{self, Decompressor},
@@ -236,13 +236,10 @@ pub(super) fn start_of_last_line(file: &File, size: u64) -> io::Result<u64> {
 
 /// How `file` begins, as far as its columns may be named there; of a compressed one, as far as its fingerprint goes.
 fn beginning(file: &File, head: &Head) -> Vec<u8> {
-    let mut bytes = vec![0; HEAD_BYTES];
-    match read_at(file, &mut bytes, 0) {
-        Ok(length) if !head.is_compressed => {
-            bytes.truncate(length);
-            bytes
-        }
+    let known = || head.fingerprint.bytes().to_vec();
+    match head.is_compressed {
+        true => known(),
         // What cannot be read here fails where it is read on.
-        _ => head.fingerprint.bytes().to_vec(),
+        false => read_head(file, HEAD_BYTES).unwrap_or_else(|_| known()),
     }
 }

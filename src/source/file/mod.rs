@@ -28,7 +28,7 @@ mod positions;
 mod read_at;
 mod tracked;
 
-pub(crate) use read_at::read_at;
+pub(crate) use read_at::{read_at, read_head};
 
 /// Time between two looks at files that rest: 0.2 % of a core for one file, 0.7 % for a hundred.
 const IDLE: Duration = Duration::from_millis(25);

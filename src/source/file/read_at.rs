@@ -15,3 +15,11 @@ pub(crate) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<u
     }
     Ok(count)
 }
+
+/// How `file` begins: `most` bytes, or all there are.
+pub(crate) fn read_head(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; most];
+    let length = read_at(file, &mut head, 0)?;
+    head.truncate(length);
+    Ok(head)
+}
