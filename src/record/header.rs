@@ -78,7 +78,7 @@ impl Header {
             return None;
         }
         let most = most.min(MAX_HEADER_BYTES);
-        let line = text.split(|byte| *byte == b'\n').next()?;
+        let line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
         let read = |line, is_whole| {
             let mut separators = SEPARATORS.into_iter();
             separators.find_map(|separator| Self::read(line, separator, is_whole))
