@@ -102,8 +102,7 @@ pub fn is_ambiguous(event: &Object<'_, '_>) -> bool {
 
 /// Whether the value of `field` tells such a thing twice.
 pub(super) fn is_ambiguous_part(field: Field, value: Json<'_>) -> bool {
-    let part = value.as_object();
-    part.is_some_and(|part| repeats_any(of_part(field), &part))
+    repeats_any(of_part(field), value)
 }
 
 /// Whether `entry`, or a payload in it, does.
@@ -125,20 +124,17 @@ pub fn may_be_event(object: &Object<'_, '_>) -> bool {
 fn repeats(field: impl Fn(&str) -> Option<Numbered>, object: &Object<'_, '_>) -> bool {
     let mut seen = Seen::default();
     object.iter().any(|(key, value)| {
-        field(key).is_some_and(|(number, inner)| {
-            seen.is_again(number)
-                || value
-                    .as_object()
-                    .is_some_and(|value| repeats_any(inner, &value))
-        })
+        field(key).is_some_and(|(number, inner)| seen.is_again(number) || repeats_any(inner, value))
     })
 }
 
-/// Whether any of the keys that `number` knows stands in `object` twice.
-fn repeats_any(number: fn(&str) -> Option<u32>, object: &Object<'_, '_>) -> bool {
+/// Whether any of the keys that `number` knows stands in `value` twice.
+fn repeats_any(number: fn(&str) -> Option<u32>, value: Json<'_>) -> bool {
     let mut seen = Seen::default();
-    let mut numbers = object.iter().filter_map(|(key, _)| number(key));
-    numbers.any(|number| seen.is_again(number))
+    value.as_object().is_some_and(|object| {
+        let mut numbers = object.iter().filter_map(|(key, _)| number(key));
+        numbers.any(|number| seen.is_again(number))
+    })
 }
 
 /// The numbers that were seen, one bit each.

@@ -87,14 +87,16 @@ impl DetectorPair {
 impl Helper {
     /// `None` where there is but one processor, or no thread to be had.
     fn new(first: &Detector) -> Option<Self> {
-        let has_processors = thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+        if !thread::available_parallelism().is_ok_and(|count| count.get() > 1) {
+            return None;
+        }
         let source = thread::current().name().unwrap_or("detect").to_owned();
         let builder = ThreadPoolBuilder::new()
             .num_threads(1)
             .thread_name(move |_| source.clone());
         Some(Self {
+            thread: builder.build().ok()?,
             detector: first.another(),
-            thread: has_processors.then(|| builder.build().ok()).flatten()?,
         })
     }
 }

@@ -1,6 +1,9 @@
 //! From requests to blocks, on the source's thread.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    fmt::Display,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tracing::warn;
 
@@ -21,6 +24,9 @@ use crate::{
 
 /// Bytes of events that are searched together: few enough to stay in the cache.
 const BLOCK_BYTES: usize = 256 << 10;
+
+/// The sender keeps such a request, and sends it again: but nobody sees its end until the limit is raised.
+const UNSEARCHED: &str = "a request is so much longer than max_body_bytes, or packed so tightly, that its end was not searched";
 
 /// A `PushEventsRequest`, and where it came from.
 pub(super) struct Delivery {
@@ -111,7 +117,7 @@ impl<'a> Searcher<'a> {
                         Some(Trouble::Packing(error))
                     }
                     None if unpacked.is_beyond => {
-                        self.say_unsearched(delivery);
+                        self.say(delivery, &UNSEARCHED);
                         let outcome = match most < limits.bytes {
                             true => Outcome::TooTight,
                             false => Outcome::TooLarge,
@@ -126,11 +132,14 @@ impl<'a> Searcher<'a> {
             Extent::Whole => {}
             Extent::Part => return (Outcome::TooLarge, found),
             Extent::Beginning => {
-                self.say_unsearched(delivery);
+                self.say(delivery, &UNSEARCHED);
                 return (Outcome::TooLarge, found);
             }
         }
-        let outcome = outcome.map_or(Outcome::Taken, |trouble| self.say(delivery, &trouble));
+        let outcome = outcome.map_or(Outcome::Taken, |trouble| {
+            self.say(delivery, &trouble);
+            trouble.outcome()
+        });
         (outcome, found)
     }
 
@@ -194,31 +203,11 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// The sender keeps it, and sends it again: but nobody sees its end until the limit is raised.
-    fn say_unsearched(&mut self, delivery: &Delivery) {
+    fn say(&mut self, delivery: &Delivery, what: &dyn Display) {
         self.context.counters.errors.fetch_add(1, Relaxed);
         if self.damaged.is_due() {
             let position = &*delivery.provenance().position;
-            warn!(
-                source = &*self.context.id,
-                position,
-                "a request is so much longer than max_body_bytes, or packed so tightly, that its end was not searched"
-            );
-        }
-    }
-
-    fn say(&mut self, delivery: &Delivery, trouble: &Trouble) -> Outcome {
-        self.context.counters.errors.fetch_add(1, Relaxed);
-        if self.damaged.is_due() {
-            let position = &*delivery.provenance().position;
-            warn!(
-                source = &*self.context.id,
-                position, "a request cannot be read: {trouble}"
-            );
-        }
-        match trouble {
-            Trouble::Packing(_) => Outcome::Damaged,
-            Trouble::Fault(_) => Outcome::Malformed,
+            warn!(source = &*self.context.id, position, "{what}");
         }
     }
 }
@@ -226,8 +215,17 @@ impl<'a> Searcher<'a> {
 /// Why a request cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{0}")]
+    #[error("a request cannot be read: {0}")]
     Packing(decompress::Error),
-    #[error("{0}")]
+    #[error("a request cannot be read: {0}")]
     Fault(Fault),
+}
+
+impl Trouble {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Packing(_) => Outcome::Damaged,
+            Self::Fault(_) => Outcome::Malformed,
+        }
+    }
 }

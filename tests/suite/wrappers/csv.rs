@@ -11,7 +11,7 @@ use super::{
     forged::{DECOY, forgeries, hit},
     found, streamed,
     tables::{Cells, azure, cells, dotted},
-    without_origin,
+    told_event, without_origin,
 };
 use crate::soundness::events;
 
@@ -132,11 +132,7 @@ fn every_technique_is_found_in_a_row_whose_columns_have_names() {
 
 #[test]
 fn a_row_whose_columns_have_names_tells_what_the_event_tells() {
-    let mut event = hit("1");
-    event["responseStatus"] = json!({"code": 403});
-    event["user"]["groups"] = json!(["a", "b"]);
-    let bare = without_origin(found(None, event.to_string().as_bytes()));
-    assert_eq!(bare.len(), 1);
+    let (event, bare) = told_event();
     for export in exports(&event) {
         let text = format!("{}\n{}\n", names(&export, ','), csv(&export, ','));
         let told = without_origin(streamed(Detector::scan, text.as_bytes()));

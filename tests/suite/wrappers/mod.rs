@@ -92,6 +92,16 @@ fn without_origin(mut detections: Vec<Detection>) -> Vec<Detection> {
     detections
 }
 
+/// An event with arrays and numbers in it, and the one detection that it is.
+fn told_event() -> (Value, Vec<Detection>) {
+    let mut event = forged::hit("1");
+    event["responseStatus"] = json!({"code": 403});
+    event["user"]["groups"] = json!(["a", "b"]);
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    assert_eq!(bare.len(), 1);
+    (event, bare)
+}
+
 #[test]
 fn a_wrapper_takes_nothing_away_and_adds_nothing_to_the_event() {
     let events = recorded();
