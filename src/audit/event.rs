@@ -6,6 +6,7 @@ use simd_json::{
     prelude::*,
     tape::{Object, Value},
 };
+use smallvec::SmallVec;
 
 use super::{
     field::Field,
@@ -323,7 +324,8 @@ impl<'v> ObjectRef<'v> {
     /// What a request is about by its decoded path, for events without an `objectRef`: the API server
     /// writes one for each object, but shippers drop fields.
     pub fn from_path(path: &'v str) -> Self {
-        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        let segments: SmallVec<[&str; 8]> = parts.collect();
         let (api_group, rest) = match segments.as_slice() {
             ["api", _, rest @ ..] => (None, rest),
             ["apis", group, _, rest @ ..] => (Some(*group), rest),

@@ -12,6 +12,7 @@ use std::{
 use jiff::Timestamp;
 use memchr::{memchr_iter, memrchr};
 use records::Record;
+use smallvec::SmallVec;
 
 use super::{
     Class, Config, Detection, Technique,
@@ -250,7 +251,7 @@ impl Detector {
     ) {
         self.counts.events += 1;
         let touched = |decoy| technique(event, decoy).map(|technique| (technique, decoy));
-        let touches: Vec<_> = self.decoys.iter().filter_map(touched).collect();
+        let touches: SmallVec<[_; 2]> = self.decoys.iter().filter_map(touched).collect();
         if touches.is_empty() && !is_impersonation_unnamed(event) {
             return;
         }
