@@ -27,10 +27,9 @@ use crate::{
 /// What is unknown is a value of its own. A record that could not be decoded has none of
 /// these: it keeps its own key, the decoy and the source it came by.
 pub(crate) fn incident_key(fields: &[Field], detection: &Detection) -> IncidentKey {
-    let mut fields = fields.to_vec();
-    fields.sort_unstable();
-    fields.dedup();
-    if fields == [Field::Token, Field::SourceIp] || detection.technique == Technique::Undecodable {
+    let fields = Field::ALL.iter().filter(|field| fields.contains(field));
+    let is_own = fields.clone().eq(&[Field::Token, Field::SourceIp]);
+    if is_own || detection.technique == Technique::Undecodable {
         return detection.incident_key;
     }
     let cluster = detection.cluster.as_deref().unwrap_or_default();
@@ -38,7 +37,7 @@ pub(crate) fn incident_key(fields: &[Field], detection: &Detection) -> IncidentK
     let mut parts: Vec<&[u8]> = vec![cluster.as_bytes(), decoy.as_bytes()];
     for field in fields {
         parts.push(field.as_str().as_bytes());
-        match value(field, detection) {
+        match value(*field, detection) {
             Some(value) => parts.extend([b"known".as_slice(), value.as_bytes()]),
             None => parts.push(b"unknown"),
         }

@@ -75,8 +75,7 @@ impl Dedupe {
             scope,
             now,
         };
-        let key = (detection.request_id, scope);
-        let before = self.requests.get(&key);
+        let (before, slot) = self.requests.find((detection.request_id, scope));
         let mut request = match before {
             Some(before) => before.with(detection),
             None => Known::from(detection),
@@ -88,7 +87,7 @@ impl Dedupe {
             _ if request.class == Class::Detect => self.admit(arrival, &mut request, out),
             _ => {}
         }
-        self.requests.put(key, request);
+        self.requests.put(slot, request);
         self.trails
             .note(scope, detection, before.as_ref(), &request);
     }

@@ -113,6 +113,13 @@ struct Request {
     known: Known,
 }
 
+/// Where the request with `key` stands in `known`, or that it does not.
+pub(super) struct Slot {
+    key: RequestKey,
+    hash: u64,
+    place: Option<usize>,
+}
+
 impl Requests {
     /// Remembers four requests for each of `num_events` incidents, and no fewer than 65,536.
     pub(super) fn new(num_events: usize) -> Self {
@@ -127,14 +134,18 @@ impl Requests {
         }
     }
 
-    pub(super) fn get(&self, key: &RequestKey) -> Option<Known> {
-        let place = self.place(key, self.hasher.hash_one(key))?;
-        Some(self.known[place].known)
+    /// What is known of the request with `key`, and where to [`put`](Self::put) what is known of it then.
+    pub(super) fn find(&self, key: RequestKey) -> (Option<Known>, Slot) {
+        let hash = self.hasher.hash_one(key);
+        let place = self.place(&key, hash);
+        let known = place.map(|place| self.known[place].known);
+        (known, Slot { key, hash, place })
     }
 
-    pub(super) fn put(&mut self, key: RequestKey, known: Known) {
-        let hash = self.hasher.hash_one(key);
-        if let Some(place) = self.place(&key, hash) {
+    /// Nothing may have been put since `slot` was found.
+    pub(super) fn put(&mut self, slot: Slot, known: Known) {
+        let Slot { key, hash, place } = slot;
+        if let Some(place) = place {
             let request = &mut self.known[place];
             if request.known != known {
                 request.known = known;
@@ -205,16 +216,20 @@ mod tests {
         let known = Known::from(&hit("r", 0));
         let mut requests = Requests::new(1);
         let key = |number: usize| (RequestId::of(&[&number.to_le_bytes()]), scope);
+        let put = |requests: &mut Requests, number| {
+            let (_, slot) = requests.find(key(number));
+            requests.put(slot, known);
+        };
         for number in 0..LEAST {
-            requests.put(key(number), known);
+            put(&mut requests, number);
         }
-        requests.put(key(0), known);
+        put(&mut requests, 0);
         assert_eq!(requests.len(), LEAST);
-        assert!(requests.get(&key(0)).is_some());
-        requests.put(key(LEAST), known);
+        assert!(requests.find(key(0)).0.is_some());
+        put(&mut requests, LEAST);
         assert_eq!(requests.len(), LEAST);
-        assert!(requests.get(&key(0)).is_none());
-        assert!(requests.get(&key(1)).is_some());
+        assert!(requests.find(key(0)).0.is_none());
+        assert!(requests.find(key(1)).0.is_some());
         assert_eq!(requests.ordinals.len(), LEAST);
     }
 

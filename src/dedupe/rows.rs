@@ -58,7 +58,7 @@ impl Rows {
         if let Some(place) = place {
             return Row(place as u8);
         }
-        let new = RequestCount {
+        let new = || RequestCount {
             verb: verb.map(str::to_owned),
             resource: resource.map(str::to_owned),
             code,
@@ -66,11 +66,11 @@ impl Rows {
         };
         match self.rows.iter().position(|row| row.count == 0) {
             Some(empty) => {
-                self.rows[empty] = new;
+                self.rows[empty] = new();
                 Row(empty as u8)
             }
             None if self.rows.len() < ROWS => {
-                self.rows.push(new);
+                self.rows.push(new());
                 Row((self.rows.len() - 1) as u8)
             }
             None => REST,

@@ -10,7 +10,9 @@ use super::{
 };
 
 /// The number of a (cluster, decoy), given out in order of first appearance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub(super) struct Scope(u32);
 
 /// What a scope is the number of.
@@ -26,6 +28,8 @@ pub(super) struct Scopes {
     numbers: HashMap<Name, Scope>,
     /// By number.
     names: Vec<Name>,
+    /// That of the hit before: most hits in a row are of one.
+    last: Scope,
     noted: Noted<Scope>,
 }
 
@@ -38,6 +42,13 @@ impl fmt::Display for Scope {
 impl Scopes {
     /// The scope of `decoy` in `cluster`.
     pub(super) fn of(&mut self, cluster: Option<&Arc<str>>, decoy: &Arc<str>) -> Scope {
+        if !self.is_of(self.last, cluster.map(|name| &**name), decoy) {
+            self.last = self.find(cluster, decoy);
+        }
+        self.last
+    }
+
+    fn find(&mut self, cluster: Option<&Arc<str>>, decoy: &Arc<str>) -> Scope {
         let name = Name {
             cluster: cluster.cloned(),
             decoy: decoy.clone(),
