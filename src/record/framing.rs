@@ -19,8 +19,7 @@ use super::{
 };
 use crate::source::{OVERLAP, Shape};
 
-/// Bytes that are asked for in one read, which is the size of a block at full flow. Through a pipe, 64 KiB and
-/// 1 MiB are as fast (2.2 GB/s, the pace of the writer).
+/// Bytes that are asked for in one read of a file, which is the size of a block at full flow.
 pub const READ_BYTES: usize = 256 << 10;
 
 /// Bytes of a part of an oversized record, after its first.
