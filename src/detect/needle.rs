@@ -316,8 +316,10 @@ fn json_escapes(letters: &BTreeSet<u8>) -> Vec<String> {
 /// The encodings under which a path or a field selector may hide a name. What is no letter, digit, dash or dot stands in
 /// no name.
 fn percent_encodings(names: &BTreeSet<&str>, globs: &BTreeSet<&str>) -> BTreeSet<String> {
-    let bytes = names.iter().chain(globs).flat_map(|name| name.bytes());
+    let names = names.iter().chain(globs);
+    let bytes: BTreeSet<u8> = names.flat_map(|name| name.bytes()).collect();
     bytes
+        .into_iter()
         .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
         .flat_map(|byte| [format!("%{byte:02x}"), format!("%{byte:02X}")])
         .collect()

@@ -30,8 +30,14 @@ use crate::{
     source::file::{read_at, read_head},
 };
 
-/// The length of a range. Short enough that no thread waits long for another's last one.
-const RANGE_BYTES: u64 = 16 << 20; // 16 MiB
+/// The length of the ranges of a file, until but a few are left.
+const RANGE_BYTES: u64 = 32 << 20; // 32 MiB
+
+/// From there on each is this part of what is left, so that no thread waits long for another's last one.
+const PART_OF_REST: u64 = 4;
+
+/// However little is left.
+const LEAST_RANGE_BYTES: u64 = 1 << 20; // 1 MiB
 
 /// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;
@@ -215,7 +221,8 @@ impl Plan {
     fn next_range(&mut self) -> Option<Unit> {
         let divided = self.divided.as_mut()?;
         let start = divided.next;
-        let end = start + self.range_bytes;
+        let part_of_rest = divided.length.saturating_sub(start) / PART_OF_REST;
+        let end = start + part_of_rest.max(LEAST_RANGE_BYTES).min(self.range_bytes);
         let is_last = end >= divided.length || may_be_joined_over(&divided.file.file, end);
         divided.next = end;
         let (name, file) = (divided.name.clone(), divided.file.clone());

@@ -318,6 +318,29 @@ fn only_what_is_one_record_a_line_is_divided() {
     assert_eq!(units, wanted.map(|(name, part)| (name.to_owned(), part)));
 }
 
+/// Or one thread would wait for another's last one.
+#[test]
+fn the_ranges_at_the_end_of_a_file_are_short() {
+    let file = file(&b"{\"a\":1}\n".repeat(4 << 20));
+    let (length, longest) = (32_u64 << 20, 9_u64 << 20);
+    let mut plan = plan(&[file.path().to_owned()], longest);
+    let mut lengths = Vec::new();
+    let mut next = 0;
+    while let Some(unit) = plan.next(&mut |event| panic!("{event:?}")).unwrap() {
+        let Part::Range { start, end, .. } = unit.part else {
+            panic!("{:?}", unit.part);
+        };
+        assert_eq!(start, next);
+        next = end;
+        lengths.push(end.min(length) - start);
+    }
+    assert_eq!(next, u64::MAX);
+    assert!(lengths.iter().all(|bytes| *bytes <= 8 << 20), "{lengths:?}");
+    assert!(lengths.is_sorted_by(|one, next| one >= next), "{lengths:?}");
+    assert!(lengths.last().unwrap() <= &(1 << 20), "{lengths:?}");
+    assert!(lengths.len() < 15, "{lengths:?}");
+}
+
 /// The inputs that `arguments` give, relative to `folder`, and what is told of the others.
 fn found(folder: &Path, arguments: &[&str]) -> (Vec<(String, Kind)>, Vec<String>) {
     let arguments: Vec<_> = arguments
