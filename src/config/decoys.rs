@@ -125,9 +125,10 @@ impl Kind for Rules {
             return scope.wrong(node, &Self::wanted());
         };
         let subject = format!("an entry of {}", scope.option);
+        let docs = options_of::<Expected>();
         let rules: Vec<_> = items
             .iter()
-            .map(|item| section::<Expected>(item, &subject, scope.faults))
+            .map(|item| section::<Expected>(item, &subject, &docs, scope.faults))
             .collect();
         rules.into_iter().collect()
     }
@@ -152,8 +153,21 @@ impl Kind for Rules {
     }
 }
 
-/// Reads a map that is a section of its own.
-fn section<S: Section>(node: &Node, subject: &str, faults: &mut Vec<Fault>) -> Option<S> {
+/// The options of a section, to be asked once for all maps that are one.
+fn options_of<S: Section>() -> Vec<OptionDoc> {
+    let mut docs = Vec::new();
+    S::describe("", &mut docs);
+    docs.retain(|doc| !doc.name.contains("[]"));
+    docs
+}
+
+/// Reads a map that is a section of its own, with the options that `docs` tell of.
+fn section<S: Section>(
+    node: &Node,
+    subject: &str,
+    docs: &[OptionDoc],
+    faults: &mut Vec<Fault>,
+) -> Option<S> {
     let entries = match &node.value {
         Value::Map(entries) => entries,
         Value::Faulty => return None,
@@ -163,11 +177,8 @@ fn section<S: Section>(node: &Node, subject: &str, faults: &mut Vec<Fault>) -> O
             return None;
         }
     };
-    let mut docs = Vec::new();
-    S::describe("", &mut docs);
-    docs.retain(|doc| !doc.name.contains("[]"));
     let mut options = Options::new(subject.to_owned(), &node.place, entries, faults);
-    options.refuse_unknown(&docs, &[], |name| {
+    options.refuse_unknown(docs, &[], |name| {
         let identity = matches!(name, "namespace" | "name");
         identity.then(|| "; write service_account: namespace/name".to_owned())
     });
@@ -240,9 +251,10 @@ pub(super) fn read(
         .iter()
         .flat_map(|section| items(section, faults))
         .collect();
+    let docs = options_of::<Written>();
     for node in items {
         let subject = subject(node);
-        let Some(decoy) = section::<Written>(node, &subject, faults) else {
+        let Some(decoy) = section::<Written>(node, &subject, &docs, faults) else {
             continue;
         };
         let place = option(node, "service_account").map_or(&node.place, |node| &node.place);
