@@ -26,9 +26,10 @@ mod packed;
 #[expect(unsafe_code, reason = "vector registers are loaded through pointers")]
 mod vector;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use groups::Groups;
+use hashbrown::HashSet;
 pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 #[cfg(target_arch = "x86_64")]
 use vector::Vector;
