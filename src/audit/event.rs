@@ -86,48 +86,16 @@ pub struct Annotations<'v> {
 
 impl<'v> Event<'v> {
     /// The fields of an event that are looked at, as the API server calls them.
-    pub const FIELDS: &'static [&'static str] = &[
-        "kind",
-        "apiVersion",
-        "auditID",
-        "stage",
-        "requestURI",
-        "verb",
-        "user",
-        "impersonatedUser",
-        "sourceIPs",
-        "userAgent",
-        "objectRef",
-        "responseStatus",
-        "requestReceivedTimestamp",
-        "stageTimestamp",
-        "annotations",
-        "requestObject",
-        "responseObject",
-    ];
+    pub const FIELDS: &'static [&'static str] = Field::READ;
 
     /// The fields of an event that are not looked at.
-    pub const UNREAD_FIELDS: &'static [&'static str] = &["level", "authenticationMetadata"];
+    pub const UNREAD_FIELDS: &'static [&'static str] = Field::UNREAD;
 
     /// The fields of an event that are no scalars, as the API server and as Azure calls them.
-    pub const PARTS: &'static [&'static str] = &[
-        "user",
-        "impersonatedUser",
-        "sourceIPs",
-        "objectRef",
-        "responseStatus",
-        "annotations",
-        "requestObject",
-        "responseObject",
-        "User",
-        "ImpersonatedUser",
-        "SourceIps",
-        "ObjectRef",
-        "ResponseStatus",
-        "Annotations",
-        "RequestObject",
-        "ResponseObject",
-    ];
+    pub const PARTS: &'static [&'static str] = Field::PARTS;
+
+    /// The fields of an event that Azure has, as it calls them.
+    pub const COLUMNS: &'static [&'static str] = Field::COLUMNS;
 
     /// Whether `object` is an audit event: see [`Event::has_the_fields_of_one`].
     pub fn is_one(object: &Object<'v, 'v>) -> bool {
@@ -169,15 +137,10 @@ impl<'v> Event<'v> {
     /// Whether the parts of an event that say who touched what are objects, where they are
     /// there at all. A store may have made strings of them that cannot be read.
     pub fn is_readable(object: &Object<'v, 'v>) -> bool {
-        let is_part = |key: &str| {
+        let is_part = |key| {
             matches!(
-                key,
-                "user"
-                    | "impersonatedUser"
-                    | "objectRef"
-                    | "User"
-                    | "ImpersonatedUser"
-                    | "ObjectRef"
+                Field::of_any(key),
+                Some(Field::User | Field::ImpersonatedUser | Field::ObjectRef)
             )
         };
         object

@@ -30,26 +30,6 @@ const RECORD_KEYS: [&str; 18] = [
     "jsonPayload",
 ];
 
-/// The fields of an event as Azure calls them.
-const AZURE_FIELDS: [&str; 16] = [
-    "AuditId",
-    "Level",
-    "Stage",
-    "RequestUri",
-    "Verb",
-    "User",
-    "ImpersonatedUser",
-    "SourceIps",
-    "UserAgent",
-    "ObjectRef",
-    "ResponseStatus",
-    "RequestObject",
-    "ResponseObject",
-    "RequestReceivedTime",
-    "StageReceivedTime",
-    "Annotations",
-];
-
 /// Keys that hold texts of clients in whatever tells of requests: what is left of an event, Elastic's fields, what the API server
 /// and clouds log of requests elsewhere.
 const CLIENT_KEYS: [&str; 14] = [
@@ -109,13 +89,13 @@ pub enum Place {
 }
 
 impl Place {
-    const OF_EVENT: [&[&str]; 3] = [Event::FIELDS, Event::UNREAD_FIELDS, &AZURE_FIELDS];
+    const OF_EVENT: [&[&str]; 3] = [Event::FIELDS, Event::UNREAD_FIELDS, Event::COLUMNS];
 
     /// The keys of the first two.
     pub const KNOWN: [&[&str]; 4] = [
         Event::FIELDS,
         Event::UNREAD_FIELDS,
-        &AZURE_FIELDS,
+        Event::COLUMNS,
         &RECORD_KEYS,
     ];
 
