@@ -145,18 +145,6 @@ fn an_event_without_a_time_that_another_client_wrote_too_is_not_hidden() {
     assert_eq!(ids(&record.to_string()), [("undecodable".to_owned(), None)]);
 }
 
-#[test]
-fn many_copies_take_no_longer_than_their_length() {
-    let item = |number: usize| {
-        let forgery = hit(&number.to_string()).to_string();
-        json!({"message": quiet(&forgery).to_string(), "client": forgery})
-    };
-    let record = json!({"logEvents": (0..4000).map(item).collect::<Vec<_>>()}).to_string();
-    let start = std::time::Instant::now();
-    assert_eq!(found(None, record.as_bytes()), []);
-    assert!(start.elapsed().as_secs() < 60);
-}
-
 /// Vector's `.audit = parse_json!(.message)`, and the like: the same event twice in a record.
 #[test]
 fn an_event_that_is_kept_as_text_beside_its_fields_is_told_once() {

@@ -6,6 +6,7 @@ mod csv;
 mod forged;
 mod gke;
 mod google;
+mod lengths;
 mod lifted;
 mod no_events;
 mod other_logs;

@@ -1,0 +1,88 @@
+//! Records that somebody made to take long: they take no longer than their length.
+
+use std::time::Duration;
+
+use baitline::record::framing::{Framer, Piece, READ_BYTES};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+
+use super::{
+    forged::{DECOY, hit},
+    found,
+};
+
+/// What one thread has worked so far: neither others nor a machine that is busy count.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).expect("time goes on");
+    Duration::new(
+        seconds,
+        u32::try_from(time.tv_nsec).expect("a part of a second"),
+    )
+}
+
+/// Four times the length takes four times as long, and not sixteen times.
+fn takes_no_longer_than_its_length(length: usize, work: impl Fn(usize)) {
+    let time = |length| {
+        let start = worked();
+        work(length);
+        worked() - start
+    };
+    let (one, four) = (time(length), time(4 * length));
+    assert!(four < 9 * one, "{one:?}, and four times as much {four:?}");
+}
+
+#[test]
+fn many_values_behind_a_stray_bracket() {
+    takes_no_longer_than_its_length(1 << 17, |count| {
+        let record = format!("[{}{}", "{}".repeat(count), hit("1"));
+        assert_eq!(found(None, record.as_bytes()).len(), 1);
+    });
+}
+
+#[test]
+fn quoted_tags_of_a_container_runtime() {
+    takes_no_longer_than_its_length(1 << 17, |count| {
+        let line = format!(
+            "2026-11-23T17:21:01.912216789Z stdout F {}\n",
+            " stdout P ".repeat(count)
+        );
+        let mut framer = Framer::new(16 << 20);
+        let mut taken = Vec::new();
+        let mut take = |piece: Piece<'_>| taken.extend_from_slice(piece.bytes);
+        for part in line.as_bytes().chunks(READ_BYTES) {
+            framer.space(part.len())[..part.len()].copy_from_slice(part);
+            framer.commit(part.len(), &mut take);
+        }
+        framer.finish(&mut take);
+        assert!(taken == line.as_bytes());
+    });
+}
+
+#[test]
+fn many_copies_of_texts_of_clients() {
+    let item = |number: usize| {
+        let forgery = hit(&number.to_string()).to_string();
+        let mut quiet = hit("quiet");
+        quiet["user"] = json!({"username": "jane"});
+        quiet["userAgent"] = forgery.clone().into();
+        json!({"message": quiet.to_string(), "client": forgery})
+    };
+    takes_no_longer_than_its_length(1000, |count| {
+        let record = json!({"logEvents": (0..count).map(item).collect::<Vec<_>>()}).to_string();
+        assert_eq!(found(None, record.as_bytes()), []);
+    });
+}
+
+#[test]
+fn long_names_of_columns_above_many_little_cells() {
+    let name = |number: usize| format!("requestObject.{number}{}", "x".repeat(100));
+    let columns: Vec<Value> = (0..100)
+        .map(|number| json!({"name": name(number)}))
+        .collect();
+    takes_no_longer_than_its_length(2500, |count| {
+        let table = json!({"columns": columns, "rows": vec![vec![1; columns.len()]; count]});
+        let record = json!([DECOY, table]).to_string();
+        assert_eq!(found(None, record.as_bytes()), []);
+    });
+}
