@@ -8,8 +8,8 @@
 mod beginning;
 mod behind;
 
-pub use beginning::{HEAD_BYTES, is_one_record_a_line};
-use beginning::{Opening, beginning, opening};
+pub use beginning::{HEAD_BYTES, is_one_record_a_line, is_spread_over_lines};
+use beginning::{Opening, beginning};
 use memchr::{memchr, memrchr};
 
 use super::{
@@ -399,23 +399,6 @@ pub fn parts(record: &[u8]) -> impl Iterator<Item = (&[u8], Shape)> {
         start = if last { end } else { end - OVERLAP };
         Some((part, Shape::Oversized { first, last }))
     })
-}
-
-/// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line, perhaps behind lines of
-/// text. If not, each line is a record of its own.
-pub fn is_spread_over_lines(record: &[u8]) -> bool {
-    let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
-    let text = record.trim_ascii_start();
-    if !matches!(text.first(), Some(b'{' | b'[')) {
-        return matches!(opening(text, 0, usize::MAX), Opening::Json(_));
-    }
-    let mut line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
-    let mut cutter = Cutter::stream();
-    while !line.is_empty() {
-        let (looked_at, _) = cutter.next(line);
-        line = &line[looked_at..];
-    }
-    cutter.is_nested()
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(super) fn beginning(
 }
 
 /// What `text` tells, which lies at `offset` in the stream.
-pub(super) fn opening(text: &[u8], offset: u64, max_line_bytes: usize) -> Opening {
+fn opening(text: &[u8], offset: u64, max_line_bytes: usize) -> Opening {
     let mut start = 0;
     loop {
         let is_blank = |byte: &u8| byte.is_ascii_whitespace();
@@ -98,6 +98,23 @@ fn open(text: &[u8]) -> Opening {
 pub fn is_one_record_a_line(head: &[u8]) -> bool {
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     matches!(opening(text, 0, usize::MAX), Opening::Lines)
+}
+
+/// Whether `record`, which has newlines in it, begins with a JSON value that goes on behind its first line, perhaps behind lines of
+/// text. If not, each line is a record of its own.
+pub fn is_spread_over_lines(record: &[u8]) -> bool {
+    let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+    let text = record.trim_ascii_start();
+    if !matches!(text.first(), Some(b'{' | b'[')) {
+        return matches!(opening(text, 0, usize::MAX), Opening::Json(_));
+    }
+    let mut line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+    let mut cutter = Cutter::stream();
+    while !line.is_empty() {
+        let (looked_at, _) = cutter.next(line);
+        line = &line[looked_at..];
+    }
+    cutter.is_nested()
 }
 
 impl Framer {
