@@ -6,11 +6,7 @@
 
 use memchr::memmem;
 
-use crate::record::pieces::value_length;
-
-/// Docker cuts after so many bytes of text. What is shorter and lacks its newline is the last of a container that ended, or went
-/// through a shipper that strips newlines.
-const DOCKER_PART_BYTES: usize = 16 << 10;
+use crate::record::{part_mark::DOCKER_PART_BYTES, pieces::value_length};
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
 
@@ -141,7 +137,8 @@ impl<'a> Line<'a> {
         self.is_partial && (!self.is_short() || is_open())
     }
 
-    /// Shorter than the parts that the runtime cuts off.
+    /// Shorter than the parts that the runtime cuts off: if its newline is missing, it is the last of a container that ended, or went
+    /// through a shipper that strips newlines.
     pub fn is_short(&self) -> bool {
         self.format == Format::Docker && self.text.len() < DOCKER_PART_BYTES
     }
