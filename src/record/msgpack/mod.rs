@@ -8,14 +8,16 @@
 //! by itself. They are searched as they are ([`crate::detect`]); one that may concern a decoy is written as JSON and goes the way
 //! of any record.
 
+mod broken;
 mod entry;
 mod json;
 mod walk;
 
+pub use broken::with_quotes;
 pub(crate) use entry::length as entry_length;
 pub use entry::{begins_with_entry, entries};
 pub(crate) use json::text;
-pub use json::{entries_as_json, with_quotes, write_entry, write_record};
+pub use json::{entries_as_json, write_entry, write_record};
 pub use walk::{Step, Walk, length};
 
 /// Why no value can be read.
