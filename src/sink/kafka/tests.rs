@@ -1,6 +1,9 @@
 //! The Kafka sink against librdkafka's own mock of a cluster, which misbehaves on demand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -10,16 +13,22 @@ use rdkafka::{
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::sink::Field;
 use crate::{
     audit::{AlertId, IncidentKey},
     format::example,
-    sink::tests::{BUFFER, PATIENCE, delivery, detection},
-    store::{Tally, Writer},
+    sink::{
+        Counters, Field,
+        tests::{BUFFER, PATIENCE, delivery, detection},
+    },
+    store::{DeadLetters, Message, Tally, Writer},
+    telemetry::Status,
 };
 
 mod real;
