@@ -1,4 +1,4 @@
-//! The life of one member of the group: poll, search, hand on, and give up what is taken away.
+//! The life of one member of the group: poll, search, hand on, and acknowledge what is safe.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,11 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList, consumer::Consumer, error::KafkaError,
-    message::BorrowedMessage,
+    Message, TopicPartitionList, consumer::Consumer, error::KafkaError, message::BorrowedMessage,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
+
+mod rebalance;
 
 use super::{
     Config,
@@ -17,7 +18,6 @@ use super::{
     idle::Idle,
     lone::Lone,
     partitions::Partitions,
-    start::Assigned,
     waiting::Waiting,
 };
 use crate::{
@@ -207,102 +207,6 @@ impl<'a> Session<'a> {
             source = &*self.context.id,
             topic, partition, lost, "messages were deleted from Kafka before they were read"
         );
-    }
-
-    /// Answers each step of a rebalance, in order, and takes on what has waited.
-    fn rebalance(&mut self, outlet: &mut dyn Outlet) {
-        while let Some(change) = self.client.context().next_change() {
-            match change {
-                Change::Assigned(partitions) => {
-                    self.waiting.add(&partitions);
-                    let known = self.ask();
-                    // The group waits for an answer, even if it is none yet.
-                    self.assign(known);
-                }
-                Change::Revoked(partitions) => self.give_up(&partitions, outlet),
-            }
-        }
-        let known = self.ask();
-        if !known.is_empty() {
-            self.assign(known);
-        }
-    }
-
-    fn ask(&mut self) -> Vec<Assigned> {
-        let reset = self.config.auto_offset_reset;
-        self.waiting.ask(self.client, &self.kept, reset)
-    }
-
-    fn assign(&mut self, known: Vec<Assigned>) {
-        let mut list = TopicPartitionList::with_capacity(known.len());
-        for Assigned {
-            topic,
-            number,
-            start,
-        } in &known
-        {
-            // It fails for an offset that is out of range, which none of a partition is.
-            let _ = list.add_partition_offset(topic, *number, Offset::Offset(start.offset));
-        }
-        if let Err(error) = self.client.incremental_assign(&list) {
-            self.client.context().fails(&error, "taking partitions");
-            self.waiting.put_back(known);
-            return;
-        }
-        for partition in known {
-            let (topic, number, start) = (&partition.topic, partition.number, partition.start);
-            let offset = start.offset;
-            debug!(
-                source = &*self.context.id,
-                topic, number, offset, "assigned"
-            );
-            if start.lost > 0 {
-                self.lost(topic, number, start.lost);
-            }
-            self.partitions.add(partition);
-        }
-        if list.count() == 0 {
-            return;
-        }
-        if self.paused {
-            self.pause(&list);
-        }
-        let (new, held) = (list.count(), self.partitions.count());
-        info!(source = &*self.context.id, new, held, "partitions assigned");
-        self.idle.is_over();
-        self.lacking = self.waiting.in_words();
-        self.client.context().is_fed();
-        self.client.context().is_connected(self.lacking.as_deref());
-    }
-
-    /// Finishes what was read of `partitions`, as far as that can be done at once, and lets go of them. What is not finished is
-    /// not acknowledged: whoever has them next reads it again.
-    fn give_up(&mut self, partitions: &TopicPartitionList, outlet: &mut dyn Outlet) {
-        if !self.client.assignment_lost() {
-            let deadline = Instant::now() + GIVE_UP;
-            while !self.hand_on(outlet) && Instant::now() < deadline {
-                if self.context.stop.sleep(FULL_LOOK) {
-                    break;
-                }
-            }
-            self.wait_until_safe(partitions, deadline);
-        }
-        let mut assigned = TopicPartitionList::with_capacity(partitions.count());
-        for partition in partitions.elements() {
-            let (topic, number) = (partition.topic(), partition.partition());
-            if self.waiting.remove(topic, number) {
-                continue;
-            }
-            assigned.add_partition(topic, number);
-            if let Some(told) = self.partitions.remove(topic, number) {
-                self.kept.insert((topic.to_owned(), number), told);
-            }
-        }
-        if let Err(error) = self.client.incremental_unassign(&assigned) {
-            self.client.context().fails(&error, "giving up partitions");
-        }
-        let (gone, held) = (partitions.count(), self.partitions.count());
-        info!(source = &*self.context.id, gone, held, "partitions revoked");
     }
 
     fn wait_until_safe(&mut self, partitions: &TopicPartitionList, deadline: Instant) {
