@@ -13,17 +13,20 @@ use tracing::{debug, warn};
 
 use super::{
     Delivery, Reply, Shared,
-    handshake::{Challenge, MAX_PING_BYTES},
+    handshake::{self, Challenge, MAX_PING_BYTES},
     json,
     message::may_begin,
 };
 use crate::{
     format::visible,
-    record::msgpack::{Fault, Step, Walk},
-    source::server::{Connection, Refusal, inbox},
+    record::msgpack::{Step, Walk},
+    source::server::{Connection, inbox},
 };
 
 mod beyond;
+mod error;
+
+use error::Error;
 
 /// Bytes that a connection may have read before it asks for room: whoever sends small messages does not wait for those who
 /// hold the room.
@@ -54,46 +57,6 @@ const ROOM: Duration = Duration::from_secs(30);
 
 /// Characters of an error that are shown.
 const SHOWN: usize = 200;
-
-/// Why a connection is closed from this side.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    Auth(#[from] super::handshake::Error),
-    #[error("this system has no random numbers")]
-    Random,
-    #[error("no message begins so")]
-    NoMessage,
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error("a message is longer than max_message_bytes ({0})")]
-    TooLarge(usize),
-    #[error("too slow")]
-    Slow,
-    #[error(transparent)]
-    Overload(#[from] inbox::Overloaded),
-    #[error("{reason}")]
-    Refused { why: Refusal, reason: String },
-    /// Its peer has gone, or the source ends.
-    #[error("closed")]
-    Closed,
-}
-
-impl Error {
-    fn refusal(&self) -> Option<Refusal> {
-        Some(match self {
-            Self::Io(_) | Self::Closed | Self::Random => return None,
-            Self::Auth(_) => Refusal::Auth,
-            Self::NoMessage | Self::Fault(_) => Refusal::Malformed,
-            Self::TooLarge(_) => Refusal::TooLarge,
-            Self::Slow => Refusal::Timeout,
-            Self::Overload(_) => Refusal::Overload,
-            Self::Refused { why, .. } => *why,
-        })
-    }
-}
 
 /// Serves `connection` until it ends.
 pub(super) async fn serve(
@@ -171,46 +134,49 @@ impl Session {
 
     /// Until the peer closes it between two messages.
     async fn live(&mut self) -> Result<(), Error> {
-        loop {
-            if !self.first().await? {
-                return Ok(());
-            }
-            let activity = Arc::clone(&self.connection.activity);
+        let activity = Arc::clone(&self.connection.activity);
+        while self.first().await? {
             let mut busy = activity.begin();
             // Until it is known.
             busy.ends_well(false);
-            let reading = activity.read();
-            let deadline = Instant::now() + MESSAGE;
-            let mut pace = Pace::new();
-            loop {
-                self.step_over()?;
-                if !self.ends.is_empty() {
-                    if self.read_on().await {
-                        continue;
-                    }
-                    break;
-                }
-                if self.make_room(ROOM).await? {
-                    // It may have been waited for.
-                    pace = Pace::new();
-                }
-                let holds_room = self.room.bytes() > 0;
-                let latest = deadline.min(match holds_room {
-                    true => pace.due()?,
-                    false => Instant::now() + STALL,
-                });
-                match self.read_until(latest).await {
-                    Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                    Ok(count) => pace.bytes += count,
-                    // Whether it was too slow is for the pace to say.
-                    Err(Error::Slow) if holds_room && Instant::now() < deadline => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            drop(reading);
+            self.read_messages().await?;
             self.hand_in().await?;
             self.connection.counters.took();
             busy.ends_well(true);
+        }
+        Ok(())
+    }
+
+    /// Reads on until a message is whole, and whatever is there behind it.
+    async fn read_messages(&mut self) -> Result<(), Error> {
+        let activity = Arc::clone(&self.connection.activity);
+        let _reading = activity.read();
+        let deadline = Instant::now() + MESSAGE;
+        let mut pace = Pace::new();
+        loop {
+            self.step_over()?;
+            if !self.ends.is_empty() {
+                if self.read_on().await {
+                    continue;
+                }
+                return Ok(());
+            }
+            if self.make_room(ROOM).await? {
+                // It may have been waited for.
+                pace = Pace::new();
+            }
+            let holds_room = self.room.bytes() > 0;
+            let latest = deadline.min(match holds_room {
+                true => pace.due()?,
+                false => Instant::now() + STALL,
+            });
+            match self.read_until(latest).await {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(count) => pace.bytes += count,
+                // Whether it was too slow is for the pace to say.
+                Err(Error::Slow) if holds_room && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -389,7 +355,7 @@ impl Session {
             match Walk::default().on(&self.buffer)? {
                 Step::End(end) => break end,
                 Step::AtLeast(bytes) if bytes > MAX_PING_BYTES as u64 => {
-                    return Err(super::handshake::Error::NoPing.into());
+                    return Err(handshake::Error::NoPing.into());
                 }
                 Step::AtLeast(_) => {}
             }

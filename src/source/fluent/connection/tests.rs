@@ -10,7 +10,7 @@ use crate::{
     source::{
         self,
         fluent::{Security, tests::ping},
-        server::{Activity, Counters},
+        server::{Activity, Counters, Refusal},
     },
 };
 
