@@ -13,7 +13,8 @@ use super::{
         kind,
         tree::{Node, Value},
     },
-    DEFAULT_SHUTDOWN_TIMEOUT, Loader, retention,
+    Loader,
+    globals::{DEFAULT_SHUTDOWN_TIMEOUT, retention},
 };
 
 impl Loader {

@@ -1,0 +1,194 @@
+//! What no component can know by itself: that something is missing, stands twice, or is open to strangers.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use super::{Loader, Sections};
+use crate::{
+    config::{
+        Pipeline, Role, SourceConfig, Text, api,
+        components::{Config, Stream},
+        declared::{Declared, Gives},
+        fault::{Fault, Place},
+        server,
+        tree::{Node, Value},
+    },
+    source::Decoding,
+};
+
+/// A Kafka source of audit events: its id, what faults call it, and where it stands.
+pub(super) type AuditTopics<'a> = (Arc<str>, String, &'a Place);
+
+impl Loader {
+    pub(super) fn check(
+        &mut self,
+        texts: &[Text],
+        sections: &Sections<'_>,
+        declared: &[Declared<'_>],
+    ) {
+        self.refuse_missing(texts, sections, declared);
+        self.refuse_second_stdin(declared);
+        self.warn_of_equal_files(declared);
+        self.warn_of_unreadable_files(declared);
+        self.warn_of_public_sources(declared);
+    }
+
+    /// A pipeline needs a source and a sink, and a decoy where audit events are read. What is missing is missing in the first text.
+    fn refuse_missing(
+        &mut self,
+        texts: &[Text],
+        sections: &Sections<'_>,
+        declared: &[Declared<'_>],
+    ) {
+        if !self.complete {
+            return;
+        }
+        let mut missing = Vec::new();
+        let is_empty = |node: &&Node| match &node.value {
+            Value::List(items) => items.is_empty(),
+            value => matches!(value, Value::Null),
+        };
+        if sections.decoys.iter().all(is_empty) && reads_audit_events(declared) {
+            missing.push("no decoys; write decoys: [{ service_account: honeypot/backup-sa }]");
+        }
+        if declared
+            .iter()
+            .all(|declared| declared.role != Role::Source)
+        {
+            missing.push("no sources; write sources: { audit: { type: stdin } }");
+        }
+        if declared.iter().all(|declared| declared.role != Role::Sink) {
+            missing.push(
+                "no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }",
+            );
+        }
+        let place = texts.first().map(Text::place);
+        for message in missing {
+            self.faults.push(Fault {
+                place: place.clone(),
+                message: message.to_owned(),
+            });
+        }
+    }
+
+    /// Standard input can be read only once.
+    fn refuse_second_stdin(&mut self, declared: &[Declared<'_>]) {
+        let mut readers = declared.iter().filter(|declared| {
+            matches!(
+                declared.config,
+                Some(Config::Source(SourceConfig::Stdin(_)))
+            )
+        });
+        let Some(first) = readers.next() else { return };
+        for second in readers {
+            let message = format!(
+                "{} reads standard input, as {} at {} does; remove one",
+                second.subject(),
+                first.subject(),
+                first.place
+            );
+            self.faults.push(Fault::at(second.place, message));
+        }
+    }
+
+    /// Whoever reaches the API is shown everything that it tells.
+    pub(super) fn warn_of_public_api(&mut self, address: SocketAddr, sections: &Sections<'_>) {
+        if !api::is_public(address) {
+            return;
+        }
+        if let Some((_, node)) = sections.globals.iter().find(|(key, _)| *key == "api") {
+            let message = "\"api\" is served on an address that other machines may reach, and asks \
+                 for no password; let only those reach it that scrape and probe, or write \
+                 address: 127.0.0.1:8686";
+            self.warnings.push(Fault::at(&node.place, message));
+        }
+    }
+
+    /// Whoever reaches a source may feed it, and whoever is on the way may read what it is sent.
+    fn warn_of_public_sources(&mut self, declared: &[Declared<'_>]) {
+        for component in declared {
+            let Some(Config::Source(config)) = &component.config else {
+                continue;
+            };
+            let Some((exposure, _)) = config.server() else {
+                continue;
+            };
+            if let Some(message) = server::warning(&exposure) {
+                let message = format!("{} {message}", component.subject());
+                self.warnings.push(Fault::at(component.place, message));
+            }
+        }
+    }
+
+    /// A certificate need be there only where the pipeline runs.
+    fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
+        for component in declared {
+            let config = component.config.as_ref();
+            if let Some(unreadable) = config.and_then(Config::unreadable_file) {
+                let subject = component.subject();
+                let message =
+                    format!("{subject}: {unreadable}; it must be there when baitline runs");
+                self.warnings.push(Fault::at(component.place, message));
+            }
+        }
+    }
+
+    /// Two file sources that read the same files tell everything twice.
+    fn warn_of_equal_files(&mut self, declared: &[Declared<'_>]) {
+        for (index, second) in declared.iter().enumerate() {
+            let Some(Config::Source(SourceConfig::File(_))) = second.config else {
+                continue;
+            };
+            let same = |first: &&Declared<'_>| {
+                first.role == Role::Source && first.include == second.include
+            };
+            if let Some(first) = declared[..index].iter().find(same) {
+                let message = format!(
+                    "{} includes the same files as {} at {}, so that every record is read twice; \
+                     remove one",
+                    second.subject(),
+                    first.subject(),
+                    first.place
+                );
+                self.warnings.push(Fault::at(second.place, message));
+            }
+        }
+    }
+}
+
+/// The Kafka sources of audit events.
+pub(super) fn audit_topics<'a>(declared: &[Declared<'a>]) -> Vec<AuditTopics<'a>> {
+    let is_one = |declared: &&Declared<'_>| {
+        matches!(
+            &declared.config,
+            Some(Config::Source(SourceConfig::Kafka(config)))
+                if config.decoding == Decoding::Audit
+        )
+    };
+    let told = |declared: &Declared<'a>| (declared.id.clone(), declared.subject(), declared.place);
+    declared.iter().filter(is_one).map(told).collect()
+}
+
+/// Warnings that a dedupe in this process has to see all events of a topic: several instances would tell an incident several times.
+pub(super) fn lone_instances(
+    audit_topics: Vec<AuditTopics<'_>>,
+    pipeline: &Pipeline,
+) -> impl Iterator<Item = Fault> {
+    audit_topics.into_iter().filter(|(id, ..)| pipeline.detects_for_dedupe(id)).map(|(_, subject, place)| {
+        let message = format!(
+            "a dedupe in this process stands behind {subject}, so that it must be the only instance that reads these \
+             topics in its group: it stops when it is not. For several, let each detect only and write to a topic by a \
+             kafka sink with key_field: \"{{{{ cluster }}}}\", and put the dedupe behind a kafka source of that topic with \
+             decoding.codec: detection"
+        );
+        Fault::at(place, message)
+    })
+}
+
+/// Whether a source reads audit events. Unless all is about detections, one is thought to be meant.
+fn reads_audit_events(declared: &[Declared<'_>]) -> bool {
+    let reads = |stream| {
+        let mut sources = declared.iter().filter(|other| other.role == Role::Source);
+        sources.any(|source| source.gives() == Gives::Stream(stream))
+    };
+    reads(Stream::Records) || !reads(Stream::Detections)
+}
