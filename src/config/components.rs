@@ -1,27 +1,21 @@
-//! Every source, transform and sink there is, and its options.
+//! Every source, transform and sink there is.
+
+use std::{fmt, time::Duration};
+
+use rdkafka::types::RDKafkaType;
 
 use super::{
     SinkConfig, SourceConfig, TransformConfig, fluent, http, http_server, kafka,
-    kind::{Flag, List, NonEmptyList, Text, Word},
-    notation::{Glob, Network},
-    number::{Bytes, Count, Milliseconds, Patience, Seconds, WholeSeconds},
+    number::Patience,
     options::{OptionDoc, Options, Section, options},
-    sinks,
-    topics::{Reset, Topic},
-    vector,
+    sinks, transforms, vector,
 };
 use crate::{
     dedupe, detect,
     kafka::{Connection, check_files},
     sink, source,
-    source::Decoding,
-    source::file::ReadFrom,
-    source::kafka::AutoOffsetReset,
     source::server::check,
 };
-use std::{fmt, time::Duration};
-
-use rdkafka::types::RDKafkaType;
 
 /// Of every source, and of `scan`: 16 MiB. Longer records are searched for decoys and reported, but not decoded.
 pub(crate) const DEFAULT_MAX_LINE_BYTES: usize = 16 << 20;
@@ -36,90 +30,6 @@ options! {
         /// Raise an alert when no record has come for so long, and again when one comes. Without it
         /// silence is not told.
         silence: "silence_secs" Patience, default None;
-    }
-}
-
-options! {
-    source::stdin::Config {
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
-    }
-}
-
-options! {
-    source::file::Config {
-        /// The files to read.
-        include: "include" NonEmptyList<Glob>, required;
-        /// The files to leave out.
-        exclude: "exclude" List<Glob>, default Vec::new();
-        /// Where to begin in files that are there at the start. Files that appear later are
-        /// read from their beginning.
-        read_from: "read_from" Word<ReadFrom>, default ReadFrom::Beginning;
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
-        /// Time between two looks for new files.
-        glob_minimum_cooldown: "glob_minimum_cooldown_ms" Milliseconds, default Duration::from_secs(1);
-        /// How long a file that was renamed or deleted is read on after its end was reached.
-        rotate_wait: "rotate_wait_secs" Seconds<true>, default Duration::from_secs(5);
-    }
-}
-
-options! {
-    source::kafka::Config {
-        connection: "" Connection, group;
-        /// The consumer group. Instances of one group share the partitions.
-        group_id: "group_id" Text, required;
-        /// The topics to read. What begins with `^` is a regular expression over their names.
-        topics: "topics" NonEmptyList<Topic>, required;
-        /// Where to begin in a partition of which the group has read nothing: at what waits there, or at what comes.
-        /// librdkafka's other words for these are taken too. Vector begins at the latest: a tripwire that passes
-        /// over what waits would miss it.
-        auto_offset_reset: "auto_offset_reset" Reset, default AutoOffsetReset::Earliest;
-        /// How long the group waits for an instance that is silent before it gives its partitions to others.
-        session_timeout: "session_timeout_ms" Milliseconds, default Duration::from_secs(10);
-        /// How long a broker may wait for more before it answers.
-        fetch_wait_max: "fetch_wait_max_ms" Milliseconds, default Duration::from_millis(100);
-        /// Time between two commits of offsets to Kafka. Only what is safe is committed.
-        commit_interval: "commit_interval_ms" Milliseconds, default Duration::from_secs(5);
-        /// Longer records are searched for decoys and reported, but not decoded.
-        max_line_bytes: "max_line_bytes" Bytes, default DEFAULT_MAX_LINE_BYTES;
-        /// What the records are: audit events in whatever wraps them, or detections that another
-        /// baitline wrote as JSON. It is never guessed.
-        decoding: "decoding.codec" Word<Decoding>, default Decoding::Audit;
-    }
-}
-
-options! {
-    detect::Config {
-        /// Proxies and load balancers whose `X-Forwarded-For` is to be believed.
-        trusted_proxies: "trusted_proxies" List<Network>, default Vec::new();
-        /// Let touches by expected actors into the evidence stream.
-        emit_expected: "emit_expected" Flag, default false;
-    }
-}
-
-options! {
-    dedupe::Config {
-        /// What an incident is grouped by beside cluster and decoy.
-        fields: "fields.match" List<Word<dedupe::Field>>, default dedupe::Config::default().fields;
-        /// Seconds without a hit after which an incident is closed.
-        idle_secs: "idle_secs" WholeSeconds, default dedupe::Config::default().idle_secs;
-        /// Seconds until the first digest of an incident. Doubles with each.
-        digest_secs: "digest_secs" WholeSeconds, default dedupe::Config::default().digest_secs;
-        /// Most seconds between two digests.
-        digest_max_secs: "digest_max_secs" WholeSeconds, default dedupe::Config::default().digest_max_secs;
-        /// Alerts per decoy and severity in a window. What goes beyond is told as one flood.
-        threshold: "rate_limit.threshold" Count<u32>, default dedupe::Config::default().threshold;
-        /// The window.
-        window_secs: "rate_limit.window_secs" WholeSeconds, default dedupe::Config::default().window_secs;
-        /// Most incidents held at a time. The eldest is closed early.
-        num_events: "cache.num_events" Count<usize>, default dedupe::Config::default().num_events;
     }
 }
 
@@ -318,7 +228,11 @@ pub(super) const COMPONENTS: &[Component] = &[
         about: "Groups detections into incidents and says when to tell of them.",
         takes: &[Stream::Detections],
         gives: Some(Stream::Alerts),
-        read: |options| Some(Config::Transform(TransformConfig::Dedupe(dedupe(options)?))),
+        read: |options| {
+            Some(Config::Transform(TransformConfig::Dedupe(
+                transforms::dedupe(options)?,
+            )))
+        },
         describe: dedupe::Config::describe,
     },
     Component {
@@ -381,19 +295,3 @@ pub(super) const COMPONENTS: &[Component] = &[
         describe: sink::http::Config::describe,
     },
 ];
-
-/// Digests must be able to grow towards their limit.
-fn dedupe(options: &mut Options<'_, '_>) -> Option<dedupe::Config> {
-    let config = dedupe::Config::read(options, "")?;
-    if config.digest_secs > config.digest_max_secs {
-        options.refuse(
-            &["digest_secs", "digest_max_secs"],
-            &format!(
-                "digest_secs ({}) must not be above digest_max_secs ({})",
-                config.digest_secs, config.digest_max_secs
-            ),
-        );
-        return None;
-    }
-    Some(config)
-}

@@ -9,8 +9,7 @@ use reqwest::{
 
 use super::{
     Secret,
-    kafka::Optional,
-    kind::{Flag, Kind, Text, Word},
+    kind::{Flag, Kind, Optional, Text, Word},
     notation::{FilePath, Password},
     number::{Bytes, Count, Limit, Seconds},
     options::{Options, Scope, options},
@@ -97,34 +96,39 @@ options! {
 
 /// Options that only make sense together.
 pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()> {
-    let Config {
-        auth, tls, codec, ..
-    } = config;
     let mut is_sound = true;
     let mut refuse = |paths: &[&str], message: &str| {
         options.refuse(paths, message);
         is_sound = false;
     };
-    let given = (
-        auth.user.is_some() || auth.password.is_some(),
-        auth.token.is_some(),
-    );
-    let auth_options = ["auth.strategy", "auth.user", "auth.password", "auth.token"];
-    match (auth.strategy, given) {
-        (None, (false, false)) => {}
-        (None, (_, true)) => refuse(&auth_options, "auth needs auth.strategy: bearer"),
-        (None, _) => refuse(&auth_options, "auth needs auth.strategy: basic"),
-        (Some(Strategy::Basic), (_, is_given)) => {
-            if auth.user.is_none() || auth.password.is_none() || is_given {
-                let message = "auth.strategy: basic takes auth.user and auth.password";
-                refuse(&auth_options, message);
-            }
+    check_auth(config, &mut refuse);
+    check_tls(&config.tls, &mut refuse);
+    check_codec(config, &mut refuse);
+    is_sound.then_some(())
+}
+
+/// Refuses the options at these paths, and says why.
+type Refuse<'a> = &'a mut dyn FnMut(&[&str], &str);
+
+fn check_auth(config: &Config, refuse: Refuse<'_>) {
+    let auth = &config.auth;
+    let is_user_given = auth.user.is_some() || auth.password.is_some();
+    let is_user_whole = auth.user.is_some() && auth.password.is_some();
+    let is_token_given = auth.token.is_some();
+    let message = match auth.strategy {
+        None if is_token_given => Some("auth needs auth.strategy: bearer"),
+        None if is_user_given => Some("auth needs auth.strategy: basic"),
+        Some(Strategy::Basic) if !is_user_whole || is_token_given => {
+            Some("auth.strategy: basic takes auth.user and auth.password")
         }
-        (Some(Strategy::Bearer), given) => {
-            if given != (false, true) {
-                refuse(&auth_options, "auth.strategy: bearer takes auth.token");
-            }
+        Some(Strategy::Bearer) if !is_token_given || is_user_given => {
+            Some("auth.strategy: bearer takes auth.token")
         }
+        _ => None,
+    };
+    if let Some(message) = message {
+        let paths = ["auth.strategy", "auth.user", "auth.password", "auth.token"];
+        refuse(&paths, message);
     }
     let has_header = config.headers.iter().any(|(name, _)| name == AUTHORIZATION);
     let ways = [
@@ -142,6 +146,9 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
         let message = "auth.token has characters that no header can have (its value is not shown)";
         refuse(&["auth.token"], message);
     }
+}
+
+fn check_tls(tls: &Tls, refuse: Refuse<'_>) {
     if tls.crt_file.is_some() != tls.key_file.is_some() {
         let message = "tls.crt_file and tls.key_file go together";
         refuse(&["tls.crt_file", "tls.key_file"], message);
@@ -150,6 +157,10 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
         let message = "tls.verify_hostname: false needs tls.ca_file";
         refuse(&["tls.verify_hostname"], message);
     }
+}
+
+fn check_codec(config: &Config, refuse: Refuse<'_>) {
+    let codec = config.codec;
     if matches!(codec, Codec::Falco | Codec::Alertmanager) {
         let name = codec.as_str();
         if config.framing.is_some() {
@@ -161,7 +172,7 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
             refuse(&["compression"], &message);
         }
     }
-    if *codec == Codec::Alertmanager {
+    if codec == Codec::Alertmanager {
         let values = config.headers.iter().map(|(_, value)| value);
         let mut templates = std::iter::once(&config.uri).chain(values);
         if templates.any(|template| template.reveal().fields().next().is_some()) {
@@ -169,7 +180,6 @@ pub(super) fn check(config: &Config, options: &mut Options<'_, '_>) -> Option<()
             refuse(&["request.headers", "uri"], message);
         }
     }
-    is_sound.then_some(())
 }
 
 /// A URL, in whose path and query fields may stand: a secret, which no fault shows.

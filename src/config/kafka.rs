@@ -1,6 +1,6 @@
 //! How a Kafka cluster is reached: the options that the source and the sink have in common.
 
-use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::{
     ClientConfig,
@@ -13,7 +13,7 @@ use rdkafka::{
 use super::{
     decoys::Labels,
     fault::{harmless, quoted},
-    kind::{Flag, Kind, Text, Word},
+    kind::{Flag, Kind, Optional, Text, Word},
     notation::{FilePath, Password},
     number::Milliseconds,
     options::{Options, Scope, options},
@@ -50,25 +50,6 @@ options! {
         verify_certificate: "verify_certificate" Flag, default true;
         /// Refuse brokers whose certificate is another host's.
         verify_hostname: "verify_hostname" Flag, default true;
-    }
-}
-
-/// A value that may be left out.
-pub(crate) struct Optional<K>(PhantomData<K>);
-
-impl<K: Kind> Kind for Optional<K> {
-    type Value = Option<K::Value>;
-
-    fn wanted() -> String {
-        K::wanted()
-    }
-
-    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Option<K::Value>> {
-        K::read(node, scope).map(Some)
-    }
-
-    fn show(value: &Option<K::Value>) -> String {
-        value.as_ref().map_or_else(|| "none".to_owned(), K::show)
     }
 }
 

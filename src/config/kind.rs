@@ -171,6 +171,25 @@ impl<T: Named> Kind for Word<T> {
     }
 }
 
+/// A value that may be left out.
+pub(crate) struct Optional<K>(PhantomData<K>);
+
+impl<K: Kind> Kind for Optional<K> {
+    type Value = Option<K::Value>;
+
+    fn wanted() -> String {
+        K::wanted()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Option<K::Value>> {
+        K::read(node, scope).map(Some)
+    }
+
+    fn show(value: &Option<K::Value>) -> String {
+        value.as_ref().map_or_else(|| "none".to_owned(), K::show)
+    }
+}
+
 /// A list of values of one kind.
 pub(crate) struct List<K>(PhantomData<K>);
 

@@ -1,8 +1,7 @@
 //! Options that sources which listen have in common.
 
 use super::{
-    kafka::Optional,
-    kind::{Flag, Text, Word},
+    kind::{Flag, Optional, Text, Word},
     notation::{FilePath, Password},
     options::{Options, options},
 };

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    kafka::Optional,
-    kind::{Kind, Text, Word},
+    kind::{Kind, Optional, Text, Word},
     notation::{Password, PathTemplate, WebhookUrl},
     number::{Count, Limit, Milliseconds, Seconds},
     options::{Options, Scope, Section, options},
