@@ -8,10 +8,10 @@
 //! for that: garbage is what no record can be in, because it holds no JSON object, whatever might wrap that, or because
 //! no text stands where its first object would begin. A tombstone and a payload of white space are only counted.
 
-use std::{io::Read, sync::atomic::Ordering::Relaxed};
+use std::{fmt::Display, io::Read, sync::atomic::Ordering::Relaxed};
 
 use memchr::memchr;
-use tracing::warn;
+use tracing::{field::display, warn};
 
 use crate::{
     record::{
@@ -36,13 +36,37 @@ pub(crate) trait Payload: Sync {
     fn provenance(&self) -> Provenance;
 }
 
+/// What is said of payloads that cannot be read as they should: each is counted, and now and then one is told of.
+#[derive(Default)]
+pub(crate) struct Unreadable {
+    warning: Seldom,
+}
+
+impl Unreadable {
+    /// Counts `sent`, and says what is wrong with it, and the `error` that shows it.
+    pub(crate) fn tell(
+        &self,
+        sent: &impl Payload,
+        what: &dyn Display,
+        error: Option<&dyn Display>,
+        context: &Context,
+    ) {
+        context.counters.errors.fetch_add(1, Relaxed);
+        if self.warning.is_due() {
+            let position = &*sent.provenance().position;
+            let error = error.map(display);
+            warn!(source = &*context.id, position, error, "{what}");
+        }
+    }
+}
+
 /// Searches payloads in bursts.
 pub(crate) struct Payloads {
     max_line_bytes: usize,
     lines: Vec<u8>,
     /// Where in `lines` which payload begins.
     starts: Vec<(usize, usize)>,
-    damaged: Seldom,
+    unreadable: Unreadable,
 }
 
 /// What a payload is.
@@ -68,7 +92,7 @@ impl Payloads {
             max_line_bytes,
             lines: Vec::new(),
             starts: Vec::new(),
-            damaged: Seldom::default(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -127,11 +151,8 @@ impl Payloads {
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
                 found |= take(payload, Shape::Lines, sent, outlet);
-                context.counters.errors.fetch_add(1, Relaxed);
-                if self.damaged.is_due() {
-                    let position = &*sent.provenance().position;
-                    warn!(source = &*context.id, position, %error, "a payload cannot be unpacked");
-                }
+                let what = "a payload cannot be unpacked";
+                self.unreadable.tell(sent, &what, Some(&error), context);
             }
         }
         found | self.flush(payloads, outlet)

@@ -1,11 +1,6 @@
 //! From bodies to blocks, on the source's thread.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
-
-use tracing::warn;
+use std::{fmt::Display, sync::Arc};
 
 use super::{
     Config,
@@ -17,10 +12,10 @@ use super::{
 use crate::{
     source::{
         Context, Outlet, Provenance, Shape, Stop,
-        payload::{Payload, Payloads, take},
+        payload::{Payload, Payloads, Unreadable, take},
         server::http::Limits,
     },
-    telemetry::{Seldom, Status},
+    telemetry::Status,
 };
 
 /// A body, and where it came from.
@@ -69,7 +64,7 @@ pub(super) struct Searcher<'a> {
     max_line_bytes: usize,
     payloads: Payloads,
     limits: Limits,
-    damaged: Seldom,
+    unreadable: Unreadable,
 }
 
 impl<'a> Searcher<'a> {
@@ -79,7 +74,7 @@ impl<'a> Searcher<'a> {
             max_line_bytes: config.max_line_bytes,
             payloads: Payloads::new(config.max_line_bytes),
             limits: Limits::new(config.max_body_bytes, config.max_decompression_ratio),
-            damaged: Seldom::default(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -157,7 +152,8 @@ impl<'a> Searcher<'a> {
             found |= self.plain(&mut delivery, outlet);
         });
         if !goes_on {
-            self.say_unsearched(&delivery);
+            let what = "a body is so much longer than max_body_bytes that its end was not searched";
+            self.unreadable.tell(&delivery, &what, None, self.context);
         }
         let outcome = match goes_on && delivery.is_cut {
             true => Outcome::GoesOn(beyond),
@@ -199,24 +195,10 @@ impl<'a> Searcher<'a> {
         found
     }
 
-    fn say_unsearched(&mut self, delivery: &Delivery) {
-        self.context.counters.errors.fetch_add(1, Relaxed);
-        if self.damaged.is_due() {
-            let position = &*delivery.provenance().position;
-            warn!(
-                source = &*self.context.id,
-                position,
-                "a body is so much longer than max_body_bytes that its end was not searched"
-            );
-        }
-    }
-
-    fn say_damaged(&mut self, delivery: &Delivery, error: &dyn fmt::Display) {
-        self.context.counters.errors.fetch_add(1, Relaxed);
-        if self.damaged.is_due() {
-            let position = &*delivery.provenance().position;
-            warn!(source = &*self.context.id, position, %error, "a body cannot be read to its end");
-        }
+    fn say_damaged(&self, delivery: &Delivery, error: &dyn Display) {
+        let what = "a body cannot be read to its end";
+        self.unreadable
+            .tell(delivery, &what, Some(error), self.context);
     }
 }
 

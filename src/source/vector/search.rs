@@ -5,8 +5,6 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use tracing::warn;
-
 use super::{Config, grpc::Message};
 use crate::{
     record::{
@@ -16,10 +14,9 @@ use crate::{
     },
     source::{
         Context, Outlet, Provenance, Shape,
-        payload::{Payload, take},
+        payload::{Payload, Unreadable, take},
         server::http::Limits,
     },
-    telemetry::Seldom,
 };
 
 /// Bytes of events that are searched together: few enough to stay in the cache.
@@ -82,7 +79,7 @@ pub(super) struct Searcher<'a> {
     context: &'a Context,
     max_line_bytes: usize,
     limits: Limits,
-    damaged: Seldom,
+    unreadable: Unreadable,
 }
 
 impl<'a> Searcher<'a> {
@@ -91,7 +88,7 @@ impl<'a> Searcher<'a> {
             context,
             max_line_bytes: config.max_line_bytes,
             limits: Limits::new(config.max_body_bytes, config.max_decompression_ratio),
-            damaged: Seldom::default(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -103,7 +100,7 @@ impl<'a> Searcher<'a> {
     ) -> (Outcome, bool) {
         let mut found = false;
         let mut search = |bytes: &[u8]| self.events(bytes, delivery, outlet, &mut found);
-        let outcome = match delivery.packing {
+        let trouble = match delivery.packing {
             None => search(delivery.bytes()).err().map(Trouble::Fault),
             Some(format) => {
                 let sent = delivery.bytes();
@@ -136,11 +133,11 @@ impl<'a> Searcher<'a> {
                 return (Outcome::TooLarge, found);
             }
         }
-        let outcome = outcome.map_or(Outcome::Taken, |trouble| {
-            self.say(delivery, &trouble);
-            trouble.outcome()
-        });
-        (outcome, found)
+        let Some(trouble) = trouble else {
+            return (Outcome::Taken, found);
+        };
+        self.say(delivery, &trouble);
+        (trouble.outcome(), found)
     }
 
     /// Searches the logs of a request, and counts what else is in it.
@@ -203,12 +200,8 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    fn say(&mut self, delivery: &Delivery, what: &dyn Display) {
-        self.context.counters.errors.fetch_add(1, Relaxed);
-        if self.damaged.is_due() {
-            let position = &*delivery.provenance().position;
-            warn!(source = &*self.context.id, position, "{what}");
-        }
+    fn say(&self, delivery: &Delivery, what: &dyn Display) {
+        self.unreadable.tell(delivery, what, None, self.context);
     }
 }
 
