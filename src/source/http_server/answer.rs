@@ -84,36 +84,7 @@ impl Asker {
         credentials: Option<&Credentials>,
         method: &'static str,
     ) -> Answer {
-        let (status, reason) = match why {
-            Refused::Path => (StatusCode::NOT_FOUND, "nothing is served at this path"),
-            Refused::Method => (StatusCode::METHOD_NOT_ALLOWED, "this method is not served"),
-            Refused::Auth => (StatusCode::UNAUTHORIZED, "credentials are missing or wrong"),
-            Refused::TooLarge | Refused::Unwanted => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than max_body_bytes",
-            ),
-            Refused::TooTight => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "more comes of the body than max_decompression_ratio allows",
-            ),
-            Refused::TooDeep => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is packed too often",
-            ),
-            Refused::Coding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the Content-Encoding is not known",
-            ),
-            Refused::Overloaded => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too much waits: send it again",
-            ),
-            Refused::Slow => (
-                StatusCode::REQUEST_TIMEOUT,
-                "the body came too slowly: send it again",
-            ),
-            Refused::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
-        };
+        let (status, reason) = why.in_words();
         let mut answer = match self {
             Self::Firehose(id) => firehose(status, id, Some(reason)),
             _ => with_text(status, reason),
@@ -150,6 +121,42 @@ impl Asker {
         headers.insert(HOOK_ALLOWED_ORIGIN, origin.clone());
         headers.insert(HOOK_ALLOWED_RATE, HeaderValue::from_static("*"));
         answer
+    }
+}
+
+impl Refused {
+    /// The status that says so, and why in words.
+    fn in_words(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Path => (StatusCode::NOT_FOUND, "nothing is served at this path"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "this method is not served"),
+            Self::Auth => (StatusCode::UNAUTHORIZED, "credentials are missing or wrong"),
+            Self::TooLarge | Self::Unwanted => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than max_body_bytes",
+            ),
+            Self::TooTight => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "more comes of the body than max_decompression_ratio allows",
+            ),
+            Self::TooDeep => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is packed too often",
+            ),
+            Self::Coding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "the Content-Encoding is not known",
+            ),
+            Self::Overloaded => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too much waits: send it again",
+            ),
+            Self::Slow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body came too slowly: send it again",
+            ),
+            Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off"),
+        }
     }
 }
 

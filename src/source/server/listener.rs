@@ -161,35 +161,9 @@ impl Listener {
         });
         let (closing, cut_off) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        let accepting = async {
-            let places = Places::new(self.limit);
-            let mut pause = FIRST_PAUSE;
-            loop {
-                let (stream, peer) = match self.socket.accept(self.keepalive).await {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        self.cannot_accept(&error, &shared);
-                        sleep(pause).await;
-                        pause = LONGEST_PAUSE.min(2 * pause);
-                        continue;
-                    }
-                };
-                if pause > FIRST_PAUSE {
-                    pause = FIRST_PAUSE;
-                    self.status.well();
-                }
-                let Some(place) = shared.place(&places).await else {
-                    self.counters.refuse(Refusal::Connections);
-                    continue;
-                };
-                let guest = shared.enter(closing.child_token(), place);
-                let task = guest.stay(stream, peer, connect.clone());
-                tasks.spawn(within(cut_off.clone(), task));
-            }
-        };
         let stopped = tokio::select! {
             stopped = stopping.stop.stopped() => stopped,
-            () = accepting => Ok(()),
+            () = self.accept(&shared, &tasks, &closing, &cut_off, &connect) => Ok(()),
         };
         drop((self.socket, connect));
         if let Address::Unix(path) = &self.address {
@@ -203,6 +177,43 @@ impl Listener {
             tasks.wait().await;
         }
         stopped
+    }
+
+    /// Gives each connection to `connect`. It is asked to end when `closing` is cancelled, and dropped when `cut_off` is.
+    async fn accept<C>(
+        &self,
+        shared: &Arc<Shared>,
+        tasks: &TaskTracker,
+        closing: &CancellationToken,
+        cut_off: &CancellationToken,
+        connect: &(impl Fn(Connection) -> C + Clone + Send + Sync + 'static),
+    ) where
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let places = Places::new(self.limit);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (stream, peer) = match self.socket.accept(self.keepalive).await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    self.cannot_accept(&error, shared);
+                    sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(2 * pause);
+                    continue;
+                }
+            };
+            if pause > FIRST_PAUSE {
+                pause = FIRST_PAUSE;
+                self.status.well();
+            }
+            let Some(place) = shared.place(&places).await else {
+                self.counters.refuse(Refusal::Connections);
+                continue;
+            };
+            let guest = shared.enter(closing.child_token(), place);
+            let task = guest.stay(stream, peer, connect.clone());
+            tasks.spawn(within(cut_off.clone(), task));
+        }
     }
 
     /// Most often the process has no file descriptors left: that passes, the sooner as somebody leaves.

@@ -151,17 +151,7 @@ pub fn open(options: &Options, sinks: &[SinkOutbox], status: Status) -> Result<O
     let room = Arc::new(Notify::new());
     let (commands, inbox) = std::sync::mpsc::channel();
     let commands = Arc::new(Commands(commands));
-    let outboxes: Arc<[Arc<Outbox>]> = sinks
-        .iter()
-        .enumerate()
-        .map(|(place, sink)| {
-            let mut limits = sink.buffer;
-            if limits.max_events.is_none() {
-                limits.max_size.get_or_insert(MAX_SIZE);
-            }
-            Outbox::new(place, limits, Arc::clone(&room))
-        })
-        .collect();
+    let outboxes = outboxes(sinks, &room);
     let numbers = rows::number_sinks(&mut connection, sinks).map_err(fail)?;
     let saved = rows::saved(&connection).map_err(fail)?;
     let commit_seconds = commit_seconds();
@@ -203,6 +193,18 @@ pub fn open(options: &Options, sinks: &[SinkOutbox], status: Status) -> Result<O
         },
         saved,
     })
+}
+
+/// An outbox for each of `sinks`, with a limit.
+fn outboxes(sinks: &[SinkOutbox], room: &Arc<Notify>) -> Arc<[Arc<Outbox>]> {
+    let outbox = |(place, sink): (usize, &SinkOutbox)| {
+        let mut limits = sink.buffer;
+        if limits.max_events.is_none() {
+            limits.max_size.get_or_insert(MAX_SIZE);
+        }
+        Outbox::new(place, limits, Arc::clone(room))
+    };
+    sinks.iter().enumerate().map(outbox).collect()
 }
 
 /// From half a millisecond to eight seconds: an SSD's sync lies at the lower end.
