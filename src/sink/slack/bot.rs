@@ -30,23 +30,16 @@ const SLACK: Manners = Manners {
     judge,
 };
 
-/// What Slack says of the one message.
-const ABOUT_THE_MESSAGE: [&str; 15] = [
+/// What Slack says of the one message, beside what it says of the [thread](ABOUT_THE_THREAD).
+const ABOUT_THE_MESSAGE: [&str; 8] = [
     "attachment_payload_limit_exceeded",
-    "cannot_reply_to_message",
-    "cant_update_message",
-    "edit_window_closed",
     "invalid_arguments",
     "invalid_array_arg",
     "invalid_blocks",
     "invalid_blocks_format",
-    "message_not_found",
     "msg_blocks_too_long",
     "msg_too_long",
     "no_text",
-    "restricted_action_non_threadable_channel",
-    "restricted_action_thread_locked",
-    "thread_not_found",
 ];
 
 /// What Slack says of a thread whose first message is gone, or is no longer ours to edit, or that takes no replies.
@@ -99,7 +92,9 @@ fn judge(status: StatusCode, answer: &str) -> Verdict {
         Ok(answer) if answer.ok => Verdict::Delivered,
         Ok(answer) => match &*answer.error {
             "ratelimited" | "rate_limited" => Verdict::Throttled,
-            error if ABOUT_THE_MESSAGE.contains(&error) => Verdict::MessageRefused,
+            error if ABOUT_THE_MESSAGE.contains(&error) || ABOUT_THE_THREAD.contains(&error) => {
+                Verdict::MessageRefused
+            }
             error if TROUBLE.contains(&error) => Verdict::Unavailable,
             _ => Verdict::ReceiverRefused,
         },
