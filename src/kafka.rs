@@ -231,7 +231,7 @@ impl Events {
     }
 
     /// Everything works. True if that is news.
-    pub fn is_well(&self) -> bool {
+    pub fn well(&self) -> bool {
         *self.last_error() = None;
         let is_news = self.status.trouble().is_some();
         if is_news {

@@ -131,8 +131,8 @@ impl Link {
     }
 
     /// Kafka has something.
-    pub fn is_well(&self) {
-        self.producer.client().context().is_well();
+    pub fn well(&self) {
+        self.producer.client().context().well();
     }
 
     /// Ends the producer: nothing more goes out that has not gone out yet, and what is under way has a moment to arrive.
@@ -165,8 +165,8 @@ struct Context {
 }
 
 impl Context {
-    fn is_well(&self) {
-        if self.cluster.is_well() {
+    fn well(&self) {
+        if self.cluster.well() {
             info!(sink = %self.cluster.id, "Kafka takes messages again");
         }
     }
@@ -197,7 +197,7 @@ impl ClientContext for Context {
             .values()
             .any(|broker| broker.state == "UP");
         if statistics.msg_cnt == 0 && is_up && statistics.eos.as_ref().is_some_and(is_known) {
-            self.is_well();
+            self.well();
         }
     }
 }

@@ -219,7 +219,7 @@ impl Sender {
                     self.counters.delivered.fetch_add(1, Relaxed);
                     self.progress = Instant::now();
                     if let Some(link) = &self.link {
-                        link.is_well();
+                        link.well();
                     }
                 }
             }

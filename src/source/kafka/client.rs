@@ -134,20 +134,20 @@ impl Listener {
     }
 
     /// Partitions were assigned, or messages came: what librdkafka complained of is over. True if that is news.
-    pub(super) fn is_fed(&self) -> bool {
+    pub(super) fn fed(&self) -> bool {
         self.complaint().take().is_some()
     }
 
     /// A broker can be reached; `lacking` is what the source has to do without all the same: its kind, and behind a colon
     /// which and why.
-    pub(super) fn is_connected(&self, lacking: Option<&str>) {
+    pub(super) fn connected(&self, lacking: Option<&str>) {
         match (&*self.complaint(), lacking) {
             (Some((error, reason)), _) => self.fails(error, reason),
             (None, Some(lacking)) => {
                 let kind = lacking.split(':').next().unwrap_or_default();
                 self.count(self.events.trouble(kind, lacking, false));
             }
-            (None, None) if self.events.is_well() => {
+            (None, None) if self.events.well() => {
                 info!(component = &*self.events.id, "Kafka: works again");
             }
             (None, None) => {}

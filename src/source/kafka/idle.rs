@@ -29,7 +29,7 @@ pub(super) struct Idle {
 
 impl Idle {
     /// Partitions are held, or nobody can say.
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 

@@ -174,8 +174,8 @@ impl<'a> Session<'a> {
         if self.burst.is_empty() {
             return;
         }
-        if self.client.context().is_fed() {
-            self.client.context().is_connected(self.lacking.as_deref());
+        if self.client.context().fed() {
+            self.client.context().connected(self.lacking.as_deref());
         }
         self.found |= self.payloads.search(&self.burst, self.context, outlet);
         for message in self.burst.drain(..) {
@@ -284,9 +284,9 @@ impl<'a> Session<'a> {
         };
         if statistics.is_connected() {
             self.lacking = self.look_for_what_lacks();
-            self.client.context().is_connected(self.lacking.as_deref());
+            self.client.context().connected(self.lacking.as_deref());
         } else {
-            self.idle.is_over();
+            self.idle.reset();
         }
         let end = |topic: &str, number| statistics.end(topic, number);
         let lag = self.partitions.lag(end);
@@ -299,7 +299,7 @@ impl<'a> Session<'a> {
         if self.partitions.count() == 0 && self.waiting.is_empty() {
             return self.idle.look(&self.context.id, self.client, self.config);
         }
-        self.idle.is_over();
+        self.idle.reset();
         self.waiting.in_words()
     }
 

@@ -72,9 +72,9 @@ impl Counters {
         self.standing.took();
     }
 
-    /// What is refused is said by `status` from now on, if it is all that comes.
-    pub(crate) fn are_said_by(&self, status: &Status) {
-        self.standing.is_said_by(status);
+    /// Says by `status` from now on what is refused, if that is all that comes.
+    pub(crate) fn report_to(&self, status: &Status) {
+        self.standing.report_to(status);
     }
 
     /// How many were refused so far.

@@ -119,7 +119,7 @@ impl Listener {
             advice: advice(&source),
             source,
         })?;
-        counters.are_said_by(&context.status);
+        counters.report_to(&context.status);
         Ok(Self {
             socket,
             address,

@@ -32,8 +32,8 @@ struct State {
 }
 
 impl Standing {
-    /// From now on it is said by `status`.
-    pub(super) fn is_said_by(&self, status: &Status) {
+    /// Says it by `status` from now on.
+    pub(super) fn report_to(&self, status: &Status) {
         let _ = self.status.set(status.clone());
     }
 
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn who_is_refused_is_spoken_of_if_nobody_is_served() {
         let (standing, status) = (Standing::default(), Status::default());
-        standing.is_said_by(&status);
+        standing.report_to(&status);
         standing.refused(Refusal::Overload);
         assert_eq!(reason(&status), None);
         standing.refused(Refusal::Auth);
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_too_large_is_spoken_of_whoever_else_is_served() {
         let (standing, status) = (Standing::default(), Status::default());
-        standing.is_said_by(&status);
+        standing.report_to(&status);
         standing.took();
         standing.refused(Refusal::TooLarge);
         standing.took();
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_somebody_else_says_stays() {
         let (standing, status) = (Standing::default(), Status::default());
-        standing.is_said_by(&status);
+        standing.report_to(&status);
         status.unwell("cannot accept connections");
         standing.took();
         assert!(reason(&status).is_some());

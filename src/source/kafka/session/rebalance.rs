@@ -72,10 +72,10 @@ impl Session<'_> {
         }
         let (new, held) = (list.count(), self.partitions.count());
         info!(source = &*self.context.id, new, held, "partitions assigned");
-        self.idle.is_over();
+        self.idle.reset();
         self.lacking = self.waiting.in_words();
-        self.client.context().is_fed();
-        self.client.context().is_connected(self.lacking.as_deref());
+        self.client.context().fed();
+        self.client.context().connected(self.lacking.as_deref());
     }
 
     /// Finishes what was read of `partitions`, as far as that can be done at once, and lets go of them. What is not finished is
