@@ -190,7 +190,8 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         if let Some(event) = Event::plain(object) {
-            self.plain_event(deeper, object, &event, wrapper);
+            // Nothing else stands in it, and its own keys tell nothing of an envelope.
+            self.tell(deeper, object, &event, wrapper);
             return true;
         }
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
@@ -206,10 +207,7 @@ impl Search<'_> {
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
             if is_readable && entry.is_kubernetes() {
-                let event = entry.event();
-                if self.is_event(deeper, object, &event, wrapper) {
-                    (self.found)(Finding::Event(&event, wrapper));
-                }
+                self.tell(deeper, object, &entry.event(), wrapper);
             }
             return is_readable && !repeated::is_ambiguous_entry(object);
         }

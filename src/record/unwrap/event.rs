@@ -15,7 +15,7 @@ use crate::{
 
 impl Search<'_> {
     /// Whether `event`, which `object` is, is no copy of a text of a client. What there is to learn of it is noted.
-    pub(super) fn is_event<'v>(
+    fn is_event<'v>(
         &mut self,
         deeper: &[Layer],
         object: &Object<'v, 'v>,
@@ -84,8 +84,8 @@ impl Search<'_> {
         self.room = search.room;
     }
 
-    /// Tells `event`, which `object` is, and in which nothing else stands. Its own keys tell nothing of an envelope.
-    pub(super) fn plain_event<'v>(
+    /// Tells `event`, which `object` is, unless it is a copy of a text of a client.
+    pub(super) fn tell<'v>(
         &mut self,
         deeper: &[Layer],
         object: &Object<'v, 'v>,
