@@ -26,7 +26,7 @@ const LOG: &[&str] = &[
     "status",
 ];
 
-/// What Elastic calls its module for Google, now and once.
+/// The names that Elastic has had for its module for Google.
 const MODULES: [[&str; 2]; 2] = [["gcp", "gcp.audit"], ["googlecloud", "googlecloud.audit"]];
 
 /// The entry that `object` would be with Google's own keys; `None` if it is none, or has them.

@@ -38,7 +38,7 @@ const ALPN: &[&[u8]] = &[b"h2"];
 #[derive(Clone, Debug)]
 pub struct Config {
     pub address: SocketAddr,
-    /// Default 2, of which there is no other.
+    /// Default 2: Vector has no other.
     pub version: Version,
     pub tls: Tls,
     /// Of one request, before and after it is unpacked. Default 64 MiB.
@@ -53,7 +53,7 @@ pub struct Config {
     pub decoding: Decoding,
 }
 
-/// Of the protocol. The first is gone from Vector too.
+/// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     Two,
