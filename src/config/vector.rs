@@ -18,7 +18,7 @@ options! {
     Config {
         /// Where to listen. Port 0 takes any free one, which the log names.
         address: "address" SocketAddress, required;
-        /// Of the protocol. There is no other any more.
+        /// The version of the protocol, of which there is no other.
         version: "version" Word<Version>, default Version::Two;
         tls: "tls." Tls, group;
         /// The longest request, before and after it is unpacked. Larger ones are refused, and Vector sends them again:
