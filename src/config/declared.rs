@@ -154,23 +154,11 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
             return declared;
         }
     };
-    let find = |key: &str| {
-        entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
-    };
-    declared.component = component_type(&declared, find("type"), faults);
-    declared.include = find("include").and_then(texts);
-    let misspelt = declared.component.is_some()
-        && entries
-            .iter()
-            .any(|entry| nearest(&entry.key, ["inputs"]).is_some());
+    declared.component = component_type(&declared, value_of("type", entries), faults);
+    declared.include = value_of("include", entries).and_then(texts);
     declared.inputs = match role {
         Role::Source => Some(Vec::new()),
-        // A misspelt "inputs" is told as an unknown option, and is not missing as well.
-        Role::Transform | Role::Sink if find("inputs").is_none() && misspelt => None,
-        Role::Transform | Role::Sink => inputs(&declared, find("inputs"), faults),
+        Role::Transform | Role::Sink => inputs(&declared, entries, faults),
     };
     let Some(component) = declared.component else {
         return declared;
@@ -189,6 +177,11 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
         declared.silence = common.and_then(|common| common.silence);
     }
     declared
+}
+
+fn value_of<'a>(key: &str, entries: &'a [Entry]) -> Option<&'a Node> {
+    let entry = entries.iter().find(|entry| entry.key == key)?;
+    Some(&entry.node)
 }
 
 fn texts(node: &Node) -> Option<Vec<&str>> {
@@ -257,13 +250,18 @@ fn component_type(
 
 fn inputs<'a>(
     declared: &Declared<'_>,
-    node: Option<&'a Node>,
+    entries: &'a [Entry],
     faults: &mut Vec<Fault>,
 ) -> Option<Vec<Input<'a>>> {
     let subject = declared.subject();
-    let Some(node) = node else {
-        let message = format!("{subject} lacks \"inputs\"; write a list of ids");
-        faults.push(Fault::at(declared.place, message));
+    let Some(node) = value_of("inputs", entries) else {
+        // One that is misspelt is told as an unknown option, and is not missing as well.
+        let is_like_it = |entry: &Entry| nearest(&entry.key, ["inputs"]).is_some();
+        let is_misspelt = declared.component.is_some() && entries.iter().any(is_like_it);
+        if !is_misspelt {
+            let message = format!("{subject} lacks \"inputs\"; write a list of ids");
+            faults.push(Fault::at(declared.place, message));
+        }
         return None;
     };
     let entry_of = |item: &'a Node, faults: &mut Vec<Fault>| match item.as_text() {
