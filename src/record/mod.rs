@@ -1,5 +1,17 @@
 //! Bytes to audit events: streams are decompressed and cut where their records end,
 //! wrappers are taken off, what cannot be decoded is named.
+//!
+//! | what comes in | who reads it |
+//! | --- | --- |
+//! | a stream | [`decompress`], [`framing`] with `structural` and `header`; [`foreign`] tells what nobody reads |
+//! | lines that a container runtime cut | `partial` in its own format, `rejoin` by the marks of shippers (`part_mark`) |
+//! | a record | `unwrap`, layer by layer, with what `wrapper`, `envelope` and `log_line` know of what lies around an event |
+//! | values in it that are packed | `encoded`, `packing` |
+//! | another shape of an event | `restored`, `table`; `lifted` and `copies` tell the event from what stands beside it |
+//! | text that is not one value of JSON | `pieces`, `python`, `repair`, [`escape`] |
+//! | what can only be named | `printed`, `torn`, `csv_row`, `other_log` |
+//! | entries of other encodings | [`msgpack`], [`protobuf`] |
+//! | what another baitline found | [`detections`] |
 
 mod copies;
 mod csv_row;
@@ -8,11 +20,9 @@ pub mod detections;
 pub(crate) mod encoded;
 mod envelope;
 pub mod escape;
-mod flattened;
 pub mod foreign;
 pub mod framing;
 mod header;
-mod implied;
 mod layer;
 mod lifted;
 mod log_line;
@@ -25,13 +35,11 @@ mod pieces;
 pub(crate) mod printed;
 pub mod protobuf;
 pub(crate) mod python;
-mod recased;
 mod rejoin;
 mod repair;
-mod respelled;
-mod rewrite;
+mod restored;
+pub(crate) mod rewrite;
 mod run;
-mod stringified;
 mod structural;
 mod table;
 mod torn;

@@ -15,14 +15,12 @@ use super::{
     copies::{Copies, Sightings},
     encoded,
     envelope::Envelope,
-    flattened::{self, Ambiguous},
-    implied,
     layer::Layer,
     lifted,
     other_log::is_other_log,
     part_mark::Part,
     pieces::bears_mark,
-    recased, respelled, stringified,
+    restored::{Ambiguous, is_of_pod, restored},
     table::{self, Table},
     wrapper::{Inner, Nested, Wrapper},
 };
@@ -196,7 +194,7 @@ impl Search<'_> {
         }
         let wrapper = &Nested::new(wrapper, Inner::Object(object));
         let is_event = Event::is_one(object);
-        match as_written(object, is_event) {
+        match restored(object, is_event) {
             None => {}
             Some(Ok(text)) => return self.reshaped(deeper, &text, depth, wrapper),
             Some(Err(Ambiguous)) => return false,
@@ -296,23 +294,10 @@ impl Search<'_> {
             _ if matches!(self.aim, Aim::Inside(..)) => Some(value),
             // Elastic's place for the event.
             "kubernetes" if value.is_object() => value.get("audit"),
-            _ if flattened::is_of_pod(key) => None,
+            _ if is_of_pod(key) => None,
             _ => Some(value),
         }
     }
-}
-
-/// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
-/// case, or dropped what only an encoded path still tells, if one did.
-fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
-    let reshaped = if is_event {
-        stringified::event(object).or_else(|| implied::event(object))
-    } else if gke::Entry::is_one(object) {
-        stringified::entry(object).or_else(|| respelled::entry(object))
-    } else {
-        recased::event(object).or_else(|| respelled::entry(object))
-    };
-    reshaped.map(Ok).or_else(|| flattened::restored(object))
 }
 
 /// baitline's own alerts and detections may come back by the same pipe; the excerpts in

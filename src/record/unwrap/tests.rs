@@ -369,7 +369,7 @@ proptest! {
         if let Some(event) = &plain {
             prop_assert_eq!(format!("{event:?}"), format!("{:?}", Event::from_object(&object)));
             prop_assert!(Event::is_one(&object) && Event::is_readable(&object));
-            prop_assert_eq!(as_written(&object, true), None);
+            prop_assert_eq!(restored(&object, true), None);
             prop_assert_eq!(Part::of(&object), None);
             prop_assert!(object.iter().all(|(key, _)| Place::of(key) == Place::Event));
             prop_assert_eq!(Envelope::default().around(&object), Envelope::default());

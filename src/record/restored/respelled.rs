@@ -5,8 +5,11 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::{recased::named, rewrite};
-use crate::audit::{Json, gke};
+use super::recased::named;
+use crate::{
+    audit::{Json, gke},
+    record::rewrite,
+};
 
 /// The fields of an entry beside its payload that are looked at.
 const ENTRY: &[&str] = &["insertId", "timestamp", "labels", "operation", "resource"];

@@ -8,8 +8,10 @@ use std::borrow::Cow;
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::rewrite;
-use crate::audit::{Event, Json, gke};
+use crate::{
+    audit::{Event, Json, gke},
+    record::rewrite,
+};
 
 /// The fields of an event that tell times, as the API server and as Azure calls them. Some stores have numbers there.
 const TIMES: [&str; 4] = [

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::rewrite;
-use crate::audit::{Event, Json};
+use crate::{
+    audit::{Event, Json},
+    record::rewrite,
+};
 
 /// Keys that make it worth a look.
 const ANCHORS: [&str; 2] = ["auditID", "requestURI"];

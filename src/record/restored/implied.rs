@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde_json::json;
 use simd_json::{prelude::*, tape::Object};
 
-use super::rewrite;
-use crate::audit::{Json, ObjectRef, uri};
+use crate::{
+    audit::{Json, ObjectRef, uri},
+    record::rewrite,
+};
 
 /// Its name, and Azure's for it.
 const OBJECT_REF: [&str; 2] = ["objectRef", "ObjectRef"];

@@ -13,8 +13,10 @@ use simd_json::{prelude::*, tape::Object};
 
 use joint::{ITEMS, Joint, is_chosen, is_index};
 
-use super::{lifted::Place, rewrite};
-use crate::audit::{Event, Json, gke};
+use crate::{
+    audit::{Event, Json, gke},
+    record::{lifted::Place, rewrite},
+};
 
 pub use joint::is_of_pod;
 

@@ -1,0 +1,28 @@
+//! Events and entries as they were written, before a store or a shipper changed their shape.
+//!
+//! Each of these forms is written anew as JSON with the keys of its writer, and is searched as a layer of its own.
+
+use simd_json::tape::Object;
+
+use crate::audit::gke;
+
+mod flattened;
+mod implied;
+mod recased;
+mod respelled;
+mod stringified;
+
+pub use flattened::{Ambiguous, is_of_pod};
+
+/// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
+/// case, or dropped what only an encoded path still tells, if one did.
+pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
+    let reshaped = if is_event {
+        stringified::event(object).or_else(|| implied::event(object))
+    } else if gke::Entry::is_one(object) {
+        stringified::entry(object).or_else(|| respelled::entry(object))
+    } else {
+        recased::event(object).or_else(|| respelled::entry(object))
+    };
+    reshaped.map(Ok).or_else(|| flattened::restored(object))
+}
