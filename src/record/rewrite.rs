@@ -1,4 +1,4 @@
-//! Writes decoded JSON anew, where a store has changed the shape of an event.
+//! Writes JSON: decoded values anew, where a store has changed the shape of an event, and what came in other encodings.
 
 use std::borrow::Cow;
 
@@ -101,6 +101,11 @@ pub fn name(key: &str, out: &mut Vec<u8>) {
 /// Appends text.
 pub fn text(text: &str, out: &mut Vec<u8>) {
     scalar(text, out);
+}
+
+/// Appends text. What is not UTF-8 in it is replaced, byte for byte of what a name has by itself.
+pub fn lossy_text(bytes: &[u8], out: &mut Vec<u8>) {
+    text(&String::from_utf8_lossy(bytes), out);
 }
 
 fn list<T>(

@@ -5,10 +5,8 @@ use std::{io::Write, ops::Range};
 use memchr::memchr_iter;
 
 use super::{
-    super::{encoded, packing},
-    Token,
-    json::text,
-    string_end,
+    super::{encoded, packing, rewrite::lossy_text},
+    Token, string_end,
 };
 
 /// Bytes of a string that is shown to begin where nothing else can be read.
@@ -33,10 +31,10 @@ pub(super) fn broken(rest: &[u8], into: &mut Vec<u8>) {
 /// would be searched, and what lies behind them would not.
 fn unreadable(bytes: &[u8], into: &mut Vec<u8>) {
     if may_hold_object(bytes) {
-        return text(&with_quotes(bytes), into);
+        return lossy_text(&with_quotes(bytes), into);
     }
     let mut escaped = Vec::new();
-    text(&with_quotes(bytes), &mut escaped);
+    lossy_text(&with_quotes(bytes), &mut escaped);
     for byte in escaped {
         match byte {
             // Memory takes all.

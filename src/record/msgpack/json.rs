@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use super::{
-    super::{encoded, packing},
+    super::{encoded, packing, rewrite::lossy_text},
     Fault, Token, begins_with_entry,
     broken::broken,
     entries,
@@ -33,7 +33,7 @@ pub fn write_entry(entry: &[u8], into: &mut Vec<u8>) {
     };
     into.push(b'[');
     match parts.time {
-        Some(time) => text(wire_time(time).as_bytes(), into),
+        Some(time) => lossy_text(wire_time(time).as_bytes(), into),
         None => into.extend_from_slice(b"null"),
     }
     into.push(b',');
@@ -221,7 +221,7 @@ impl Writer<'_, '_> {
             }
             let mut json = Vec::new();
             broken(rest, &mut json);
-            text(&json, self.into);
+            lossy_text(&json, self.into);
         }
         self.into.push(b']');
     }
@@ -243,9 +243,9 @@ impl Writer<'_, '_> {
                 Token::Str(bytes) | Token::Bin(bytes) if !is_key && packing::is_packed(bytes) => {
                     encoded::write(bytes, self.into);
                 }
-                Token::Str(bytes) | Token::Bin(bytes) => text(bytes, self.into),
+                Token::Str(bytes) | Token::Bin(bytes) => lossy_text(bytes, self.into),
                 // The mark keeps it from being taken for a string, as which nobody wrote it.
-                Token::Ext(_, bytes) => text(&[b"#", bytes].concat(), self.into),
+                Token::Ext(_, bytes) => lossy_text(&[b"#", bytes].concat(), self.into),
                 other => number(other, self.into),
             }
         }
@@ -264,10 +264,4 @@ fn number(token: Token<'_>, into: &mut Vec<u8>) {
         Token::Float(number) if number.is_finite() => write!(into, "{number:?}"),
         _ => write!(into, "null"),
     };
-}
-
-/// Appends a string. What is not UTF-8 in it is replaced, byte for byte of what a name has by itself.
-pub fn text(bytes: &[u8], into: &mut Vec<u8>) {
-    // Memory takes all.
-    let _ = serde_json::to_writer(into, &String::from_utf8_lossy(bytes));
 }

@@ -16,7 +16,6 @@ mod walk;
 pub use broken::with_quotes;
 pub(crate) use entry::length as entry_length;
 pub use entry::{begins_with_entry, entries};
-pub(crate) use json::text;
 pub use json::{entries_as_json, write_entry, write_record};
 pub use walk::{Step, Walk, length};
 

@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use super::{
-    super::{encoded, msgpack::text, packing},
+    super::{encoded, packing, rewrite::lossy_text},
     event::{Token, walk},
 };
 use crate::audit::wire_time;
@@ -38,7 +38,7 @@ fn write(entry: &[u8], with_metadata: bool, into: &mut Vec<u8>) {
                 into.push(b'{');
             }
             for rest in rest(&entry[broken.at..]) {
-                text(rest, into);
+                lossy_text(rest, into);
                 into.push(b',');
             }
             // So that it is broken wherever it broke.
@@ -118,7 +118,7 @@ impl<'o> Writer<'o> {
             Token::ArrayEnds => self.close(b']'),
             Token::Key(key) => {
                 self.comma();
-                text(key.bytes, self.into);
+                lossy_text(key.bytes, self.into);
                 self.into.push(b':');
                 self.is_behind_value = false;
             }
@@ -198,7 +198,7 @@ impl<'o> Writer<'o> {
                 Ok(())
             }
             Token::Text(bytes) => {
-                text(bytes.bytes, self.into);
+                lossy_text(bytes.bytes, self.into);
                 Ok(())
             }
             Token::Time(Some(time)) => write!(self.into, "\"{}\"", wire_time(time)),

@@ -14,8 +14,8 @@ use std::io::Write;
 use crate::{
     record::{
         framing::parts,
-        msgpack::text,
         protobuf::{Fault, Field, Value},
+        rewrite::lossy_text,
     },
     source::{Shape, entries::swells},
 };
@@ -144,7 +144,7 @@ impl Lines<'_, '_> {
         json.extend_from_slice(labels);
         // Memory takes all.
         let _ = write!(json, "}},\"values\":[[\"{time}\",");
-        text(line, json);
+        lossy_text(line, json);
         if !metadata.is_empty() {
             json.extend_from_slice(b",{");
             json.extend_from_slice(metadata);
@@ -232,9 +232,9 @@ fn add(name: &[u8], value: &[u8], into: &mut Vec<u8>) {
     if !into.is_empty() {
         into.push(b',');
     }
-    text(name, into);
+    lossy_text(name, into);
     into.push(b':');
-    text(value, into);
+    lossy_text(value, into);
 }
 
 /// The pairs of an object, of labels as Prometheus writes them: `{job="audit", pod="kube-apiserver-cp-1"}`. What follows where they
