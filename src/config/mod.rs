@@ -7,7 +7,8 @@
 //! | `interpolate` | variables of the environment |
 //! | `options` | how a component states its options; decoding and documentation come of that |
 //! | `kind`, `number`, `notation`, `names` | the kinds of values: words, times, networks, names of Kubernetes |
-//! | `components`, `sinks`, `http`, `http_server`, `fluent`, `server`, `kafka`, `topics`, `decoys`, `api` | what can be configured, and with which options |
+//! | `components`, `decoys`, `api` | what can be configured |
+//! | `sources`, `http_server`, `fluent`, `vector`, `server`, `transforms`, `sinks`, `http`, `kafka`, `topics`, `template` | with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
 //! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
