@@ -42,7 +42,7 @@ pub(super) fn headers(codec: Codec, message: &Message) -> OwnedHeaders {
         .insert(header(name, &id))
 }
 
-/// By what a receiver, and the log, knows a message: `alert-id` or `detection-id`, and the id.
+/// By what a receiver knows a message: `alert-id` or `detection-id`, and the id.
 pub(super) fn identity(message: &Message) -> (&'static str, String) {
     match message {
         Message::Alert(alert) => ("alert-id", alert.alert_id.to_string()),

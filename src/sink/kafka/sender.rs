@@ -7,7 +7,7 @@ use std::{
 
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::{
-    task::{spawn_blocking, yield_now},
+    task::yield_now,
     time::{Instant, sleep, sleep_until},
 };
 use tracing::{debug, error, warn};
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     kafka::Events,
-    sink::{Counters, Delivery, backoff::Backoff},
-    store::{DeadLetters, Message, Reader},
+    sink::{Counters, Delivery, backoff::Backoff, given_up::GivenUp},
+    store::Reader,
     telemetry::Status,
 };
 
@@ -46,7 +46,7 @@ const PATIENCE_MOST: Duration = Duration::from_secs(60);
 pub(super) struct Sender {
     config: Config,
     counters: Arc<Counters>,
-    dead_letters: Option<DeadLetters>,
+    given_up: GivenUp,
     cluster: Arc<Events>,
     window: Window,
     /// The outbox has no more messages.
@@ -67,7 +67,7 @@ impl Sender {
             patience: config.message_timeout,
             config,
             counters: Arc::clone(&delivery.counters),
-            dead_letters: delivery.dead_letters.clone(),
+            given_up: GivenUp::of(delivery),
             cluster: Arc::new(Events::new(
                 Arc::clone(&delivery.id),
                 delivery.status.clone(),
@@ -193,8 +193,7 @@ impl Sender {
                 }
                 // As it stands alone in this, it need not be tried alone.
                 Err(error) if is_refusal(&error) => {
-                    let message = message.clone();
-                    self.give_up(message, &in_words(&error)).await;
+                    self.given_up.take(message, &in_words(&error)).await;
                     self.window.give_up(number);
                 }
                 // With nothing on its way no report would say that there is room again.
@@ -283,46 +282,13 @@ impl Sender {
     async fn sort_out(&mut self, is_complete: bool) -> bool {
         let refused = self.window.refused();
         if let Some((number, message, reason)) = self.window.culprit().filter(|_| is_complete) {
-            self.give_up(message, &reason).await;
+            self.given_up.take(&message, &reason).await;
             self.window.give_up(number);
         } else if refused > 0 {
             self.batch_bytes = (self.batch_bytes / 2).max(BATCH_BYTES_LEAST);
             debug!(sink = %self.id(), refused, "Kafka refuses a request, its messages are sent one by one");
         }
         refused > 0
-    }
-
-    /// Kafka refuses `message` for good. Waits until it is safe among the dead letters, if there are any.
-    async fn give_up(&mut self, message: Message, reason: &str) {
-        let (name, id) = record::identity(&message);
-        self.counters.failed.fetch_add(1, Relaxed);
-        let Some(dead_letters) = &self.dead_letters else {
-            error!(sink = %self.id(), "{name} {id} is given up, Kafka refuses it: {reason}");
-            return;
-        };
-        let mut backoff = Backoff::new(RETRY_INITIAL, RETRY_MOST);
-        loop {
-            let (dead_letters, message) = (dead_letters.clone(), message.clone());
-            let why = reason.to_owned();
-            let buried = spawn_blocking(move || dead_letters.bury(&message, &why)).await;
-            let trouble = match buried {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => error.to_string(),
-                Err(panic) => panic.to_string(),
-            };
-            let trouble =
-                format!("a message that Kafka refuses cannot be kept as a dead letter: {trouble}");
-            if self
-                .status()
-                .trouble()
-                .is_none_or(|known| known.reason != trouble)
-            {
-                error!(sink = %self.id(), "{name} {id}: {trouble}");
-            }
-            self.status().unwell(trouble);
-            sleep(backoff.next_wait()).await;
-        }
-        warn!(sink = %self.id(), "{name} {id} is a dead letter, Kafka refuses it: {reason}");
     }
 
     /// Says what is wrong: in the log once, until it is mended or grows worse.
