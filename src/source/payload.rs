@@ -109,8 +109,7 @@ impl Payloads {
             let kind = self.kind(payload);
             let is_garbage = match kind {
                 Kind::Nothing => true,
-                Kind::Packed => false,
-                Kind::MessagePack => false,
+                Kind::Packed | Kind::MessagePack => false,
                 Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
             };
             context

@@ -67,6 +67,17 @@ pub(super) struct Searcher<'a> {
     unreadable: Unreadable,
 }
 
+/// What came of taking off the layers of a body.
+#[derive(Default)]
+struct Stripped {
+    /// The body as it was sent; `None` if it was plain.
+    sent: Option<Vec<u8>>,
+    /// More came of it than may be.
+    is_beyond: bool,
+    /// Something was found in what cannot be unpacked.
+    found: bool,
+}
+
 impl<'a> Searcher<'a> {
     pub(super) fn new(config: &Config, context: &'a Context) -> Self {
         Self {
@@ -89,20 +100,11 @@ impl<'a> Searcher<'a> {
         }
         let codings = std::mem::take(&mut delivery.codings);
         let mut unpacker = Unpacker::new(self.limits, delivery.bytes.len(), codings);
-        let (mut found, mut is_beyond) = (false, false);
-        let mut sent = None;
-        while let Some(unpacked) = unpacker.next(&delivery.bytes) {
-            if let Some(error) = unpacked.error {
-                if !delivery.is_cut && !is_beyond {
-                    self.say_damaged(&delivery, &error);
-                }
-                // What can be read of it is, packed or not.
-                found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
-            }
-            is_beyond |= unpacked.is_beyond;
-            let packed = std::mem::replace(&mut delivery.bytes, unpacked.bytes);
-            sent.get_or_insert(packed);
-        }
+        let Stripped {
+            sent,
+            is_beyond,
+            mut found,
+        } = self.strip(&mut unpacker, &mut delivery, outlet);
         if let Some(trouble) = unpacker.trouble() {
             // It is not taken, but what can be seen of it is told.
             found |= take(&delivery.bytes, Shape::Lines, &delivery, outlet);
@@ -137,6 +139,29 @@ impl<'a> Searcher<'a> {
             false => Outcome::TooLarge,
         };
         (outcome, found)
+    }
+
+    /// Takes off `delivery` what it is packed in. What cannot be unpacked is searched as it is.
+    fn strip(
+        &self,
+        unpacker: &mut Unpacker,
+        delivery: &mut Delivery,
+        outlet: &mut dyn Outlet,
+    ) -> Stripped {
+        let mut stripped = Stripped::default();
+        while let Some(unpacked) = unpacker.next(&delivery.bytes) {
+            if let Some(error) = unpacked.error {
+                if !delivery.is_cut && !stripped.is_beyond {
+                    self.say_damaged(delivery, &error);
+                }
+                // What can be read of it is, packed or not.
+                stripped.found |= take(&delivery.bytes, Shape::Lines, delivery, outlet);
+            }
+            stripped.is_beyond |= unpacked.is_beyond;
+            let packed = std::mem::replace(&mut delivery.bytes, unpacked.bytes);
+            stripped.sent.get_or_insert(packed);
+        }
+        stripped
     }
 
     /// Searches what comes behind the limit in the next bytes of a body.
