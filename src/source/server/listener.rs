@@ -1,4 +1,4 @@
-//! Accepts connections, as many as may be, and watches over them.
+//! Accepts connections, as many as may be, and asks those to leave that do not use their place.
 
 use std::{
     cmp::Reverse,
@@ -29,21 +29,12 @@ use crate::{
     telemetry::{Seldom, Status},
 };
 
+mod guest;
+
+use guest::{Guest, SILENT, stuck};
+
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How often it is looked whether a connection is idle.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// A connection that has read at its requests for so long, and none of them has ended, may be taken for an idle one.
-const STUCK: Duration = Duration::from_secs(5);
-
-/// A stranger who has been silent for so long has nothing in flight, and one who has been sending a request for so long is no better:
-/// either goes at once if the place is wanted, or a burst of half requests would keep everybody out until they are stuck.
-const SILENT: Duration = Duration::from_millis(250);
-
-/// How long a connection that is asked to end may go on.
-const LEAVE: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether one may be asked to leave.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
@@ -96,15 +87,6 @@ struct Shared {
 
 /// Of a connection that is open: what it does, and how it is asked to end.
 type Seen = (Arc<Activity>, CancellationToken);
-
-/// A connection, as the listener knows it.
-struct Guest {
-    number: u64,
-    shared: Arc<Shared>,
-    activity: Arc<Activity>,
-    closing: CancellationToken,
-    _place: Place,
-}
 
 impl Listener {
     /// Must be called within a runtime.
@@ -317,87 +299,6 @@ impl Shared {
         // What it guards is sound after each step.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Guest {
-    /// The life of the connection.
-    async fn stay<C: Future<Output = ()>>(
-        self,
-        stream: Stream,
-        peer: Arc<str>,
-        connect: impl Fn(Connection) -> C,
-    ) {
-        let serve = async {
-            let stream = tokio::select! {
-                stream = self.shared.shake_hands(stream, &peer) => stream,
-                () = self.closing.cancelled() => None,
-            };
-            let Some(stream) = stream else { return };
-            connect(Connection {
-                stream,
-                peer,
-                closing: self.closing.clone(),
-                activity: Arc::clone(&self.activity),
-                counters: Arc::clone(&self.shared.counters),
-            })
-            .await;
-        };
-        tokio::select! {
-            () = serve => {}
-            () = self.watch() => {}
-        }
-    }
-
-    /// Returns when the connection has been idle too long, or has been asked to end and does not.
-    async fn watch(&self) {
-        loop {
-            let asked = tokio::select! {
-                () = sleep(LOOK) => false,
-                () = self.closing.cancelled() => true,
-            };
-            let is_silent = || self.activity.idle().is_some_and(|idle| idle >= SILENT);
-            if asked && !self.activity.is_proven() && is_silent() {
-                return;
-            }
-            if asked && stuck(&self.activity).is_some() {
-                self.shared.counters.refuse(Refusal::Timeout);
-                return;
-            }
-            let longest = match asked {
-                true => LEAVE,
-                false => match self.shared.silence {
-                    Some(silence) if self.activity.is_new() => silence.first,
-                    Some(silence) => silence.later,
-                    None => continue,
-                },
-            };
-            if asked {
-                sleep(SILENT).await;
-            }
-            if self.activity.idle().is_some_and(|idle| idle > longest) {
-                if !asked && self.activity.is_new() {
-                    self.shared.counters.refuse(Refusal::Timeout);
-                }
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.shared.open().remove(&self.number);
-        self.shared.counters.open.fetch_sub(1, Relaxed);
-    }
-}
-
-/// How long a connection has been reading at its requests, if it may be taken for an idle one by now.
-fn stuck(activity: &Activity) -> Option<Duration> {
-    let least = match activity.is_proven() {
-        true => STUCK,
-        false => SILENT,
-    };
-    activity.stuck().filter(|stuck| *stuck >= least)
 }
 
 async fn within(end: CancellationToken, task: impl Future<Output = ()>) {
