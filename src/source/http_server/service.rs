@@ -181,26 +181,10 @@ impl Visit {
         body: &mut Incoming,
         asker: &Asker,
     ) -> Result<Answer, Refused> {
+        if let Some(answer) = self.answer_question(request)? {
+            return Ok(answer);
+        }
         let service = &*self.service;
-        let route = service.route(request);
-        if let (Err(Refused::Method), "OPTIONS", Some(origin)) = (
-            route,
-            request.method.as_str(),
-            request.headers.get(HOOK_ORIGIN),
-        ) {
-            return Ok(Asker::welcome(origin));
-        }
-        // Who is well here asks so before it posts: Vector's `healthcheck.uri`.
-        let is_question = request.method == "HEAD" && route == Err(Refused::Method);
-        if !is_question {
-            route?;
-        }
-        if !service.is_admitted(request) {
-            return Err(Refused::Auth);
-        }
-        if is_question {
-            return Ok(Asker::Anybody.acceptance(service.answers, b""));
-        }
         let (most, patience) = (service.max_body_bytes, service.patience);
         let searched = most.saturating_mul(SENT_PARTS);
         if http::need_not_come(&request.headers, body, searched) {
@@ -235,6 +219,28 @@ impl Visit {
                 Outcome::Unknown => return Err(Refused::Coding),
             }
         }
+    }
+
+    /// The answer to a request that asks whether it may post, or whether its token is right; `None` for one that posts.
+    fn answer_question(&self, request: &Parts) -> Result<Option<Answer>, Refused> {
+        let service = &*self.service;
+        let route = service.route(request);
+        if let (Err(Refused::Method), "OPTIONS", Some(origin)) = (
+            route,
+            request.method.as_str(),
+            request.headers.get(HOOK_ORIGIN),
+        ) {
+            return Ok(Some(Asker::welcome(origin)));
+        }
+        // Who is well here asks so before it posts: Vector's `healthcheck.uri`.
+        let is_question = request.method == "HEAD" && route == Err(Refused::Method);
+        if !is_question {
+            route?;
+        }
+        if !service.is_admitted(request) {
+            return Err(Refused::Auth);
+        }
+        Ok(is_question.then(|| Asker::Anybody.acceptance(service.answers, b"")))
     }
 
     /// What becomes of `delivery`, once what was found in it is safe.
