@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    forged::{DECOY, hit, ids},
-    found,
-};
+use super::forged::{DECOY, hit, ids};
 
 /// An event of somebody else, by a client that calls itself `user_agent`.
 fn quiet(user_agent: &str) -> Value {
