@@ -16,10 +16,11 @@ use tracing::warn;
 use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
-        framing::{Framer, READ_BYTES, is_spread_over_lines},
-        msgpack::begins_with_entry,
+        framing::{Framer, READ_BYTES, is_spread_over_lines, parts},
+        msgpack::{begins_with_entry, entries},
         packing::begins_as_text,
         partial::holds_parts,
+        protobuf::write_broken,
     },
     source::{Block, Context, Outlet, Provenance, Shape, entries::Search},
     telemetry::Seldom,
@@ -110,12 +111,14 @@ impl Payloads {
                 Kind::Lines => {
                     found |= self.flush(payloads, outlet);
                     found |= take(payload, Shape::Lines, sent, outlet)
-                        || may_be_packed && self.take_as_entries(sent, outlet);
+                        || may_be_packed && self.take_as_binary(sent, outlet);
                     continue;
                 }
                 Kind::MessagePack => {
                     found |= self.flush(payloads, outlet);
-                    found |= take(payload, Shape::MessagePack, sent, outlet);
+                    found |= take(payload, Shape::MessagePack, sent, outlet)
+                        || entries(payload).any(|entry| entry.is_err())
+                            && self.take_as_broken(sent, outlet);
                     continue;
                 }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
@@ -123,7 +126,7 @@ impl Payloads {
             };
             found |= self.flush(payloads, outlet);
             let (framed, outcome) = frame(framer, sent, outlet);
-            found |= framed || may_be_packed && self.take_as_entries(sent, outlet);
+            found |= framed || may_be_packed && self.take_as_binary(sent, outlet);
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
                 found |= take(payload, Shape::Lines, sent, outlet);
@@ -166,8 +169,9 @@ impl Payloads {
         }
     }
 
-    /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it.
-    fn take_as_entries(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+    /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it, and then
+    /// as what is left of some protobuf.
+    fn take_as_binary(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
         let mut search = Search {
             max_line_bytes: self.max_line_bytes,
             provenance: &|| sent.provenance(),
@@ -176,7 +180,21 @@ impl Payloads {
         };
         // What cannot be read was searched as well.
         let _ = search.entries(sent.bytes());
-        search.found
+        search.found || self.take_as_broken(sent, outlet)
+    }
+
+    /// Searches the texts that can be seen in what cannot be read.
+    fn take_as_broken(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+        let mut texts = Vec::new();
+        write_broken(sent.bytes(), &mut texts);
+        if texts.len() <= self.max_line_bytes {
+            return take(&texts, Shape::Lines, sent, outlet);
+        }
+        let mut found = false;
+        for (part, shape) in parts(&texts) {
+            found |= take(part, shape, sent, outlet);
+        }
+        found
     }
 
     /// Searches what was put together.

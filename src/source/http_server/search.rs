@@ -17,6 +17,7 @@ use super::{
 use crate::{
     source::{
         Context, Outlet, Provenance, Shape, Stop,
+        otlp::{Export, begins_export},
         payload::{Payload, Payloads, take},
         server::http::Limits,
     },
@@ -168,8 +169,8 @@ impl<'a> Searcher<'a> {
 
     /// Searches what no layer is left of.
     fn plain(&mut self, delivery: &mut Delivery, outlet: &mut dyn Outlet) -> bool {
-        if begins_push(&delivery.bytes) {
-            return self.push(delivery, outlet);
+        if begins_push(&delivery.bytes) || begins_export(&delivery.bytes) {
+            return self.messages(delivery, outlet);
         }
         let mut found = false;
         if let Some(text) = wide::narrow(&delivery.bytes) {
@@ -184,13 +185,28 @@ impl<'a> Searcher<'a> {
         found
     }
 
-    fn push(&mut self, delivery: &Delivery, outlet: &mut dyn Outlet) -> bool {
-        let mut found = false;
-        let mut push = Push {
-            max_line_bytes: self.max_line_bytes,
-            take: &mut |bytes, shape| found |= take(bytes, shape, delivery, outlet),
+    /// Searches a push or an export, which are protobuf.
+    fn messages(&mut self, delivery: &Delivery, outlet: &mut dyn Outlet) -> bool {
+        let (mut found, max_line_bytes) = (false, self.max_line_bytes);
+        let mut take = |bytes: &[u8], shape| {
+            let here = take(bytes, shape, delivery, outlet);
+            found |= here;
+            here
         };
-        let searched = push.search(&delivery.bytes);
+        let searched = match begins_push(&delivery.bytes) {
+            true => Push {
+                max_line_bytes,
+                take: &mut |bytes, shape| {
+                    take(bytes, shape);
+                },
+            }
+            .search(&delivery.bytes),
+            false => Export {
+                max_line_bytes,
+                take: &mut take,
+            }
+            .search(&delivery.bytes),
+        };
         if let Err(fault) = searched
             && !delivery.is_cut
         {
