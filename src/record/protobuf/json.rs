@@ -79,17 +79,17 @@ fn write_quoted(text: &[u8], into: &mut Vec<u8>) {
 }
 
 /// What follows where an entry cannot be read on. Tags and most lengths are control characters: what stands between them is a text
-/// most often. A length that is none is told as the beginning of a text, and that without it again.
+/// most often. A length that is none is told as the beginning of a text, and what is so long behind it once more.
 fn rest(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let texts = bytes.split(u8::is_ascii_control);
     let texts = texts.filter(|text| !text.is_empty());
     texts.flat_map(|text| [Some(text), behind_length(text)].into_iter().flatten())
 }
 
-/// `text` without its first byte, if that may be the length of a text that follows.
+/// The text behind the first byte of `text`, if that may be its length.
 fn behind_length(text: &[u8]) -> Option<&[u8]> {
     let (length, text) = text.split_first()?;
-    (usize::from(*length) <= text.len()).then_some(text)
+    text.get(..usize::from(*length))
 }
 
 struct Writer<'o> {
