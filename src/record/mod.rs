@@ -1,6 +1,7 @@
 //! Bytes to audit events: streams are decompressed and cut where their records end,
 //! wrappers are taken off, what cannot be decoded is named.
 
+mod any_value;
 mod copies;
 mod csv_row;
 pub mod decompress;

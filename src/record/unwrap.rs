@@ -12,6 +12,7 @@ use memchr::memmem;
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
+    any_value,
     copies::{Copies, Sightings},
     encoded,
     envelope::Envelope,
@@ -167,7 +168,8 @@ impl Search<'_> {
             if depth == MAX_DEPTH {
                 return false;
             }
-            if let Some(row) = table::named_values(&array) {
+            if let Some(row) = table::named_values(&array).or_else(|| any_value::attributes(&array))
+            {
                 return self.reshaped(deeper, &row, depth, wrapper);
             }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));
@@ -312,7 +314,9 @@ fn as_written(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>,
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
-        recased::event(object).or_else(|| respelled::entry(object))
+        recased::event(object)
+            .or_else(|| respelled::entry(object))
+            .or_else(|| any_value::map(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
 }

@@ -255,6 +255,64 @@ fn an_event_is_found_once_in_each_form_of_a_record() {
     }
 }
 
+/// An `AnyValue` in OTLP's JSON.
+fn told(json: &Json) -> Json {
+    match json {
+        Json::Null => json!({}),
+        Json::Bool(truth) => json!({"boolValue": truth}),
+        Json::Number(number) => json!({"doubleValue": number.as_f64()}),
+        Json::String(text) => json!({"stringValue": text}),
+        Json::Array(items) => {
+            let items: Vec<Json> = items.iter().map(told).collect();
+            json!({"arrayValue": {"values": items}})
+        }
+        Json::Object(_) => json!({"kvlistValue": {"values": attributes(json)}}),
+    }
+}
+
+fn attributes(json: &Json) -> Vec<Json> {
+    let fields = json.as_object().into_iter().flatten();
+    fields
+        .map(|(key, value)| json!({"key": key, "value": told(value)}))
+        .collect()
+}
+
+/// As the Collector's exporters to files and Kafka write it too.
+#[test]
+fn an_event_that_was_parsed_is_found_in_json_as_well() {
+    let forged = {
+        let mut event = hit("quiet");
+        event["user"] = json!({"username": "jane"});
+        event["requestObject"] = told(&hit("forged"));
+        event["userAgent"] = json!({"resourceLogs": told(&hit("forged"))})
+            .to_string()
+            .into();
+        event
+    };
+    let resource = RESOURCE.map(|(key, value)| (key.to_owned(), Json::from(value)));
+    let resource = attributes(&Json::Object(resource.into_iter().collect()));
+    for event in RECORDED.iter().step_by(97).chain([&hit("1"), &forged]) {
+        let text = event.to_string();
+        let of = |record: Json| {
+            json!({"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [{"logRecords": [record]}]}]})
+                .to_string()
+                .into_bytes()
+        };
+        let time = NANOSECONDS.to_string();
+        let wanted = posted(&json_of_texts([&*text].into_iter()), "");
+        for record in [
+            json!({"timeUnixNano": time, "body": told(event)}),
+            json!({"timeUnixNano": time, "body": {}, "attributes": attributes(event)}),
+            json!({"timeUnixNano": time, "body": {"stringValue": text}, "attributes": attributes(event)}),
+            json!({"timeUnixNano": time, "body": told(event), "attributes": attributes(event)}),
+        ] {
+            let body = of(record);
+            let found = posted(&body, "");
+            assert_eq!(found, wanted, "{}", String::from_utf8_lossy(&body));
+        }
+    }
+}
+
 #[test]
 fn what_a_client_writes_into_an_event_is_no_event() {
     let own =
