@@ -8,7 +8,7 @@
 //! for that: garbage is what no record can be in, because it holds no JSON object, whatever might wrap that, or because
 //! no text stands where its first object would begin. A tombstone and a payload of white space are only counted.
 
-use std::{io::Read, sync::atomic::Ordering::Relaxed};
+use std::{fmt::Display, io::Read, sync::atomic::Ordering::Relaxed};
 
 use memchr::memchr;
 use tracing::warn;
@@ -20,9 +20,13 @@ use crate::{
         msgpack::{begins_with_entry, entries},
         packing::begins_as_text,
         partial::holds_parts,
-        protobuf::write_broken,
+        protobuf::{Fault, write_broken},
     },
-    source::{Block, Context, Outlet, Provenance, Shape, entries::Search},
+    source::{
+        Block, Context, Outlet, Provenance, Shape,
+        entries::Search,
+        otlp::{Export, begins_export},
+    },
     telemetry::Seldom,
 };
 
@@ -58,6 +62,8 @@ enum Kind {
     Parts,
     /// Entries of MessagePack.
     MessagePack,
+    /// Logs of OpenTelemetry in protobuf.
+    Export,
     /// Longer than a record may be.
     Long,
     Packed,
@@ -87,7 +93,7 @@ impl Payloads {
             let is_garbage = match kind {
                 Kind::Nothing => true,
                 Kind::Packed => false,
-                Kind::MessagePack => false,
+                Kind::MessagePack | Kind::Export => false,
                 Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
             };
             context
@@ -121,6 +127,15 @@ impl Payloads {
                             && self.take_as_broken(sent, outlet);
                     continue;
                 }
+                Kind::Export => {
+                    found |= self.flush(payloads, outlet);
+                    let (there, outcome) = self.export(sent, outlet);
+                    found |= there;
+                    if let Err(error) = outcome {
+                        self.say_damaged(sent, &error, context);
+                    }
+                    continue;
+                }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
                 Kind::Parts | Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
             };
@@ -130,14 +145,32 @@ impl Payloads {
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
                 found |= take(payload, Shape::Lines, sent, outlet);
-                context.counters.errors.fetch_add(1, Relaxed);
-                if self.damaged.is_due() {
-                    let position = &*sent.provenance().position;
-                    warn!(source = &*context.id, position, %error, "a payload cannot be unpacked");
-                }
+                self.say_damaged(sent, &error, context);
             }
         }
         found | self.flush(payloads, outlet)
+    }
+
+    fn export(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> (bool, Result<(), Fault>) {
+        let mut found = false;
+        let mut export = Export {
+            max_line_bytes: self.max_line_bytes,
+            take: &mut |bytes, shape| {
+                let here = take(bytes, shape, sent, outlet);
+                found |= here;
+                here
+            },
+        };
+        let outcome = export.search(sent.bytes());
+        (found, outcome)
+    }
+
+    fn say_damaged(&mut self, sent: &impl Payload, error: &dyn Display, context: &Context) {
+        context.counters.errors.fetch_add(1, Relaxed);
+        if self.damaged.is_due() {
+            let position = &*sent.provenance().position;
+            warn!(source = &*context.id, position, %error, "a payload cannot be read to its end");
+        }
     }
 
     fn kind(&self, payload: &[u8]) -> Kind {
@@ -150,6 +183,7 @@ impl Payloads {
             Some(0x80..=0x9f | 0xdc..=0xdf) if begins_with_entry(payload) => {
                 return Kind::MessagePack;
             }
+            Some(0x0a) if begins_export(payload) => return Kind::Export,
             None => return Kind::Nothing,
             Some(byte) if byte.is_ascii_whitespace() && payload.trim_ascii().is_empty() => {
                 return Kind::Nothing;
@@ -171,7 +205,7 @@ impl Payloads {
 
     /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it, and then
     /// as what is left of some protobuf.
-    fn take_as_binary(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+    pub(crate) fn take_as_binary(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
         let mut search = Search {
             max_line_bytes: self.max_line_bytes,
             provenance: &|| sent.provenance(),

@@ -15,9 +15,9 @@ use super::{
     wide,
 };
 use crate::{
+    record::packing::begins_as_text,
     source::{
         Context, Outlet, Provenance, Shape, Stop,
-        otlp::{Export, begins_export},
         payload::{Payload, Payloads, take},
         server::http::Limits,
     },
@@ -125,6 +125,9 @@ impl<'a> Searcher<'a> {
         let formats = unpacker.formats();
         let mut beyond =
             formats.and_then(|formats| Beyond::new(formats, unpacker.most(), is_whole));
+        if let Some(beyond) = &mut beyond {
+            beyond.is_binary = !begins_as_text(&delivery.bytes);
+        }
         if let (None, Some(beyond)) = (&sent, &mut beyond) {
             // All of it is searched here: only its end is kept.
             beyond.search(&delivery.bytes, &mut |_| {});
@@ -153,9 +156,11 @@ impl<'a> Searcher<'a> {
         outlet: &mut dyn Outlet,
     ) -> (Outcome, bool) {
         let (mut found, bytes) = (false, std::mem::take(&mut delivery.bytes));
+        let is_binary = beyond.is_binary;
         let goes_on = beyond.search(&bytes, &mut |part| {
             delivery.bytes = part.to_vec();
-            found |= self.plain(&mut delivery, outlet);
+            found |= self.plain(&mut delivery, outlet)
+                || is_binary && self.payloads.take_as_binary(&delivery, outlet);
         });
         if !goes_on {
             self.say_unsearched(&delivery);
@@ -169,8 +174,8 @@ impl<'a> Searcher<'a> {
 
     /// Searches what no layer is left of.
     fn plain(&mut self, delivery: &mut Delivery, outlet: &mut dyn Outlet) -> bool {
-        if begins_push(&delivery.bytes) || begins_export(&delivery.bytes) {
-            return self.messages(delivery, outlet);
+        if begins_push(&delivery.bytes) {
+            return self.push(delivery, outlet);
         }
         let mut found = false;
         if let Some(text) = wide::narrow(&delivery.bytes) {
@@ -185,28 +190,13 @@ impl<'a> Searcher<'a> {
         found
     }
 
-    /// Searches a push or an export, which are protobuf.
-    fn messages(&mut self, delivery: &Delivery, outlet: &mut dyn Outlet) -> bool {
-        let (mut found, max_line_bytes) = (false, self.max_line_bytes);
-        let mut take = |bytes: &[u8], shape| {
-            let here = take(bytes, shape, delivery, outlet);
-            found |= here;
-            here
+    fn push(&mut self, delivery: &Delivery, outlet: &mut dyn Outlet) -> bool {
+        let mut found = false;
+        let mut push = Push {
+            max_line_bytes: self.max_line_bytes,
+            take: &mut |bytes, shape| found |= take(bytes, shape, delivery, outlet),
         };
-        let searched = match begins_push(&delivery.bytes) {
-            true => Push {
-                max_line_bytes,
-                take: &mut |bytes, shape| {
-                    take(bytes, shape);
-                },
-            }
-            .search(&delivery.bytes),
-            false => Export {
-                max_line_bytes,
-                take: &mut take,
-            }
-            .search(&delivery.bytes),
-        };
+        let searched = push.search(&delivery.bytes);
         if let Err(fault) = searched
             && !delivery.is_cut
         {

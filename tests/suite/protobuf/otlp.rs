@@ -150,8 +150,15 @@ impl Outlet for Pipeline {
     }
 }
 
-/// What is found in a body that is posted.
+/// What is found in a body that is posted, and taken.
 fn posted(body: &[u8], coding: &str) -> Vec<Detection> {
+    let (is_taken, found) = searched(body, coding, 8 << 20);
+    assert!(is_taken);
+    found
+}
+
+/// Whether a body that is posted is taken, and what is found in it.
+fn searched(body: &[u8], coding: &str, max_body_bytes: usize) -> (bool, Vec<Detection>) {
     let config = Config {
         address: ([127, 0, 0, 1], 0).into(),
         path: "/v1/logs".to_owned(),
@@ -166,7 +173,7 @@ fn posted(body: &[u8], coding: &str) -> Vec<Detection> {
         tls: Tls::default(),
         encoding: Encoding::Json,
         response_code: 200,
-        max_body_bytes: 8 << 20,
+        max_body_bytes,
         max_decompression_ratio: 1000,
         connection_limit: 1,
         max_line_bytes: 1 << 20,
@@ -176,13 +183,13 @@ fn posted(body: &[u8], coding: &str) -> Vec<Detection> {
         detector: detector(HONEYPOT),
         found: Vec::new(),
     };
-    assert!(search(&config, body, coding, &mut pipeline));
+    let is_taken = search(&config, body, coding, &mut pipeline);
     let Pipeline {
         mut detector,
         mut found,
     } = pipeline;
     detector.finish(Timestamp::UNIX_EPOCH, &mut found);
-    found
+    (is_taken, found)
 }
 
 /// What is found in an event alone.
@@ -252,6 +259,27 @@ fn an_event_is_found_once_in_each_form_of_a_record() {
             let found = posted(&request(&[record], &mut shortest()), "");
             assert_eq!(found, wanted, "{form}: {text}");
         }
+    }
+}
+
+/// The part behind the limit begins within some text.
+#[test]
+fn what_stands_behind_the_limit_of_a_body_is_told() {
+    let event = hit("1");
+    let clean = json!({"message": "x".repeat(1000)});
+    let clean = record(
+        &any_value(&clean, &mut shortest()),
+        &Json::Null,
+        &mut shortest(),
+    );
+    let fill = vec![clean; 300];
+    for (form, record) in forms(&event.to_string(), &event, &mut shortest()) {
+        if form == "packed" {
+            continue;
+        }
+        let body = request(&[&fill[..], &[record]].concat(), &mut shortest());
+        let (is_taken, found) = searched(&gzip(&body), "gzip", 256 << 10);
+        assert!(!is_taken && !found.is_empty(), "{form}");
     }
 }
 

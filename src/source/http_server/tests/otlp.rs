@@ -98,6 +98,19 @@ async fn what_is_refused_is_answered_by_a_status_that_says_whether_to_try_again(
     served.end();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_is_taken_and_counted() {
+    let served = served(PATIENCE);
+    let mut body = export(FOUND);
+    body.pop();
+    let response = send(&served, "application/x-protobuf", body, "t0ken").send();
+    assert_eq!(response.await.unwrap().status(), 200);
+    let errors = &served.counters.errors;
+    assert_eq!(errors.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(served.pipeline.text().contains("decoy"));
+    served.end();
+}
+
 /// They, and Promtail, throw away what they hear 408 of.
 #[test]
 fn who_is_slow_may_try_again() {
