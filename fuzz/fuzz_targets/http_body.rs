@@ -35,8 +35,13 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
     decoding: Decoding::Audit,
 });
 
-fuzz_target!(|input: (u8, &[u8])| {
-    let (coding, body) = input;
+/// How a request of OpenTelemetry begins: with a resource that says nothing, and the records of one scope, however many follow.
+const EXPORT: &[u8] = b"\x0a\xff\xff\x03\x0a\x00\x12\xff\xff\x03";
+
+fuzz_target!(|input: (u8, bool, &[u8])| {
+    let (coding, is_export, body) = input;
+    let export = [EXPORT, body].concat();
+    let body = if is_export { &*export } else { body };
     let codings = [
         "",
         "gzip",

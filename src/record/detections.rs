@@ -2,7 +2,7 @@
 //! API server, and one aggregator runs `dedupe` over what they found.
 //!
 //! A shipper that reads what an agent wrote into a file, and does not decode it, puts each line into a record of its own, under
-//! `message` or `log`: that is read too.
+//! `message` or `log`: that is read too. OpenTelemetry has it, or the detection that it decoded, as the body of a record.
 
 use std::borrow::Cow;
 
@@ -126,20 +126,27 @@ impl Decoder {
     }
 }
 
-/// A line that a shipper read: Vector's key for its text, and Fluentd's, and Fluent Bit's.
+/// A line that a shipper read: Vector's key for its text, and Fluentd's, and Fluent Bit's. And OpenTelemetry's, decoded or not.
 #[derive(Deserialize)]
 struct Shipped<'l> {
     #[serde(borrow)]
     message: Option<Cow<'l, str>>,
     #[serde(borrow)]
     log: Option<Cow<'l, str>>,
+    #[serde(borrow)]
+    body: Option<&'l RawValue>,
 }
 
 impl<'l> Shipped<'l> {
     /// The line, if `object` is one.
     fn text(object: &'l [u8]) -> Option<Cow<'l, str>> {
         let shipped: Self = serde_json::from_slice(object).ok()?;
-        shipped.message.or(shipped.log)
+        let body = || {
+            let body = shipped.body?.get();
+            let text = serde_json::from_str::<String>(body);
+            Some(text.map_or(Cow::Borrowed(body), Cow::Owned))
+        };
+        shipped.message.or(shipped.log).or_else(body)
     }
 }
 
@@ -241,6 +248,9 @@ mod tests {
         let records = [
             serde_json::json!({"message": good, "file": "/var/log/baitline/detections.ndjson"}),
             serde_json::json!({"log": good.trim_end()}),
+            serde_json::json!({"resource": {"attributes": []}, "timeUnixNano": "1", "body": good}),
+            serde_json::json!({"body": serde_json::from_str::<serde_json::Value>(&good).unwrap(), "attributes": {"a": 1}}),
+            serde_json::json!({"body": null}),
             serde_json::json!({"log": null, "message": alert(&example::opened())}),
             serde_json::json!({"text": good}),
             serde_json::json!({"message": {"message": good}}),
@@ -249,8 +259,8 @@ mod tests {
         let lines: Vec<String> = records.iter().map(|record| format!("{record}\n")).collect();
         for shape in [Shape::Lines, Shape::Value] {
             let (out, counts) = read(shape, lines.concat().as_bytes());
-            assert_eq!(out, vec![detection.clone(); 2]);
-            assert_eq!((counts.alerts, counts.faulty), (1, 3));
+            assert_eq!(out, vec![detection.clone(); 4]);
+            assert_eq!((counts.alerts, counts.faulty), (1, 4));
         }
         // By Forward, as Fluent Bit and Fluentd send it: strings of up to 64 KiB.
         let text = |bytes: &str| {

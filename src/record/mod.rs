@@ -13,6 +13,7 @@
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
 //! | what another baitline found | [`detections`] |
 
+mod any_value;
 mod copies;
 mod csv_row;
 pub mod decompress;

@@ -12,6 +12,7 @@ use memchr::memmem;
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
+    any_value,
     copies::{Copies, Sightings},
     encoded,
     envelope::Envelope,
@@ -165,7 +166,8 @@ impl Search<'_> {
             if depth == MAX_DEPTH {
                 return false;
             }
-            if let Some(row) = table::named_values(&array) {
+            if let Some(row) = table::named_values(&array).or_else(|| any_value::attributes(&array))
+            {
                 return self.reshaped(deeper, &row, depth, wrapper);
             }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));

@@ -22,6 +22,7 @@ pub mod file;
 pub mod fluent;
 pub mod http_server;
 pub mod kafka;
+pub(crate) mod otlp;
 mod outlet;
 pub(crate) mod payload;
 pub mod server;

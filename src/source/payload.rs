@@ -16,12 +16,17 @@ use tracing::{field::display, warn};
 use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
-        framing::{Framer, READ_BYTES, is_spread_over_lines},
-        msgpack::begins_with_entry,
+        framing::{Framer, READ_BYTES, is_spread_over_lines, parts},
+        msgpack::{begins_with_entry, entries},
         packing::begins_as_text,
         partial::holds_parts,
+        protobuf::{Fault, write_broken},
     },
-    source::{Block, Context, Outlet, Provenance, Shape, entries::Search},
+    source::{
+        Block, Context, Outlet, Provenance, Shape,
+        entries::Search,
+        otlp::{Export, begins_export},
+    },
     telemetry::Seldom,
 };
 
@@ -81,6 +86,8 @@ enum Kind {
     Parts,
     /// Entries of MessagePack.
     MessagePack,
+    /// Logs of OpenTelemetry in protobuf.
+    Export,
     /// Longer than a record may be.
     Long,
     Packed,
@@ -109,7 +116,7 @@ impl Payloads {
             let kind = self.kind(payload);
             let is_garbage = match kind {
                 Kind::Nothing => true,
-                Kind::Packed | Kind::MessagePack => false,
+                Kind::Packed | Kind::MessagePack | Kind::Export => false,
                 Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
             };
             context
@@ -133,12 +140,24 @@ impl Payloads {
                 Kind::Lines => {
                     found |= self.flush(payloads, outlet);
                     found |= take(payload, Shape::Lines, sent, outlet)
-                        || may_be_packed && self.take_as_entries(sent, outlet);
+                        || may_be_packed && self.take_as_binary(sent, outlet);
                     continue;
                 }
                 Kind::MessagePack => {
                     found |= self.flush(payloads, outlet);
-                    found |= take(payload, Shape::MessagePack, sent, outlet);
+                    found |= take(payload, Shape::MessagePack, sent, outlet)
+                        || entries(payload).any(|entry| entry.is_err())
+                            && self.take_as_broken(sent, outlet);
+                    continue;
+                }
+                Kind::Export => {
+                    found |= self.flush(payloads, outlet);
+                    let (there, outcome) = self.export(sent, outlet);
+                    found |= there;
+                    if let Err(error) = outcome {
+                        let what = "a payload is no OTLP to its end";
+                        self.unreadable.tell(sent, &what, Some(&error), context);
+                    }
                     continue;
                 }
                 Kind::Values => Framer::of_values(self.max_line_bytes),
@@ -146,7 +165,7 @@ impl Payloads {
             };
             found |= self.flush(payloads, outlet);
             let (framed, outcome) = frame(framer, sent, outlet);
-            found |= framed || may_be_packed && self.take_as_entries(sent, outlet);
+            found |= framed || may_be_packed && self.take_as_binary(sent, outlet);
             if let Err(error) = outcome {
                 // Packed or not, what can be read of it is.
                 found |= take(payload, Shape::Lines, sent, outlet);
@@ -155,6 +174,20 @@ impl Payloads {
             }
         }
         found | self.flush(payloads, outlet)
+    }
+
+    fn export(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> (bool, Result<(), Fault>) {
+        let mut found = false;
+        let mut export = Export {
+            max_line_bytes: self.max_line_bytes,
+            take: &mut |bytes, shape| {
+                let here = take(bytes, shape, sent, outlet);
+                found |= here;
+                here
+            },
+        };
+        let outcome = export.search(sent.bytes());
+        (found, outcome)
     }
 
     fn kind(&self, payload: &[u8]) -> Kind {
@@ -167,6 +200,7 @@ impl Payloads {
             Some(0x80..=0x9f | 0xdc..=0xdf) if begins_with_entry(payload) => {
                 return Kind::MessagePack;
             }
+            Some(0x0a) if begins_export(payload) => return Kind::Export,
             None => return Kind::Nothing,
             Some(byte) if byte.is_ascii_whitespace() && payload.trim_ascii().is_empty() => {
                 return Kind::Nothing;
@@ -186,8 +220,9 @@ impl Payloads {
         }
     }
 
-    /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it.
-    fn take_as_entries(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+    /// Searches what is no text, and in which nothing was found as such, as entries of MessagePack, wherever they begin in it, and then
+    /// as what is left of some protobuf.
+    pub(crate) fn take_as_binary(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
         let mut search = Search {
             max_line_bytes: self.max_line_bytes,
             provenance: &|| sent.provenance(),
@@ -196,7 +231,21 @@ impl Payloads {
         };
         // What cannot be read was searched as well.
         let _ = search.entries(sent.bytes());
-        search.found
+        search.found || self.take_as_broken(sent, outlet)
+    }
+
+    /// Searches the texts that can be seen in what cannot be read.
+    fn take_as_broken(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> bool {
+        let mut texts = Vec::new();
+        write_broken(sent.bytes(), &mut texts);
+        if texts.len() <= self.max_line_bytes {
+            return take(&texts, Shape::Lines, sent, outlet);
+        }
+        let mut found = false;
+        for (part, shape) in parts(&texts) {
+            found |= take(part, shape, sent, outlet);
+        }
+        found
     }
 
     /// Searches what was put together.

@@ -65,6 +65,13 @@ pub fn write_torn_texts(bytes: &[u8], into: &mut Vec<u8>) {
     rest(bytes).for_each(|text| write_quoted(text, into));
 }
 
+/// Appends a line of JSON that cannot be read, with the texts in `bytes`, which cannot be read either.
+pub(crate) fn write_broken(bytes: &[u8], into: &mut Vec<u8>) {
+    into.push(b'{');
+    write_torn_texts(bytes, into);
+    into.extend_from_slice(b"{\"\n");
+}
+
 fn write_quoted(text: &[u8], into: &mut Vec<u8>) {
     into.push(b'"');
     into.extend_from_slice(text);
@@ -72,10 +79,17 @@ fn write_quoted(text: &[u8], into: &mut Vec<u8>) {
 }
 
 /// What follows where an entry cannot be read on. Tags and most lengths are control characters: what stands between them is a text
-/// most often.
+/// most often. A length that is none is told as the beginning of a text, and what is so long behind it once more.
 fn rest(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let texts = bytes.split(u8::is_ascii_control);
-    texts.filter(|text| !text.is_empty())
+    let texts = texts.filter(|text| !text.is_empty());
+    texts.flat_map(|text| [Some(text), behind_length(text)].into_iter().flatten())
+}
+
+/// The text behind the first byte of `text`, if that may be its length.
+fn behind_length(text: &[u8]) -> Option<&[u8]> {
+    let (length, text) = text.split_first()?;
+    text.get(..usize::from(*length))
 }
 
 struct Writer<'o> {

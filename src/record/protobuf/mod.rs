@@ -1,4 +1,4 @@
-//! Protobuf, read where it lies, and the log events of Vector in it: no copy, no allocation.
+//! Protobuf, read where it lies, and the log events of Vector in it: no copy, no allocation. And the values of OpenTelemetry.
 //!
 //! Whatever a length says, only what is there is read: a length of 4 GB costs nothing. Numbers that are longer than they need
 //! be are taken, as every reader of protobuf takes them.
@@ -6,12 +6,15 @@
 //! Vector's `PushEventsRequest` is a run of *entries*, each an event in a wrapper. They are searched as they are
 //! ([`crate::detect`]); a log that may concern a decoy is written as JSON and goes the way of any record.
 
+mod any_value;
 mod event;
 mod json;
 
 use super::run::run;
 
+pub(crate) use any_value::{key_and_value, write_any_value, write_attribute};
 pub use event::{Broken, Span, Token, is_log, walk};
+pub(crate) use json::write_broken;
 pub use json::{write_entry, write_record, write_texts, write_torn_texts};
 
 /// Why a field cannot be read.
@@ -104,6 +107,46 @@ fn tag(bytes: &[u8]) -> Result<(u32, u64, usize), Fault> {
     }
     // It has 29 bits.
     Ok((number as u32, tag & 7, at))
+}
+
+/// The fields of a message; at last a fault, if something else follows.
+pub(crate) fn whole_fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, Fault>> {
+    let mut rest = message;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let read = Field::read(rest);
+        rest = read.map_or(b"", |(_, length)| &rest[length..]);
+        Some(read.map(|(field, _)| field))
+    })
+}
+
+/// Tells `say` the fields of a message: the number of each, and what it holds; of one that is cut off, what is there.
+///
+/// # Errors
+/// Why they cannot all be read, and what is left then.
+pub(crate) fn fields<'b>(
+    message: &'b [u8],
+    say: &mut dyn FnMut(u32, Value<'b>),
+) -> Result<(), (Fault, &'b [u8])> {
+    let mut rest = message;
+    while !rest.is_empty() {
+        let (field, length) = match Field::read(rest) {
+            Ok(read) => read,
+            Err(fault) => {
+                let there = Field::cut_off(rest).filter(|_| fault == Fault::CutOff);
+                let Some(there) = there else {
+                    return Err((fault, rest));
+                };
+                say(there.number, there.value);
+                return Err((fault, b""));
+            }
+        };
+        say(field.number, field.value);
+        rest = &rest[length..];
+    }
+    Ok(())
 }
 
 /// The entries of which a `PushEventsRequest` is a run, each a field with its header; at last a fault, if something else

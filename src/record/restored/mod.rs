@@ -4,7 +4,7 @@
 
 use simd_json::tape::Object;
 
-use crate::audit::gke;
+use crate::{audit::gke, record::any_value};
 
 mod flattened;
 mod implied;
@@ -22,7 +22,9 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
-        recased::event(object).or_else(|| respelled::entry(object))
+        recased::event(object)
+            .or_else(|| respelled::entry(object))
+            .or_else(|| any_value::map(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
 }

@@ -1,7 +1,8 @@
 //! What a request is answered, in the words of who asks.
 //!
 //! Most look at the status only. Firehose wants its request id back, with the time, or it sends again. Event Grid sends a
-//! code first, and wants it back before it sends any event; CloudEvents ask in another way whether they may.
+//! code first, and wants it back before it sends any event; CloudEvents ask in another way whether they may. OpenTelemetry wants a
+//! message in the form of its own, and throws away what it hears 408 of, as Promtail does: to them 503 says that they may try again.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -34,6 +35,12 @@ pub(super) const HOOK_ORIGIN: HeaderName = HeaderName::from_static("webhook-requ
 const HOOK_ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
 const HOOK_ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
+/// Where OpenTelemetry posts to, unless it is told another path; the end of it.
+const OTLP_PATH: &str = "/v1/logs";
+
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+
 /// Bytes of Firehose's request id that are sent back; it has 36.
 const REQUEST_ID_BYTES: usize = 256;
 
@@ -50,16 +57,28 @@ pub(super) enum Asker {
     Firehose(String),
     /// With a code to be sent back.
     EventGrid,
+    /// In protobuf: OpenTelemetry, or a client of Loki's, which looks at the status only.
+    Protobuf,
+    /// OpenTelemetry in JSON.
+    OtlpJson,
 }
 
 impl Asker {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap, path: &str) -> Self {
         let text = |name: HeaderName| headers.get(name)?.to_str().ok();
         if let Some(id) = text(FIREHOSE_REQUEST) {
             return Self::Firehose(id.chars().take(REQUEST_ID_BYTES).collect());
         }
-        match text(EVENT_GRID_TYPE) {
-            Some(kind) if kind.eq_ignore_ascii_case("SubscriptionValidation") => Self::EventGrid,
+        if let Some(kind) = text(EVENT_GRID_TYPE)
+            && kind.eq_ignore_ascii_case("SubscriptionValidation")
+        {
+            return Self::EventGrid;
+        }
+        let content_type = text(CONTENT_TYPE).and_then(|text| text.split(';').next());
+        let is = |wanted| content_type.is_some_and(|is| is.trim().eq_ignore_ascii_case(wanted));
+        match path.ends_with(OTLP_PATH) {
+            _ if is(PROTOBUF) => Self::Protobuf,
+            true if is(JSON) => Self::OtlpJson,
             _ => Self::Anybody,
         }
     }
@@ -68,6 +87,9 @@ impl Asker {
     pub(super) fn acceptance(&self, status: StatusCode, body: &[u8]) -> Answer {
         match self {
             Self::Anybody => empty(status),
+            // A message that says nothing has no bytes.
+            Self::Protobuf => with_body(status, PROTOBUF, Vec::new()),
+            Self::OtlpJson => with_json(status, &json!({})),
             // It takes no other status.
             Self::Firehose(id) => firehose(StatusCode::OK, id, None),
             Self::EventGrid => match validation_code(body) {
@@ -85,9 +107,16 @@ impl Asker {
         method: &'static str,
     ) -> Answer {
         let (status, reason) = why.in_words();
+        // They take 408 for final.
+        let status = match (self, why) {
+            (Self::Protobuf | Self::OtlpJson, Refused::Slow) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => status,
+        };
         let mut answer = match self {
             Self::Firehose(id) => firehose(status, id, Some(reason)),
-            _ => with_text(status, reason),
+            Self::Protobuf => with_body(status, PROTOBUF, status_message(reason)),
+            Self::OtlpJson => with_json(status, &json!({"message": reason})),
+            Self::Anybody | Self::EventGrid => with_text(status, reason),
         };
         let headers = answer.headers_mut();
         match why {
@@ -108,6 +137,9 @@ impl Asker {
             // What was not read of it is not waited for. HTTP/2 drops this header, and ends the stream.
             Refused::Slow | Refused::TooLarge | Refused::Unwanted => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    headers.insert(RETRY_AFTER, RETRY_SECS);
+                }
             }
             Refused::Path | Refused::Broken | Refused::TooTight | Refused::TooDeep => {}
         }
@@ -168,6 +200,13 @@ fn firehose(status: StatusCode, id: &str, error: Option<&str>) -> Answer {
     with_json(status, &answer)
 }
 
+/// A `google.rpc.Status` with the message alone, its second field: the code is for gRPC.
+fn status_message(reason: &str) -> Vec<u8> {
+    // None is so long that its length takes two bytes.
+    let length = reason.len().min(0x7f);
+    [&[0x12, length as u8], &reason.as_bytes()[..length]].concat()
+}
+
 /// The code in Event Grid's first event.
 fn validation_code(body: &[u8]) -> Option<String> {
     if body.len() > QUESTION_BYTES {
@@ -186,14 +225,15 @@ fn empty(status: StatusCode) -> Answer {
 }
 
 fn with_text(status: StatusCode, text: &str) -> Answer {
-    with_body(status, "text/plain; charset=utf-8", format!("{text}\n"))
+    let text = format!("{text}\n");
+    with_body(status, "text/plain; charset=utf-8", text.into())
 }
 
 fn with_json(status: StatusCode, json: &Value) -> Answer {
-    with_body(status, "application/json", json.to_string())
+    with_body(status, JSON, json.to_string().into())
 }
 
-fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+fn with_body(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);

@@ -33,6 +33,8 @@ pub(super) struct Beyond {
     passed: usize,
     /// Bytes that may still come.
     left: usize,
+    /// It is no text, though a part of it may begin as one.
+    pub is_binary: bool,
 }
 
 impl Beyond {
@@ -53,6 +55,7 @@ impl Beyond {
             part_bytes: searched,
             passed: searched - repeated(searched),
             left: searched.saturating_mul(parts),
+            is_binary: false,
         })
     }
 

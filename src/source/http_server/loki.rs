@@ -14,7 +14,7 @@ use std::io::Write;
 use crate::{
     record::{
         framing::parts,
-        protobuf::{Fault, Field, Value},
+        protobuf::{Fault, Field, Value, fields},
         rewrite::lossy_text,
     },
     source::{Shape, entries::swells},
@@ -177,33 +177,6 @@ impl Lines<'_, '_> {
             self.json.clear();
         }
     }
-}
-
-/// Tells `say` the fields of a message: the number of each, and what it holds; of one that is cut off, what is there.
-///
-/// # Errors
-/// Why they cannot all be read, and what is left then.
-fn fields<'b>(
-    message: &'b [u8],
-    say: &mut dyn FnMut(u32, Value<'b>),
-) -> Result<(), (Fault, &'b [u8])> {
-    let mut rest = message;
-    while !rest.is_empty() {
-        let (field, length) = match Field::read(rest) {
-            Ok(read) => read,
-            Err(fault) => {
-                let there = Field::cut_off(rest).filter(|_| fault == Fault::CutOff);
-                let Some(there) = there else {
-                    return Err((fault, rest));
-                };
-                say(there.number, there.value);
-                return Err((fault, b""));
-            }
-        };
-        say(field.number, field.value);
-        rest = &rest[length..];
-    }
-    Ok(())
 }
 
 /// What lies in a `google.protobuf.Timestamp`.

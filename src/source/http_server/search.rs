@@ -10,6 +10,7 @@ use super::{
     wide,
 };
 use crate::{
+    record::packing::begins_as_text,
     source::{
         Context, Outlet, Provenance, Shape, Stop,
         payload::{Payload, Payloads, Unreadable, take},
@@ -121,6 +122,9 @@ impl<'a> Searcher<'a> {
         let formats = unpacker.formats();
         let mut beyond =
             formats.and_then(|formats| Beyond::new(formats, unpacker.most(), is_whole));
+        if let Some(beyond) = &mut beyond {
+            beyond.is_binary = !begins_as_text(&delivery.bytes);
+        }
         if let (None, Some(beyond)) = (&sent, &mut beyond) {
             // All of it is searched here: only its end is kept.
             beyond.search(&delivery.bytes, &mut |_| {});
@@ -172,9 +176,11 @@ impl<'a> Searcher<'a> {
         outlet: &mut dyn Outlet,
     ) -> (Outcome, bool) {
         let (mut found, bytes) = (false, std::mem::take(&mut delivery.bytes));
+        let is_binary = beyond.is_binary;
         let goes_on = beyond.search(&bytes, &mut |part| {
             delivery.bytes = part.to_vec();
-            found |= self.plain(&mut delivery, outlet);
+            found |= self.plain(&mut delivery, outlet)
+                || is_binary && self.payloads.take_as_binary(&delivery, outlet);
         });
         if !goes_on {
             let what = "a body is so much longer than max_body_bytes that its end was not searched";

@@ -154,7 +154,7 @@ impl Refused {
 impl Visit {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (request, mut body) = request.into_parts();
-        let asker = Asker::of(&request.headers);
+        let asker = Asker::of(&request.headers, request.uri.path());
         match self.take(&request, &mut body, &asker).await {
             Ok(answer) => answer,
             Err(refused) => {

@@ -23,6 +23,7 @@ use crate::{
 mod beyond;
 mod bodies;
 mod limits;
+mod otlp;
 mod peers;
 mod real;
 

@@ -20,6 +20,7 @@ use super::{
     told::Told,
 };
 use crate::{
+    protobuf::otlp,
     recall::{compare, expected, keys_of_lists},
     recordings::{self, labels, recording},
 };
@@ -133,6 +134,40 @@ fn a_push_to_loki_is_what_went_into_it_and_its_labels_are_the_origin() {
     assert_eq!(post(&lie).found(), plain.found());
     let half = post(&push[..push.len() * 3 / 4]);
     assert!(half.hits() > 1 && half.hits() < plain.hits());
+}
+
+/// What the Collector posts: the attributes of its resource say where it comes from.
+#[test]
+fn an_export_of_opentelemetry_is_what_went_into_it() {
+    let mut setting = configuration(decoy(true));
+    setting["cluster"] = "prod".into();
+    let input = read("fluent-bit", "input.ndjson");
+    let plain = watch(&setting, &input).told();
+    let text = String::from_utf8(input).expect("it is text");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let written = encoder.write_all(&otlp::of_texts(text.lines()));
+    let packed = written.and_then(|()| encoder.finish());
+    let (running, mut poster) = start(&listening(
+        configuration(decoy(true)),
+        json!({"path": "/v1/logs"}),
+    ));
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = [
+        header("Host", "x"),
+        header("Content-Type", "application/x-protobuf"),
+        header("Content-Encoding", "gzip"),
+    ];
+    let packed = packed.expect("memory takes all");
+    let answer = poster.post("/v1/logs", &headers, &packed);
+    let answer = answer.expect("it answers");
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+    let told = end(running);
+    assert_eq!(told.found(), plain.found());
+    for detection in &told.detections {
+        assert_eq!(detection["origin"]["cluster"], "prod");
+        assert_eq!(detection["origin"]["node"], "cp-1");
+    }
 }
 
 /// The webhook backend's own bodies, up to 400 events each, by four connections at a time.

@@ -18,7 +18,7 @@ use super::{
     told::Told,
     vector,
 };
-use crate::recordings;
+use crate::{protobuf::otlp, recordings};
 
 /// The path of a configuration that ships with baitline.
 pub fn shipped(name: &str) -> String {
@@ -376,6 +376,58 @@ fn webhook_takes_what_the_api_server_posts() {
     assert_eq!(incident["total"], 2);
 }
 
+/// What the Collector posts, as its file says, at the path and with the token of ours.
+#[test]
+fn webhook_takes_what_the_collector_posts() {
+    let receiver = Receiver::start(Manner::Takes);
+    let setting = Setting::empty();
+    let mut program = setting.program(&["run", "--config", &shipped("webhook.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
+        .env("LISTEN", "127.0.0.1:0")
+        .env("DATA_DIR", setting.path("data"));
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    let mut poster = Poster::connect(address(&running)).expect("it listens");
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = [
+        header("Host", "127.0.0.1"),
+        header("Content-Type", "application/x-protobuf"),
+        header("Authorization", "Bearer t0kenOfTheWebhook"),
+    ];
+    let event = token_use(1, "10.0.3.7", json!({})).to_string();
+    let export = otlp::of_texts([event.as_str()].into_iter());
+    let answer = poster.post("/audit", &headers, &export);
+    let answer = answer.expect("it answers");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "application/x-protobuf");
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert!(bodies[0].contains("honeypot/backup-sa"));
+}
+
+/// The Collector's own defaults lose what baitline is too busy for, and what waits in memory.
+#[test]
+fn the_collector_waits_and_does_not_give_up() {
+    let text = fs::read_to_string(shipped("shippers/otel-collector.yaml")).expect("it is there");
+    for option in [
+        "storage: file_storage",
+        "wait_for_result: true",
+        "block_on_overflow: true",
+        "logs_endpoint: http://127.0.0.1:9443/audit",
+    ] {
+        assert!(text.contains(option), "{option}");
+    }
+    assert_eq!(text.matches("max_elapsed_time: 0 }").count(), 2);
+    let batch = text.lines().find_map(|line| line.split_once("max_size: "));
+    let batch = batch.and_then(|(_, rest)| rest.split(',').next()?.parse::<u64>().ok());
+    assert!(batch.is_some_and(|bytes| bytes < 64 << 20));
+}
+
 /// By plain HTTP the API server shows its token to nobody.
 #[test]
 fn kube_apiserver_serves_by_tls_alone() {
@@ -432,6 +484,7 @@ fn the_other_sides_of_webhook_fit() {
         ("fluent-bit-http.yaml", ("webhook.yaml", &ours)),
         ("fluentd-http.conf", ("webhook.yaml", &ours)),
         ("vector-http.yaml", ("webhook.yaml", &ours)),
+        ("otel-collector.yaml", ("webhook.yaml", &ours)),
     ] {
         let theirs = read(&format!("shippers/{name}"));
         assert!(ours.contains(&format!("shippers/{name}")));
@@ -617,6 +670,7 @@ fn no_shipper_drops_what_an_event_may_be_long() {
         ("fluent-bit-http.yaml", "buffer_max_size"),
         ("fluentd-http.conf", "chunk_limit_size"),
         ("fluentd.conf", "chunk_limit_size"),
+        ("otel-collector.yaml", "max_log_size"),
         ("vector-http.yaml", "max_line_bytes"),
         ("vector.yaml", "max_line_bytes"),
     ] {

@@ -1,5 +1,6 @@
 //! The events of Vector as Vector writes them, and as nobody should.
 
+pub mod otlp;
 mod reading;
 mod soundness;
 

@@ -3,7 +3,7 @@
 mod arrays;
 mod copies;
 mod csv;
-mod forged;
+pub mod forged;
 mod gke;
 mod google;
 mod lengths;

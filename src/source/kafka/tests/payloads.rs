@@ -173,6 +173,17 @@ proptest! {
     }
 }
 
+/// The Collector's Kafka exporter writes protobuf unless it is told otherwise.
+#[test]
+fn the_logs_of_opentelemetry_are_lines() {
+    let export = b"\x0a\x0b\x0a\x00\x12\x07\x12\x05\x2a\x03\x0a\x01x";
+    let (pieces, discarded) = pieces(1000, &[Some(b"{}"), Some(export), Some(b"[]")]);
+    let line = |text: &str, offset| (text.to_owned(), Shape::Lines, format!("audit/3@{offset}"));
+    let record = r#"{"resource":{"attributes":[]},"body":"x"}"#;
+    assert_eq!(pieces, [line("{}", 0), line(record, 1), line("[]", 2)]);
+    assert_eq!(discarded, 1);
+}
+
 #[test]
 fn the_parts_of_a_containers_line_are_joined_within_a_payload() {
     let line = |tag, text| format!("2026-11-23T17:21:01.912216789Z stdout {tag} {text}\n");
