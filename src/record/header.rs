@@ -9,6 +9,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use super::{
     csv_row::is_stage,
+    flattened::leads_to_event,
     lifted::{self, field, known},
     rewrite,
 };
@@ -102,7 +103,8 @@ impl Header {
             }
         }
         let last = |name: &String| known(name.rsplit('.').next()?);
-        let is_event = |name: &String| last(name).is_some();
+        let leads_to_event = |name: &String| leads_to_event(name);
+        let is_event = |name: &String| last(name).is_some() || leads_to_event(name);
         let is_stage = |name: &String| last(name) == Some("stage");
         let is_header = names
             .iter()
@@ -115,7 +117,8 @@ impl Header {
                 let is_one_line = |field| ONE_LINE.contains(&field);
                 field(name).is_some_and(is_one_line) || name.ends_with(STATUS_CODE)
             }),
-            is_of_events: lifted::are_of_events(names.iter().map(String::as_str)),
+            is_of_events: lifted::are_of_events(names.iter().map(String::as_str))
+                || names.iter().any(leads_to_event),
             // What a client chose, and lies too deep to tell of a touch.
             names: names
                 .into_iter()
@@ -138,9 +141,22 @@ impl Header {
         self.is_of_events
     }
 
-    /// Whether all quotes of `line`, which is no row, are those of text within a cell.
-    pub fn is_within_cell(&self, line: &[u8]) -> bool {
-        self.is_of_events && memchr(b'"', line).is_some() && !begins_outside(line, self.separator)
+    /// Whether `line` may stand in cells, as what somebody else writes into the same stream as JSON does not: there each quote of a
+    /// text is two, and those that are not begin a cell, or end one.
+    pub fn may_be_of_cells(&self, line: &[u8]) -> bool {
+        let line = without_end(line);
+        let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == self.separator);
+        let mut at = 0;
+        while let Some(offset) = memchr(b'"', &line[at..]) {
+            let start = at + offset;
+            let quotes = line[start..].iter().take_while(|byte| **byte == b'"');
+            at = start + quotes.count();
+            let is_single = (at - start) % 2 == 1;
+            if is_single && !is_edge(line[..start].last()) && !is_edge(line.get(at)) {
+                return false;
+            }
+        }
+        true
     }
 
     pub fn row(&self, line: &[u8]) -> Row {
