@@ -21,7 +21,12 @@ const ID_DASHES: usize = 4;
 
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
-    cells(line).any(is_stage) && cells(line).any(|cell| cell.starts_with(b"/") || is_id(cell))
+    cells(line).any(is_stage) && cells(line).any(is_place)
+}
+
+/// Whether `cell` may be a URI or the id of an event.
+fn is_place(cell: &[u8]) -> bool {
+    cell.starts_with(b"/") || is_id(cell)
 }
 
 /// Whether `cell` is the stage of a request.
@@ -51,10 +56,10 @@ impl<'t> WholeEvents<'t> {
     }
 
     /// Takes note of an event that was found in the value at `place`. If the row has a time of it, which no client knows beforehand, it
-    /// is what the row tells.
-    pub fn note(&mut self, event: &Event<'_>, place: usize) {
+    /// is what the row tells. Whether it may be told: not if the row tells of an event without it.
+    pub fn note(&mut self, event: &Event<'_>, place: usize) -> bool {
         if self.patience == 0 {
-            return;
+            return true;
         }
         self.patience -= 1;
         if !self.line.contains(&place) {
@@ -64,9 +69,17 @@ impl<'t> WholeEvents<'t> {
         }
         let line = &self.text[self.line.clone()];
         let mut times = [event.received, event.stage_time].into_iter().flatten();
-        if times.any(|time| is_beside(time, line, place - self.line.start)) {
+        let place = place - self.line.start;
+        let Some(separator) = separator(line, place) else {
+            return true;
+        };
+        let is_whole =
+            times.any(|time| whole_cells(line, separator).any(|cell| cell == time.as_bytes()));
+        if is_whole {
             self.rows.push(self.line.start);
         }
+        let cells = || whole_cells(line, separator);
+        is_whole || !(cells().any(is_stage) && cells().any(is_place))
     }
 
     /// Whether `line` of the text is such a row.
@@ -76,24 +89,28 @@ impl<'t> WholeEvents<'t> {
     }
 }
 
-/// Whether another cell of `line` than the one that begins with the value at `place` is `text`. The value stands in quotes, as all cells
-/// do in which one stands, so that what is in the cell of a client is no cell of its own.
-fn is_beside(text: &str, line: &[u8], place: usize) -> bool {
-    let Some([.., separator, b'"']) = line.get(..place) else {
-        return false;
-    };
+/// What stands before the cell of `line` that begins with the value at `place`, if that stands in quotes, as all cells do in which one
+/// stands.
+fn separator(line: &[u8], place: usize) -> Option<u8> {
+    match line.get(..place)? {
+        [.., separator, b'"'] => Some(*separator),
+        _ => None,
+    }
+}
+
+/// The cells of `line`. What is in the cell of a client is no cell of its own.
+fn whole_cells(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut in_quotes = false;
-    let is_end = |byte: &u8| {
+    let is_end = move |byte: &u8| {
         in_quotes ^= *byte == b'"';
-        !in_quotes && byte == separator
+        !in_quotes && *byte == separator
     };
-    line.split(is_end)
-        .any(|cell| unquoted(cell) == text.as_bytes())
+    line.split(is_end).map(unquoted)
 }
 
 /// The cells of `line`, and the parts of those in which a separator stands.
 fn cells(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t');
+    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t' | b'|');
     line.split(is_separator).map(unquoted)
 }
 
@@ -112,7 +129,7 @@ fn is_id(cell: &[u8]) -> bool {
 /// `text` with a space before each such stage, so that no line of it is a row.
 pub fn without_rows(mut text: String) -> String {
     for stage in STAGES {
-        for before in [",", ";", "\t", "\""] {
+        for before in [",", ";", "\t", "|", "\""] {
             let cell = format!("{before}{stage}");
             if text.contains(&cell) {
                 text = text.replace(&cell, &format!("{before} {stage}"));
@@ -138,6 +155,7 @@ mod tests {
             (format!("x,{ID},ResponseComplete,get"), true),
             (format!("\"{ID}\",\"ResponseStarted\"\r"), true),
             ("RequestReceived\t/api/v1\tget".to_owned(), true),
+            ("RequestReceived|/api/v1|get".to_owned(), true),
             ("1;\"/api?x=1,2\";ResponseComplete".to_owned(), true),
             ("ResponseComplete,get".to_owned(), false),
             (format!("{ID},ResponseCompleted"), false),

@@ -113,16 +113,20 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
     read(true).or_else(|| read(false))
 }
 
-/// Whether `key` is that of an event's field, which a store joined to others, or of Google's for the whole.
+/// Whether `key` is that of an event's field, which a store joined to others, or of Google's for the whole or for who did it.
 pub fn leads_to_event(key: &str) -> bool {
     let mut payloads = gke::PAYLOADS.iter().chain(&gke::RESPELLED_PAYLOADS);
     let is_anchor = |joint: Joint| {
         let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
-        let prefix = |anchor: &&str| key.strip_suffix(joint.spelled(anchor).as_str());
         joint.stands_in(key)
-            && anchors.any(|anchor| prefix(&anchor).is_some_and(|prefix| joint.is_prefix(prefix)))
+            && anchors.any(|anchor| {
+                let prefix = key.strip_suffix(joint.spelled(anchor).as_str());
+                prefix.is_some_and(|prefix| joint.is_prefix(prefix))
+            })
     };
-    payloads.any(|payload| *payload == key) || Joint::ALL.into_iter().any(is_anchor)
+    key == gke::PRINCIPAL
+        || payloads.any(|payload| *payload == key)
+        || Joint::ALL.into_iter().any(is_anchor)
 }
 
 impl Form {

@@ -20,8 +20,10 @@ pub const MAX_HEADER_BYTES: usize = 64 << 10;
 /// Bytes of a name. It is written once for each row.
 const MAX_NAME_BYTES: usize = 128;
 
-const TAB: u8 = b'\t';
-const SEPARATORS: [u8; 3] = [b',', b';', TAB];
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Those between which no cell may have quotes around it.
+const BARE: [u8; 2] = [b'\t', b'|'];
 
 /// What Azure's portal writes behind the name of a column of times.
 const UTC: &str = " [UTC]";
@@ -142,10 +144,11 @@ impl Header {
     }
 
     /// Whether `line` may stand in cells, as what somebody else writes into the same stream as JSON does not: there each quote of a
-    /// text is two, and those that are not begin a cell, or end one.
+    /// text is two, or has a backslash, and those that are not begin a cell, or end one.
     pub fn may_be_of_cells(&self, line: &[u8]) -> bool {
         let line = without_end(line);
-        let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == self.separator);
+        let is_edge =
+            |byte: Option<&u8>| byte.is_none_or(|byte| [self.separator, b'\\'].contains(byte));
         let mut at = 0;
         while let Some(offset) = memchr(b'"', &line[at..]) {
             let start = at + offset;
@@ -202,13 +205,13 @@ fn is_name(cell: &str) -> bool {
 }
 
 /// The cells of `line`, without their quotes; `None` if one has no end, or something behind it, or a quote and none around it, as none
-/// has but in text with tabs where no cell has quotes around it; or if there are more than `most`.
+/// has but in text with tabs or bars where no cell has quotes around it; or if there are more than `most`.
 fn cells(line: &[u8], separator: u8, most: usize) -> Option<Vec<String>> {
     let line = without_end(line);
     let begins_quoted = |at: usize| line.get(at) == Some(&b'"');
-    let is_unquoted = separator == TAB
+    let is_unquoted = BARE.contains(&separator)
         && !begins_quoted(0)
-        && !memchr_iter(TAB, line).any(|tab| begins_quoted(tab + 1));
+        && !memchr_iter(separator, line).any(|at| begins_quoted(at + 1));
     let (mut cells, mut rest) = (Vec::new(), line);
     while cells.len() < most {
         let (cell, length) = match rest.strip_prefix(b"\"") {
@@ -287,6 +290,7 @@ mod tests {
                 true,
             ),
             ("AUDITID\tUSER\n", true),
+            ("auditID|verb|user\n", true),
             ("\n\nid,log\n", true),
             ("@message\n", false),
             ("a,b\n", false),

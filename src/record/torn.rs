@@ -16,6 +16,52 @@ const PARTS: [(&str, &[&str]); 6] = [
 
 const BODY: &[&str] = &["kind", "metadata", "spec", "status", "subjects"];
 
+/// What only an event's own keys end with, in small letters.
+const ENDS: [&str; 6] = [
+    "auditid",
+    "requesturi",
+    "requestreceivedtimestamp",
+    "requestreceivedtime",
+    "stagetimestamp",
+    "stagereceivedtime",
+];
+
+/// As many of them an object has to have.
+const ENOUGH: usize = 2;
+
+/// What the keys of fields hold in which texts of clients stand.
+const OF_CLIENTS: [&str; 8] = [
+    "requesturi",
+    "user",
+    "sourceips",
+    "objectref",
+    "responsestatus",
+    "requestobject",
+    "responseobject",
+    "annotations",
+];
+
+/// Whether `object`, which is no event as it stands, was one before its keys were written in another way.
+pub fn was_event(object: &Object<'_, '_>) -> bool {
+    let is_there = |end: &&&str| {
+        let mut keys = object.iter().map(|(key, _)| key);
+        keys.any(|key| key.len() >= end.len() && in_letters(key).ends_with(**end))
+    };
+    ENDS.iter().filter(is_there).take(ENOUGH).count() == ENOUGH
+}
+
+/// Whether what stands under `key` of such an object may be a client's.
+pub fn is_of_client(key: &str) -> bool {
+    let key = in_letters(key);
+    OF_CLIENTS.iter().any(|field| key.contains(field))
+}
+
+/// `key` in small letters, without what joins its words.
+fn in_letters(key: &str) -> String {
+    let letters = key.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.
 pub fn is_torn(object: &Object<'_, '_>) -> bool {
     object.iter().any(|(key, _)| {

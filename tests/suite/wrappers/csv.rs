@@ -33,7 +33,7 @@ fn csv(cells: &Cells, separator: char) -> String {
 #[test]
 fn a_row_of_csv_that_names_a_decoy_is_undecodable() {
     for id in ["8e3bf0f8-b495-450d-a404-cfdf2b51bc67", "chosen by a client"] {
-        for separator in [',', ';', '\t'] {
+        for separator in [',', ';', '\t', '|'] {
             let row = |user: &str| {
                 let mut event = hit(id);
                 event["user"] = json!({"username": user, "groups": ["a"]});
@@ -69,6 +69,15 @@ fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
         [Technique::TokenUse]
     );
     // It may be a text of a client, who does not know when the server has it.
+    let forged = row("2026-11-23T17:21:09Z");
+    assert_eq!(techniques(forged.clone()), [Technique::Undecodable]);
+    let backslashed = format!(
+        "id,verb,user,stage,uri\n\"1\",\"get\",\"{}\",\"a\",\"b\"\n",
+        event.to_string().replace('"', "\\\"")
+    );
+    let told = streamed(Detector::scan, backslashed.as_bytes());
+    assert_eq!(told.len(), 1, "{backslashed}");
+    assert_eq!(told[0].technique, Technique::Undecodable);
     let quiet = whole.replace(DECOY, "jane");
     for rest in [
         "\",ResponseComplete,2026-11-23T17:21:09Z,/api".to_owned(),
@@ -121,7 +130,7 @@ fn every_technique_is_found_in_a_row_whose_columns_have_names() {
         let wanted: Vec<_> = technique.into_iter().collect();
         for (export, separator) in exports(&event)
             .into_iter()
-            .zip([',', ';', '\t'].into_iter().cycle())
+            .zip([',', ';', '\t', '|'].into_iter().cycle())
         {
             let text = format!(
                 "{}\r\n{}\r\n",
@@ -173,10 +182,7 @@ fn an_entry_of_gke_is_found_in_columns_of_csv() {
         }})
     };
     for joint in [".", "_", "__", "/", ":", "-"] {
-        for (name, wanted) in [
-            ("a", Technique::TokenUse),
-            ("a\nb", Technique::Undecodable),
-        ] {
+        for (name, wanted) in [("a", Technique::TokenUse), ("a\nb", Technique::Undecodable)] {
             let mut joined = Vec::new();
             dotted("", &entry(name), &mut joined);
             for (key, _) in &mut joined {
@@ -186,6 +192,12 @@ fn an_entry_of_gke_is_found_in_columns_of_csv() {
             assert_eq!(techniques(&text), [wanted], "{text}");
         }
     }
+    let picked = format!(
+        "timestamp,principalEmail,methodName,resourceName,callerIp\n2026-11-23 17:21:08.912184 UTC,{DECOY},io.k8s.core.v1.pods.get,core/v1/namespaces/default/pods/a,10.0.3.7\n"
+    );
+    assert_eq!(techniques(&picked), [Technique::Undecodable], "{picked}");
+    let picked = picked.replace(DECOY, &format!("\"{DECOY}\""));
+    assert_eq!(techniques(&picked), [Technique::TokenUse], "{picked}");
     let pretty = serde_json::to_string_pretty(&entry("a")["protopayload_auditlog"]).unwrap();
     let text = format!(
         "insertId,protoPayload\n1,\"{}\"\n",
