@@ -5,12 +5,15 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::audit::Event;
 
 /// Events of a text that are looked at, each of which takes a look at its line.
 const MAX_EVENTS: usize = 256;
+
+/// What may stand between cells.
+const SEPARATORS: &[u8] = b",;\t|";
 
 /// The stages of a request.
 const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComplete"];
@@ -69,17 +72,18 @@ impl<'t> WholeEvents<'t> {
         }
         let line = &self.text[self.line.clone()];
         let mut times = [event.received, event.stage_time].into_iter().flatten();
-        let place = place - self.line.start;
-        let Some(separator) = separator(line, place) else {
+        let Some(separators) = separators(line, place - self.line.start) else {
             return true;
         };
-        let is_whole =
-            times.any(|time| whole_cells(line, separator).any(|cell| cell == time.as_bytes()));
+        let is_any = |is: &dyn Fn(&[u8]) -> bool| {
+            let mut separators = separators.iter();
+            separators.any(|separator| whole_cells(line, *separator).any(is))
+        };
+        let is_whole = times.any(|time| is_any(&|cell| cell == time.as_bytes()));
         if is_whole {
             self.rows.push(self.line.start);
         }
-        let cells = || whole_cells(line, separator);
-        is_whole || !(cells().any(is_stage) && cells().any(is_place))
+        is_whole || !(is_any(&is_stage) && is_any(&is_place))
     }
 
     /// Whether `line` of the text is such a row.
@@ -89,13 +93,23 @@ impl<'t> WholeEvents<'t> {
     }
 }
 
-/// What stands before the cell of `line` that begins with the value at `place`, if that stands in quotes, as all cells do in which one
-/// stands.
-fn separator(line: &[u8], place: usize) -> Option<u8> {
-    match line.get(..place)? {
-        [.., separator, b'"'] => Some(*separator),
-        _ => None,
+/// What may separate the cells of `line`, if `place` lies in one that stands in quotes, as all do in which a value stands.
+fn separators(line: &[u8], place: usize) -> Option<&[u8]> {
+    let (mut start, mut end) = (None, None);
+    for at in memchr_iter(b'"', line.get(..place)?) {
+        match start {
+            // Two quotes are one of the text.
+            None if end.is_some_and(|(_, end)| end + 1 == at) => {
+                start = end.take().map(|(start, _)| start);
+            }
+            None => start = Some(at),
+            Some(begun) => (start, end) = (None, Some((begun, at))),
+        }
     }
+    start.map(|start| match start {
+        0 => SEPARATORS,
+        start => &line[start - 1..start],
+    })
 }
 
 /// The cells of `line`. What is in the cell of a client is no cell of its own.
@@ -110,8 +124,7 @@ fn whole_cells(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
 
 /// The cells of `line`, and the parts of those in which a separator stands.
 fn cells(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t' | b'|');
-    line.split(is_separator).map(unquoted)
+    line.split(|byte| SEPARATORS.contains(byte)).map(unquoted)
 }
 
 fn unquoted(cell: &[u8]) -> &[u8] {

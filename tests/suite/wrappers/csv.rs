@@ -71,6 +71,14 @@ fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
     // It may be a text of a client, who does not know when the server has it.
     let forged = row("2026-11-23T17:21:09Z");
     assert_eq!(techniques(forged.clone()), [Technique::Undecodable]);
+    for uri in ["", "/api?x="] {
+        for row in [
+            format!("ResponseComplete,/x,\"{uri}{whole}\"\n"),
+            format!("\"{uri}{whole}\",\"ResponseComplete\",/x\n"),
+        ] {
+            assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
+        }
+    }
     let backslashed = format!(
         "id,verb,user,stage,uri\n\"1\",\"get\",\"{}\",\"a\",\"b\"\n",
         event.to_string().replace('"', "\\\"")
