@@ -2,6 +2,7 @@
 //!
 //! What is left reads as an event of nobody about nothing. So it is told that something of it cannot be decoded.
 
+use memchr::memmem;
 use simd_json::tape::Object;
 
 /// The parts that say who touched what, in small letters, and what of the keys in them tells them from keys of shippers.
@@ -45,21 +46,26 @@ const OF_CLIENTS: [&str; 8] = [
 pub fn was_event(object: &Object<'_, '_>) -> bool {
     let is_there = |end: &&&str| {
         let mut keys = object.iter().map(|(key, _)| key);
-        keys.any(|key| key.len() >= end.len() && in_letters(key).ends_with(**end))
+        keys.any(|key| {
+            let mut letters = letters(key).rev();
+            end.bytes().rev().all(|byte| letters.next() == Some(byte))
+        })
     };
     ENDS.iter().filter(is_there).take(ENOUGH).count() == ENOUGH
 }
 
 /// Whether what stands under `key` of such an object may be a client's.
 pub fn is_of_client(key: &str) -> bool {
-    let key = in_letters(key);
-    OF_CLIENTS.iter().any(|field| key.contains(field))
+    let key: Vec<u8> = letters(key).collect();
+    OF_CLIENTS
+        .iter()
+        .any(|field| memmem::find(&key, field.as_bytes()).is_some())
 }
 
 /// `key` in small letters, without what joins its words.
-fn in_letters(key: &str) -> String {
-    let letters = key.chars().filter(char::is_ascii_alphanumeric);
-    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+fn letters(key: &str) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
+    letters.map(|byte| byte.to_ascii_lowercase())
 }
 
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.
@@ -72,12 +78,8 @@ pub fn is_torn(object: &Object<'_, '_>) -> bool {
 
 /// The part that `key` is a piece of.
 fn part(key: &str) -> Option<&'static str> {
-    let letters = || {
-        let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
-        letters.map(|byte| byte.to_ascii_lowercase())
-    };
     PARTS.iter().find_map(|(part, inner)| {
-        let mut rest = letters();
+        let mut rest = letters(key);
         let is_of_part = part.bytes().all(|byte| rest.next() == Some(byte));
         let is_inner = |inner: &&str| {
             let mut rest = rest.clone();
