@@ -40,6 +40,9 @@ pub const PARTS: &[&str] = &[
 /// The fields of an entry that are looked at, beside its payload.
 pub const FIELDS: &[&str] = &["insertId", "timestamp", "labels", "operation"];
 
+/// What BigQuery calls the column of who did it, where it was picked out of entries.
+pub const PRINCIPAL: &str = "principalEmail";
+
 /// What all of Google's services call an `AuditLog`.
 const AUDIT_LOG: &str = "google.cloud.audit.AuditLog";
 
@@ -64,7 +67,9 @@ impl<'o, 'v> Entry<'o, 'v> {
         };
         let is_bare = || {
             entry.text("@type").is_some_and(is_audit_log)
-                || (entry.is_kubernetes() && object.get("authenticationInfo").is_some())
+                || (entry.is_kubernetes()
+                    && (object.get("authenticationInfo").is_some()
+                        || entry.text(PRINCIPAL).is_some()))
         };
         (payload.is_some() || is_bare()).then_some(entry)
     }
@@ -107,7 +112,11 @@ impl<'o, 'v> Entry<'o, 'v> {
             None => progress.is_last.then_some(200),
         };
         let message = status.and_then(|status| field(status, "message"));
-        let selected = authentication.and_then(|info| field(info, "authoritySelector"));
+        // Of fields that were picked one by one the path is not known.
+        let picked = |part: Option<Json<'v>>, key: &str| {
+            part.map_or_else(|| self.text(key), |part| field(part, key))
+        };
+        let selected = picked(authentication, "authoritySelector");
         let is_refused = code == Some(403) && message.is_some_and(refuses_impersonation);
         let time = self.outer("timestamp").and_then(|time| time.into_string());
         let path = self
@@ -121,18 +130,17 @@ impl<'o, 'v> Entry<'o, 'v> {
             stage: progress.stage(),
             verb: method.verb,
             user: User {
-                username: authentication.and_then(|info| {
-                    field(info, "principalEmail").or_else(|| field(info, "principalSubject"))
-                }),
+                username: picked(authentication, PRINCIPAL)
+                    .or_else(|| picked(authentication, "principalSubject")),
                 ..User::default()
             },
             impersonated: selected.filter(|_| !is_refused),
             refused_as: selected.filter(|_| is_refused),
-            source_ips: metadata
-                .and_then(|data| field(data, "callerIp").or_else(|| field(data, "callerIP")))
+            source_ips: picked(metadata, "callerIp")
+                .or_else(|| picked(metadata, "callerIP"))
                 .into_iter()
                 .collect(),
-            user_agent: metadata.and_then(|data| field(data, "callerSuppliedUserAgent")),
+            user_agent: picked(metadata, "callerSuppliedUserAgent"),
             object_path: path.filter(|_| is_kubelet(&object) || object.resource.is_none()),
             object,
             code,

@@ -11,7 +11,8 @@ pub struct Given {
     /// A file, or a directory of files, in YAML, TOML or JSON; several are merged
     #[arg(short, long, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// A decoy to watch in place of honeypot/backup-sa; its Secret is taken to be NAME-token
+    /// A decoy to watch in place of honeypot/backup-sa, once for each; its Secret is taken to be
+    /// NAME-token
     #[arg(short, long, value_name = "NAMESPACE/NAME", conflicts_with = "config")]
     decoy: Vec<String>,
 }

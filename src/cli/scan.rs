@@ -24,7 +24,8 @@ pub struct Arguments {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     pipeline: Given,
-    /// Only events from then on: a time (RFC 3339), a date, or a span back from now (2h, 7d)
+    /// Only events from then on: a time (RFC 3339), a date, or a span back from now (2h, 7d); of
+    /// UTC where no zone is named
     #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     from: Option<Timestamp>,
     /// Only events before then; of a date, before it begins

@@ -33,7 +33,7 @@ const HEAD_MARKS: [&str; 4] = ["\"audit.k8s.io", "\"auditID", "\"protoPayload", 
 
 /// Where bodies begin, which hold tokens and Secrets; without their first quote, since some
 /// shippers put the names of the outer keys before them. Then Azure's and Google's.
-const BODIES: [&str; 13] = [
+const BODIES: [&str; 17] = [
     "requestObject",
     "responseObject",
     "RequestObject",
@@ -42,6 +42,10 @@ const BODIES: [&str; 13] = [
     "responseobject",
     "REQUESTOBJECT",
     "RESPONSEOBJECT",
+    "request_object",
+    "response_object",
+    "REQUEST_OBJECT",
+    "RESPONSE_OBJECT",
     "\"request\"",
     "\"response\"",
     "requestJson",

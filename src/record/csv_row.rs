@@ -5,12 +5,15 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::audit::Event;
 
 /// Events of a text that are looked at, each of which takes a look at its line.
 const MAX_EVENTS: usize = 256;
+
+/// What may stand between cells.
+const SEPARATORS: &[u8] = b",;\t|";
 
 /// The stages of a request.
 const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComplete"];
@@ -21,7 +24,12 @@ const ID_DASHES: usize = 4;
 
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
-    cells(line).any(is_stage) && cells(line).any(|cell| cell.starts_with(b"/") || is_id(cell))
+    cells(line).any(is_stage) && cells(line).any(is_place)
+}
+
+/// Whether `cell` may be a URI or the id of an event.
+fn is_place(cell: &[u8]) -> bool {
+    cell.starts_with(b"/") || is_id(cell)
 }
 
 /// Whether `cell` is the stage of a request.
@@ -51,10 +59,10 @@ impl<'t> WholeEvents<'t> {
     }
 
     /// Takes note of an event that was found in the value at `place`. If the row has a time of it, which no client knows beforehand, it
-    /// is what the row tells.
-    pub fn note(&mut self, event: &Event<'_>, place: usize) {
+    /// is what the row tells. Whether it may be told: not if the row tells of an event without it.
+    pub fn note(&mut self, event: &Event<'_>, place: usize) -> bool {
         if self.patience == 0 {
-            return;
+            return true;
         }
         self.patience -= 1;
         if !self.line.contains(&place) {
@@ -64,9 +72,18 @@ impl<'t> WholeEvents<'t> {
         }
         let line = &self.text[self.line.clone()];
         let mut times = [event.received, event.stage_time].into_iter().flatten();
-        if times.any(|time| is_beside(time, line, place - self.line.start)) {
+        let Some(separators) = separators(line, place - self.line.start) else {
+            return true;
+        };
+        let is_any = |is: &dyn Fn(&[u8]) -> bool| {
+            let mut separators = separators.iter();
+            separators.any(|separator| whole_cells(line, *separator).any(is))
+        };
+        let is_whole = times.any(|time| is_any(&|cell| cell == time.as_bytes()));
+        if is_whole {
             self.rows.push(self.line.start);
         }
+        is_whole || !(is_any(&is_stage) && is_any(&is_place))
     }
 
     /// Whether `line` of the text is such a row.
@@ -76,25 +93,38 @@ impl<'t> WholeEvents<'t> {
     }
 }
 
-/// Whether another cell of `line` than the one that begins with the value at `place` is `text`. The value stands in quotes, as all cells
-/// do in which one stands, so that what is in the cell of a client is no cell of its own.
-fn is_beside(text: &str, line: &[u8], place: usize) -> bool {
-    let Some([.., separator, b'"']) = line.get(..place) else {
-        return false;
-    };
+/// What may separate the cells of `line`, if `place` lies in one that stands in quotes, as all do in which a value stands.
+fn separators(line: &[u8], place: usize) -> Option<&[u8]> {
+    let (mut start, mut end) = (None, None);
+    for at in memchr_iter(b'"', line.get(..place)?) {
+        match start {
+            // Two quotes are one of the text.
+            None if end.is_some_and(|(_, end)| end + 1 == at) => {
+                start = end.take().map(|(start, _)| start);
+            }
+            None => start = Some(at),
+            Some(begun) => (start, end) = (None, Some((begun, at))),
+        }
+    }
+    start.map(|start| match start {
+        0 => SEPARATORS,
+        start => &line[start - 1..start],
+    })
+}
+
+/// The cells of `line`. What is in the cell of a client is no cell of its own.
+fn whole_cells(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut in_quotes = false;
-    let is_end = |byte: &u8| {
+    let is_end = move |byte: &u8| {
         in_quotes ^= *byte == b'"';
-        !in_quotes && byte == separator
+        !in_quotes && *byte == separator
     };
-    line.split(is_end)
-        .any(|cell| unquoted(cell) == text.as_bytes())
+    line.split(is_end).map(unquoted)
 }
 
 /// The cells of `line`, and the parts of those in which a separator stands.
 fn cells(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t');
-    line.split(is_separator).map(unquoted)
+    line.split(|byte| SEPARATORS.contains(byte)).map(unquoted)
 }
 
 fn unquoted(cell: &[u8]) -> &[u8] {
@@ -112,7 +142,7 @@ fn is_id(cell: &[u8]) -> bool {
 /// `text` with a space before each such stage, so that no line of it is a row.
 pub fn without_rows(mut text: String) -> String {
     for stage in STAGES {
-        for before in [",", ";", "\t", "\""] {
+        for before in [",", ";", "\t", "|", "\""] {
             let cell = format!("{before}{stage}");
             if text.contains(&cell) {
                 text = text.replace(&cell, &format!("{before} {stage}"));
@@ -138,6 +168,7 @@ mod tests {
             (format!("x,{ID},ResponseComplete,get"), true),
             (format!("\"{ID}\",\"ResponseStarted\"\r"), true),
             ("RequestReceived\t/api/v1\tget".to_owned(), true),
+            ("RequestReceived|/api/v1|get".to_owned(), true),
             ("1;\"/api?x=1,2\";ResponseComplete".to_owned(), true),
             ("ResponseComplete,get".to_owned(), false),
             (format!("{ID},ResponseCompleted"), false),

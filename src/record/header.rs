@@ -10,6 +10,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::{
     csv_row::is_stage,
     lifted::{self, field, known},
+    restored::leads_to_event,
     rewrite,
 };
 
@@ -19,8 +20,10 @@ pub const MAX_HEADER_BYTES: usize = 64 << 10;
 /// Bytes of a name. It is written once for each row.
 const MAX_NAME_BYTES: usize = 128;
 
-const TAB: u8 = b'\t';
-const SEPARATORS: [u8; 3] = [b',', b';', TAB];
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Those between which no cell may have quotes around it.
+const BARE: [u8; 2] = [b'\t', b'|'];
 
 /// What Azure's portal writes behind the name of a column of times.
 const UTC: &str = " [UTC]";
@@ -102,7 +105,8 @@ impl Header {
             }
         }
         let last = |name: &String| known(name.rsplit('.').next()?);
-        let is_event = |name: &String| last(name).is_some();
+        let leads_to_event = |name: &String| leads_to_event(name);
+        let is_event = |name: &String| last(name).is_some() || leads_to_event(name);
         let is_stage = |name: &String| last(name) == Some("stage");
         let is_header = names
             .iter()
@@ -115,7 +119,8 @@ impl Header {
                 let is_one_line = |field| ONE_LINE.contains(&field);
                 field(name).is_some_and(is_one_line) || name.ends_with(STATUS_CODE)
             }),
-            is_of_events: lifted::are_of_events(names.iter().map(String::as_str)),
+            is_of_events: lifted::are_of_events(names.iter().map(String::as_str))
+                || names.iter().any(leads_to_event),
             // What a client chose, and lies too deep to tell of a touch.
             names: names
                 .into_iter()
@@ -138,9 +143,23 @@ impl Header {
         self.is_of_events
     }
 
-    /// Whether all quotes of `line`, which is no row, are those of text within a cell.
-    pub fn is_within_cell(&self, line: &[u8]) -> bool {
-        self.is_of_events && memchr(b'"', line).is_some() && !begins_outside(line, self.separator)
+    /// Whether `line` may stand in cells, as what somebody else writes into the same stream as JSON does not: there each quote of a
+    /// text is two, or has a backslash, and those that are not begin a cell, or end one.
+    pub fn may_be_of_cells(&self, line: &[u8]) -> bool {
+        let line = without_end(line);
+        let is_edge =
+            |byte: Option<&u8>| byte.is_none_or(|byte| [self.separator, b'\\'].contains(byte));
+        let mut at = 0;
+        while let Some(offset) = memchr(b'"', &line[at..]) {
+            let start = at + offset;
+            let quotes = line[start..].iter().take_while(|byte| **byte == b'"');
+            at = start + quotes.count();
+            let is_single = (at - start) % 2 == 1;
+            if is_single && !is_edge(line[..start].last()) && !is_edge(line.get(at)) {
+                return false;
+            }
+        }
+        true
     }
 
     pub fn row(&self, line: &[u8]) -> Row {
@@ -186,13 +205,13 @@ fn is_name(cell: &str) -> bool {
 }
 
 /// The cells of `line`, without their quotes; `None` if one has no end, or something behind it, or a quote and none around it, as none
-/// has but in text with tabs where no cell has quotes around it; or if there are more than `most`.
+/// has but in text with tabs or bars where no cell has quotes around it; or if there are more than `most`.
 fn cells(line: &[u8], separator: u8, most: usize) -> Option<Vec<String>> {
     let line = without_end(line);
     let begins_quoted = |at: usize| line.get(at) == Some(&b'"');
-    let is_unquoted = separator == TAB
+    let is_unquoted = BARE.contains(&separator)
         && !begins_quoted(0)
-        && !memchr_iter(TAB, line).any(|tab| begins_quoted(tab + 1));
+        && !memchr_iter(separator, line).any(|at| begins_quoted(at + 1));
     let (mut cells, mut rest) = (Vec::new(), line);
     while cells.len() < most {
         let (cell, length) = match rest.strip_prefix(b"\"") {
@@ -271,6 +290,7 @@ mod tests {
                 true,
             ),
             ("AUDITID\tUSER\n", true),
+            ("auditID|verb|user\n", true),
             ("\n\nid,log\n", true),
             ("@message\n", false),
             ("a,b\n", false),

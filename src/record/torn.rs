@@ -2,6 +2,7 @@
 //!
 //! What is left reads as an event of nobody about nothing. So it is told that something of it cannot be decoded.
 
+use memchr::memmem;
 use simd_json::tape::Object;
 
 /// The parts that say who touched what, in small letters, and what of the keys in them tells them from keys of shippers.
@@ -16,6 +17,57 @@ const PARTS: [(&str, &[&str]); 6] = [
 
 const BODY: &[&str] = &["kind", "metadata", "spec", "status", "subjects"];
 
+/// What only an event's own keys end with, in small letters.
+const ENDS: [&str; 6] = [
+    "auditid",
+    "requesturi",
+    "requestreceivedtimestamp",
+    "requestreceivedtime",
+    "stagetimestamp",
+    "stagereceivedtime",
+];
+
+/// As many of them an object has to have.
+const ENOUGH: usize = 2;
+
+/// What the keys of fields hold in which texts of clients stand.
+const OF_CLIENTS: [&str; 8] = [
+    "requesturi",
+    "user",
+    "sourceips",
+    "objectref",
+    "responsestatus",
+    "requestobject",
+    "responseobject",
+    "annotations",
+];
+
+/// Whether `object`, which is no event as it stands, was one before its keys were written in another way.
+pub fn was_event(object: &Object<'_, '_>) -> bool {
+    let is_there = |end: &&&str| {
+        let mut keys = object.iter().map(|(key, _)| key);
+        keys.any(|key| {
+            let mut letters = letters(key).rev();
+            end.bytes().rev().all(|byte| letters.next() == Some(byte))
+        })
+    };
+    ENDS.iter().filter(is_there).take(ENOUGH).count() == ENOUGH
+}
+
+/// Whether what stands under `key` of such an object may be a client's.
+pub fn is_of_client(key: &str) -> bool {
+    let key: Vec<u8> = letters(key).collect();
+    OF_CLIENTS
+        .iter()
+        .any(|field| memmem::find(&key, field.as_bytes()).is_some())
+}
+
+/// `key` in small letters, without what joins its words.
+fn letters(key: &str) -> impl DoubleEndedIterator<Item = u8> + Clone {
+    let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
+    letters.map(|byte| byte.to_ascii_lowercase())
+}
+
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.
 pub fn is_torn(object: &Object<'_, '_>) -> bool {
     object.iter().any(|(key, _)| {
@@ -26,12 +78,8 @@ pub fn is_torn(object: &Object<'_, '_>) -> bool {
 
 /// The part that `key` is a piece of.
 fn part(key: &str) -> Option<&'static str> {
-    let letters = || {
-        let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
-        letters.map(|byte| byte.to_ascii_lowercase())
-    };
     PARTS.iter().find_map(|(part, inner)| {
-        let mut rest = letters();
+        let mut rest = letters(key);
         let is_of_part = part.bytes().all(|byte| rest.next() == Some(byte));
         let is_inner = |inner: &&str| {
             let mut rest = rest.clone();

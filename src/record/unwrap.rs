@@ -23,6 +23,7 @@ use super::{
     pieces::bears_mark,
     restored::{Ambiguous, is_of_pod, restored},
     table::{self, Table},
+    torn,
     wrapper::{Inner, Nested, Wrapper},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
@@ -219,6 +220,9 @@ impl Search<'_> {
         }
         if let Some(table) = Table::of(object) {
             return self.table(deeper, object, &table, depth + 1, wrapper);
+        }
+        if torn::was_event(object) {
+            return self.torn(deeper, object, depth + 1, wrapper);
         }
         let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for (key, value) in object.iter() {

@@ -75,7 +75,8 @@ enum Verb {
 /// Which incidents are meant.
 #[derive(clap::Args)]
 struct Wanted {
-    /// Those with a hit then or later: a time (RFC 3339), a date, or a span back from now (2h, 7d)
+    /// Those with a hit then or later: a time (RFC 3339), a date, or a span back from now (2h, 7d);
+    /// of UTC where no zone is named
     #[arg(long, value_name = "TIME", value_parser = time::since, allow_hyphen_values = true)]
     since: Option<Timestamp>,
     /// Those that began then or earlier

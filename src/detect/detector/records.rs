@@ -195,10 +195,11 @@ impl Detector {
         let (counts, length) = (self.counts, out.len());
         let mut named = Vec::new();
         let row = header.row(record.bytes);
+        let mut has_event = false;
         if let Row::Certain(object) | Row::Doubtful(object) = &row {
             let bytes = object;
             self.record(&Record { bytes, ..*record }, &mut named);
-            let has_event = self.counts.events > counts.events;
+            has_event = self.counts.events > counts.events;
             match row {
                 Row::Certain(_) if has_event => return out.append(&mut named),
                 _ if has_event => named.retain(|one| one.class == Class::Detect),
@@ -207,9 +208,14 @@ impl Detector {
         }
         self.counts = counts;
         self.record(record, out);
-        if header.is_within_cell(record.bytes) {
+        let is_of_cells = match row {
+            Row::Other => header.is_of_events() && header.may_be_of_cells(record.bytes),
+            _ => header.is_of_events() || !has_event,
+        };
+        if is_of_cells {
             let told = out.drain(length..);
             named.extend(told.filter(|one| one.class == Class::Detect));
+            self.counts.undecodable = counts.undecodable;
         }
         if out.len() > length {
             return;

@@ -115,6 +115,22 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
     read(true).or_else(|| read(false))
 }
 
+/// Whether `key` is that of an event's field, which a store joined to others, or of Google's for the whole or for who did it.
+pub fn leads_to_event(key: &str) -> bool {
+    let mut payloads = gke::PAYLOADS.iter().chain(&gke::RESPELLED_PAYLOADS);
+    let is_anchor = |joint: Joint| {
+        let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
+        joint.stands_in(key)
+            && anchors.any(|anchor| {
+                let prefix = key.strip_suffix(joint.spelled(anchor).as_str());
+                prefix.is_some_and(|prefix| joint.is_prefix(prefix))
+            })
+    };
+    key == gke::PRINCIPAL
+        || payloads.any(|payload| *payload == key)
+        || Joint::ALL.into_iter().any(is_anchor)
+}
+
 impl Form {
     fn restored(
         &self,

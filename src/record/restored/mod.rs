@@ -12,7 +12,7 @@ mod recased;
 mod respelled;
 mod stringified;
 
-pub use flattened::{Ambiguous, is_of_pod};
+pub use flattened::{Ambiguous, is_of_pod, leads_to_event};
 
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
 /// case, or dropped what only an encoded path still tells, if one did.

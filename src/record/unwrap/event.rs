@@ -9,7 +9,7 @@ use crate::{
         copies::{Copies, written},
         envelope::Envelope,
         lifted::{self, Beside, Place},
-        torn::is_torn,
+        torn::{self, is_torn},
     },
 };
 
@@ -147,6 +147,34 @@ impl Search<'_> {
         }
         let is_certain = || is_readable && !is_torn(object) && !repeated::is_ambiguous(object);
         (is_told || is_certain()) && is_searched
+    }
+
+    /// Searches what stands beside fields of an event that cannot be read: whether that tells the event.
+    pub(super) fn torn<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let (mut is_told, mut is_searched) = (false, true);
+        let found = &mut *self.found;
+        let mut watch = |finding: Finding<'_>| {
+            is_told |= matches!(finding, Finding::Event(..));
+            found(finding);
+        };
+        let mut search = Search {
+            found: &mut watch,
+            room: self.room,
+            aim: self.aim,
+        };
+        let part = Part::of(object);
+        let carriers = object.iter().filter(|(key, _)| !torn::is_of_client(key));
+        for entry in carriers {
+            is_searched &= search.entry(deeper, part, entry, depth, wrapper);
+        }
+        self.room = search.room;
+        is_told && is_searched
     }
 
     /// Searches what stands beside fields of an event.

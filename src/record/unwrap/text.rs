@@ -65,10 +65,9 @@ impl Search<'_> {
             let place = start..start + piece.text().len();
             let found = &mut *self.found;
             let mut watch = |finding: Finding<'_>| {
-                if let Finding::Event(event, _) = finding {
-                    whole.note(event, start);
+                if !matches!(finding, Finding::Event(event, _) if !whole.note(event, start)) {
+                    found(finding);
                 }
-                found(finding);
             };
             let mut search = Search {
                 found: &mut watch,

@@ -128,6 +128,27 @@ fn an_entry_is_the_hit_that_the_event_is() {
     }
 }
 
+/// As a query of BigQuery's has them.
+#[test]
+fn fields_that_were_picked_out_of_an_entry_are_its_hit() {
+    let user = "system:serviceaccount:honeypot:backup-sa";
+    let row = json!({"timestamp": "2026-11-23 17:21:08.912184 UTC", "principalEmail": user,
+        "methodName": "io.k8s.core.v1.pods.list", "resourceName": "core/v1/namespaces/shop/pods",
+        "callerIp": "10.0.3.7", "callerSuppliedUserAgent": "curl/8.5.0"});
+    let all = found(None, row.to_string().as_bytes());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].technique, Technique::TokenUse);
+    assert_eq!(all[0].actor.username.as_deref(), Some(user));
+    assert_eq!(all[0].request.namespace.as_deref(), Some("shop"));
+    assert_eq!(all[0].user_agent.as_deref(), Some("curl/8.5.0"));
+    let address = all[0].source_ip.clone().map(String::from);
+    assert_eq!(address.as_deref(), Some("10.0.3.7"));
+    assert_eq!(all[0].time.to_string(), "2026-11-23T17:21:08.912184Z");
+    let mut other = row;
+    other["methodName"] = "google.iam.admin.v1.GetRole".into();
+    assert!(found(None, other.to_string().as_bytes()).is_empty());
+}
+
 /// What a client asks of a kubelet stands in the path alone, as the client wrote it.
 #[test]
 fn a_kubelets_path_is_read_as_in_an_event() {

@@ -499,6 +499,56 @@ fn keys_that_are_joined_as_nobody_knows_leave_an_event_undecodable() {
     assert!(techniques(&lower).contains(&Technique::TokenUse), "{lower}");
 }
 
+/// A prefix and another case at once, or words with underscores.
+#[test]
+fn keys_that_nobody_knows_leave_an_event_undecodable_and_forge_none() {
+    let event = |user: &str, text: &str| {
+        json!({"apiVersion": "audit.k8s.io/v1", "auditID": "1", "stage": "ResponseComplete", "verb": "get",
+            "requestURI": "/api/v1/pods", "user": {"username": user}, "userAgent": text, "objectRef": {"resource": "pods", "name": text},
+            "requestObject": {"data": {"a": text, "b": "hunter2"}}, "annotations": {"a": text},
+            "stageTimestamp": "2026-11-23T17:21:08.912184Z"})
+    };
+    let snake = |key: &str| {
+        let words = key.replace("ID", "Id").replace("URI", "Uri");
+        let word = |letter: char| match letter.is_uppercase() {
+            true => format!("_{}", letter.to_lowercase()),
+            false => letter.to_string(),
+        };
+        words.chars().map(word).collect::<String>()
+    };
+    let renamed = |event: &Value, rename: &dyn Fn(&str) -> String| -> Value {
+        let fields = event.as_object().expect("an object").iter();
+        let fields = fields.map(|(key, value)| (rename(key), value.clone()));
+        Value::Object(fields.collect())
+    };
+    let renames: [&dyn Fn(&str) -> String; 5] = [
+        &|key| format!("audit.{}", key.to_lowercase()),
+        &|key| format!("AUDIT.{}", key.to_uppercase()),
+        &|key| format!("audit_{}", key.to_lowercase()),
+        &|key| format!("kubernetes.audit.{}", snake(key)),
+        &snake,
+    ];
+    for rename in renames {
+        let mut hit = renamed(&event(DECOY, "x"), rename);
+        for _ in 0..2 {
+            let all = found(None, hit.to_string().as_bytes());
+            assert_eq!(all.len(), 1, "{hit}");
+            assert_eq!(all[0].technique, Technique::Undecodable, "{hit}");
+            let excerpt = all[0].excerpt.as_deref().unwrap_or_default();
+            assert!(!excerpt.contains("hunter2"), "{excerpt}");
+            as_text(&mut hit);
+        }
+        let mut forged = renamed(&event("jane", &event(DECOY, "x").to_string()), rename);
+        for _ in 0..2 {
+            let found = techniques(&forged);
+            assert!(!found.contains(&Technique::TokenUse), "{found:?} {forged}");
+            as_text(&mut forged);
+        }
+        hit["message"] = event(DECOY, "x").to_string().into();
+        assert_eq!(techniques(&hit), [Technique::TokenUse], "{hit}");
+    }
+}
+
 #[test]
 fn an_entry_of_gke_may_have_its_keys_joined_by_underscores() {
     for payload in ["protoPayload", "protopayload_auditlog"] {
