@@ -8,7 +8,7 @@ use super::Severity;
 use crate::{audit::ObjectRef, config};
 
 /// One decoy with the names under which the API server may speak of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Decoy {
     /// `namespace/name`.
     pub name: Arc<str>,
@@ -27,13 +27,22 @@ pub(super) struct Decoy {
 }
 
 /// One `expected` rule of the configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ExpectedRule {
     pub user: Pattern,
     pub rule: config::Expected,
 }
 
 impl Decoy {
+    /// A copy that shares nothing.
+    pub fn apart(&self) -> Self {
+        Self {
+            name: Arc::from(&*self.name),
+            labels: Arc::new((*self.labels).clone()),
+            ..self.clone()
+        }
+    }
+
     /// Fails on a glob that is none; [`crate::config`] lets none pass.
     pub fn compile(decoy: &config::Decoy) -> Result<Self, glob::PatternError> {
         let config::Decoy {

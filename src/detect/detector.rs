@@ -143,6 +143,16 @@ impl Detector {
         }
     }
 
+    /// The same, for a thread that works on the same blocks. Each hit counts references to what detectors share, and processors
+    /// that count the same ones wait for each other.
+    pub fn another_apart(&self) -> Self {
+        Self {
+            decoys: self.decoys.iter().map(Decoy::apart).collect(),
+            setting: self.setting.apart(),
+            ..self.another()
+        }
+    }
+
     pub fn counts(&self) -> Counts {
         self.counts
     }

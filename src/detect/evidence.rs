@@ -40,6 +40,15 @@ pub(super) struct Setting {
 }
 
 impl Setting {
+    /// A copy that shares nothing.
+    pub fn apart(&self) -> Self {
+        Self {
+            cluster: self.cluster.as_deref().map(Arc::from),
+            source: Arc::from(&*self.source),
+            trusted_proxies: self.trusted_proxies.clone(),
+        }
+    }
+
     /// Of what was read at `provenance`, in the wrappers that `envelope` tells of. The configuration knows the cluster better than a
     /// wrapper does.
     pub fn context(

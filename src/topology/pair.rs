@@ -96,7 +96,7 @@ impl Helper {
             .thread_name(move |_| source.clone());
         Some(Self {
             thread: builder.build().ok()?,
-            detector: first.another(),
+            detector: first.another_apart(),
         })
     }
 }
