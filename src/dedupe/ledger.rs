@@ -1,7 +1,8 @@
 //! All incidents that are remembered, found by key, by age, and by when they are due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use lru::LruCache;
 

@@ -4,12 +4,9 @@
 //! outlives incidents, so that a late stage neither counts again nor reopens anything. It
 //! is bounded: of a request that has been pushed out a late stage counts anew.
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasher, RandomState},
-};
+use std::{collections::VecDeque, hash::BuildHasher};
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 
 use super::{noted::Noted, rows::Row, scope::Scope};
@@ -98,7 +95,8 @@ pub(super) struct Requests {
     forgotten: u64,
     /// Ordinals, by the hashes of the keys.
     ordinals: HashTable<u64>,
-    hasher: RandomState,
+    /// Seeded, and the keys are hashes that nobody chooses: no stranger makes many of them alike.
+    hasher: DefaultHashBuilder,
     last_number: u64,
     noted: Noted<u64>,
 }
@@ -128,7 +126,7 @@ impl Requests {
             known: VecDeque::new(),
             forgotten: 0,
             ordinals: HashTable::new(),
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             last_number: 0,
             noted: Noted::default(),
         }
