@@ -19,8 +19,10 @@ use super::{
 };
 use crate::source::{OVERLAP, Shape};
 
-/// Bytes that are asked for in one read of a file, which is the size of a block at full flow.
-pub const READ_BYTES: usize = 256 << 10;
+/// Bytes that are asked for in one read, which is the size of a block at full flow. Clean lines are as fast through a pipe with
+/// 64 KiB as with 1 MiB. Two threads share a block full of hits and meet at its end: with 256 KiB twice as often, which takes 3 %
+/// longer; with 1 MiB a flood takes 12 MiB more.
+pub const READ_BYTES: usize = 512 << 10; // 512 KiB
 
 /// Bytes of a part of an oversized record, after its first.
 pub(super) const PART_BYTES: usize = 1 << 20;

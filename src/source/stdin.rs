@@ -13,16 +13,15 @@ use rustix::io::Errno;
 use tracing::warn;
 
 use super::{Block, Context, Decoding, Ended, Error, Outlet, Progress, Stop};
-use crate::record::{decompress::Decompressor, framing::Framer};
+use crate::record::{
+    decompress::Decompressor,
+    framing::{Framer, READ_BYTES},
+};
 
 /// The size of the pipe that is asked for: with the usual 64 KiB, reader and writer wake each other sixteen
 /// times as often. It is the most that a process without privileges may have.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
-
-/// Bytes that are asked for in one read. Two threads share a block full of hits, and meet at its end: with blocks of 256 KiB
-/// they do so twice as often, which takes a flood 3 % longer; clean lines are as fast with either.
-const READ_BYTES: usize = 512 << 10; // 512 KiB
 
 /// Reads records from standard input until it ends.
 #[derive(Clone, Debug)]
