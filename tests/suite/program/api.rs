@@ -345,7 +345,9 @@ fn a_source_that_refuses_all_that_comes_is_not_well() {
         assert_eq!((status, &health["ready"]), (200, &json!(true)), "{health}");
         (health["status"].clone(), health["reason"].to_string())
     };
-    assert_eq!(health().0, "ok");
+    wait("a good start", || {
+        (api.health().1["status"] == "ok").then_some(())
+    });
     let mut probe = TcpStream::connect(source).expect("it listens");
     let written = probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     written.expect("it reads");
