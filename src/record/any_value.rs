@@ -17,9 +17,6 @@ const OTHERS: [&str; 3] = ["boolValue", "doubleValue", "bytesValue"];
 /// Values in one another that are written. What lies deeper is in no body that is looked at.
 const MAX_DEPTH: usize = 96;
 
-/// Whole numbers up to this are the same as floating-point numbers: the Collector makes those of all numbers.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
-
 /// The plain object that `object` is, if it is a map and nothing else.
 pub fn map(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     if object.len() != 1 {
@@ -101,11 +98,9 @@ fn write(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
 }
 
 fn write_scalar(held: Json<'_>, depth: usize, out: &mut Vec<u8>) {
-    let whole = held.as_f64().filter(|number| {
-        !held.is_i64() && !held.is_u64() && number.fract() == 0.0 && number.abs() < MAX_WHOLE
-    });
-    match whole {
-        Some(whole) => out.extend_from_slice((whole as i64).to_string().as_bytes()),
+    let float = held.as_f64();
+    match float.filter(|_| !held.is_i64() && !held.is_u64()) {
+        Some(float) => rewrite::float(float, out),
         None => rewrite::value(held, depth, out),
     }
 }

@@ -10,6 +10,9 @@ use crate::audit::Json;
 /// Levels that are written. What lies deeper is in no body that is looked at.
 const MAX_DEPTH: usize = 96;
 
+/// Whole numbers up to this are the same as floating-point numbers.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// Whether `text` is one JSON value, and nothing but that, which begins with one of `brackets`: nothing of it may end up beside what it
 /// is written for.
 pub fn is_json(text: &str, brackets: &[char]) -> bool {
@@ -101,6 +104,15 @@ pub fn name(key: &str, out: &mut Vec<u8>) {
 /// Appends text.
 pub fn text(text: &str, out: &mut Vec<u8>) {
     scalar(text, out);
+}
+
+/// Appends a floating-point number, as OpenTelemetry's Collector makes of all numbers in JSON: one that is whole without a point. What is
+/// no number, such as NaN, is null.
+pub fn float(number: f64, out: &mut Vec<u8>) {
+    match number.fract() == 0.0 && number.abs() < MAX_WHOLE {
+        true => scalar(&(number as i64), out),
+        false => scalar(&number, out),
+    }
 }
 
 /// Appends text. What is not UTF-8 in it is replaced, byte for byte of what a name has by itself.

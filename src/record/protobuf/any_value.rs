@@ -11,15 +11,15 @@
 use std::io::Write;
 
 use super::{
-    super::{encoded, packing, rewrite::lossy_text},
+    super::{
+        encoded, packing,
+        rewrite::{self, lossy_text},
+    },
     Fault, Field, Value, whole_fields,
 };
 
 /// Values in one another, at most: more than are searched.
 const MAX_DEPTH: usize = 128;
-
-/// Whole numbers up to this are the same as floating-point numbers: the Collector makes those of all numbers in JSON.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Appends `value`, an `AnyValue`. Text that is packed is written as wrappers write that.
 ///
@@ -87,11 +87,7 @@ fn write(value: &[u8], depth: usize, into: &mut Vec<u8>) -> Result<(), Fault> {
         (1 | 7, Value::Bytes(bytes)) => lossy_text(bytes, into),
         (2, Value::Varint(truth)) => number(truth != 0, into),
         (3, Value::Varint(integer)) => number(integer.cast_signed(), into),
-        (4, Value::Fixed64(bits)) => match f64::from_bits(bits) {
-            whole if whole.fract() == 0.0 && whole.abs() < MAX_WHOLE => number(whole as i64, into),
-            float if float.is_finite() => number(float, into),
-            _ => into.extend_from_slice(b"null"),
-        },
+        (4, Value::Fixed64(bits)) => rewrite::float(f64::from_bits(bits), into),
         (5 | 6, Value::Bytes(_)) if depth == MAX_DEPTH => return Err(Fault::Malformed),
         (5, Value::Bytes(array)) => {
             into.push(b'[');
