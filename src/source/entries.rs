@@ -29,11 +29,22 @@ pub enum Error {
     TooLarge { limit: usize },
 }
 
-/// Whether `bytes` are so long, and so much of them is written as JSON in six bytes for each, as control characters are and the
-/// words of MessagePack, that this takes memory which nobody expects: in events there is next to none.
+/// Whether `bytes` are so long, and so much of them is written as JSON in six bytes for each, as control characters are, that this
+/// takes memory which nobody expects: in events there is next to none.
 pub(crate) fn swells(bytes: &[u8]) -> bool {
-    let is_short_for_many = |byte: &&u8| byte.is_ascii_control() || matches!(byte, 0xc0..=0xc3);
-    bytes.len() > READ_BYTES && bytes.iter().filter(is_short_for_many).count() > bytes.len() / 4
+    swells_by(bytes, u8::is_ascii_control)
+}
+
+/// As [`swells`], of MessagePack, whose words are as long. In UTF-8 their bytes are those of letters such as é.
+fn entry_swells(entry: &[u8]) -> bool {
+    swells_by(entry, |byte| {
+        byte.is_ascii_control() || matches!(byte, 0xc0..=0xc3)
+    })
+}
+
+fn swells_by(bytes: &[u8], is_short_for_many: fn(&u8) -> bool) -> bool {
+    let count = || bytes.iter().filter(|byte| is_short_for_many(byte)).count();
+    bytes.len() > READ_BYTES && count() > bytes.len() / 4
 }
 
 /// Entries that are packed.
@@ -193,7 +204,9 @@ impl Search<'_> {
         }
         let mut text = Vec::new();
         match msgpack::length(entry) {
-            Ok(length) if length == entry.len() && !swells(entry) => write_entry(entry, &mut text),
+            Ok(length) if length == entry.len() && !entry_swells(entry) => {
+                write_entry(entry, &mut text)
+            }
             // Junk may begin with something that can be read.
             _ => text = with_quotes(entry),
         }
