@@ -33,8 +33,8 @@ const MAX_RESOURCE: usize = 4;
 /// Bytes of the ids of a span and what it belongs to, at most.
 const MAX_ID_BYTES: usize = 16;
 
-/// Whether `bytes` begin as a request does: with what comes of one resource, of which the first attribute is a pair, or, if there is
-/// none, with that of one scope. No text does.
+/// Whether `bytes` begin as a request does: with what comes of one resource, of which the first attribute is a pair, and of a scope, or,
+/// if there is no resource, with that of one scope. No text does, and no log of Vector's, which has pairs there, and nothing behind them.
 pub(crate) fn begins_export(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let logs = loop {
@@ -45,14 +45,19 @@ pub(crate) fn begins_export(bytes: &[u8]) -> bool {
         }
     };
     match first(logs) {
-        Some((1, [], _)) => true,
-        Some((1, resource, _)) => match first(resource) {
-            Some((1, attribute, _)) => begins_pair(attribute),
-            Some((3, _, _)) => true,
-            _ => false,
-        },
+        Some((1, resource, behind)) => {
+            begins_resource(resource) && matches!(first(behind), Some((2 | 3, _, _)))
+        }
         Some((2, scope, _)) => scope.is_empty() || matches!(first(scope), Some((1 | 2, _, _))),
         _ => false,
+    }
+}
+
+fn begins_resource(resource: &[u8]) -> bool {
+    match first(resource) {
+        Some((1, attribute, _)) => begins_pair(attribute),
+        Some((3, _, _)) => true,
+        _ => resource.is_empty(),
     }
 }
 
@@ -132,16 +137,22 @@ impl Lines<'_, '_> {
     }
 
     fn resource_logs(&mut self, logs: &[u8]) {
-        let mut resource = Vec::new();
+        let (mut resources, mut has_scopes, mut resource) = (0, false, Vec::new());
         // What is wrong is seen below.
-        let _ = fields(logs, &mut |number, value| {
-            if let (1, Value::Bytes(told)) = (number, value) {
+        let _ = fields(logs, &mut |number, value| match (number, value) {
+            (1, Value::Bytes(told)) => {
+                resources += 1;
                 resource = resource_as_json(told);
             }
+            (2, _) => has_scopes = true,
+            _ => {}
         });
+        // What would be written beside no record is none, and nobody can say which of two is.
+        if resources > 1 || !has_scopes {
+            resource.clear();
+        }
         self.each(logs, &mut |lines, number, value| match (number, value) {
-            (1, Value::Bytes(told)) if resource.is_empty() => lines.broken(told),
-            (1, Value::Bytes(_)) => {}
+            (1, Value::Bytes(_)) if !resource.is_empty() => {}
             (2, Value::Bytes(logs)) => lines.scope_logs(&resource, logs),
             (3, Value::Bytes(url)) if is_text(url) => {}
             (_, value) => lines.misplaced(value),

@@ -250,6 +250,46 @@ fn nothing_else_begins_so() {
     assert!(!begins_export(b"\x0a\x0c\x0a\x05{a=1}\x12\x03\x12\x01x"));
 }
 
+/// Vector's own codec has the fields of a log where a request has the attributes of a resource.
+#[test]
+fn logs_of_vector_are_no_request() {
+    let log = field(1, pair("message", &field(1, "{}")));
+    for count in 1..4 {
+        let logs = field(1, &log).repeat(count);
+        assert!(!begins_export(&field(1, logs)), "{count}");
+    }
+}
+
+/// Nothing else would show what they hold.
+#[test]
+fn a_resource_that_is_written_beside_no_record_is_searched_as_it_is() {
+    let resource = field(1, field(1, pair("auditID", &field(1, "decoy"))));
+    let records = field(2, field(2, record(&value_of(&json!("x")), &[])));
+    let alone = [resource.clone(), field(3, "schema")].concat();
+    let two = [resource, field(1, ""), records].concat();
+    for logs in [alone, two] {
+        let (taken, is_whole) = searched(&field(1, logs));
+        let text = String::from_utf8_lossy(&together(&taken)).into_owned();
+        assert!(!is_whole && text.contains("\"auditID\"\"decoy\""), "{text}");
+    }
+}
+
+/// Their bytes in UTF-8 are words of MessagePack, which are long as JSON.
+#[test]
+fn a_long_text_of_letters_beyond_ascii_is_read() {
+    let bytes = resource_logs(&[], &[record(&value_of(&json!("é".repeat(100_000))), &[])]);
+    let mut taken = Vec::new();
+    let mut export = Export {
+        max_line_bytes: 1 << 20,
+        take: &mut |_, shape| {
+            taken.push(shape);
+            true
+        },
+    };
+    assert_eq!(export.search(&bytes), Ok(()));
+    assert_eq!(taken, [Shape::Lines]);
+}
+
 #[test]
 fn no_more_comes_of_a_request_than_a_few_times_its_length() {
     let long = json!("x".repeat(1001));
@@ -268,6 +308,11 @@ fn no_more_comes_of_a_request_than_a_few_times_its_length() {
     let bytes = resource_logs(&resource, &vec![record(&value_of(&json!("x")), &[]); 100]);
     let (taken, _) = searched(&bytes);
     assert!(together(&taken).len() < bytes.len() * 2);
+    let numbers = resource_logs(
+        &[],
+        &[record(&value_of(&json!([1e300, 1e-300].repeat(30))), &[])],
+    );
+    assert!(together(&searched(&numbers).0).len() < numbers.len() * 2);
     let deep = (0..100_000).fold(Vec::new(), |inner, _| field(5, field(1, inner)));
     let (_, is_whole) = searched(&resource_logs(&[], &[field(5, deep)]));
     assert!(is_whole, "it is longer than is decoded");

@@ -262,6 +262,24 @@ fn an_event_is_found_once_in_each_form_of_a_record() {
     }
 }
 
+/// Vector's `native` codec has the fields of a log where a request has the attributes of a resource.
+#[test]
+fn a_log_of_vector_is_no_resource() {
+    let text = hit("1").to_string();
+    let mut dice = shortest();
+    let value = message(1, text.as_bytes(), &mut dice);
+    let fields = message(1, &pair("message", &value, &mut dice), &mut dice);
+    let log = message(1, &fields, &mut dice);
+    for logs in [log.clone(), log.repeat(2)] {
+        let found = posted(&message(1, &logs, &mut dice), "");
+        assert!(!found.is_empty());
+        assert!(
+            found.iter().all(|one| one.technique == Technique::TokenUse),
+            "{found:?}"
+        );
+    }
+}
+
 /// The part behind the limit begins within some text.
 #[test]
 fn what_stands_behind_the_limit_of_a_body_is_told() {
