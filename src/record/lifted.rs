@@ -31,8 +31,10 @@ const RECORD_KEYS: [&str; 18] = [
 ];
 
 /// Keys that hold texts of clients in whatever tells of requests: what is left of an event, Elastic's fields, what the API server
-/// and clouds log of requests elsewhere.
-const CLIENT_KEYS: [&str; 14] = [
+/// and clouds log of requests elsewhere. The id of an event is that of a client's header, if it sends one.
+const CLIENT_KEYS: [&str; 16] = [
+    "auditID",
+    "AuditId",
     "userAgent",
     "user_agent",
     "UserAgent",

@@ -30,8 +30,9 @@ const ENDS: [&str; 6] = [
 /// As many of them an object has to have.
 const ENOUGH: usize = 2;
 
-/// What the keys of fields hold in which texts of clients stand.
-const OF_CLIENTS: [&str; 8] = [
+/// What the keys of fields hold in which texts of clients stand. The id is that of a header of theirs, if they send one.
+const OF_CLIENTS: [&str; 9] = [
+    "auditid",
     "requesturi",
     "user",
     "sourceips",

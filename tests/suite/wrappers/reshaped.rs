@@ -503,7 +503,7 @@ fn keys_that_are_joined_as_nobody_knows_leave_an_event_undecodable() {
 #[test]
 fn keys_that_nobody_knows_leave_an_event_undecodable_and_forge_none() {
     let event = |user: &str, text: &str| {
-        json!({"apiVersion": "audit.k8s.io/v1", "auditID": "1", "stage": "ResponseComplete", "verb": "get",
+        json!({"apiVersion": "audit.k8s.io/v1", "auditID": text, "stage": "ResponseComplete", "verb": "get",
             "requestURI": "/api/v1/pods", "user": {"username": user}, "userAgent": text, "objectRef": {"resource": "pods", "name": text},
             "requestObject": {"data": {"a": text, "b": "hunter2"}}, "annotations": {"a": text},
             "stageTimestamp": "2026-11-23T17:21:08.912184Z"})
