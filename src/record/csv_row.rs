@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::audit::Event;
 
-/// Events of a text that are looked at, each of which takes a look at its line.
+/// Events of a line that are looked at, each of which takes a look at all of it.
 const MAX_EVENTS: usize = 256;
 
 /// What may stand between cells.
@@ -37,15 +37,19 @@ pub fn is_stage(cell: &[u8]) -> bool {
     STAGES.iter().any(|stage| stage.as_bytes() == cell)
 }
 
-/// The rows that hold the whole event, too.
+/// The rows that hold a whole event, too.
 pub struct WholeEvents<'t> {
     text: &'t [u8],
     /// Where the last line that was looked at lies.
     line: Range<usize>,
-    /// The beginnings of the rows.
-    rows: Vec<usize>,
-    /// How many events may still be looked at.
+    /// How many events of that may still be looked at.
     patience: usize,
+    /// Whether the last that was may be told: as good as any behind it.
+    may_be_told: bool,
+    /// Where the rows begin, in order.
+    rows: Vec<usize>,
+    /// The lines of which an event may not be told, in order.
+    doubtful: Vec<Range<usize>>,
 }
 
 impl<'t> WholeEvents<'t> {
@@ -53,35 +57,50 @@ impl<'t> WholeEvents<'t> {
         Self {
             text,
             line: 0..0,
+            patience: 0,
+            may_be_told: true,
             rows: Vec::new(),
-            patience: MAX_EVENTS,
+            doubtful: Vec::new(),
         }
     }
 
-    /// Takes note of an event that was found in the value at `place`. If the row has a time of it, which no client knows beforehand, it
-    /// is what the row tells. Whether it may be told: not if the row tells of an event without it.
-    pub fn note(&mut self, event: &Event<'_>, place: usize) -> bool {
-        if self.patience == 0 {
-            return true;
+    /// Takes note of an event that was found in the value at `place`, in the last line or one behind it; `rest` is the text without the
+    /// values before that. If the row has a time of it, which no client knows beforehand, it is what the row tells. Whether it may be
+    /// told: not if the row tells of an event without it. Then the line is one of the [`doubtful`](Self::doubtful).
+    pub fn note(&mut self, event: &Event<'_>, place: &Range<usize>, rest: &[u8]) -> bool {
+        if !self.line.contains(&place.start) {
+            let text = self.text;
+            let start = memrchr(b'\n', &text[..place.start]).map_or(0, |newline| newline + 1);
+            // A value may go on in the next.
+            let length = memchr(b'\n', &text[place.end..]);
+            self.line = start..length.map_or(text.len(), |length| place.end + length);
+            self.patience = MAX_EVENTS;
         }
-        self.patience -= 1;
-        if !self.line.contains(&place) {
-            let start = memrchr(b'\n', &self.text[..place]).map_or(0, |newline| newline + 1);
-            let length = memchr(b'\n', &self.text[start..]);
-            self.line = start..length.map_or(self.text.len(), |length| start + length);
+        if self.patience > 0 {
+            self.patience -= 1;
+            self.may_be_told = self.judge(event, place.start, rest);
         }
-        let line = &self.text[self.line.clone()];
-        let mut times = [event.received, event.stage_time].into_iter().flatten();
-        let Some(separators) = separators(line, place - self.line.start) else {
-            return true;
+        if !self.may_be_told && self.doubtful.last() != Some(&self.line) {
+            self.doubtful.push(self.line.clone());
+        }
+        self.may_be_told
+    }
+
+    /// As [`note`](Self::note), of an event in the last line.
+    fn judge(&mut self, event: &Event<'_>, place: usize, rest: &[u8]) -> bool {
+        let (start, line) = (self.line.start, &self.text[self.line.clone()]);
+        let Some(separators) = separators(line, place - start) else {
+            // Without quotes around it a client's text may have any cells.
+            return !is_row(&rest[start..place]);
         };
         let is_any = |is: &dyn Fn(&[u8]) -> bool| {
             let mut separators = separators.iter();
             separators.any(|separator| whole_cells(line, *separator).any(is))
         };
+        let mut times = [event.received, event.stage_time].into_iter().flatten();
         let is_whole = times.any(|time| is_any(&|cell| cell == time.as_bytes()));
-        if is_whole {
-            self.rows.push(self.line.start);
+        if is_whole && self.rows.last() != Some(&start) {
+            self.rows.push(start);
         }
         is_whole || !(is_any(&is_stage) && is_any(&is_place))
     }
@@ -89,7 +108,13 @@ impl<'t> WholeEvents<'t> {
     /// Whether `line` of the text is such a row.
     pub fn holds(&self, line: &[u8]) -> bool {
         let start = line.as_ptr().addr() - self.text.as_ptr().addr();
-        self.rows.contains(&start)
+        self.rows.binary_search(&start).is_ok()
+    }
+
+    /// The lines of which an event may not be told, though it may be what the API server wrote: something else has to be told of each.
+    pub fn doubtful(&self) -> impl Iterator<Item = &'t [u8]> {
+        let text = self.text;
+        self.doubtful.iter().map(move |line| &text[line.clone()])
     }
 }
 
@@ -106,10 +131,10 @@ fn separators(line: &[u8], place: usize) -> Option<&[u8]> {
             Some(begun) => (start, end) = (None, Some((begun, at))),
         }
     }
-    start.map(|start| match start {
-        0 => SEPARATORS,
-        start => &line[start - 1..start],
-    })
+    match start? {
+        0 => Some(SEPARATORS),
+        start => Some(&line[start - 1..start]).filter(|before| SEPARATORS.contains(&before[0])),
+    }
 }
 
 /// The cells of `line`. What is in the cell of a client is no cell of its own.

@@ -65,7 +65,8 @@ impl Search<'_> {
             let place = start..start + piece.text().len();
             let found = &mut *self.found;
             let mut watch = |finding: Finding<'_>| {
-                if !matches!(finding, Finding::Event(event, _) if !whole.note(event, start)) {
+                if !matches!(finding, Finding::Event(event, _) if !whole.note(event, &place, &rest))
+                {
                     found(finding);
                 }
             };
@@ -83,6 +84,15 @@ impl Search<'_> {
         });
         let mut printed = printed::lines(text, &rest);
         printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
+        // It may be more than such a line, and on no other is there anything to tell it.
+        let mut doubtful = Vec::new();
+        for lines in whole.doubtful().filter(|lines| !whole.holds(lines)) {
+            match printed.binary_search_by_key(&lines.as_ptr(), |line| line.as_ptr()) {
+                Ok(at) => printed[at] = lines,
+                Err(_) => doubtful.push(lines),
+            }
+        }
+        printed.append(&mut doubtful);
         for bytes in broken {
             let mut lines = printed.iter();
             let is_told = lines.any(|line| line.as_ptr_range().contains(&bytes.as_ptr()));

@@ -71,13 +71,30 @@ fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
     // It may be a text of a client, who does not know when the server has it.
     let forged = row("2026-11-23T17:21:09Z");
     assert_eq!(techniques(forged.clone()), [Technique::Undecodable]);
-    for uri in ["", "/api?x="] {
+    let many = format!("/api?x={}", whole.repeat(300));
+    for uri in ["", "/api?x=", many.as_str()] {
         for row in [
             format!("ResponseComplete,/x,\"{uri}{whole}\"\n"),
             format!("\"{uri}{whole}\",\"ResponseComplete\",/x\n"),
+            format!("1\tResponseComplete\t/x?{event}\tget\n"),
+            format!("1|ResponseComplete|/x?{event}|get\n"),
+            format!("1|ResponseComplete|/x?|2026-11-23T17:21:08.912184Z|{event}|get\n"),
+            // What tells that the line is a row stands in another value.
+            format!("x,\"{uri}{whole}\",[\"a\",\"ResponseComplete\",\"/x\"]\n"),
         ] {
             assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
         }
+    }
+    // In other lines a client's text makes no row.
+    let mut event = event;
+    event["userAgent"] =
+        "x|ResponseComplete|/x|\tResponseComplete\t/x\t,ResponseComplete,/x,".into();
+    let mut other = event.clone();
+    other["auditID"] = "2".into();
+    for line in [format!("audit: {event}\n"), format!("{event}{other}\n")] {
+        let all = techniques(line.clone());
+        let wanted = line.matches("auditID").count();
+        assert_eq!(all, vec![Technique::TokenUse; wanted], "{line}");
     }
     let backslashed = format!(
         "id,verb,user,stage,uri\n\"1\",\"get\",\"{}\",\"a\",\"b\"\n",
@@ -371,6 +388,7 @@ fn an_event_in_a_cell_is_none_where_columns_are_fields() {
                 text.replace('"', "\"\"")
             ),
             format!("id\ttime\tuserAgent\n1\t2026\t{text}\n"),
+            format!("auditID,time\n\"{}\",2026\n", text.replace('"', "\"\"")),
         ] {
             assert!(!techniques(&few).contains(&Technique::TokenUse), "{few}");
         }
