@@ -80,6 +80,12 @@ impl<'o, 'v> Entry<'o, 'v> {
         Self::new(object).is_some() || PAYLOADS.iter().any(is_text)
     }
 
+    /// Whether it is but fields that somebody picked out of an entry, which need not be all that tell of a touch.
+    pub fn is_picked(&self) -> bool {
+        let marks = ["@type", "authenticationInfo"];
+        self.inner.is_none() && marks.iter().all(|key| self.entry.get(*key).is_none())
+    }
+
     /// Whether it tells of a request to a Kubernetes API server.
     pub fn is_kubernetes(&self) -> bool {
         let is_service = |service: &str| service == "k8s.io" || service.ends_with(".k8s.io");

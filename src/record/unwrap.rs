@@ -210,7 +210,8 @@ impl Search<'_> {
             if is_readable && entry.is_kubernetes() {
                 self.tell(deeper, object, &entry.event(), wrapper);
             }
-            return is_readable && !repeated::is_ambiguous_entry(object);
+            let is_searched = !entry.is_picked() || self.records(deeper, object, depth, wrapper);
+            return is_searched && is_readable && !repeated::is_ambiguous_entry(object);
         }
         if is_own_output(object) || is_other_log(object) {
             return true;

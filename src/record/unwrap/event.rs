@@ -66,6 +66,7 @@ impl Search<'_> {
             aim: Aim::Inside(copies, is_timed),
         };
         let is_entry = !Event::is_one(object);
+        let is_picked = is_entry && gke::Entry::new(object).is_some_and(|entry| entry.is_picked());
         let nowhere = Envelope::default();
         for (key, value) in object.iter() {
             match value.as_object() {
@@ -75,6 +76,8 @@ impl Search<'_> {
                         search.value(inside.layers(), value, 0, &nowhere);
                     }
                 }
+                // A shipper wrote it.
+                _ if is_picked && Place::of(key) == Place::Record => {}
                 _ if is_entry || Place::of(key) == Place::Event => {
                     search.value(inside.layers(), value, 0, &nowhere);
                 }
@@ -175,6 +178,21 @@ impl Search<'_> {
         }
         self.room = search.room;
         is_told && is_searched
+    }
+
+    /// Searches what a shipper may have kept whole beside fields that it took out of it.
+    pub(super) fn records<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let records = object.iter();
+        let records = records.filter(|(key, _)| Place::of(key) == Place::Record);
+        records.fold(true, |is_searched, record| {
+            is_searched & self.beside(deeper, None, record, depth, wrapper)
+        })
     }
 
     /// Searches what stands beside fields of an event.

@@ -144,6 +144,19 @@ fn fields_that_were_picked_out_of_an_entry_are_its_hit() {
     let address = all[0].source_ip.clone().map(String::from);
     assert_eq!(address.as_deref(), Some("10.0.3.7"));
     assert_eq!(all[0].time.to_string(), "2026-11-23T17:21:08.912184Z");
+    // Where it is not all, the whole beside it tells more.
+    let method = "io.k8s.authorization.rbac.v1.rolebindings.create";
+    let whole = json!({"insertId": "1", "timestamp": "2026-11-23T17:21:08Z", "protoPayload": {
+        "@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "k8s.io", "methodName": method,
+        "authenticationInfo": {"principalEmail": "jane"},
+        "resourceName": "rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/a",
+        "request": {"subjects": [{"kind": "ServiceAccount", "namespace": "honeypot", "name": "backup-sa"}]}}});
+    for whole in [whole.to_string().into(), whole] {
+        let lifted = json!({"principalEmail": "jane", "methodName": method, "message": whole});
+        let all = found(None, lifted.to_string().as_bytes());
+        assert_eq!(all.len(), 1, "{lifted}");
+        assert_eq!(all[0].technique, Technique::PrivilegeGrant);
+    }
     let mut other = row;
     other["methodName"] = "google.iam.admin.v1.GetRole".into();
     assert!(found(None, other.to_string().as_bytes()).is_empty());
