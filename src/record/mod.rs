@@ -7,7 +7,7 @@
 //! | lines that a container runtime cut | `partial` in its own format, `rejoin` by the marks of shippers (`part_mark`) |
 //! | a record | `unwrap`, layer by layer, with what `wrapper`, `envelope` and `log_line` know of what lies around an event |
 //! | values in it that are packed | `encoded`, `packing` |
-//! | another shape of an event | `restored`, `table`; `lifted` and `copies` tell the event from what stands beside it |
+//! | another shape of an event | `restored`, `table`, `any_value`; `lifted` and `copies` tell the event from what stands beside it |
 //! | text that is not one value of JSON | `pieces`, `python`, `repair`, [`escape`] |
 //! | what can only be named | `printed`, `torn`, `csv_row`, `other_log` |
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
