@@ -93,11 +93,12 @@ impl Search<'_> {
             }
         }
         printed.append(&mut doubtful);
+        printed.sort_unstable_by_key(|line| line.as_ptr());
         for bytes in broken {
             let mut lines = printed.iter();
-            let is_told = lines.any(|line| line.as_ptr_range().contains(&bytes.as_ptr()));
-            if !is_told || is_escaped(bytes) {
-                self.broken(deeper, bytes, wrapper);
+            match lines.position(|line| line.as_ptr_range().contains(&bytes.as_ptr())) {
+                Some(place) if !is_escaped(bytes) => go_on(text, &mut printed[place..]),
+                _ => self.broken(deeper, bytes, wrapper),
             }
         }
         for line in printed {
@@ -211,6 +212,16 @@ impl Search<'_> {
         if !decoded.is_whole {
             (self.found)(Finding::Broken(&decoded.damaged, wrapper));
         }
+    }
+}
+
+/// Lets each of `lines` of `text` go on to the next of them, or to the end: what begins in the first and is broken ends in none.
+fn go_on<'t>(text: &'t [u8], lines: &mut [&'t [u8]]) {
+    let mut end = text.len();
+    for line in lines.iter_mut().rev() {
+        let start = line.as_ptr().addr() - text.as_ptr().addr();
+        *line = &text[start..end];
+        end = start;
     }
 }
 

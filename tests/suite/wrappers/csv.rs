@@ -85,6 +85,11 @@ fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
             assert_eq!(techniques(row.clone()), [Technique::Undecodable], "{row}");
         }
     }
+    // The rest of what begins in a row, and is no cell, stands on other lines.
+    let pretty = serde_json::to_string_pretty(&event).expect("it is JSON");
+    let row = format!("ResponseComplete,/x,\"{}\"", pretty.replace('"', "\"\""));
+    let wrapped = json!({"log": row}).to_string();
+    assert_eq!(techniques(wrapped), [Technique::Undecodable]);
     // In other lines a client's text makes no row.
     let mut event = event;
     event["userAgent"] =
