@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_millis(100);
 const BURST_BYTES: usize = 256 << 10;
 
 /// Messages that are searched at once.
-const BURST_MESSAGES: usize = 4096;
+pub(super) const BURST_MESSAGES: usize = 4096;
 
 /// Time between two notes of how far the source has come, if nothing is found.
 const TICK: Duration = Duration::from_secs(1);
