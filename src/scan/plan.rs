@@ -33,6 +33,9 @@ use crate::{
 /// The length of the ranges of a file, until but a few are left.
 const RANGE_BYTES: u64 = 32 << 20; // 32 MiB
 
+/// A file that is no longer than this part of a range is read whole.
+const UNDIVIDED_PART: u64 = 2;
+
 /// From there on each is this part of what is left, so that no thread waits long for another's last one.
 const PART_OF_REST: u64 = 4;
 
@@ -185,7 +188,7 @@ impl Plan {
             return Ok(None);
         }
         let opened = Opened::new(file, written(&metadata))?;
-        if metadata.len() <= self.range_bytes || !can_be_divided(&opened.head) {
+        if metadata.len() <= self.range_bytes / UNDIVIDED_PART || !can_be_divided(&opened.head) {
             return Ok(Some(Part::Whole(opened)));
         }
         self.taken += 1;
