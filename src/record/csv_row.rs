@@ -13,7 +13,7 @@ use crate::audit::Event;
 const MAX_EVENTS: usize = 256;
 
 /// What may stand between cells.
-const SEPARATORS: &[u8] = b",;\t|";
+pub const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// The stages of a request.
 const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComplete"];
@@ -132,7 +132,7 @@ fn separators(line: &[u8], place: usize) -> Option<&[u8]> {
         }
     }
     match start? {
-        0 => Some(SEPARATORS),
+        0 => Some(&SEPARATORS),
         start => Some(&line[start - 1..start]).filter(|before| SEPARATORS.contains(&before[0])),
     }
 }
@@ -167,7 +167,8 @@ fn is_id(cell: &[u8]) -> bool {
 /// `text` with a space before each such stage, so that no line of it is a row.
 pub fn without_rows(mut text: String) -> String {
     for stage in STAGES {
-        for before in [",", ";", "\t", "|", "\""] {
+        for before in SEPARATORS.iter().chain(b"\"") {
+            let before = char::from(*before);
             let cell = format!("{before}{stage}");
             if text.contains(&cell) {
                 text = text.replace(&cell, &format!("{before} {stage}"));

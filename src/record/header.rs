@@ -8,7 +8,7 @@
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::{
-    csv_row::is_stage,
+    csv_row::{SEPARATORS, is_stage},
     lifted::{self, field, known},
     restored::leads_to_event,
     rewrite,
@@ -19,8 +19,6 @@ pub const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// Bytes of a name. It is written once for each row.
 const MAX_NAME_BYTES: usize = 128;
-
-const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Those between which no cell may have quotes around it.
 const BARE: [u8; 2] = [b'\t', b'|'];

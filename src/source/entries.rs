@@ -10,8 +10,8 @@ use crate::record::{
     packing,
 };
 
-/// Bytes of entries that are searched together: few enough to stay in the cache.
-const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of small records that are searched together: few enough to stay in the cache.
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
 
 /// Bytes that are decompressed at once.
 const READ_BYTES: usize = 64 << 10;

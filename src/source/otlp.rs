@@ -14,7 +14,10 @@
 
 use std::io::Write;
 
-use super::{Shape, entries::swells};
+use super::{
+    Shape,
+    entries::{BLOCK_BYTES, swells},
+};
 use crate::record::{
     framing::parts,
     protobuf::{
@@ -23,9 +26,6 @@ use crate::record::{
     },
     rewrite::lossy_text,
 };
-
-/// Bytes of JSON that are searched together.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// A resource that is so many times longer than a record is not written beside it: an event is longer than most of them are.
 const MAX_RESOURCE: usize = 4;

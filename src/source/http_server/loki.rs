@@ -17,11 +17,11 @@ use crate::{
         protobuf::{Fault, Field, Value, fields},
         rewrite::lossy_text,
     },
-    source::{Shape, entries::swells},
+    source::{
+        Shape,
+        entries::{BLOCK_BYTES, swells},
+    },
 };
-
-/// Bytes of JSON that are searched together.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// Labels that are so many times longer than a line are not written beside it: an event is longer than most labels are.
 const MAX_LABELS: usize = 4;

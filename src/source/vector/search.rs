@@ -14,13 +14,11 @@ use crate::{
     },
     source::{
         Context, Outlet, Provenance, Shape,
+        entries::BLOCK_BYTES,
         payload::{Payload, Unreadable, take},
         server::http::Limits,
     },
 };
-
-/// Bytes of events that are searched together: few enough to stay in the cache.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// The sender keeps such a request, and sends it again: but nobody sees its end until the limit is raised.
 const UNSEARCHED: &str = "a request is so much longer than max_body_bytes, or packed so tightly, that its end was not searched";
