@@ -25,9 +25,9 @@ pub fn event() -> Value {
     }))
 }
 
-/// The techniques of what is found in a body.
-fn found(body: &[u8]) -> Vec<&'static str> {
-    let config = Config {
+/// A source that takes whatever is posted to it, with these limits.
+pub fn http_server(max_body_bytes: usize, max_line_bytes: usize) -> Config {
+    Config {
         address: ([127, 0, 0, 1], 0).into(),
         path: "/".to_owned(),
         strict_path: true,
@@ -41,12 +41,17 @@ fn found(body: &[u8]) -> Vec<&'static str> {
         tls: Tls::default(),
         encoding: Encoding::Json,
         response_code: 200,
-        max_body_bytes: 1 << 20,
+        max_body_bytes,
         max_decompression_ratio: 1000,
         connection_limit: 1,
-        max_line_bytes: 8192,
+        max_line_bytes,
         decoding: Decoding::Audit,
-    };
+    }
+}
+
+/// The techniques of what is found in a body.
+fn found(body: &[u8]) -> Vec<&'static str> {
+    let config = http_server(1 << 20, 8192);
     let decoys = [decoy("honeypot", "backup-sa", true)];
     let detector = Detector::new(&Detect::default(), &decoys, None, "audit".into());
     let mut outlet = Pipeline {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -331,6 +332,17 @@ fn fluent_tells_slack_what_fluent_bit_sends() {
     assert_eq!(receiver.bodies().len(), told.alerts.len());
 }
 
+/// A program that is posted to, with a token, and tells `receiver`.
+fn posted_to(pipeline: &str, setting: &Setting, receiver: &Receiver) -> Command {
+    let mut program = setting.program(&["run", "--config", &shipped(pipeline)]);
+    program
+        .env("SLACK_WEBHOOK_URL", receiver.url())
+        .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
+        .env("LISTEN", "127.0.0.1:0")
+        .env("DATA_DIR", setting.path("data"));
+    program
+}
+
 /// What the API server posts, with the token of its kubeconfig, by its first connection and by another after a restart.
 #[test]
 fn webhook_takes_what_the_api_server_posts() {
@@ -344,12 +356,7 @@ fn webhook_takes_what_the_api_server_posts() {
         json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": [event]}).to_string()
     };
     for number in 1..=2 {
-        let mut program = setting.program(&["run", "--config", &shipped("webhook.yaml")]);
-        program
-            .env("SLACK_WEBHOOK_URL", receiver.url())
-            .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
-            .env("LISTEN", "127.0.0.1:0")
-            .env("DATA_DIR", setting.path("data"));
+        let mut program = posted_to("webhook.yaml", &setting, &receiver);
         let mut running = setting.start(&mut program);
         running.close_stdin();
         let mut poster = Poster::connect(address(&running)).expect("it listens");
@@ -381,12 +388,7 @@ fn webhook_takes_what_the_api_server_posts() {
 fn webhook_takes_what_the_collector_posts() {
     let receiver = Receiver::start(Manner::Takes);
     let setting = Setting::empty();
-    let mut program = setting.program(&["run", "--config", &shipped("webhook.yaml")]);
-    program
-        .env("SLACK_WEBHOOK_URL", receiver.url())
-        .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
-        .env("LISTEN", "127.0.0.1:0")
-        .env("DATA_DIR", setting.path("data"));
+    let mut program = posted_to("webhook.yaml", &setting, &receiver);
     let mut running = setting.start(&mut program);
     running.close_stdin();
     let mut poster = Poster::connect(address(&running)).expect("it listens");
@@ -433,13 +435,8 @@ fn the_collector_waits_and_does_not_give_up() {
 fn kube_apiserver_serves_by_tls_alone() {
     let receiver = Receiver::start(Manner::Takes);
     let setting = Setting::empty();
-    let mut program = setting.program(&["run", "--config", &shipped("kube-apiserver.yaml")]);
-    program
-        .env("SLACK_WEBHOOK_URL", receiver.url())
-        .env("WEBHOOK_TOKEN", "t0kenOfTheWebhook")
-        .env("LISTEN", "127.0.0.1:0")
-        .env("TLS_DIR", tls_dir(&setting))
-        .env("DATA_DIR", setting.path("data"));
+    let mut program = posted_to("kube-apiserver.yaml", &setting, &receiver);
+    program.env("TLS_DIR", tls_dir(&setting));
     let mut running = setting.start(&mut program);
     running.close_stdin();
     let address = address(&running);

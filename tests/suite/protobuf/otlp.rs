@@ -4,11 +4,7 @@ use std::io::Read;
 
 use baitline::{
     detect::{Detection, Detector, Technique},
-    source::{
-        Block, Decoding, Outlet, Progress,
-        http_server::{Config, Encoding, Method, search},
-        server::{Auth, Tls},
-    },
+    source::{Block, Outlet, Progress, http_server::search},
 };
 use flate2::{Compression, read::GzEncoder};
 use jiff::Timestamp;
@@ -17,7 +13,10 @@ use serde_json::{Value as Json, json};
 
 use super::{Dice, message, number, shortest};
 use crate::{
-    msgpack::soundness::{HONEYPOT, RECORDED, detector},
+    msgpack::{
+        bodies::http_server,
+        soundness::{HONEYPOT, RECORDED, detector},
+    },
     soundness::run_with,
     wrappers::forged::{forgeries, hit},
 };
@@ -159,26 +158,7 @@ fn posted(body: &[u8], coding: &str) -> Vec<Detection> {
 
 /// Whether a body that is posted is taken, and what is found in it.
 fn searched(body: &[u8], coding: &str, max_body_bytes: usize) -> (bool, Vec<Detection>) {
-    let config = Config {
-        address: ([127, 0, 0, 1], 0).into(),
-        path: "/v1/logs".to_owned(),
-        strict_path: true,
-        method: Method::Post,
-        auth: Auth {
-            strategy: None,
-            username: None,
-            password: None,
-            token: None,
-        },
-        tls: Tls::default(),
-        encoding: Encoding::Json,
-        response_code: 200,
-        max_body_bytes,
-        max_decompression_ratio: 1000,
-        connection_limit: 1,
-        max_line_bytes: 1 << 20,
-        decoding: Decoding::Audit,
-    };
+    let config = http_server(max_body_bytes, 1 << 20);
     let mut pipeline = Pipeline {
         detector: detector(HONEYPOT),
         found: Vec::new(),
