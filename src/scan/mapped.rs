@@ -25,6 +25,10 @@ const MAPPINGS: usize = 64;
 /// Mappings begin at such places. No system has larger pages.
 const ALIGNMENT: u64 = 64 << 10;
 
+/// Bytes of a large page. A file that lies in such pages is mapped by the page, if a mapping has all of it; else by pieces, each of
+/// which is a fault of its own.
+pub(super) const LARGE_PAGE_BYTES: u64 = 2 << 20; // 2 MiB
+
 /// What the handler knows of a mapping.
 struct Entry {
     is_taken: AtomicBool,

@@ -18,6 +18,7 @@ use memchr::{memchr, memrchr};
 use super::{
     Event, Remark,
     inputs::{Input, Inputs, Kind},
+    mapped::LARGE_PAGE_BYTES,
 };
 use crate::{
     record::{
@@ -39,8 +40,9 @@ const UNDIVIDED_PART: u64 = 2;
 /// From there on each is this part of what is left, so that no thread waits long for another's last one.
 const PART_OF_REST: u64 = 4;
 
-/// However little is left.
-const LEAST_RANGE_BYTES: u64 = 1 << 20; // 1 MiB
+/// However little is left. Ranges are so many times that long, so that none ends within a page of the largest size in which a
+/// file is commonly mapped.
+const LEAST_RANGE_BYTES: u64 = LARGE_PAGE_BYTES;
 
 /// Around a place where a file might be cut, what is looked at for lines of a container runtime: most cut after 16 KiB.
 const WINDOW_BYTES: u64 = 64 << 10;
@@ -225,7 +227,8 @@ impl Plan {
         let divided = self.divided.as_mut()?;
         let start = divided.next;
         let part_of_rest = divided.length.saturating_sub(start) / PART_OF_REST;
-        let end = start + part_of_rest.max(LEAST_RANGE_BYTES).min(self.range_bytes);
+        let whole_pages = part_of_rest - part_of_rest % LEAST_RANGE_BYTES;
+        let end = start + whole_pages.max(LEAST_RANGE_BYTES).min(self.range_bytes);
         let is_last = end >= divided.length || may_be_joined_over(&divided.file.file, end);
         divided.next = end;
         let (name, file) = (divided.name.clone(), divided.file.clone());

@@ -11,7 +11,7 @@ use memchr::{memchr, memrchr};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    mapped::Mapped,
+    mapped::{LARGE_PAGE_BYTES, Mapped},
     plan::{Opened, Part, written},
 };
 use crate::record::{
@@ -119,7 +119,7 @@ impl Reader<'_> {
         let mut in_vain = 0;
         let mut at = start;
         while at < end {
-            let length = usize::try_from(end - at).map_or(longest, |left| left.min(longest));
+            let length = mapped_bytes(at, end, longest);
             let Ok(mapped) = Mapped::new(&opened.file, at, length) else {
                 break;
             };
@@ -208,6 +208,22 @@ impl Reader<'_> {
             at += read.len() as u64;
         }
         Ok(None)
+    }
+}
+
+/// How many bytes to map from `at` on, at most `longest`: up to the end of a large page, if that is not far from as many.
+fn mapped_bytes(at: u64, end: u64, longest: usize) -> usize {
+    let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+    if left <= longest {
+        return left;
+    }
+    let furthest = at + longest as u64;
+    // Less than a page.
+    let beyond = (furthest % LARGE_PAGE_BYTES) as usize;
+    if beyond > longest / 2 {
+        longest
+    } else {
+        longest - beyond
     }
 }
 

@@ -28,6 +28,10 @@ pub const CLASSES: usize = 64;
 /// Most different windows of the typical text that are judged by.
 const MAX_GRAMS: usize = 2048;
 
+/// What one more window costs whatever it is, as a part of all places: the more are in a bucket, the more mixtures of them it stops
+/// at. From a tenth to ten times as much, 64 decoys that are called alike stop at as few places.
+const ONE_MORE: f64 = 1e-5;
+
 /// Where in a needle its window begins, by which it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -120,13 +124,17 @@ impl<const TABLES: usize> Typical<TABLES> {
         }
     }
 
-    /// A bucket for each window by which a needle is found, the rarest it has. A needle that is shorter than a window is found
-    /// with anything behind it; of those, all that begin alike are in one bucket.
+    /// A bucket for each window by which a needle is found: a rare one, and best one that many have. A needle that is shorter
+    /// than a window is found with anything behind it; of those, all that begin alike are in one bucket.
     pub fn buckets(&self, needles: &[&[u8]]) -> Vec<Bucket<TABLES>> {
+        let mut sharers: HashMap<&[u8], u32> = HashMap::new();
+        for window in needles.iter().flat_map(|needle| needle.windows(WINDOW)) {
+            *sharers.entry(window).or_default() += 1;
+        }
         let mut buckets: Vec<Bucket<TABLES>> = Vec::new();
         let mut known: HashMap<&[u8], usize> = HashMap::new();
         for (needle, bytes) in needles.iter().enumerate() {
-            let (offset, window) = self.rarest_window(bytes);
+            let (offset, window) = self.best_window(bytes, &sharers);
             let mut bucket = self.bucket(window);
             bucket.members.push(Member { needle, offset });
             let alike = match window.len() {
@@ -185,13 +193,16 @@ impl<const TABLES: usize> Typical<TABLES> {
         buckets
     }
 
-    /// Where `needle` has the window that stands in the text most seldom, and that window: all of a shorter needle.
-    fn rarest_window<'n>(&self, needle: &'n [u8]) -> (usize, &'n [u8]) {
+    /// Where `needle` has the window that costs least, and that window: all of a shorter needle. What a window costs is shared by
+    /// all needles that have it.
+    fn best_window<'n>(
+        &self,
+        needle: &'n [u8],
+        sharers: &HashMap<&[u8], u32>,
+    ) -> (usize, &'n [u8]) {
         let cost = |window: &[u8]| {
-            let window = seen_as::<TABLES>(window);
-            let often = self.windows.get(&window).copied().unwrap_or(0.0);
-            let bytes = window.iter().map(|byte| self.bytes[usize::from(*byte)]);
-            often + bytes.product::<f64>()
+            let sharers = sharers.get(window).copied().unwrap_or(1);
+            (self.window_cost(window) + ONE_MORE) / f64::from(sharers)
         };
         let windows = needle.windows(WINDOW).enumerate();
         let judged = windows.map(|(offset, window)| (cost(window), offset, window));
@@ -199,6 +210,14 @@ impl<const TABLES: usize> Typical<TABLES> {
             .min_by(|(one, ..), (other, ..)| one.total_cmp(other))
             .map(|(_, offset, window)| (offset, window))
             .unwrap_or((0, needle))
+    }
+
+    /// How often a window stands in the text, and would if all bytes stood there by chance.
+    fn window_cost(&self, window: &[u8]) -> f64 {
+        let window = seen_as::<TABLES>(window);
+        let often = self.windows.get(&window).copied().unwrap_or(0.0);
+        let bytes = window.iter().map(|byte| self.bytes[usize::from(*byte)]);
+        often + bytes.product::<f64>()
     }
 
     /// Of one window; what it is too short for may be anything.

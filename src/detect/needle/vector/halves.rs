@@ -10,7 +10,7 @@ use std::{
     array, ptr,
 };
 
-use super::{BLOCK, Bucket, MIN_BYTES, Members, Search, Seen, Stops, WINDOW, entries};
+use super::{BLOCK, Bucket, MIN_BYTES, Members, Search, Seen, Stops, WINDOW, entries, quiet};
 
 /// Bytes of a register.
 const LANES: usize = 32;
@@ -43,9 +43,28 @@ pub fn search<const SETS: usize>(tables: [&Tables; SETS], members: &Members, sea
     let is_ascii = tables.iter().all(|tables| tables.is_ascii);
     let tables = tables.map(|tables| tables.halves.map(|halves| halves.map(|half| both(&half))));
     match is_ascii {
-        true => search.run(members, |seen| stops::<true, SETS>(&tables, seen)),
-        false => search.run(members, |seen| stops::<false, SETS>(&tables, seen)),
+        true => run::<true, SETS>(&tables, members, search),
+        false => run::<false, SETS>(&tables, members, search),
     }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn run<const ASCII: bool, const SETS: usize>(
+    tables: &[[[__m256i; 2]; WINDOW]; SETS],
+    members: &Members,
+    search: Search<'_>,
+) {
+    let any = |seen: &Seen| {
+        let [low, high] = looked_up::<ASCII, SETS>(tables, seen).map(|stops| of_any_set(stops));
+        let any = _mm256_or_si256(low, high);
+        _mm256_testz_si256(any, any) == 0
+    };
+    search.run(
+        members,
+        |bytes| quiet(bytes, any),
+        |seen| stops::<ASCII, SETS>(tables, seen),
+    );
 }
 
 #[target_feature(enable = "avx2")]
@@ -54,29 +73,38 @@ fn stops<const ASCII: bool, const SETS: usize>(
     tables: &[[[__m256i; 2]; WINDOW]; SETS],
     seen: &Seen,
 ) -> Option<Stops<SETS>> {
-    let stops = [
+    let halves = looked_up::<ASCII, SETS>(tables, seen);
+    let [low, high] = halves.map(|stops| placed(of_any_set(stops)));
+    let places = low | high << LANES;
+    (places != 0).then(|| {
+        let mut buckets = [[0; BLOCK]; SETS];
+        for (set, buckets) in buckets.iter_mut().enumerate() {
+            buckets[..LANES].copy_from_slice(&stored(halves[0][set]));
+            buckets[LANES..].copy_from_slice(&stored(halves[1][set]));
+        }
+        Stops { places, buckets }
+    })
+}
+
+/// The buckets of each set that stop at each place of both halves of a block that is seen.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn looked_up<const ASCII: bool, const SETS: usize>(
+    tables: &[[[__m256i; 2]; WINDOW]; SETS],
+    seen: &Seen,
+) -> [[__m256i; SETS]; 2] {
+    [
         from::<ASCII, 0, SETS>(tables, seen),
         from::<ASCII, LANES, SETS>(tables, seen),
-    ];
-    let [low, high] = stops.map(|stops| {
-        let none = _mm256_setzero_si256();
-        stops
-            .into_iter()
-            .fold(none, |any, stops| _mm256_or_si256(any, stops))
-    });
-    let any = _mm256_or_si256(low, high);
-    if _mm256_testz_si256(any, any) == 1 {
-        return None;
-    }
-    let mut buckets = [[0; BLOCK]; SETS];
-    for (set, buckets) in buckets.iter_mut().enumerate() {
-        buckets[..LANES].copy_from_slice(&stored(stops[0][set]));
-        buckets[LANES..].copy_from_slice(&stored(stops[1][set]));
-    }
-    Some(Stops {
-        places: placed(low) | placed(high) << LANES,
-        buckets,
-    })
+    ]
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn of_any_set<const SETS: usize>(stops: [__m256i; SETS]) -> __m256i {
+    let none = _mm256_setzero_si256();
+    let any = |any, stops| _mm256_or_si256(any, stops);
+    stops.into_iter().fold(none, any)
 }
 
 /// The buckets of each set that stop at each of the places from `FIRST` on.

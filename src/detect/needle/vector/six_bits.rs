@@ -1,15 +1,15 @@
-//! With AVX-512 and VBMI: six bits of a byte are an index into a register of 64 bytes, so that one table a place will do.
+//! With AVX-512, VBMI and GFNI: six bits of a byte are an index into a register of 64 bytes, so that one table a place will do.
 
 use std::{
     arch::x86_64::{
-        __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_or_si512, _mm512_permutexvar_epi8,
-        _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512,
-        _mm512_ternarylogic_epi32, _mm512_test_epi8_mask,
+        __m512i, _mm512_and_si512, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
+        _mm512_permutexvar_epi8, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
+        _mm512_test_epi8_mask,
     },
     array, ptr,
 };
 
-use super::{BLOCK, Bucket, Members, Search, Seen, Stops, WINDOW, entries};
+use super::{BLOCK, Bucket, Members, Search, Seen, Stops, WINDOW, entries, quiet};
 
 /// For each place of a window, which buckets may have a byte there.
 #[derive(Debug)]
@@ -25,46 +25,66 @@ pub fn is_supported() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("gfni")
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 pub fn search<const SETS: usize>(tables: [&Tables; SETS], members: &Members, search: Search<'_>) {
     let tables = tables.map(|tables| tables.0.map(|table| load(&table)));
-    search.run(members, |seen| stops(&tables, seen));
+    let any = |seen: &Seen| {
+        let sets = looked_up(&tables, seen);
+        sets.iter()
+            .any(|[most, last]| _mm512_test_epi8_mask(*most, *last) != 0)
+    };
+    search.run(
+        members,
+        |bytes| quiet(bytes, any),
+        |seen| stops(&tables, seen),
+    );
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+/// What of each set stops in a block that is seen: the buckets that have its bytes at the first three places of their windows, and
+/// at the last.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[inline]
+fn looked_up<const SETS: usize>(
+    tables: &[[__m512i; WINDOW]; SETS],
+    seen: &Seen,
+) -> [[__m512i; 2]; SETS] {
+    // All bits that three have.
+    const ALL: i32 = 0x80;
+    let entries: [_; WINDOW] = array::from_fn(|place| entry(load(from(seen, place))));
+    array::from_fn(|set| {
+        let at = |place| _mm512_permutexvar_epi8(entries[place], tables[set][place]);
+        [_mm512_ternarylogic_epi32::<ALL>(at(0), at(1), at(2)), at(3)]
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 #[inline]
 fn stops<const SETS: usize>(
     tables: &[[__m512i; WINDOW]; SETS],
     seen: &Seen,
 ) -> Option<Stops<SETS>> {
-    let mut stops = [_mm512_set1_epi8(-1); SETS];
-    for place in 0..WINDOW {
-        let entries = entry(load(from(seen, place)));
-        for (stops, tables) in stops.iter_mut().zip(tables) {
-            *stops = _mm512_and_si512(*stops, _mm512_permutexvar_epi8(entries, tables[place]));
-        }
-    }
-    let none = _mm512_setzero_si512();
-    let any = stops
+    let sets = looked_up(tables, seen);
+    let tested = sets
         .iter()
-        .fold(none, |any, stops| _mm512_or_si512(any, *stops));
-    let places = _mm512_test_epi8_mask(any, any);
+        .map(|[most, last]| _mm512_test_epi8_mask(*most, *last));
+    let places = tested.fold(0, |any, set| any | set);
     (places != 0).then(|| Stops {
         places,
-        buckets: stops.map(|stops| stored(stops)),
+        buckets: sets.map(|[most, last]| stored(_mm512_and_si512(most, last))),
     })
 }
 
 /// [`entry`](super::fingerprint::entry) of each byte. The look-up takes no notice of the two bits above.
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,gfni")]
 #[inline]
 fn entry(bytes: __m512i) -> __m512i {
-    // Where the first has a bit, that of the second; else that of the third.
-    const CHOICE: i32 = 0xca;
-    let low = _mm512_set1_epi8(0x1f);
-    _mm512_ternarylogic_epi32::<CHOICE>(low, bytes, _mm512_srli_epi16::<1>(bytes))
+    // The bit of a byte that each bit of its entry is, from the highest of eight on.
+    const BITS: [u8; 8] = [0, 0, 1 << 6, 1 << 4, 1 << 3, 1 << 2, 1 << 1, 1];
+    let bits = _mm512_set1_epi64(i64::from_le_bytes(BITS));
+    _mm512_gf2p8affine_epi64_epi8::<0>(bytes, bits)
 }
 
 /// The bytes at `place` of the windows of all places.
