@@ -23,9 +23,6 @@ use crate::record::{
 /// Bytes that are read at once where only the end of a line is wanted.
 const LINE_BYTES: usize = 8 << 10;
 
-/// Bytes that are looked through at once.
-const LOOK_BYTES: usize = 1 << 20;
-
 /// Bytes that are read where a look found what is worth it. What is read for one record, and what the processor's caches hold
 /// meanwhile, both ask for few.
 const WORTH_BYTES: usize = 64 << 10;
@@ -124,18 +121,18 @@ impl Reader<'_> {
                 break;
             };
             let before = at;
-            while let Some(lines) =
-                whole_lines(&mapped.bytes()[(at - before) as usize..], LOOK_BYTES)
-            {
+            let mut lines = whole_lines(mapped.bytes(), length).unwrap_or_default();
+            while !lines.is_empty() {
                 let passed = self.take.passed(lines);
                 if mapped.is_broken() {
                     return Ok(at);
                 }
                 (self.progress)(passed as u64)?;
                 at += passed as u64;
-                let Some(worth) = whole_lines(&lines[passed..], WORTH_BYTES) else {
+                lines = &lines[passed..];
+                let Some(worth) = whole_lines(lines, WORTH_BYTES) else {
                     in_vain = 0;
-                    continue;
+                    break;
                 };
                 in_vain = if passed < worth.len() { in_vain + 1 } else { 0 };
                 if in_vain > MOST_IN_VAIN || may_hold_parts(worth) {
@@ -144,6 +141,7 @@ impl Reader<'_> {
                 let next = at + worth.len() as u64;
                 self.records(opened, at, next)?;
                 at = next;
+                lines = &lines[worth.len()..];
             }
             if at == before || before + length as u64 == end {
                 break;
@@ -257,5 +255,22 @@ fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             read => return read,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mapped_ends_with_a_large_page() {
+        let (page, longest) = (LARGE_PAGE_BYTES, 16 << 20);
+        for at in [0, 1, page - 1, page, 7 * page + 5] {
+            let bytes = mapped_bytes(at, 1 << 40, longest);
+            assert_eq!((at + bytes as u64) % page, 0, "{at}");
+            assert!((longest - page as usize..=longest).contains(&bytes), "{at}");
+        }
+        assert_eq!(mapped_bytes(5, page + 7, longest), page as usize + 2);
+        assert_eq!(mapped_bytes(page - 1, 1 << 40, 1 << 20), 1 << 20);
     }
 }

@@ -244,13 +244,13 @@ fn parts_among_other_lines_are_read_and_joined() {
 
 #[test]
 fn a_file_that_is_made_shorter_under_a_look_is_read_as_far_as_it_goes() {
-    let log = b"{\"a\":1}\n".repeat(500_000);
+    let log = b"{\"a\":1}\n".repeat(1_000_000);
     let file = file(&log);
     let looks = Cell::new(0);
     let passed = |lines: &[u8]| {
         looks.set(looks.get() + 1);
         if looks.get() == 3 {
-            file.as_file().set_len(2_500_000).unwrap();
+            file.as_file().set_len(5_000_000).unwrap();
         }
         // All of it is touched.
         unmarked(lines)
@@ -258,7 +258,7 @@ fn a_file_that_is_made_shorter_under_a_look_is_read_as_far_as_it_goes() {
     let read = read_but(&passed, &ranges(file.path(), &[])[0], 16 << 20);
     let bytes: usize = read.iter().map(|(_, bytes, _)| bytes.len()).sum();
     // The first two looks passed what they saw.
-    assert!((1..500_000).contains(&bytes), "{bytes} bytes were read");
+    assert!((1..1_000_000).contains(&bytes), "{bytes} bytes were read");
     assert!(
         read.iter()
             .all(|(_, bytes, _)| b"{\"a\":1}\n".starts_with(bytes))
@@ -347,7 +347,7 @@ fn the_ranges_at_the_end_of_a_file_are_short() {
     assert_eq!(next, u64::MAX);
     assert!(lengths.iter().all(|bytes| *bytes <= 8 << 20), "{lengths:?}");
     assert!(lengths.is_sorted_by(|one, next| one >= next), "{lengths:?}");
-    assert!(lengths.last().unwrap() <= &(1 << 20), "{lengths:?}");
+    assert!(lengths.last().unwrap() <= &(2 << 20), "{lengths:?}");
     assert!(lengths.len() < 15, "{lengths:?}");
 }
 
