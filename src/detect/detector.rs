@@ -21,7 +21,7 @@ use super::{
     evidence::{Place, Setting, detection, undecodable},
     expected::is_expected,
     needle::{MessagePack, Needles, PackedNeedles, Protobuf},
-    touch::{is_impersonation_unnamed, technique},
+    touch::{Compared, is_impersonation_unnamed},
     undecodable::{BrokenText, Names},
 };
 use crate::{
@@ -260,7 +260,12 @@ impl Detector {
         out: &mut Vec<Detection>,
     ) {
         self.counts.events += 1;
-        let touched = |decoy| technique(event, decoy).map(|technique| (technique, decoy));
+        let compared = Compared::new(event);
+        let touched = |decoy| {
+            compared
+                .technique(decoy)
+                .map(|technique| (technique, decoy))
+        };
         let touches: SmallVec<[_; 2]> = self.decoys.iter().filter_map(touched).collect();
         if touches.is_empty() && !is_impersonation_unnamed(event) {
             return;
