@@ -11,7 +11,7 @@ use super::{
     options::{OptionDoc, Options, Scope, Section, options},
     tree::{Node, Value},
 };
-use crate::detect::{Severity, Technique};
+use crate::detect::{Severity, Technique, is_common};
 
 /// A decoy as it is written: the identity in one piece.
 struct Written {
@@ -314,28 +314,14 @@ fn option<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
         .map(|entry| &entry.node)
 }
 
-/// Words that stand in many audit events, whatever these are about.
-const FREQUENT: [&str; 14] = [
-    "admin",
-    "audit",
-    "default",
-    "events",
-    "kube-public",
-    "kube-system",
-    "kubernetes",
-    "leases",
-    "namespaces",
-    "nodes",
-    "pods",
-    "secrets",
-    "system",
-    "token",
-];
+/// Words that stand in many audit events of some clusters, besides those that stand in all.
+const FREQUENT: [&str; 4] = ["admin", "default", "kube-public", "token"];
 
-/// Whether the scan would stop at `name` in many records that have nothing to do with a decoy: what is searched for is the
-/// name alone, wherever it stands.
+/// Whether the scan would stop at `name`, which may be a glob, in many records that have nothing to do with a decoy: what is searched
+/// for is the name alone, wherever it stands. A glob that could be any name is not searched for.
 fn is_frequent(name: &str) -> bool {
-    name.len() < 4 || FREQUENT.contains(&name)
+    let is_short = name.len() < 4 && name.bytes().any(|byte| byte != b'*');
+    is_short || FREQUENT.contains(&name) || is_common(name)
 }
 
 /// Says what is legal but unwise.
@@ -353,7 +339,7 @@ fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &m
         };
         let message = format!(
             "{subject} has the {what} {}, a word that many records contain, so that each of them must be \
-             decoded; a longer, rarer one costs less",
+             decoded, ten times the work of passing it; a longer, rarer one costs less",
             quoted(name)
         );
         let place = option(node, key).map_or(place, |node| &node.place);

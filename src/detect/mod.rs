@@ -21,4 +21,5 @@ mod undecodable;
 pub use config::Config;
 pub use detection::{Actor, Detection, Origin, Request, Token, TokenKind};
 pub use detector::{Counts, Detector};
+pub use needle::is_common;
 pub use technique::{Class, Severity, Technique, Tool};

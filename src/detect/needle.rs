@@ -30,6 +30,7 @@ use std::collections::BTreeSet;
 
 use groups::Groups;
 use hashbrown::HashSet;
+use memchr::memmem;
 pub(super) use packed::{Format, MessagePack, PackedNeedles, Protobuf};
 #[cfg(target_arch = "x86_64")]
 use vector::Vector;
@@ -167,6 +168,20 @@ fn is_whole_name(bytes: &[u8], start: usize, end: usize) -> bool {
     let is_joined = before.last().is_some_and(is_name_byte)
         && !before.iter().any(|byte| matches!(byte, b'\\' | b'%'));
     !is_joined && !bytes.get(end).is_some_and(is_name_byte)
+}
+
+/// Whether what is looked for because of `name`, which may be a glob, stands in much that has nothing to do with a decoy.
+pub fn is_common(name: &str) -> bool {
+    let is_glob = name.contains(['*', '?', '[']);
+    let word = if is_glob {
+        longest_literal(name)
+    } else {
+        Some(name)
+    };
+    word.is_some_and(|word| {
+        let is_whole = |start| is_whole_name(fingerprint::TEXT, start, start + word.len());
+        memmem::find_iter(fingerprint::TEXT, word).any(|start| is_glob || is_whole(start))
+    })
 }
 
 /// By their second byte, as [`Groups`] would have them.

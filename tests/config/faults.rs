@@ -330,6 +330,21 @@ sinks:
 }
 
 #[test]
+fn what_audit_logs_are_full_of_is_a_warning_wherever_it_is_written() {
+    let decoy = "{ service_account: vault-ops/rotate-bot, secret: user, pod: 'kube-*' }";
+    let others = ["'*'", "'vault-*'", "rotate-kube"].map(|pod| {
+        let number = pod.len();
+        format!("  - {{ service_account: vault-{number}/rotate-{number}, pod: {pod} }}\n")
+    });
+    let text = pipeline(TERMINAL, &format!("  - {decoy}\n{}", others.concat()));
+    assert_snapshot!(told(&[("x.yaml", &text)]), @r#"
+    loads
+    x.yaml:3:54: decoy "vault-ops/rotate-bot" has the secret "user", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
+    x.yaml:3:65: decoy "vault-ops/rotate-bot" has the pod "kube-*", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
+    "#);
+}
+
+#[test]
 fn what_is_unwise_is_a_warning() {
     let text = pipeline(
         TERMINAL,
@@ -341,12 +356,12 @@ fn what_is_unwise_is_a_warning() {
         .replace("[audit]", "['*']");
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"
     loads
-    x.yaml:3:22: decoy "ci/ci" has the name "ci", a word that many records contain, so that each of them must be decoded; a longer, rarer one costs less
-    x.yaml:3:22: decoy "ci/ci" has the namespace "ci", a word that many records contain, so that each of them must be decoded; a longer, rarer one costs less
-    x.yaml:4:24: decoy "default/default" has the name "default", a word that many records contain, so that each of them must be decoded; a longer, rarer one costs less
-    x.yaml:4:24: decoy "default/default" has the namespace "default", a word that many records contain, so that each of them must be decoded; a longer, rarer one costs less
+    x.yaml:3:22: decoy "ci/ci" has the name "ci", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
+    x.yaml:3:22: decoy "ci/ci" has the namespace "ci", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
+    x.yaml:4:24: decoy "default/default" has the name "default", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
+    x.yaml:4:24: decoy "default/default" has the namespace "default", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
     x.yaml:4:58: decoy "default/default" counts any touch of the namespace default, where much else lives; give it a namespace of its own, or write whole_namespace: false
-    x.yaml:5:24: decoy "kube-system/deployer" has the namespace "kube-system", a word that many records contain, so that each of them must be decoded; a longer, rarer one costs less
+    x.yaml:5:24: decoy "kube-system/deployer" has the namespace "kube-system", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
     x.yaml:5:63: decoy "kube-system/deployer" counts any touch of the namespace kube-system, where much else lives; give it a namespace of its own, or write whole_namespace: false
     x.yaml:5:79: decoy "kube-system/deployer" expects every user to do anything with its objects, so that none of that is alerted; name users, verbs, resources or techniques
     x.yaml:8:3: source "two" (file) includes the same files as source "one" (file) at x.yaml:7:3, so that every record is read twice; remove one

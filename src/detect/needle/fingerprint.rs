@@ -20,7 +20,7 @@ pub static BY_SIX_BITS: LazyLock<Typical<1>> = LazyLock::new(|| Typical::read(TE
 pub static BY_HALVES: LazyLock<Typical<2>> = LazyLock::new(|| Typical::read(TEXT));
 
 /// The words of audit logs, as often as they stand there.
-const TEXT: &[u8] = include_bytes!("typical.txt");
+pub const TEXT: &[u8] = include_bytes!("typical.txt");
 
 /// Entries of a table; by halves, a quarter of them.
 pub const CLASSES: usize = 64;
