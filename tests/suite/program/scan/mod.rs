@@ -3,6 +3,7 @@
 mod packed;
 mod paths;
 mod scale;
+mod terminal;
 
 use std::{
     collections::BTreeMap,
