@@ -43,7 +43,7 @@ pub(super) trait Take {
 /// A unit that is being read.
 pub(super) struct Reader<'r> {
     pub max_line_bytes: usize,
-    /// Bytes that are mapped at once, at most.
+    /// Bytes that are mapped at once, about.
     pub mapped_bytes: usize,
     pub take: &'r mut dyn Take,
     /// Told how many bytes of the input each read gave. If it fails, no more is read.
@@ -209,20 +209,14 @@ impl Reader<'_> {
     }
 }
 
-/// How many bytes to map from `at` on, at most `longest`: up to the end of a large page, if that is not far from as many.
-fn mapped_bytes(at: u64, end: u64, longest: usize) -> usize {
-    let left = usize::try_from(end - at).unwrap_or(usize::MAX);
-    if left <= longest {
-        return left;
-    }
-    let furthest = at + longest as u64;
-    // Less than a page.
-    let beyond = (furthest % LARGE_PAGE_BYTES) as usize;
-    if beyond > longest / 2 {
-        longest
-    } else {
-        longest - beyond
-    }
+/// How many bytes to map from `at` on: about `most`, up to where a large page ends.
+fn mapped_bytes(at: u64, end: u64, most: usize) -> usize {
+    let furthest = at + most as u64;
+    let nearest = (furthest + LARGE_PAGE_BYTES / 2) / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+    let is_page_worth_it = most as u64 >= 2 * LARGE_PAGE_BYTES;
+    let until = if is_page_worth_it { nearest } else { furthest };
+    // No more than `most` and half a page.
+    (until.min(end) - at) as usize
 }
 
 /// Lines from the beginning of `bytes`, of about `most` bytes together; `None` if none ends there.
@@ -264,13 +258,12 @@ mod tests {
 
     #[test]
     fn what_is_mapped_ends_with_a_large_page() {
-        let (page, longest) = (LARGE_PAGE_BYTES, 16 << 20);
-        for at in [0, 1, page - 1, page, 7 * page + 5] {
-            let bytes = mapped_bytes(at, 1 << 40, longest);
-            assert_eq!((at + bytes as u64) % page, 0, "{at}");
-            assert!((longest - page as usize..=longest).contains(&bytes), "{at}");
+        let (page, most) = (LARGE_PAGE_BYTES, 16 << 20);
+        for (at, pages) in [(0, 8), (1, 8), (page - 1, 9), (page, 9), (7 * page + 5, 15)] {
+            let bytes = mapped_bytes(at, 1 << 40, most);
+            assert_eq!(at + bytes as u64, pages * page, "{at}");
         }
-        assert_eq!(mapped_bytes(5, page + 7, longest), page as usize + 2);
+        assert_eq!(mapped_bytes(5, page + 7, most), page as usize + 2);
         assert_eq!(mapped_bytes(page - 1, 1 << 40, 1 << 20), 1 << 20);
     }
 }
