@@ -13,8 +13,8 @@ use hashbrown::HashMap;
 /// Bytes of a needle that are looked for.
 pub const WINDOW: usize = 4;
 
-/// The judge for a search whose tables tell a byte by six of its bits.
-pub static BY_SIX_BITS: LazyLock<Typical<1>> = LazyLock::new(|| Typical::read(TEXT));
+/// The judge for a search whose tables tell a byte by seven of its bits.
+pub static BY_SEVEN_BITS: LazyLock<Typical<1>> = LazyLock::new(|| Typical::read(TEXT));
 
 /// The judge for a search with two tables for each place, which tell a byte by its lower half and by its upper.
 pub static BY_HALVES: LazyLock<Typical<2>> = LazyLock::new(|| Typical::read(TEXT));
@@ -22,8 +22,8 @@ pub static BY_HALVES: LazyLock<Typical<2>> = LazyLock::new(|| Typical::read(TEXT
 /// The words of audit logs, as often as they stand there.
 pub const TEXT: &[u8] = include_bytes!("typical.txt");
 
-/// Entries of a table; by halves, a quarter of them.
-pub const CLASSES: usize = 64;
+/// Entries of a table; by halves, an eighth of them.
+pub const CLASSES: usize = 128;
 
 /// Most different windows of the typical text that are judged by.
 const MAX_GRAMS: usize = 2048;
@@ -44,7 +44,7 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Bucket<const TABLES: usize> {
     /// For each place of a window and each table, which of its entries may be met there, a bit for each.
-    pub sets: [[u64; TABLES]; WINDOW],
+    pub sets: [[u128; TABLES]; WINDOW],
     pub members: Vec<Member>,
     /// The part of all places in a typical text at which it stops.
     pub cost: f64,
@@ -54,11 +54,10 @@ pub struct Bucket<const TABLES: usize> {
 /// Some windows of the typical text, a bit for each.
 type Grams = [u64; MAX_GRAMS / 64];
 
-/// Which entry of a table a byte is. Of six bits none is that in which `A` and `a` differ, so that no two characters are one
-/// entry that are often met in logs.
+/// Which entry of a table a byte is.
 pub fn entry<const TABLES: usize>(byte: u8, table: usize) -> usize {
     usize::from(match (TABLES, table) {
-        (1, _) => byte & 0x1f | byte >> 1 & 0x20,
+        (1, _) => byte & 0x7f,
         (_, 0) => byte & 15,
         _ => byte >> 4,
     })
@@ -67,6 +66,7 @@ pub fn entry<const TABLES: usize>(byte: u8, table: usize) -> usize {
 /// One name for all bytes that the tables cannot tell apart: by halves, they tell all.
 fn alike<const TABLES: usize>(byte: u8) -> u8 {
     match TABLES {
+        // Of seven bits.
         1 => entry::<1>(byte, 0) as u8,
         _ => byte,
     }
@@ -222,10 +222,10 @@ impl<const TABLES: usize> Typical<TABLES> {
 
     /// Of one window; what it is too short for may be anything.
     fn bucket(&self, window: &[u8]) -> Bucket<TABLES> {
-        let sets: [[u64; TABLES]; WINDOW] = array::from_fn(|place| {
+        let sets: [[u128; TABLES]; WINDOW] = array::from_fn(|place| {
             array::from_fn(|table| match window.get(place) {
                 Some(byte) => 1 << entry::<TABLES>(*byte, table),
-                None => u64::MAX,
+                None => u128::MAX,
             })
         });
         let grams = array::from_fn(|place| {
@@ -264,7 +264,7 @@ impl<const TABLES: usize> Typical<TABLES> {
         let mut all = [u64::MAX; MAX_GRAMS / 64];
         let mut by_chance = 1.0;
         for place in 0..WINDOW {
-            let sets: [u64; TABLES] = array::from_fn(|table| {
+            let sets: [u128; TABLES] = array::from_fn(|table| {
                 let grams = (&one.grams[place][table], &other.grams[place][table]);
                 all = array::from_fn(|word| all[word] & (grams.0[word] | grams.1[word]));
                 one.sets[place][table] | other.sets[place][table]
@@ -275,12 +275,13 @@ impl<const TABLES: usize> Typical<TABLES> {
             return by_chance;
         }
         let words = all.iter().enumerate();
-        let stopped = words.flat_map(|(at, word)| bits(*word).map(move |bit| at * 64 + bit));
+        let stopped =
+            words.flat_map(|(at, word)| bits((*word).into()).map(move |bit| at * 64 + bit));
         by_chance + stopped.filter_map(|gram| self.grams.get(gram)).sum::<f64>()
     }
 
     /// How often a byte is one that all of `sets` have.
-    fn by_chance(&self, sets: &[u64; TABLES]) -> f64 {
+    fn by_chance(&self, sets: &[u128; TABLES]) -> f64 {
         match *sets.as_slice() {
             [low, high] => {
                 let bytes = bits(high & 0xffff)
@@ -305,8 +306,8 @@ fn seen_as<const TABLES: usize>(window: &[u8]) -> [u8; WINDOW] {
     array::from_fn(|at| window.get(at).map_or(0, |byte| alike::<TABLES>(*byte)))
 }
 
-fn bits(set: u64) -> impl Iterator<Item = usize> + Clone {
-    let rest = |set: &u64| Some(set & (set - 1)).filter(|rest| *rest != 0);
+fn bits(set: u128) -> impl Iterator<Item = usize> + Clone {
+    let rest = |set: &u128| Some(set & (set - 1)).filter(|rest| *rest != 0);
     let first = Some(set).filter(|set| *set != 0);
     iter::successors(first, rest).map(|set| set.trailing_zeros() as usize)
 }
@@ -347,12 +348,12 @@ mod tests {
             most in 1_usize..9,
         ) {
             let needles: Vec<&[u8]> = needles.iter().map(String::as_bytes).collect();
-            let buckets = BY_SIX_BITS.buckets(&needles);
+            let buckets = BY_SEVEN_BITS.buckets(&needles);
             let members = |buckets: Vec<Bucket<1>>| -> Vec<_> {
                 buckets.into_iter().map(|bucket| bucket.members).collect()
             };
-            let slow = members(merged(&BY_SIX_BITS, buckets.clone(), most));
-            prop_assert_eq!(members(BY_SIX_BITS.merged(buckets, most)), slow);
+            let slow = members(merged(&BY_SEVEN_BITS, buckets.clone(), most));
+            prop_assert_eq!(members(BY_SEVEN_BITS.merged(buckets, most)), slow);
         }
     }
 }

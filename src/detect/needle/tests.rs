@@ -19,7 +19,7 @@ fn searches(needles: &[&[u8]]) -> Vec<Box<Scan>> {
         groups.scan(bytes, is_needle, found);
     })];
     #[cfg(target_arch = "x86_64")]
-    for vector in [Vector::by_six_bits(needles), Vector::by_halves(needles)] {
+    for vector in [Vector::by_seven_bits(needles), Vector::by_halves(needles)] {
         all.extend(vector.map(|vector| -> Box<Scan> {
             Box::new(move |bytes, is_needle, found| vector.scan(bytes, is_needle, found))
         }));
@@ -188,7 +188,7 @@ fn a_typical_log_seldom_stops_the_search() {
         let needles = needles(&[(namespace, name)]);
         let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
         let costs = [
-            cost(&fingerprint::BY_SIX_BITS, &needles),
+            cost(&fingerprint::BY_SEVEN_BITS, &needles),
             cost(&fingerprint::BY_HALVES, &needles),
         ];
         for cost in costs {
@@ -207,7 +207,7 @@ fn names_that_are_alike_are_looked_for_by_what_they_share() {
     let cost = |names: &[(&str, &str)]| {
         let needles = needles(names);
         let needles: Vec<&[u8]> = needles.iter().map(Vec::as_slice).collect();
-        cost(&fingerprint::BY_SIX_BITS, &needles)
+        cost(&fingerprint::BY_SEVEN_BITS, &needles)
     };
     assert!(cost(&pairs) < 1.2 * cost(&pairs[10..11]));
 }
@@ -235,7 +235,7 @@ fn many_needles_are_found_by_sixteen_buckets() {
         assert_eq!(lines(&*scan, &needles, &bytes), expected(&needles, &bytes));
     }
     #[cfg(target_arch = "x86_64")]
-    for vector in [Vector::by_six_bits(&needles), Vector::by_halves(&needles)] {
+    for vector in [Vector::by_seven_bits(&needles), Vector::by_halves(&needles)] {
         assert!(vector.is_none_or(|vector| vector.is_wide()));
     }
 }

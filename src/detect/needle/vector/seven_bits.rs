@@ -1,19 +1,21 @@
-//! With AVX-512, VBMI and GFNI: six bits of a byte are an index into a register of 64 bytes, so that one table a place will do.
+//! With AVX-512 and VBMI: seven bits of a byte are an index into two registers of 64 bytes, so that one table a place will do.
 
 use std::{
     arch::x86_64::{
-        __m512i, _mm512_and_si512, _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512,
-        _mm512_permutexvar_epi8, _mm512_set1_epi64, _mm512_storeu_si512, _mm512_ternarylogic_epi32,
-        _mm512_test_epi8_mask,
+        __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_permutex2var_epi8,
+        _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_test_epi8_mask,
     },
     array, ptr,
 };
 
 use super::{BLOCK, Bucket, Members, Search, Seen, Stops, WINDOW, entries, quiet};
 
+/// Those of a table, in both registers.
+const ENTRIES: usize = 2 * BLOCK;
+
 /// For each place of a window, which buckets may have a byte there.
 #[derive(Debug)]
-pub struct Tables([[u8; BLOCK]; WINDOW]);
+pub struct Tables([[u8; ENTRIES]; WINDOW]);
 
 impl Tables {
     pub fn new(buckets: &[Bucket<1>]) -> Self {
@@ -25,12 +27,11 @@ pub fn is_supported() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
-        && is_x86_feature_detected!("gfni")
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 pub fn search<const SETS: usize>(tables: [&Tables; SETS], members: &Members, search: Search<'_>) {
-    let tables = tables.map(|tables| tables.0.map(|table| load(&table)));
+    let tables = tables.map(|tables| tables.0.map(|table| both(&table)));
     let any = |seen: &Seen| {
         let sets = looked_up(&tables, seen);
         sets.iter()
@@ -45,25 +46,29 @@ pub fn search<const SETS: usize>(tables: [&Tables; SETS], members: &Members, sea
 
 /// What of each set stops in a block that is seen: the buckets that have its bytes at the first three places of their windows, and
 /// at the last.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 #[inline]
 fn looked_up<const SETS: usize>(
-    tables: &[[__m512i; WINDOW]; SETS],
+    tables: &[[[__m512i; 2]; WINDOW]; SETS],
     seen: &Seen,
 ) -> [[__m512i; 2]; SETS] {
     // All bits that three have.
     const ALL: i32 = 0x80;
-    let entries: [_; WINDOW] = array::from_fn(|place| entry(load(from(seen, place))));
+    // The look-up takes no notice of the bit above the seven.
+    let bytes: [_; WINDOW] = array::from_fn(|place| load(from(seen, place)));
     array::from_fn(|set| {
-        let at = |place| _mm512_permutexvar_epi8(entries[place], tables[set][place]);
+        let at = |place: usize| {
+            let [low, high] = tables[set][place];
+            _mm512_permutex2var_epi8(low, bytes[place], high)
+        };
         [_mm512_ternarylogic_epi32::<ALL>(at(0), at(1), at(2)), at(3)]
     })
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 #[inline]
 fn stops<const SETS: usize>(
-    tables: &[[__m512i; WINDOW]; SETS],
+    tables: &[[[__m512i; 2]; WINDOW]; SETS],
     seen: &Seen,
 ) -> Option<Stops<SETS>> {
     let sets = looked_up(tables, seen);
@@ -77,14 +82,12 @@ fn stops<const SETS: usize>(
     })
 }
 
-/// [`entry`](super::fingerprint::entry) of each byte. The look-up takes no notice of the two bits above.
-#[target_feature(enable = "avx512f,gfni")]
+/// A table, in two registers.
+#[target_feature(enable = "avx512f")]
 #[inline]
-fn entry(bytes: __m512i) -> __m512i {
-    // The bit of a byte that each bit of its entry is, from the highest of eight on.
-    const BITS: [u8; 8] = [0, 0, 1 << 6, 1 << 4, 1 << 3, 1 << 2, 1 << 1, 1];
-    let bits = _mm512_set1_epi64(i64::from_le_bytes(BITS));
-    _mm512_gf2p8affine_epi64_epi8::<0>(bytes, bits)
+fn both(table: &[u8; ENTRIES]) -> [__m512i; 2] {
+    let (halves, _) = table.as_chunks();
+    array::from_fn(|half| load(&halves[half]))
 }
 
 /// The bytes at `place` of the windows of all places.
