@@ -49,6 +49,7 @@ fn scan(detector: &mut Detector, shape: Shape, bytes: &[u8], found: &mut Vec<Det
         bytes,
         shape,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     detector.scan(&block, Timestamp::UNIX_EPOCH, found);
@@ -216,6 +217,7 @@ fn a_part_is_waited_for_a_minute() {
                 bytes,
                 shape,
                 header: None,
+                first_part: None,
                 provenance: &|_| Provenance::default(),
             };
             let arrival = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
