@@ -58,6 +58,7 @@ fn found(detector: &Detector, search: Search, bytes: &[u8], shape: Shape) -> Vec
         bytes,
         shape,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     let (mut detector, mut found) = (detector.another(), Vec::new());

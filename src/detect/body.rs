@@ -34,8 +34,11 @@ pub(super) fn reviews_token(event: &Event<'_>, decoy: &Decoy) -> bool {
                 asks_about(event.response_object, ["status", "user"], "username")
             }
             Some("subjectaccessreviews" | "localsubjectaccessreviews") => {
+                let has_at_top = |body| string(body, "user") == Some(decoy.user.as_str());
                 asks_about(event.request_object, ["spec", ""], "user")
                     || asks_about(event.response_object, ["spec", ""], "user")
+                    // OpenShift's own.
+                    || event.request_object.is_some_and(has_at_top)
             }
             _ => false,
         }
@@ -48,11 +51,14 @@ fn bodies<'v>(event: &Event<'v>) -> impl Iterator<Item = Json<'v>> + use<'v> {
         .flatten()
 }
 
-/// A role binding that gets the decoy as a subject.
+/// Where a binding has its subjects. OpenShift's own have their names, too, and the last two stand in its SecurityContextConstraints.
+const SUBJECTS: [&str; 5] = ["subjects", "userNames", "groupNames", "users", "groups"];
+
+/// A role binding, or one of OpenShift's constraints, that gets the decoy as a subject.
 pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
     let is_binding = matches!(
         event.object.resource,
-        Some("rolebindings" | "clusterrolebindings")
+        Some("rolebindings" | "clusterrolebindings" | "securitycontextconstraints")
     );
     if !is_binding || event.object.subresource.is_some() {
         return false;
@@ -76,7 +82,9 @@ fn patch_adds_subject(patch: Json<'_>, outcome: Option<Json<'_>>, decoy: &Decoy)
     let in_outcome = || outcome.is_some_and(|binding| has_subject(binding, decoy));
     operations.iter().any(|operation| {
         let path = string(operation, "path").unwrap_or_default();
-        let below = path.strip_prefix("/subjects");
+        let below = SUBJECTS
+            .iter()
+            .find_map(|list| path.strip_prefix('/')?.strip_prefix(list));
         if matches!(string(operation, "op"), Some("move" | "copy")) {
             return (path.is_empty() || below.is_some()) && in_outcome();
         }
@@ -87,10 +95,7 @@ fn patch_adds_subject(patch: Json<'_>, outcome: Option<Json<'_>>, decoy: &Decoy)
             None => path.is_empty() && has_subject(value, decoy),
             Some("") => any_item(value, |subject| is_decoy(subject, decoy)),
             Some(_) if value.is_object() => is_decoy(value, decoy),
-            Some(_) => {
-                let name = value.into_string();
-                name == Some(&decoy.user) || name == Some(&decoy.group) || in_outcome()
-            }
+            Some(_) => is_decoy(value, decoy) || in_outcome(),
         }
     })
 }
@@ -105,12 +110,16 @@ fn added<'v>(operation: Json<'v>) -> Option<(&'v str, Json<'v>)> {
 fn has_subject(binding: Json<'_>, decoy: &Decoy) -> bool {
     binding.as_object().is_some_and(|binding| {
         binding.iter().any(|(key, value)| {
-            key == "subjects" && any_item(value, |subject| is_decoy(subject, decoy))
+            SUBJECTS.contains(&key) && any_item(value, |subject| is_decoy(subject, decoy))
         })
     })
 }
 
+/// A subject may be its name alone.
 fn is_decoy(subject: Json<'_>, decoy: &Decoy) -> bool {
+    if let Some(name) = subject.into_string() {
+        return name == decoy.user || name == decoy.group;
+    }
     let Some(name) = string(subject, "name") else {
         return false;
     };
@@ -118,8 +127,8 @@ fn is_decoy(subject: Json<'_>, decoy: &Decoy) -> bool {
         Some("ServiceAccount") => {
             name == decoy.service_account && string(subject, "namespace") == Some(&decoy.namespace)
         }
-        Some("User") => name == decoy.user,
-        Some("Group") => name == decoy.group,
+        Some("User" | "SystemUser") => name == decoy.user,
+        Some("Group" | "SystemGroup") => name == decoy.group,
         _ => false,
     }
 }

@@ -162,7 +162,10 @@ impl Detector {
     pub fn scan(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
         self.counts.bytes += block.bytes.len() as u64;
         match block.shape {
-            Shape::Lines => self.lines(block, arrival, out),
+            Shape::Lines => {
+                self.lines(block, arrival, out);
+                self.counts.bytes -= (block.bytes.len() - block.before_parts().len()) as u64;
+            }
             Shape::Value => self.value(block, arrival, out),
             Shape::MessagePack => {
                 self.entries::<MessagePack>(block, msgpack::write_entry, arrival, out);

@@ -67,7 +67,7 @@ enum Condition {
     WholeName,
     /// It begins a key, so many bytes in, whose value may hide a record.
     Encoded(usize),
-    /// It may stand in a part of a candidate; it makes one if a shipper kept such a part whole.
+    /// It may stand in a part of a candidate; it makes one if that is a line, or a shipper kept one whole.
     Part,
     /// It may stand in a part of a candidate; it makes one if Docker cut the text before it.
     Docker,
@@ -91,7 +91,7 @@ impl Needles {
             let pattern = &self.patterns[number];
             pattern.stands_at(bytes, start)
                 && match pattern.condition {
-                    Condition::Part => part_mark::is_kept_line(&bytes[..start]),
+                    Condition::Part => part_mark::begins_line(&bytes[..start]),
                     Condition::Docker => part_mark::is_cut_by_docker(&bytes[..start]),
                     _ => true,
                 }

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use layer::Layer;
 
-use super::foreign::{Beginning, Foreign};
+use super::foreign::{Beginning, Ending, Foreign};
 
 /// Bytes that are unpacked at first.
 const UNPACKED_BYTES: usize = 64 << 10;
@@ -149,6 +149,7 @@ pub struct Decompressor {
     /// What comes out of the first may be compressed once more.
     inner: Option<Layer>,
     beginning: Beginning,
+    ending: Ending,
 }
 
 impl Default for Decompressor {
@@ -180,6 +181,7 @@ impl Decompressor {
             outer: Layer::new(),
             inner: None,
             beginning: Beginning::default(),
+            ending: Ending::default(),
         }
     }
 
@@ -194,6 +196,7 @@ impl Decompressor {
     ) -> Result<usize, Error> {
         let made = self.decode(into, &mut |into| Ok(read(into)?))?;
         self.beginning.take(&into[..made]);
+        self.ending.take(&into[..made]);
         Ok(made)
     }
 
@@ -228,7 +231,8 @@ impl Decompressor {
 
     /// What came out so far, if that is a form that nobody here reads.
     pub fn foreign(&self) -> Option<Foreign> {
-        self.beginning.foreign()
+        let foreign = self.beginning.foreign();
+        foreign.or_else(|| self.beginning.packed_rest(&self.ending))
     }
 }
 

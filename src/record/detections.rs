@@ -169,6 +169,7 @@ mod tests {
                 bytes,
                 shape,
                 header: None,
+                first_part: None,
                 provenance,
             },
             &mut out,
@@ -286,6 +287,7 @@ mod tests {
                 bytes: good.as_bytes(),
                 shape: Shape::Oversized { first, last },
                 header: None,
+                first_part: None,
                 provenance: &|at| at.to_string().into(),
             };
             decoder.read(&block, &mut out);

@@ -81,6 +81,7 @@ const POD: &[&str] = &[
     "kubernetes.pod.name",
     "k8s.pod.name",
     "properties.pod",
+    "pod",
     "pod_s",
     "PodName",
     "resource.labels.pod_name",
@@ -103,7 +104,7 @@ const CONTAINER: &[&str] = &[
     "stream.container",
 ];
 const PROJECT: &[&str] = &["resource.labels.project_id", "cloud.project.id"];
-const ACCOUNT: &[&str] = &["cloud.account.id", "owner"];
+const ACCOUNT: &[&str] = &["cloud.account.id", "owner", "account"];
 const REGION: &[&str] = &[
     "cloud.region",
     "awsRegion",
@@ -114,6 +115,7 @@ const REGION: &[&str] = &[
 pub(super) const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
 pub(super) const LOG_STREAM: &[&str] = &[
     "logStream",
+    "logStreamName",
     "log_stream",
     "@logStream",
     "awscloudwatch.log_stream",
@@ -132,6 +134,15 @@ const TIME: &[&str] = &[
     "date",
 ];
 pub(super) const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
+
+/// Beside an entry that Promtail packed stand its labels; `logcli` writes a line, and its labels in an object.
+const PACKED: &str = "_entry";
+const LABELS: (&str, &str) = ("line", "labels");
+
+/// Loki's labels of what stands in `paths`.
+fn labels(paths: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    paths.iter().filter_map(|path| path.strip_prefix("stream."))
+}
 
 /// OpenTelemetry's list of what is known of the origin of logs: `[{"key":…,"value":{"stringValue":…}}]`.
 const ATTRIBUTES: (&str, &str) = ("resource", "attributes");
@@ -156,7 +167,11 @@ const PATHS: [&[&str]; 13] = [
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let paths = PATHS.into_iter().flatten().copied();
     let first = |path: &'static str| path.split_once('.').map_or(path, |(key, _)| key);
-    Keys::new(paths.flat_map(|path| [path, first(path)]).collect())
+    let beside = [PACKED, LABELS.0]
+        .into_iter()
+        .chain(PATHS.into_iter().flat_map(labels));
+    let paths = paths.flat_map(|path| [path, first(path)]);
+    Keys::new(paths.chain(beside).collect())
 });
 
 /// Some keys. Whether another is among them costs next to nothing: most are none.
@@ -217,30 +232,56 @@ impl<'v> Envelope<'v> {
             .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
             .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
         all.time = told.values(TIME).find_map(time).or(self.time);
+        let text = |value: Json<'v>| value.into_string().filter(|text| !text.is_empty());
+        if told.get(PACKED).is_some() {
+            all.label(|name| told.get(name).and_then(text));
+        } else if told.get(LABELS.0).is_some()
+            && let Some(labels) = told.get(LABELS.1)
+        {
+            all.label(|name| labels.get(name).and_then(text));
+        }
         all
+    }
+
+    /// Adds what Loki's labels tell.
+    fn label(&mut self, label: impl Fn(&str) -> Option<&'v str>) {
+        let told = |known: Option<&'v str>, paths| known.or_else(|| labels(paths).find_map(&label));
+        self.node = told(self.node, NODE);
+        self.pod = told(self.pod, POD);
+        self.namespace = told(self.namespace, NAMESPACE);
+        self.container = told(self.container, CONTAINER);
+        let cluster = self.cluster.take();
+        self.cluster = cluster.or_else(|| told(None, CLUSTER).map(Cow::Borrowed));
     }
 
     /// This, with what the items of `array` add to each other.
     pub fn among(&self, array: &simd_json::tape::Array<'v, 'v>) -> Self {
         let is_timed = TIMED_ITEMS.contains(&array.len());
-        let first = array.iter().next().filter(|_| is_timed);
-        Self {
-            time: first
-                .filter(|first| first.is_str())
-                .and_then(time)
-                .or(self.time),
+        let first = array.iter().next();
+        let first = first.filter(|first| is_timed && first.is_str());
+        let mut all = Self {
+            time: first.and_then(time).or(self.time),
             ..self.clone()
+        };
+        if let Some(metadata) = first.and_then(|_| array.iter().nth(2)) {
+            // Of two kinds, where who asked wanted them apart.
+            let metadata = metadata.get("structuredMetadata").unwrap_or(metadata);
+            all.label(|name| metadata.get(name)?.into_string());
         }
+        all
     }
 
     /// This, with what the beginning of a log line adds, which the event stands behind.
     pub fn behind(&self, head: &'v [u8]) -> Self {
         let head = log_line::Head::read(head);
-        Self {
+        let mut all = Self {
             node: self.node.or(head.host),
+            log_stream: self.log_stream.or(head.stream),
             time: head.time.or(self.time),
             ..self.clone()
-        }
+        };
+        all.label(|name| head.label(name));
+        all
     }
 }
 

@@ -16,6 +16,16 @@ const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x
 /// So many bytes of which every second is NUL are UTF-16, and those of which three of four are, UTF-32.
 const WIDE_BYTES: usize = 32;
 
+/// Bytes of which it is told whether they are packed, and how many of them are neither ASCII, or control characters of no text, if they
+/// are: of packed bytes every second and every tenth.
+pub const SAMPLE_BYTES: usize = 256;
+const LEAST_HIGH: usize = 16;
+const LEAST_CONTROLS: usize = 4;
+
+/// Bytes from one sample to the next within a read: to find that one is ASCII takes as long as to read a hundred bytes more. What is
+/// shorter is seen at the end of the stream.
+const STRIDE_BYTES: usize = 16 << 10;
+
 /// What is told by its first bytes. What of gzip and zstd comes here was packed more often than is undone.
 const KNOWN: [(&[u8], Foreign); 20] = [
     (b"\xfd7zXZ\0", packed("xz data", "xz -dc")),
@@ -51,6 +61,8 @@ const UTF_32: Foreign = told(
     "convert it first, with iconv -f UTF-32 -t UTF-8",
     "",
 );
+
+const PACKED_REST: &str = "text with packed data behind it";
 
 const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
 
@@ -104,6 +116,7 @@ impl fmt::Display for Foreign {
         } = self;
         let how = match *what {
             TAR_ARCHIVE => "searched as one text, without what is compressed in it",
+            PACKED_REST => "of which only the text is read",
             _ => "which is not read",
         };
         write!(f, "this is {what}, {how}: {remedy}{command}")
@@ -137,6 +150,88 @@ impl Beginning {
     pub fn foreign(&self) -> Option<Foreign> {
         foreign(&self.bytes[..self.length])
     }
+
+    /// Of a stream that begins as text.
+    pub fn packed_rest(&self, ending: &Ending) -> Option<Foreign> {
+        let head = &self.bytes[..self.length.min(WIDE_BYTES)];
+        let is_text = !head.iter().any(is_no_text);
+        let is_packed = ending.was_packed || ending.is_packed();
+        (is_text && is_packed).then_some(told(
+            PACKED_REST,
+            "unpack the rest first, with ",
+            "gzip -dc or zstd -dc",
+        ))
+    }
+}
+
+/// How a stream that began as text ended, and what it is at some places before.
+pub(super) struct Ending {
+    bytes: [u8; SAMPLE_BYTES],
+    length: usize,
+    /// One of these held packed bytes.
+    was_packed: bool,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self {
+            bytes: [0; SAMPLE_BYTES],
+            length: 0,
+            was_packed: false,
+        }
+    }
+}
+
+impl Ending {
+    /// Takes in what was read next.
+    pub fn take(&mut self, read: &[u8]) {
+        let new = &read[read.len().saturating_sub(SAMPLE_BYTES)..];
+        let kept = self.length.min(SAMPLE_BYTES - new.len());
+        self.bytes.copy_within(self.length - kept..self.length, 0);
+        self.length = kept + new.len();
+        self.bytes[kept..self.length].copy_from_slice(new);
+        let samples = read.chunks_exact(STRIDE_BYTES);
+        self.was_packed |= samples
+            .map(|stretch| &stretch[..SAMPLE_BYTES])
+            .any(is_packed);
+    }
+
+    fn is_packed(&self) -> bool {
+        is_packed(&self.bytes[..self.length])
+    }
+}
+
+/// Whether `sample` is of bytes that are packed, or else of no text. What a file system left empty is none.
+fn is_packed(sample: &[u8]) -> bool {
+    if sample.is_ascii() {
+        return false;
+    }
+    let last = sample.iter().rposition(|byte| *byte != 0);
+    let sample = &sample[..last.map_or(0, |last| last + 1)];
+    let count = |is: fn(&u8) -> bool| sample.iter().filter(|byte| is(byte)).count();
+    count(|byte| !byte.is_ascii()) >= LEAST_HIGH
+        && count(is_no_text) >= LEAST_CONTROLS
+        && !is_utf8(sample)
+}
+
+/// Whether `sample` is cut out of UTF-8.
+fn is_utf8(sample: &[u8]) -> bool {
+    let is_rest = |byte: &&u8| **byte & 0xc0 == 0x80;
+    let start = sample.iter().take_while(is_rest).count();
+    std::str::from_utf8(&sample[start..]).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// A control character that stands in no text: neither white space nor of a terminal.
+fn is_no_text(byte: &u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\x08'..=b'\r' | b'\x1b')
+}
+
+/// That packed data follows on text, of which these are the first and the last bytes.
+pub fn packed_behind(head: &[u8], tail: &[u8]) -> Option<Foreign> {
+    let (mut beginning, mut ending) = (Beginning::default(), Ending::default());
+    beginning.take(head);
+    ending.take(tail);
+    beginning.packed_rest(&ending)
 }
 
 /// What begins with `head`, if that is not read. A few hundred bytes are enough.

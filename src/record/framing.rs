@@ -8,6 +8,8 @@
 mod beginning;
 mod behind;
 
+use std::sync::OnceLock;
+
 pub use beginning::{HEAD_BYTES, is_one_record_a_line, is_spread_over_lines};
 use beginning::{Opening, beginning};
 use memchr::{memchr, memrchr};
@@ -39,6 +41,8 @@ pub struct Piece<'a> {
     pub shape: Shape,
     /// Of lines: see [`Block::header`](crate::source::Block::header).
     pub header: Option<&'a Header>,
+    /// Of lines: see [`Block::first_part`](crate::source::Block::first_part).
+    pub first_part: Option<&'a OnceLock<usize>>,
     /// Where `bytes` begins in the stream.
     pub offset: u64,
 }
@@ -334,6 +338,7 @@ impl Framer {
                 bytes: text,
                 shape: Shape::Value,
                 header: None,
+                first_part: None,
                 offset: self.handed_on(),
             });
         }
@@ -371,6 +376,7 @@ impl Framer {
                 bytes: &self.bytes[self.start..end],
                 shape,
                 header: self.header.as_ref(),
+                first_part: None,
                 offset: self.handed_on(),
             };
             match shape {

@@ -13,12 +13,19 @@ const MAX_TIME_WORDS: usize = 4;
 /// Words that are looked at: a time and a host.
 const MAX_WORDS: usize = MAX_TIME_WORDS + 1;
 
+/// How EKS names the streams of audit logs.
+const STREAM_HEAD: &str = "kube-apiserver-audit-";
+
 /// What stands before the JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head<'v> {
     pub time: Option<Timestamp>,
     /// Syslog's HOSTNAME.
     pub host: Option<&'v str>,
+    /// EKS's, between the time and the JSON, as `aws logs tail` writes it.
+    pub stream: Option<&'v str>,
+    /// Loki's, between the same, as `logcli` writes them: `{cluster="prod", pod="x"}`, from the first one's name on, and what follows.
+    labels: &'v str,
 }
 
 impl<'v> Head<'v> {
@@ -40,12 +47,49 @@ impl<'v> Head<'v> {
             .split_ascii_whitespace()
             .take(MAX_WORDS)
             .collect();
-        match is_syslog {
-            Some(_) => Self::syslog(&words),
-            None => Self {
-                time: leading_time(&words).map(|(time, _)| time),
-                host: None,
-            },
+        if is_syslog.is_some() {
+            return Self::syslog(&words);
+        }
+        let Some((time, count)) = leading_time(&words) else {
+            return Self::default();
+        };
+        let stream = match &words[count..] {
+            [word] if word.len() > STREAM_HEAD.len() => Some(*word),
+            _ => None,
+        };
+        let behind = line.get(end + 1..).filter(|_| words.len() == count);
+        Self {
+            time: Some(time),
+            stream: stream.filter(|word| word.starts_with(STREAM_HEAD)),
+            labels: behind
+                .and_then(|behind| behind.utf8_chunks().next())
+                .map_or("", |chunk| chunk.valid()),
+            host: None,
+        }
+    }
+
+    /// Loki's label `wanted`, if it needs no escape.
+    pub fn label(&self, wanted: &str) -> Option<&'v str> {
+        let mut rest = self.labels;
+        loop {
+            let (name, behind) = rest.split_once("=\"")?;
+            if !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            {
+                return None;
+            }
+            let mut is_escaped = false;
+            let end = behind.bytes().position(|byte| {
+                let is_end = byte == b'"' && !is_escaped;
+                is_escaped = byte == b'\\' && !is_escaped;
+                is_end
+            })?;
+            let value = &behind[..end];
+            if name == wanted {
+                return (!value.contains('\\')).then_some(value);
+            }
+            rest = behind[end + 1..].strip_prefix(',')?.trim_start();
         }
     }
 
@@ -60,6 +104,7 @@ impl<'v> Head<'v> {
         Self {
             time,
             host: host.filter(|host| *host != "-"),
+            ..Self::default()
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memmem::Finder, memrchr, memrchr_iter};
+use memchr::{memmem::Finder, memrchr_iter, memrchr2};
 use simd_json::{prelude::*, tape::Object};
 
 /// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
@@ -155,10 +155,11 @@ pub fn is_cut_by_docker(before: &[u8]) -> bool {
             .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
 }
 
-/// Whether what stands before one of [`CRI`] is a time that begins a string of JSON: a shipper kept the line whole.
-pub fn is_kept_line(before: &[u8]) -> bool {
+/// Whether what stands before one of [`CRI`] is a time that begins a line, or a string of JSON: a shipper kept the line whole.
+pub fn begins_line(before: &[u8]) -> bool {
     let head = &before[before.len().saturating_sub(TIME_BYTES.end() + 1)..];
-    memrchr(b'"', head).is_some_and(|quote| is_time(&head[quote + 1..]))
+    let start = memrchr2(b'"', b'\n', head).map_or(0, |at| at + 1);
+    is_time(&head[start..])
 }
 
 /// The same of a string behind its length, which may look like a part of the time: in doubt it is one.
@@ -180,7 +181,7 @@ pub fn is_open(record: &[u8]) -> bool {
 }
 
 /// Whether one of [`KEYS`] stands in `text`, which is JSON or many values of it, and says that other parts follow, or Docker
-/// cut a text in it, or a line of CRI that others follow is kept whole in it.
+/// cut a text in it, or a line of CRI that others follow is in it.
 pub fn holds_open(text: &[u8]) -> bool {
     let holds_mark = QUOTED_KEYS.iter().any(|key| {
         let mut places = key.find_iter(text);
@@ -189,7 +190,7 @@ pub fn holds_open(text: &[u8]) -> bool {
     let holds_line = || {
         CRI_TAGS.iter().any(|tag| {
             let mut places = tag.find_iter(text);
-            places.any(|at| is_kept_line(&text[..at]))
+            places.any(|at| begins_line(&text[..at]))
         })
     };
     holds_mark
@@ -214,6 +215,10 @@ mod tests {
             (r#"{"log":"2026-11-23T17:21:01Z stdout P {"}"#, true),
             (r#"{"log":"2026-11-23T17:21:01Z stdout F {"}"#, false),
             (r#"{"log":"x 2026-11-23T17:21:01Z stdout P {"}"#, false),
+            ("2026-11-23T17:21:01Z stdout P {", true),
+            ("a\n2026-11-23T17:21:01Z stderr P {", true),
+            ("2026-11-23T17:21:01Z stdout F {", false),
+            ("x 2026-11-23T17:21:01Z stdout P {", false),
             (r#"{"logtag":"F"}"#, false),
             (r#"{"_partial":false,"_p":"F"}"#, false),
             (r#"{"logtag":"F"} {"logtag":"P"}"#, true),

@@ -3,10 +3,13 @@
 //! What comes in and goes out are runs of whole lines. Lines that are no parts go on as they lie. The parts of a record are
 //! put together, those of stdout and stderr apart, and go on as the one line that the runtime would have written, with the
 //! place of the first. A run is walked line by line only if it is short or shows a runtime's line at one of the places that are
-//! probed: for any other log that costs nothing that can be measured.
+//! probed. Any other goes on as it lies, and whoever searches it stops before the first part: among what is looked for are the
+//! marks of parts, so that a log without any pays for a few probes, which cannot be measured.
 
 mod line;
 mod unfinished;
+
+use std::sync::OnceLock;
 
 use line::Line;
 use memchr::{memchr, memchr_iter, memrchr};
@@ -14,8 +17,7 @@ use unfinished::Unfinished;
 
 use super::{framing::Piece, part_mark::Part};
 
-/// Bytes from one probe to the next. CRI-O cuts after 8 KiB, containerd and Docker after 16: among lines of another kind, too,
-/// each part is probed.
+/// Bytes from one probe to the next: CRI-O cuts after 8 KiB, containerd and Docker after 16.
 const PROBE_BYTES: usize = 8 << 10;
 
 /// Bytes of the stream that may pass until the next part of a record. Then it is handed on as it is, or a start would have to
@@ -50,9 +52,20 @@ impl Joiner {
     /// Hands on a run of whole lines, without the parts of records that are not complete.
     pub fn lines(&mut self, run: Piece<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
         if self.is_runtime_log || is_worth_a_walk(run.bytes) {
-            self.walk(run, emit);
-        } else {
-            emit(run);
+            return self.walk(run, emit);
+        }
+        let first_part = OnceLock::new();
+        emit(Piece {
+            first_part: Some(&first_part),
+            ..run
+        });
+        if let Some(at) = first_part.get() {
+            let rest = Piece {
+                bytes: &run.bytes[*at..],
+                offset: run.offset + *at as u64,
+                ..run
+            };
+            self.walk(rest, emit);
         }
     }
 
@@ -81,6 +94,7 @@ impl Joiner {
                     bytes: &run.bytes[from..to],
                     shape: run.shape,
                     header: run.header,
+                    first_part: None,
                     offset: place(from),
                 });
             }
@@ -207,6 +221,11 @@ impl<'l> Kept<'l> {
     }
 }
 
+/// Whether others follow `line` that a runtime cut from it.
+pub fn is_cut(line: &[u8]) -> bool {
+    Line::read(line).is_some_and(|line| line.is_partial && !line.is_short())
+}
+
 /// Whether any of `lines` is a part of a longer one.
 pub fn holds_parts(lines: &[u8]) -> bool {
     let newlines = memchr_iter(b'\n', lines).map(|newline| newline + 1);
@@ -227,14 +246,6 @@ pub fn holds_lines_of_a_runtime(window: &[u8]) -> bool {
 /// Whether a line that begins with `start`, which may hold more than that line, looks like a runtime's.
 pub fn is_line_of_a_runtime(start: &[u8]) -> bool {
     Line::looks_like_one(start)
-}
-
-/// Whether `run`, of whole lines, may hold parts that a [`Joiner`] finds.
-pub fn may_hold_parts(run: &[u8]) -> bool {
-    match run.len() <= PROBE_BYTES {
-        true => is_line_of_a_runtime(run) || holds_lines_of_a_runtime(run),
-        false => is_worth_a_walk(run),
-    }
 }
 
 /// Whether `run` may hold parts, or is so short that it can be walked at once.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     record::{
         decompress::{Magic, recognise},
-        foreign::foreign,
+        foreign::{SAMPLE_BYTES, foreign, packed_behind},
         framing::{HEAD_BYTES, is_one_record_a_line},
         part_mark,
         partial::{holds_lines_of_a_runtime, is_line_of_a_runtime},
@@ -190,7 +190,10 @@ impl Plan {
             return Ok(None);
         }
         let opened = Opened::new(file, written(&metadata))?;
-        if metadata.len() <= self.range_bytes / UNDIVIDED_PART || !can_be_divided(&opened.head) {
+        if metadata.len() <= self.range_bytes / UNDIVIDED_PART
+            || !can_be_divided(&opened.head)
+            || ends_packed(&opened, metadata.len())
+        {
             return Ok(Some(Part::Whole(opened)));
         }
         self.taken += 1;
@@ -283,6 +286,14 @@ fn can_be_divided(head: &[u8]) -> bool {
         && is_one_record_a_line(head)
         && !is_line_of_a_runtime(head)
         && !holds_lines_of_a_runtime(head)
+}
+
+/// Whether packed data ends the text of a file of `length` bytes. Where it is read whole, that is told.
+fn ends_packed(opened: &Opened, length: u64) -> bool {
+    let mut tail = [0; SAMPLE_BYTES];
+    let start = length.saturating_sub(SAMPLE_BYTES as u64);
+    read_at(&opened.file, &mut tail, start)
+        .is_ok_and(|read| packed_behind(&opened.head, &tail[..read]).is_some())
 }
 
 /// Whether a record that a container runtime cut may have a part before `place` and another behind it.

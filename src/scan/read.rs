@@ -17,7 +17,7 @@ use super::{
 use crate::record::{
     decompress::{self, Decompressor},
     framing::{Framer, Piece, READ_BYTES},
-    partial::may_hold_parts,
+    partial::holds_parts,
 };
 
 /// Bytes that are read at once where only the end of a line is wanted.
@@ -135,7 +135,7 @@ impl Reader<'_> {
                     break;
                 };
                 in_vain = if passed < worth.len() { in_vain + 1 } else { 0 };
-                if in_vain > MOST_IN_VAIN || may_hold_parts(worth) {
+                if in_vain > MOST_IN_VAIN || holds_parts(worth) {
                     return Ok(at);
                 }
                 let next = at + worth.len() as u64;

@@ -219,6 +219,7 @@ impl Take for Kept<'_> {
             bytes: piece.bytes,
             shape: piece.shape,
             header: piece.header,
+            first_part: piece.first_part,
             provenance: &|at| format!("{}:{}", self.unit.name, piece.offset + at as u64).into(),
         };
         self.arrival = arrival;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     detect::Technique,
-    record::{framing::Piece, part_mark},
+    record::{framing::Piece, part_mark, partial::is_cut},
     source::Shape,
 };
 
@@ -46,12 +46,18 @@ struct Taken<'t> {
 
 impl Take for Taken<'_> {
     fn take(&mut self, piece: &Piece<'_>, _: Timestamp) {
-        let mut at = piece.offset;
+        let (start, mut at) = (piece.offset, piece.offset);
         let pieces: Vec<&[u8]> = match piece.shape {
             Shape::Lines => piece.bytes.split_inclusive(|byte| *byte == b'\n').collect(),
             _ => vec![piece.bytes],
         };
         for bytes in pieces {
+            if let Some(first) = piece.first_part
+                && is_cut(bytes)
+            {
+                first.set((at - start) as usize).unwrap();
+                return;
+            }
             self.lines.push((at, bytes.to_vec(), piece.shape));
             at += bytes.len() as u64;
         }
@@ -223,23 +229,24 @@ fn parts_among_other_lines_are_read_and_joined() {
     let part = |flag: &str, text: &str| {
         format!("2026-11-23T17:21:01.912216789Z stdout {flag} {text}\n").into_bytes()
     };
-    let long = "x".repeat(16 << 10);
-    let log = [
-        &other[..],
-        &part("P", &format!("{long}ma")),
-        &part("F", "rk"),
-        &other[..],
-    ]
-    .concat();
-    let file = file(&log);
     let passed = |lines: &[u8]| {
         let part = memmem::find(lines, part_mark::CRI[0]);
         let whole = part.map_or(lines.len(), |at| start_of_line(lines, at));
         whole.min(unmarked(lines))
     };
-    let read = read_but(&passed, &ranges(file.path(), &[])[0], 16 << 20);
-    let joined = read.iter().filter(|(_, bytes, _)| is_marked(bytes));
-    assert_eq!(joined.count(), 1);
+    let long = "x".repeat(16 << 10);
+    let before = b"{\"mark\":\"no part\"}\n";
+    let short = [before, &other[..(65_000 / 8) * 8]].concat();
+    for (before, text) in [(&b""[..], &*long), (b"", ""), (&short, "")] {
+        let (first, last) = (part("P", &format!("{text}ma")), part("F", "rked"));
+        let log = [&other[..], before, &first, &other, &last, &other].concat();
+        let file = file(&log);
+        let read = read_but(&passed, &ranges(file.path(), &[])[0], 16 << 20);
+        let joined = read
+            .iter()
+            .filter(|(_, bytes, _)| memmem::find(bytes, b"marked").is_some());
+        assert_eq!(joined.count(), 1, "{} bytes before", before.len());
+    }
 }
 
 #[test]

@@ -147,6 +147,7 @@ mod tests {
             bytes,
             shape,
             header: None,
+            first_part: None,
             provenance: &|_| String::new().into(),
         };
         counters.received(&block, Timestamp::UNIX_EPOCH);
@@ -171,6 +172,7 @@ mod tests {
                 bytes: &part,
                 shape: Shape::Oversized { first, last },
                 header: None,
+                first_part: None,
                 provenance: &|_| String::new().into(),
             };
             counters.received(&block, Timestamp::now());
@@ -186,6 +188,7 @@ mod tests {
             bytes: b"a\n",
             shape: Shape::Lines,
             header: None,
+            first_part: None,
             provenance: &|_| String::new().into(),
         };
         assert_eq!(counters.received(&block, Timestamp::UNIX_EPOCH), 0);

@@ -226,6 +226,7 @@ impl Search<'_> {
             bytes,
             shape,
             header: None,
+            first_part: None,
             provenance: &|_| (self.provenance)(),
         });
     }

@@ -5,7 +5,10 @@
 //! slows its source. What was found goes on together with the [`Progress`] of the source, so that both are
 //! stored in one step; then the progress is acknowledged.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use compact_str::CompactString;
 
@@ -67,8 +70,19 @@ pub struct Block<'a> {
     pub shape: Shape,
     /// Of lines: the names of their columns, where the stream began with them.
     pub header: Option<&'a Header>,
+    /// Of lines among which parts of longer ones may stand that a container runtime cut: whoever searches them stops before the first
+    /// part, and says here where it begins. It comes again, joined.
+    pub first_part: Option<&'a OnceLock<usize>>,
     /// Where the byte at an offset into the block came from. Called only for what becomes a detection, and by more than one thread.
     pub provenance: &'a (dyn Fn(usize) -> Provenance + Sync),
+}
+
+impl<'a> Block<'a> {
+    /// The bytes before the first part, once it is known.
+    pub fn before_parts(&self) -> &'a [u8] {
+        let first = self.first_part.and_then(OnceLock::get);
+        &self.bytes[..first.map_or(self.bytes.len(), |first| *first)]
+    }
 }
 
 /// Where a record came from.

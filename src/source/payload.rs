@@ -258,6 +258,7 @@ impl Payloads {
             bytes: &self.lines,
             shape: Shape::Lines,
             header: None,
+            first_part: None,
             provenance: &|at| {
                 let behind = starts.partition_point(|(start, _)| *start <= at);
                 let place = behind.checked_sub(1).map_or(0, |before| starts[before].1);
@@ -290,6 +291,7 @@ pub(crate) fn take(
         bytes,
         shape,
         header: None,
+        first_part: None,
         provenance: &|_| sent.provenance(),
     })
 }
@@ -302,7 +304,13 @@ fn frame(
 ) -> (bool, Result<(), decompress::Error>) {
     let mut found = false;
     let mut emit = |piece: crate::record::framing::Piece<'_>| {
-        found |= take(piece.bytes, piece.shape, sent, outlet);
+        found |= outlet.take(&Block {
+            bytes: piece.bytes,
+            shape: piece.shape,
+            header: None,
+            first_part: piece.first_part,
+            provenance: &|_| sent.provenance(),
+        });
     };
     let mut rest = sent.bytes();
     let mut fill = |into: &mut [u8]| rest.read(into);

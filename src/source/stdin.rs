@@ -57,6 +57,7 @@ pub(crate) fn read(
             bytes: piece.bytes,
             shape: piece.shape,
             header: piece.header,
+            first_part: piece.first_part,
             provenance: &|at| format_compact!("stdin:{}", piece.offset + at as u64).into(),
         });
         if found {

@@ -131,6 +131,7 @@ fn share(
                 bytes: &block.bytes[piece.clone()],
                 shape: block.shape,
                 header: block.header,
+                first_part: None,
                 provenance: &|at| (block.provenance)(piece.start + at),
             };
             detector.scan(&piece, arrival, &mut found);
@@ -203,6 +204,7 @@ mod tests {
                     bytes: &text.as_bytes()[..end],
                     shape: Shape::Lines,
                     header: None,
+                    first_part: None,
                     provenance: &|at| at.to_string().into(),
                 };
                 one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
@@ -235,6 +237,7 @@ mod tests {
                 bytes: text.as_bytes(),
                 shape: Shape::Lines,
                 header: None,
+                first_part: None,
                 provenance: &|at| at.to_string().into(),
             };
             one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
@@ -254,6 +257,7 @@ mod tests {
             bytes: text.as_bytes(),
             shape: Shape::Lines,
             header: None,
+            first_part: None,
             provenance: &|at| {
                 if waits.load(Relaxed) && known.lock().unwrap().insert(thread::current().id()) {
                     both.wait();
@@ -287,6 +291,7 @@ mod tests {
             bytes: text.as_bytes(),
             shape: Shape::Lines,
             header: header.as_ref(),
+            first_part: None,
             provenance: &|at| at.to_string().into(),
         };
         let (mut first, mut found) = (detector(), Vec::new());

@@ -122,19 +122,15 @@ impl Pump {
     /// The source has ended: hands on what was kept until more of it would come.
     pub fn finish(&mut self) {
         let arrival = Timestamp::now();
-        self.each_detector(0, |detector, found| detector.finish(arrival, found));
+        self.each_detector(|detector, found| detector.finish(arrival, found));
         self.tell_of_undecodable();
         if !self.found.is_empty() {
             self.commit(Progress::default());
         }
     }
 
-    /// Holds what `search` finds by each detector, which has received so many `records` for that.
-    fn each_detector(
-        &mut self,
-        records: u64,
-        search: impl Fn(&mut DetectorPair, &mut Vec<Detection>),
-    ) {
+    /// Holds what `search` finds by each detector.
+    fn each_detector(&mut self, search: impl Fn(&mut DetectorPair, &mut Vec<Detection>)) {
         for place in 0..self.detectors.len() {
             let Detecting {
                 origin,
@@ -143,7 +139,6 @@ impl Pump {
             } = &mut self.detectors[place];
             let (origin, mut detections) = (*origin, Vec::new());
             search(detector, &mut detections);
-            counters.received.fetch_add(records, Relaxed);
             counters.sent.fetch_add(detections.len() as u64, Relaxed);
             self.hold(origin, detections);
         }
@@ -190,10 +185,15 @@ impl Pump {
 impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
+        self.each_detector(|detector, found| detector.scan(block, arrival, found));
+        let block = &Block {
+            bytes: block.before_parts(),
+            ..*block
+        };
         let records = self.counters.received(block, arrival);
-        self.each_detector(records, |detector, found| {
-            detector.scan(block, arrival, found)
-        });
+        for detecting in &self.detectors {
+            detecting.counters.received.fetch_add(records, Relaxed);
+        }
         if let Some(decoder) = &mut self.decoder {
             let mut detections = Vec::new();
             decoder.read(block, &mut detections);

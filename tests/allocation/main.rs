@@ -62,6 +62,7 @@ fn a_block_without_a_needle_allocates_nothing() {
                 bytes,
                 shape: Shape::Lines,
                 header: None,
+                first_part: None,
                 provenance: &provenance,
             };
             let mut found = Vec::new();

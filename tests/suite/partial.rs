@@ -63,6 +63,7 @@ fn found(log: &[u8], reads: &[usize]) -> Vec<Detection> {
             bytes: piece.bytes,
             shape: piece.shape,
             header: piece.header,
+            first_part: piece.first_part,
             provenance: &|_| String::new().into(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);
@@ -114,6 +115,7 @@ fn padding_cannot_cut_a_name_in_two() {
                 bytes: &log,
                 shape: Shape::Lines,
                 header: None,
+                first_part: None,
                 provenance: &|_| String::new().into(),
             };
             detector().scan(&block, Timestamp::UNIX_EPOCH, &mut unjoined);
@@ -160,5 +162,40 @@ proptest! {
             }
         }
         prop_assert_eq!(found(&cut, &reads), found(&uncut, &[usize::MAX]));
+    }
+}
+
+/// Parts of any length, as conmon writes them, each record among so many other lines that few of those one looks at are a runtime's.
+#[test]
+fn parts_among_other_lines_are_joined_however_they_are_read() {
+    let event = |number: usize| {
+        format!(
+            r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"{number}","stage":"ResponseComplete","verb":"list","user":{{"username":"system:serviceaccount:honeypot:backup-sa"}},"requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z"}}"#
+        )
+    };
+    for (between, last) in [("", "\n"), ("I1123 17:21:01 between\n", "\r\n")] {
+        let mut log = String::new();
+        for number in 1..=40 {
+            let event = event(number);
+            let (first, rest) = event.split_at(event.find("eypot:").expect("it is there"));
+            for line in 0..200 {
+                log += &format!(
+                    "I1123 17:21:01.{line:06} 1 trace.go:236] \"List\" stdout P: {number}ms\n"
+                );
+            }
+            log += &format!("{TIME} stderr P {first}\n{between}{TIME} stderr F {rest}{last}");
+        }
+        let whole = found(log.as_bytes(), &[usize::MAX]);
+        assert_eq!(whole.len(), 40);
+        assert!(whole.iter().all(|one| one.technique == Technique::TokenUse));
+        for reads in [
+            &[1][..],
+            &[100, 7000],
+            &[4096],
+            &[9000, 70_000],
+            &[64 << 10],
+        ] {
+            assert_eq!(found(log.as_bytes(), reads), whole, "{reads:?}");
+        }
     }
 }

@@ -20,6 +20,7 @@ fn detect(bytes: &[u8], whole_namespace: bool) -> Vec<Detection> {
         bytes,
         shape: Shape::Lines,
         header: None,
+        first_part: None,
         provenance: &|_| "0".to_owned().into(),
     };
     detector.scan(&block, Timestamp::UNIX_EPOCH, &mut detections);

@@ -28,6 +28,7 @@ pub fn run_with(scan: Scan, mut detector: Detector, bytes: &[u8]) -> Vec<Detecti
         bytes,
         shape: Shape::Lines,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     let mut detections = Vec::new();

@@ -14,7 +14,7 @@ use crate::{
         needle::{Format, PackedNeedles},
         undecodable::BrokenText,
     },
-    record::{self, Envelope, Given, Row, part_mark},
+    record::{self, Envelope, Given, Row, part_mark, partial::is_cut},
     source::{Block, Provenance, Shape},
 };
 
@@ -64,14 +64,22 @@ impl Detector {
         arrival: Timestamp,
         out: &mut Vec<Detection>,
     ) {
-        let bytes = block.bytes;
+        let bytes = block.before_parts();
         let line_end = |start: usize| {
             memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |newline| start + newline)
+        };
+        let stops_at = |line: &Range<usize>| {
+            let first = block.first_part;
+            let first = first.filter(|_| is_cut(&bytes[line.clone()]));
+            first.is_some_and(|first| first.set(line.start).is_ok())
         };
         // Searches a line, and those behind it while they may go on others. Gives where to search on.
         let mut search = |detector: &mut Self, line: Range<usize>, mut why: Why| {
             let mut line = line;
             loop {
+                if stops_at(&line) {
+                    return bytes.len();
+                }
                 detector.candidate(&Record::of(block, line.clone(), arrival), why, out);
                 let next = line.end + 1;
                 if !detector.rejoiner.is_waiting() || next >= bytes.len() {
@@ -250,6 +258,7 @@ impl Detector {
                 bytes: record.as_bytes(),
                 shape: Shape::Value,
                 header: None,
+                first_part: None,
                 provenance: &|_| provenance.clone(),
             };
             self.record(&Record::of(&block, 0..record.len(), arrival), out);

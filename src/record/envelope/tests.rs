@@ -68,6 +68,89 @@ fn paths_may_be_flattened() {
 }
 
 #[test]
+fn a_key_of_one_shipper_tells_what_those_of_others_do() {
+    // EventBridge; `aws logs filter-log-events`; AKS's `properties` as a text.
+    let object = json!({"account": "123456789012", "logStreamName": "kube-apiserver-audit-7", "pod": "kube-apiserver-1"});
+    within(&Envelope::default(), &object, |envelope| {
+        let Envelope {
+            account,
+            log_stream,
+            pod,
+            ..
+        } = envelope;
+        assert_eq!(account, Some("123456789012"));
+        assert_eq!(log_stream, Some("kube-apiserver-audit-7"));
+        assert_eq!(pod, Some("kube-apiserver-1"));
+    });
+}
+
+/// What they say in each of the forms in which Loki's labels stand elsewhere than in `stream`.
+#[track_caller]
+fn check_labels(envelope: &Envelope<'_>) {
+    assert_eq!(envelope.cluster.as_deref(), Some("prod"));
+    assert_eq!(envelope.node, Some("cp-1"));
+    assert_eq!(envelope.pod, Some("kube-apiserver-1"));
+    assert_eq!(envelope.namespace, Some("kube-system"));
+    assert_eq!(envelope.container, Some("api"));
+}
+
+#[test]
+fn labels_of_loki_are_read_wherever_they_stand() {
+    let labels = json!({"cluster": "prod", "node": "cp-1", "pod": "kube-apiserver-1", "namespace": "kube-system", "container": "api"});
+    let mut packed = labels.clone();
+    packed["_entry"] = json!("{}");
+    let outer = Envelope::default();
+    within(&outer, &packed, |envelope| check_labels(&envelope));
+    let jsonl = json!({"labels": labels, "line": "{}", "timestamp": "2026-11-23T17:00:00Z"});
+    within(&outer, &jsonl, |envelope| check_labels(&envelope));
+    for metadata in [labels.clone(), json!({"structuredMetadata": labels})] {
+        let mut text = json!(["1795454468000000000", "{}", metadata])
+            .to_string()
+            .into_bytes();
+        let tape = simd_json::to_tape(&mut text).expect("the test writes JSON");
+        check_labels(&outer.among(&tape.as_value().as_array().expect("an array")));
+    }
+    for line in [
+        r#"2026-11-23T17:00:00Z {cluster="prod", container="api", namespace="kube-system", node="cp-1", pod="kube-apiserver-1"} {"a":1}"#,
+        r#"2026-11-23T17:00:00Z {a="}\" {", cluster="prod",container="api", node="cp-1", namespace="kube-system", pod="kube-apiserver-1"}       {"#,
+    ] {
+        check_labels(&outer.behind(line.as_bytes()));
+    }
+    for line in [
+        r#"{"cluster":"x"}"#,
+        r#"2026-11-23T17:00:00Z {"cluster":"x","a":"{cluster=\"x\"}"}"#,
+        r#"2026-11-23T17:00:00Z x {cluster="x"} {"#,
+        r#"{cluster="x"} {"#,
+    ] {
+        assert_eq!(outer.behind(line.as_bytes()).cluster, None, "{line}");
+    }
+    let mut text = json!([{}, {}, {"cluster": "x"}]).to_string().into_bytes();
+    let tape = simd_json::to_tape(&mut text).expect("the test writes JSON");
+    let records = tape.as_value().as_array().expect("an array");
+    assert_eq!(outer.among(&records), outer);
+    // Beside anything else a namespace may be that of the event.
+    let other = json!({"namespace": "shop", "container": "c", "labels": {"namespace": "shop"}});
+    within(&outer, &other, |envelope| assert_eq!(envelope, outer));
+}
+
+/// <https://github.com/aws/aws-cli/blob/2.22.0/awscli/customizations/logs/tail.py>: the time, the stream, and the message.
+#[test]
+fn a_line_of_aws_logs_tail_tells_its_stream() {
+    let outer = Envelope::default();
+    let line = br#"2026-11-23T17:00:00.123000+00:00 kube-apiserver-audit-0123456789abcdef {"kind":"Event"}"#;
+    let envelope = outer.behind(line);
+    assert_eq!(
+        envelope.log_stream,
+        Some("kube-apiserver-audit-0123456789abcdef")
+    );
+    assert!(envelope.time.is_some());
+    for other in ["audit", "kube-apiserver-audit-", "x kube-apiserver-audit-0"] {
+        let line = format!("2026-11-23T17:00:00.123000+00:00 {other} {{");
+        assert_eq!(outer.behind(line.as_bytes()).log_stream, None, "{other}");
+    }
+}
+
+#[test]
 fn what_is_no_text_tells_nothing() {
     let object = json!({"host": {"name": 1}, "cluster": ["x"], "time": {"a": 1}, "timestamp": 1e300, "owner": null});
     within(&Envelope::default(), &object, |envelope| {

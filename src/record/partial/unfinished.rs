@@ -105,6 +105,7 @@ impl Unfinished {
                 bytes: &self.line[..limit],
                 shape: Shape::Oversized { first, last: false },
                 header: None,
+                first_part: None,
                 offset: self.offset,
             });
             self.size = Size::GoesOn;
@@ -135,6 +136,7 @@ impl Unfinished {
             bytes: &self.line,
             shape,
             header: None,
+            first_part: None,
             offset: self.offset,
         });
     }
@@ -149,6 +151,7 @@ impl Unfinished {
                     last: true,
                 },
                 header: None,
+                first_part: None,
                 offset: self.offset,
             });
             self.size = Size::Rest;

@@ -22,13 +22,8 @@ const TEXTS: [&str; 8] = [
     "log", "message", "MESSAGE", "msg", "line", "text", "content", "body",
 ];
 
-/// Marks that all parts of a line bear, the last too.
-const LASTING_MARKS: [&str; 4] = [
-    "logtag",
-    "_p",
-    "partial_message",
-    "CONTAINER_PARTIAL_MESSAGE",
-];
+/// Marks that all parts of a line bear, the last too. Docker's own do not: its last part may have the id of the line, or nothing.
+const LASTING_MARKS: [&str; 2] = ["logtag", "_p"];
 
 /// Marks that are the same in all parts of a line.
 const MARKS_OF_LINE: [&str; 2] = ["partial_id", "CONTAINER_PARTIAL_ID"];
@@ -47,6 +42,9 @@ const OWN: [&str; 11] = [
     "uuid",
     "insertId",
 ];
+
+/// Where Docker and conmon tell journald stdout from stderr: a number that counts.
+const PRIORITY: &str = "PRIORITY";
 
 /// Longer texts tell no stream.
 const MAX_TEXT_BYTES: usize = 1 << 10;
@@ -180,7 +178,7 @@ fn add_value(
         && value != text.json
         && let Some(told) = unquoted(value)
         && parse_time(&told).is_none()
-        && !told.bytes().all(|byte| byte.is_ascii_digit())
+        && (key == PRIORITY || !told.bytes().all(|byte| byte.is_ascii_digit()))
     {
         add((outer, key, &told));
     }

@@ -139,6 +139,26 @@ fn a_tag_of_forward_tells_streams_apart() {
 }
 
 #[test]
+fn the_last_part_in_the_journal_bears_no_mark_and_the_priority_tells_its_stream() {
+    let record = |text: &str, priority: &str, number: u64| json!({"MESSAGE": text, "CONTAINER_ID": "28b940872ade", "PRIORITY": priority, "_PID": number.to_string()});
+    let part = |text, priority, number| {
+        let mut part = record(text, priority, number);
+        part["CONTAINER_PARTIAL_MESSAGE"] = "true".into();
+        part
+    };
+    let (searched, _) = rejoined(&[
+        part("{\"a\":", "6", 1),
+        record("I1123 klog", "3", 2),
+        record("1}", "6", 3),
+    ]);
+    let whole = searched[2].as_ref().expect("it is the last");
+    assert_eq!(
+        (&searched[1], &whole["MESSAGE"]),
+        (&None, &json!("{\"a\":1}"))
+    );
+}
+
+#[test]
 fn what_is_waited_for_is_in_the_same_stream_and_comes_soon() {
     let mut rejoiner = Rejoiner::default();
     let first = r#"{"file":"/var/log/pods/kube-apiserver-1/0.log","log":"{","logtag":"P"}"#;

@@ -35,6 +35,7 @@ impl<'a> Feed<'a> {
             bytes: piece.bytes,
             shape: piece.shape,
             header: piece.header,
+            first_part: piece.first_part,
             provenance: &|at| {
                 format_compact!("{}:{}", path.display(), piece.offset + at as u64).into()
             },

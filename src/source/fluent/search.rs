@@ -144,6 +144,7 @@ impl<'d> Searcher<'d> {
             bytes,
             shape,
             header: None,
+            first_part: None,
             provenance: &|_| provenance(&self.delivery.peer, tag.as_bytes()),
         });
     }

@@ -64,6 +64,7 @@ impl Served {
                     bytes: line.as_bytes(),
                     shape: Shape::Lines,
                     header: None,
+                    first_part: None,
                     provenance: &|_| String::new().into(),
                 });
                 (line, holds)

@@ -86,6 +86,7 @@ impl Scene {
             bytes: b"{}\n",
             shape: Shape::Lines,
             header: None,
+            first_part: None,
             provenance: &|_| String::new().into(),
         };
         self.source.counters.received(&block, self.now);

@@ -61,6 +61,7 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
         bytes,
         shape: Shape::MessagePack,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();

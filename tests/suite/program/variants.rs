@@ -126,6 +126,7 @@ pub fn found_by_decoding(input: &[u8]) -> BTreeSet<(String, String, String)> {
         bytes: input,
         shape: Shape::Lines,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     detector.decode_all(&block, Timestamp::UNIX_EPOCH, &mut detections);

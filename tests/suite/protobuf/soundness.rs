@@ -32,6 +32,7 @@ fn scan(mut detector: Detector, bytes: &[u8]) -> Vec<Detection> {
         bytes,
         shape: Shape::PushEvents,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     };
     let mut found = Vec::new();

@@ -39,9 +39,18 @@ impl Piece<'_> {
 /// How shippers pass on a part.
 pub type Shipper = fn(&Piece<'_>) -> Json;
 
-pub const SHIPPERS: [Shipper; 5] = [fluentd, fluent_bit, docker, vector, journald];
+pub const SHIPPERS: [Shipper; 7] = [
+    fluentd,
+    fluent_bit,
+    docker,
+    journald,
+    vector,
+    journald_unnumbered,
+    docker_unnumbered,
+];
 
-pub const VECTOR: usize = 3;
+/// From there on they mark all parts but the last.
+pub const UNMARKED_LAST: usize = 4;
 
 pub fn fluentd(piece: &Piece<'_>) -> Json {
     let tag = if piece.is_last { "F" } else { "P" };
@@ -77,15 +86,38 @@ pub fn vector(piece: &Piece<'_>) -> Json {
     record
 }
 
+/// By Docker's log driver: <https://github.com/moby/moby/blob/v28.0.0/daemon/logger/journald/journald.go>. The last part bears no
+/// `CONTAINER_PARTIAL_MESSAGE`.
 fn journald(piece: &Piece<'_>) -> Json {
-    let mut record = json!({"MESSAGE": piece.text, "CONTAINER_ID": format!("{:012}", piece.stream),
-        "__CURSOR": format!("s={}", piece.number), "__REALTIME_TIMESTAMP": format!("179545446891{:04}", 0),
-        "_SOURCE_REALTIME_TIMESTAMP": format!("179545446891{:04}", piece.number)});
+    let mut record = journald_unnumbered(piece);
+    record["SYSLOG_TIMESTAMP"] = piece.time().into();
     if piece.is_part() {
-        record["CONTAINER_PARTIAL_MESSAGE"] = "true".into();
         record["CONTAINER_PARTIAL_ID"] = format!("{}-{}", piece.stream, piece.line).into();
         record["CONTAINER_PARTIAL_ORDINAL"] = (piece.number + 1).to_string().into();
         record["CONTAINER_PARTIAL_LAST"] = piece.is_last.to_string().into();
+    }
+    record
+}
+
+/// As Docker's did before <https://github.com/moby/moby/commit/322c9e6866>, and conmon's does ("set to true if it's partial, but otherwise not set"):
+/// <https://github.com/containers/conmon/blob/v2.1.12/src/ctr_logging.c>. Both have stderr as `PRIORITY` 3.
+fn journald_unnumbered(piece: &Piece<'_>) -> Json {
+    let priority = ["6", "3"][piece.stream % 2];
+    let mut record = json!({"MESSAGE": piece.text, "CONTAINER_ID": format!("c{:011}", piece.stream / 2), "PRIORITY": priority,
+        "__CURSOR": format!("s={}", piece.number), "__REALTIME_TIMESTAMP": format!("179545446891{:04}", 0),
+        "_SOURCE_REALTIME_TIMESTAMP": format!("179545446891{:04}", piece.number)});
+    if !piece.is_last {
+        record["CONTAINER_PARTIAL_MESSAGE"] = "true".into();
+    }
+    record
+}
+
+/// By Docker's driver for Fluentd before 18.06, which had but this mark: <https://github.com/moby/moby/commit/3ed3b33e55>.
+fn docker_unnumbered(piece: &Piece<'_>) -> Json {
+    let mut record = json!({"container_id": format!("c{:063}", piece.stream / 2), "container_name": "/c", "log": piece.text,
+        "source": piece.output(), "time": piece.time()});
+    if !piece.is_last {
+        record["partial_message"] = "true".into();
     }
     record
 }

@@ -86,6 +86,62 @@ fn a_field_of_a_subject_that_a_patch_changes_is_seen_in_the_outcome() {
     assert_eq!(patch("/metadata/labels/app"), None);
 }
 
+/// <https://github.com/openshift/api/blob/22b8f512e3ee/authorization/v1/types.go> and `security/v1/types.go` beside it: bindings have
+/// names beside their subjects, and a SecurityContextConstraints has nothing else.
+#[test]
+fn names_are_subjects_in_openshifts_own_bindings() {
+    let granted = |resource: &str, verb: &str, body: Value| {
+        let object = object(resource, None, None, Some("x"));
+        technique(&event(
+            json!({"verb": verb, "objectRef": object, "requestObject": body}),
+        ))
+    };
+    let found = Some(Technique::PrivilegeGrant);
+    let group = "system:serviceaccounts:honeypot";
+    for (resource, users, groups) in [
+        ("rolebindings", "userNames", "groupNames"),
+        ("clusterrolebindings", "userNames", "groupNames"),
+        ("securitycontextconstraints", "users", "groups"),
+    ] {
+        for (list, name) in [(users, DECOY), (groups, group)] {
+            let body = json!({list: ["jane", name]});
+            for verb in ["create", "update", "patch"] {
+                assert_eq!(granted(resource, verb, body.clone()), found, "{body}");
+            }
+            for (path, value) in [
+                (format!("/{list}"), json!([name])),
+                (format!("/{list}/-"), json!(name)),
+                (String::new(), body.clone()),
+            ] {
+                let patch = json!([{"op": "add", "path": path, "value": value}]);
+                assert_eq!(granted(resource, "patch", patch.clone()), found, "{patch}");
+            }
+            assert_eq!(granted(resource, "delete", body), None);
+        }
+        assert_eq!(
+            granted(resource, "create", json!({"labels": [DECOY]})),
+            None
+        );
+    }
+    let old = json!({"subjects": [{"kind": "SystemUser", "name": DECOY}]});
+    assert_eq!(granted("rolebindings", "create", old), found);
+}
+
+#[test]
+fn openshifts_own_reviews_have_the_user_at_the_top() {
+    let body = json!({"kind": "LocalSubjectAccessReview", "verb": "get", "resource": "pods", "user": DECOY});
+    for resource in ["subjectaccessreviews", "localsubjectaccessreviews"] {
+        let asked = event(
+            json!({"verb": "create", "objectRef": object(resource, None, None, None), "requestObject": body}),
+        );
+        assert_eq!(technique(&asked), Some(Technique::TokenReview));
+    }
+    let other = event(
+        json!({"verb": "create", "objectRef": object("pods", None, None, None), "requestObject": body}),
+    );
+    assert_eq!(technique(&other), None);
+}
+
 #[test]
 fn a_pod_runs_as_the_decoy_by_its_spec_wherever_that_stands() {
     let made = |verb: &str, resource: &str, body: Value| {

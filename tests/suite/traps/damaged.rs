@@ -70,6 +70,7 @@ fn an_oversized_record_is_searched_to_its_end() {
             bytes: part.as_bytes(),
             shape,
             header: None,
+            first_part: None,
             provenance: &|_| Provenance::default(),
         };
         detector.scan(&block, Timestamp::UNIX_EPOCH, &mut found);

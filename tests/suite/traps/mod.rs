@@ -48,6 +48,7 @@ fn scan(config: &Config, decoys: &[Decoy], shape: Shape, bytes: &[u8]) -> Vec<De
         bytes,
         shape,
         header: None,
+        first_part: None,
         provenance: &|at| format!("audit.log:{at}").into(),
     };
     let mut detections = Vec::new();

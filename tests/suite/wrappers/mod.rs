@@ -52,6 +52,7 @@ fn streamed(scan: Scan, text: &[u8]) -> Vec<Detection> {
             bytes: piece.bytes,
             shape: piece.shape,
             header: piece.header,
+            first_part: piece.first_part,
             provenance: &|_| Provenance::default(),
         };
         scan(&mut detector, &block, Timestamp::UNIX_EPOCH, &mut all);

@@ -331,6 +331,7 @@ fn every_hit_is_found_in_every_kind_of_payload() {
         bytes: &audit,
         shape: Shape::Lines,
         header: None,
+        first_part: None,
         provenance: &|_| Provenance::default(),
     });
     let wanted = ids(&direct.found);

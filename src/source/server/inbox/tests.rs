@@ -55,6 +55,7 @@ fn served(room: usize) -> (Sender<&'static str, &'static str>, Commits, Arc<Mute
                 bytes: text.as_bytes(),
                 shape: Shape::Lines,
                 header: None,
+                first_part: None,
                 provenance: &|_| String::new().into(),
             });
             (text, holds)

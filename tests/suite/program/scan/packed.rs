@@ -131,6 +131,42 @@ fn what_was_packed_twice_or_by_several_threads_is_read() {
 }
 
 /// The files of a tar archive are searched as one text, with the headers between them.
+/// As `cat audit.log audit.log.1.gz` makes it.
+#[test]
+fn what_is_packed_behind_text_is_told() {
+    let setting = Setting::empty();
+    let (plain, log) = (
+        hit(1, "2026-11-23T17:00:01Z"),
+        hit(2, "2026-11-23T17:00:02Z"),
+    );
+    let long = plain.repeat((17 << 20) / plain.len());
+    let noise: Vec<u8> = (0..10_000_u32)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let large = gzip(&[&log[..], &noise].concat());
+    for (name, bytes) in [
+        ("gz", [&plain[..], &gzip(&log)].concat()),
+        ("zst", [&plain[..], &zstd(&log)].concat()),
+        ("long", [&long[..], &gzip(&log)].concat()),
+        ("between", [&plain[..], &large, &plain].concat()),
+        ("both.gz", gzip(&[&plain[..], &gzip(&log)].concat())),
+    ] {
+        setting.write(name, &bytes);
+        let ran = scan(&setting, &[name]);
+        assert_eq!(ran.code, Some(1), "{name}: {}", ran.stderr);
+        let said =
+            "of which only the text is read: unpack the rest first, with gzip -dc or zstd -dc";
+        assert!(ran.stderr.contains(said), "{name}: {}", ran.stderr);
+    }
+    let nul = [&plain[..], &[0; 5000]].concat();
+    let other = [&plain[..], "\u{7528}\u{6237}\u{1}\n".repeat(900).as_bytes()].concat();
+    for (name, bytes) in [("nul", nul), ("other", other)] {
+        setting.write(name, &bytes);
+        let ran = scan(&setting, &[name]);
+        assert_eq!(ran.code, Some(2), "{name}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn a_tar_archive_is_told_and_searched_as_it_is() {
     let setting = Setting::empty();
