@@ -109,6 +109,16 @@ words!(AlertKind {
 });
 
 impl AlertKind {
+    /// Whether it is about a source or a sink, and not about a decoy.
+    pub fn tells_of_component(self) -> bool {
+        match self {
+            Self::SourceSilent | Self::SourceResumed | Self::SinkFailing | Self::SinkRecovered => {
+                true
+            }
+            Self::Opened | Self::Escalated | Self::Digest | Self::Closed => false,
+        }
+    }
+
     /// Whether the incident is over with it.
     pub fn ends_incident(self) -> bool {
         match self {
