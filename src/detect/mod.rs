@@ -21,4 +21,5 @@ mod undecodable;
 pub use config::Config;
 pub use detection::{Actor, Detection, Origin, Request, Token, TokenKind};
 pub use detector::{Counts, Detector};
+pub(crate) use evidence::{is_beyond_discovery, is_success};
 pub use technique::{Class, Severity, Technique, Tool};
