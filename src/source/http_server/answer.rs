@@ -177,7 +177,7 @@ impl Refused {
             ),
             Self::Coding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the Content-Encoding is not known",
+                "the Content-Encoding is not known, or is not that of the body",
             ),
             Self::Overloaded => (
                 StatusCode::TOO_MANY_REQUESTS,

@@ -358,6 +358,17 @@ fn secrets_and_refusals_are_in_metrics_by_number_and_nowhere_by_name() {
 }
 
 #[test]
+fn a_form_that_is_not_read_is_named_in_the_log() {
+    let (running, mut poster) = start(&listening(configuration(decoy(true)), json!({})));
+    let xz = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46";
+    assert_eq!(poster.post_json(xz).expect("it answers").status, 200);
+    running
+        .stderr
+        .wait_for("this is xz data, which is not read: unpack it first, with xz -dc");
+    assert_eq!(end(running).count(), 0);
+}
+
+#[test]
 fn an_address_that_is_taken_is_said_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
