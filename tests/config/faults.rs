@@ -356,6 +356,52 @@ fn what_is_unwise_is_a_warning() {
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);
 }
 
+#[test]
+fn two_that_listen_at_one_address_are_refused() {
+    let of = |api: &str, one: &str, two: &str| {
+        let text = format!(
+            "api: {{ enabled: true, address: '{api}' }}\ndecoys: [{{ service_account: honeypot/backup-sa }}]\nsources:\n  \
+             one: {{ type: http_server, {one} }}\n  two: {{ type: fluent, {two} }}\n\
+             transforms: {{ found: {{ type: detect, inputs: [one, two] }} }}\n\
+             sinks: {{ terminal: {{ type: console, inputs: [found] }} }}\n"
+        );
+        let told = told(&[("x.yaml", &text)]);
+        let faults = told.lines().filter(|line| !line.contains("other machines"));
+        faults.collect::<Vec<_>>().join("\n")
+    };
+    let (api, at_8080) = ("127.0.0.1:8686", "address: '127.0.0.1:8080'");
+    assert_snapshot!(of(api, at_8080, at_8080), @r#"x.yaml:5:3: source "two" (fluent) listens at the address that source "one" (http_server) at x.yaml:4:3 listens at; give one of them another port"#);
+    for shared in ["0.0.0.0:8080", "[::]:8080", "[::ffff:127.0.0.1]:8080"] {
+        let shared = format!("address: '{shared}'");
+        assert_eq!(of(api, at_8080, &shared), of(api, at_8080, at_8080));
+        assert_eq!(of(api, &shared, at_8080), of(api, at_8080, at_8080));
+    }
+    assert_snapshot!(of("0.0.0.0:8080", at_8080, "address: '127.0.0.1:24224'"), @r#"x.yaml:4:3: source "one" (http_server) listens at the address that "api" at x.yaml:1:6 listens at; give one of them another port"#);
+    let sound = [
+        ("127.0.0.1:8080", "127.0.0.1:8081"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("0.0.0.0:8080", "[::1]:8080"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ];
+    for (one, two) in sound {
+        let [one, two] = [one, two].map(|address| format!("address: '{address}'"));
+        assert_eq!(of("127.0.0.1:0", &one, &two), "loads", "{one} {two}");
+    }
+    let text = "
+decoys: [{ service_account: honeypot/backup-sa }]
+sources:
+  one: { type: fluent, mode: unix, path: /run/a.sock }
+  two: { type: fluent, mode: unix, path: /run/a.sock }
+transforms: { found: { type: detect, inputs: [one, two] } }
+sinks: { terminal: { type: console, inputs: [found] } }
+";
+    assert_snapshot!(told(&[("x.yaml", text)]), @r#"x.yaml:5:3: source "two" (fluent) listens at the address that source "one" (fluent) at x.yaml:4:3 listens at; give one of them another path"#);
+    assert_eq!(
+        told(&[("x.yaml", &text.replacen("a.sock", "b.sock", 1))]),
+        "loads"
+    );
+}
+
 /// What is told about a kafka sink with these options, which stand in line 9.
 fn told_of_kafka(options: &str) -> String {
     told_of_sink(&format!(
