@@ -402,6 +402,56 @@ sinks: { terminal: { type: console, inputs: [found] } }
     );
 }
 
+#[test]
+fn what_users_of_vector_write_is_told_with_what_there_is_here() {
+    let of_source = |kind: &str, options: &str| {
+        let source = format!("{{ type: {kind}, {options} }}");
+        told(&[(
+            "x.yaml",
+            &pipeline(TERMINAL, "").replace("{ type: stdin }", &source),
+        )])
+    };
+    let http = "http_server, address: '127.0.0.1:1'";
+    let tls = "tls: { enabled: true, crt_file: /a, key_file: /b, key_pass: hunter2, verify_hostname: true }";
+    assert_snapshot!(of_source(http, "acknowledgements: true, keepalive: {}, headers: [a], query_parameters: [b]"), @r#"
+    x.yaml:4:55: unknown option "acknowledgements" for source "audit" (http_server); leave it out: a source always acknowledges once all that came of it is safe
+    x.yaml:4:79: unknown option "keepalive" for source "audit" (http_server); leave it out: who is idle makes room for who comes
+    x.yaml:4:94: unknown option "headers" for source "audit" (http_server); leave it out: headers of a request are in no detection
+    x.yaml:4:108: unknown option "query_parameters" for source "audit" (http_server); leave it out: parameters of a request are in no detection
+    "#);
+    assert_snapshot!(of_source(http, "framing: { method: bytes }, decoding: { codec: json }"), @r#"
+    x.yaml:4:55: unknown option "framing" for source "audit" (http_server); leave it out: records are told apart by what they are
+    x.yaml:4:102: "decoding.codec" of source "audit" (http_server) must be "audit" or "detection", found the string "json"; leave it out: whatever wraps audit events is read for what it is
+    "#);
+    assert_snapshot!(of_source(http, tls), @r#"
+    x.yaml:4:105: unknown option "tls.key_pass" for source "audit" (http_server); a key with a password is not read: take it off, with openssl pkey -in KEY -out FILE, and keep the file to its owner
+    x.yaml:4:124: unknown option "tls.verify_hostname" for source "audit" (http_server); leave it out: clients are known by their authority, tls.ca_file
+    "#);
+    assert_snapshot!(of_source(http, "auth: { username: a, password: hunter2 }"), @r#"x.yaml:4:86: source "audit" (http_server): nobody is asked for anything without auth.strategy; write auth.strategy: basic, as it is in Vector without one"#);
+    assert_snapshot!(of_source(http, "auth: { token: hunter2 }"), @r#"x.yaml:4:70: source "audit" (http_server): nobody is asked for anything without auth.strategy; write auth.strategy: bearer"#);
+    assert_snapshot!(of_source("fluent, mode: unix, path: /a", "socket_file_mode: 511"), @r#"x.yaml:4:48: unknown option "socket_file_mode" for source "audit" (fluent); leave it out, and let the permissions of its directory say who may connect"#);
+    let of_sink = |options: &str| {
+        told_of_sink(&format!(
+            "  a: {{ type: http, inputs: [incidents], uri: 'http://a', {options} }}\n"
+        ))
+    };
+    assert_snapshot!(of_sink("buffer: { type: disk, max_size: 5 }, acknowledgements: { enabled: true }, healthcheck: false"), @r#"
+    x.yaml:9:68: unknown option "buffer.type" for sink "a" (http); leave it out: what waits is on the disk if there is a data_dir, and else in memory
+    x.yaml:9:95: unknown option "acknowledgements" for sink "a" (http); leave it out: sources always wait for data_dir, or without one for the sinks
+    x.yaml:9:132: unknown option "healthcheck" for sink "a" (http); leave it out: a sink that cannot deliver is told of by the others and by /health
+    "#);
+    assert_snapshot!(of_sink("request: { concurrency: 5 }, payload_prefix: a, payload_suffix: b, retry_strategy: { type: all }"), @r#"
+    x.yaml:9:69: unknown option "request.concurrency" for sink "a" (http); leave it out: one request at a time keeps the order
+    x.yaml:9:87: unknown option "payload_prefix" for sink "a" (http); leave it out: messages go as an array, or as framing.method says
+    x.yaml:9:106: unknown option "payload_suffix" for sink "a" (http); leave it out: messages go as an array, or as framing.method says
+    x.yaml:9:125: unknown option "retry_strategy" for sink "a" (http); leave it out: all is tried again but what is refused for its content
+    "#);
+    assert_snapshot!(of_sink("tls: { key_pass: hunter2 }, compression: snappy"), @r#"
+    x.yaml:9:65: unknown option "tls.key_pass" for sink "a" (http); a key with a password is not read: take it off, with openssl pkey -in KEY -out FILE, and keep the file to its owner
+    x.yaml:9:99: "compression" of sink "a" (http) must be "none", "gzip" or "zstd", found the string "snappy"
+    "#);
+}
+
 /// What is told about a kafka sink with these options, which stand in line 9.
 fn told_of_kafka(options: &str) -> String {
     told_of_sink(&format!(
