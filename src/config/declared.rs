@@ -9,6 +9,7 @@ use super::{
     nearest::{advice, listed, nearest},
     options::{Options, Section},
     tree::{Entry, Node, Str, Value},
+    vectors_words::instead,
 };
 use crate::source::Decoding;
 
@@ -170,7 +171,12 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
     } else {
         &["type", "inputs"]
     };
-    options.refuse_unknown(&docs, common, |name| elsewhere(role, name));
+    options.refuse_unknown(
+        &docs,
+        common,
+        |name| instead(role, component.name, name),
+        |name| elsewhere(role, name),
+    );
     declared.config = (component.read)(&mut options);
     if role == Role::Source {
         let common = SourceOptions::read(&mut options, "");

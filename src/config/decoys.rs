@@ -178,10 +178,15 @@ fn section<S: Section>(
         }
     };
     let mut options = Options::new(subject.to_owned(), &node.place, entries, faults);
-    options.refuse_unknown(docs, &[], |name| {
-        let identity = matches!(name, "namespace" | "name");
-        identity.then(|| "; write service_account: namespace/name".to_owned())
-    });
+    options.refuse_unknown(
+        docs,
+        &[],
+        |_| None,
+        |name| {
+            let identity = matches!(name, "namespace" | "name");
+            identity.then(|| "; write service_account: namespace/name".to_owned())
+        },
+    );
     S::read(&mut options, "")
 }
 

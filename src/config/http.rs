@@ -86,7 +86,8 @@ options! {
     Batch {
         /// Messages in one request. With codec falco it is one.
         max_events: "max_events" Count<usize>, default 1_000;
-        /// Bytes of messages in one request, before they are compressed. A larger message goes alone.
+        /// Bytes of messages in one request, before they are compressed; in Vector they are 10 MB by default. A larger message goes
+        /// alone.
         max_bytes: "max_bytes" Bytes, default 1_000_000;
         /// How long a batch may wait for more. Vector waits a second; an alert does not. What comes while a request is on its
         /// way goes together in the next.

@@ -97,6 +97,11 @@ pub(crate) trait Named: Copy + 'static {
     fn all() -> &'static [Self];
 
     fn name(self) -> &'static str;
+
+    /// What to write in place of a word that another program has here.
+    fn instead(_word: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 macro_rules! named {
@@ -126,7 +131,6 @@ named!(
     sink::http::Strategy,
     sink::http::Verb,
     sink::kafka::Compression,
-    source::Decoding,
     source::file::ReadFrom,
     source::fluent::Mode,
     source::http_server::Encoding,
@@ -136,6 +140,25 @@ named!(
     source::vector::Version,
     store::WhenFull,
 );
+
+impl Named for source::Decoding {
+    fn all() -> &'static [Self] {
+        Self::ALL
+    }
+
+    fn name(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn instead(word: &str) -> Option<&'static str> {
+        // Vector's.
+        matches!(
+            word,
+            "bytes" | "json" | "native_json" | "otlp" | "syslog" | "vrl"
+        )
+        .then_some("leave it out: whatever wraps audit events is read for what it is")
+    }
+}
 
 /// One of a few words.
 pub(crate) struct Word<T>(PhantomData<T>);
@@ -159,9 +182,11 @@ impl<T: Named> Kind for Word<T> {
             return Some(*word);
         }
         let names = || T::all().iter().map(|word| word.name());
-        let meant = nearest(&text.value, names()).map_or_else(String::new, |meant| {
-            format!("; did you mean {}?", quoted(meant))
-        });
+        let meant = match (T::instead(&text.value), nearest(&text.value, names())) {
+            (Some(instead), _) => format!("; {instead}"),
+            (None, Some(meant)) => format!("; did you mean {}?", quoted(meant)),
+            (None, None) => String::new(),
+        };
         let (wanted, found) = (Self::wanted(), node.found());
         scope.refuse(node, format!("must be {wanted}, found {found}{meant}"))
     }

@@ -77,6 +77,7 @@ impl Loader {
         let declared = declared::read(&sections.components, &mut self.faults);
         let inputs = graph::wire(&declared, self.complete, &mut self.faults);
         self.check(texts, &sections, &declared);
+        self.refuse_shared_addresses(api, &sections, &declared);
         if let Some(address) = api {
             self.warn_of_public_api(address, &sections);
         }

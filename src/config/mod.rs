@@ -47,6 +47,7 @@ mod topics;
 mod transforms;
 mod tree;
 mod vector;
+mod vectors_words;
 mod yaml;
 
 use std::path::PathBuf;

@@ -101,6 +101,12 @@ pub(crate) struct Options<'a, 'f> {
     meant: Vec<String>,
 }
 
+/// Who says what to do in place of an option that another program has, and who else has one.
+type Advisers<'x> = (
+    &'x dyn Fn(&str) -> Option<&'static str>,
+    &'x dyn Fn(&str) -> Option<String>,
+);
+
 /// What stands under a path.
 enum Found<'a> {
     Nothing,
@@ -204,18 +210,19 @@ impl<'a, 'f> Options<'a, 'f> {
     }
 
     /// A fault for every key that no option has. `docs` are the options there are,
-    /// `common` other keys that the component may have; `elsewhere` says who else has an
-    /// option of a name.
+    /// `common` other keys that the component may have; `instead` says of one that another program has what to do,
+    /// and `elsewhere` who else has an option of a name.
     pub fn refuse_unknown(
         &mut self,
         docs: &[OptionDoc],
         common: &[&str],
+        instead: impl Fn(&str) -> Option<&'static str>,
         elsewhere: impl Fn(&str) -> Option<String>,
     ) {
         let mut known: Vec<&str> = docs.iter().map(|doc| doc.name.as_str()).collect();
         known.extend(common);
         for entry in self.entries {
-            self.refuse_unknown_entry(entry, "", &known, &elsewhere);
+            self.refuse_unknown_entry(entry, "", &known, (&instead, &elsewhere));
         }
     }
 
@@ -224,7 +231,7 @@ impl<'a, 'f> Options<'a, 'f> {
         entry: &Entry,
         prefix: &str,
         known: &[&str],
-        elsewhere: &dyn Fn(&str) -> Option<String>,
+        advisers: Advisers<'_>,
     ) {
         let path = format!("{prefix}{}", entry.key);
         let group = format!("{path}.");
@@ -233,12 +240,12 @@ impl<'a, 'f> Options<'a, 'f> {
             .find_map(|name| name.strip_prefix(group.as_str()));
         match (inside, &entry.node.value) {
             // "encoding.codec" as one key is not the option: that stands in a map.
-            _ if entry.key.contains('.') => self.unknown(entry, prefix, known, elsewhere),
+            _ if entry.key.contains('.') => self.unknown(entry, prefix, known, advisers),
             (None, _) if known.contains(&path.as_str()) => {}
-            (None, _) => self.unknown(entry, prefix, known, elsewhere),
+            (None, _) => self.unknown(entry, prefix, known, advisers),
             (Some(_), Value::Map(inner)) => {
                 for entry in inner {
-                    self.refuse_unknown_entry(entry, &group, known, elsewhere);
+                    self.refuse_unknown_entry(entry, &group, known, advisers);
                 }
             }
             (Some(_), Value::Faulty) => {}
@@ -253,19 +260,18 @@ impl<'a, 'f> Options<'a, 'f> {
         }
     }
 
-    fn unknown(
-        &mut self,
-        entry: &Entry,
-        prefix: &str,
-        known: &[&str],
-        elsewhere: &dyn Fn(&str) -> Option<String>,
-    ) {
+    fn unknown(&mut self, entry: &Entry, prefix: &str, known: &[&str], advisers: Advisers<'_>) {
+        let (instead, elsewhere) = advisers;
         let key = entry.key.as_str();
         let path = format!("{prefix}{key}");
+        let instead = instead(&path).map(|advice| format!("; {advice}"));
         let last = |name: &str| name.rsplit('.').next() == Some(key);
-        let misplaced = known.iter().find(|name| **name == path || last(name));
+        let mut misplaced = known.iter().find(|name| **name == path || last(name));
+        if instead.is_some() {
+            misplaced = None;
+        }
         let near = nearest(key, level(prefix, known)).map(|name| format!("{prefix}{name}"));
-        let advice = match (misplaced, elsewhere(&path), near) {
+        let advice = match (misplaced, instead.or_else(|| elsewhere(&path)), near) {
             (Some(name), _, _) => {
                 self.meant.push((*name).to_owned());
                 match name.rsplit_once('.') {

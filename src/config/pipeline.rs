@@ -9,7 +9,7 @@ use crate::{
     sink::Codec,
     source,
     source::Decoding,
-    source::server::{Exposure, Tls},
+    source::server::{Address, Exposure, Tls},
     store::BufferConfig,
 };
 
@@ -120,6 +120,16 @@ impl SourceConfig {
             Self::HttpServer(config) => Some((config.exposure(), &config.tls)),
             Self::Fluent(config) => Some((config.exposure(), &config.tls)),
             Self::Vector(config) => Some((config.exposure(), &config.tls)),
+        }
+    }
+
+    /// Where it listens, if it does.
+    pub(super) fn address(&self) -> Option<Address> {
+        match self {
+            Self::Stdin(_) | Self::File(_) | Self::Kafka(_) => None,
+            Self::HttpServer(config) => Some(Address::Socket(config.address)),
+            Self::Fluent(config) => Some(config.address.clone()),
+            Self::Vector(config) => Some(Address::Socket(config.address)),
         }
     }
 

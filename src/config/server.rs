@@ -86,7 +86,12 @@ pub(super) fn check_tls(tls: &Tls, options: &mut Options<'_, '_>) -> Option<()> 
 pub(super) fn check_auth(auth: &Auth, options: &mut Options<'_, '_>) -> Option<()> {
     let is_meant = auth.username.is_some() || auth.password.is_some() || auth.token.is_some();
     let message = match auth.strategy {
-        None if is_meant => "nobody is asked for anything without auth.strategy",
+        None if auth.token.is_some() => {
+            "nobody is asked for anything without auth.strategy; write auth.strategy: bearer"
+        }
+        None if is_meant => {
+            "nobody is asked for anything without auth.strategy; write auth.strategy: basic, as it is in Vector without one"
+        }
         Some(Strategy::Basic) if auth.username.is_none() || auth.password.is_none() => {
             "auth.strategy basic needs auth.username and auth.password"
         }

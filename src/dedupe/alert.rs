@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{AlertId, IncidentId, IncidentKey, words},
-    detect::{Class, Severity, Technique, Token, Tool},
+    detect::{Class, Severity, Technique, Token, Tool, is_beyond_discovery, is_success},
 };
 
 /// What a sink is told about an incident. Text in it is not neutralised: that is
@@ -76,6 +76,20 @@ pub struct Alert {
     pub component: Option<Component>,
 }
 
+impl Alert {
+    /// The kind of request that stands for all, where there is room for one: of a token that was let in the last that was granted,
+    /// where it became graver the last, and else the most frequent.
+    pub fn chief_request(&self) -> Option<&RequestCount> {
+        let mut rows = self.requests.iter().rev();
+        let told = match self.kind {
+            _ if self.granted => rows.find(|request| request.is_granted()),
+            AlertKind::Escalated => rows.find(|request| request.is_known()),
+            _ => None,
+        };
+        told.or(self.requests.first())
+    }
+}
+
 /// Why an alert is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AlertKind {
@@ -109,6 +123,16 @@ words!(AlertKind {
 });
 
 impl AlertKind {
+    /// Whether it is about a source or a sink, and not about a decoy.
+    pub fn tells_of_component(self) -> bool {
+        match self {
+            Self::SourceSilent | Self::SourceResumed | Self::SinkFailing | Self::SinkRecovered => {
+                true
+            }
+            Self::Opened | Self::Escalated | Self::Digest | Self::Closed => false,
+        }
+    }
+
     /// Whether the incident is over with it.
     pub fn ends_incident(self) -> bool {
         match self {
@@ -151,6 +175,24 @@ pub struct RequestCount {
     pub count: u64,
 }
 
+impl RequestCount {
+    /// Not the rest of an incident's requests, counted together.
+    pub fn is_known(&self) -> bool {
+        self.verb.is_some() || self.resource.is_some()
+    }
+
+    /// Whether such a request succeeded on more than discovery.
+    fn is_granted(&self) -> bool {
+        let asked = self.resource.as_deref();
+        let is_beyond = match asked {
+            Some(path) if path.starts_with('/') => is_beyond_discovery(None, asked),
+            Some(resource) => is_beyond_discovery(resource.split('/').next(), None),
+            None => false,
+        };
+        is_beyond && self.code.is_some_and(is_success)
+    }
+}
+
 /// An earlier touch that explains an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TrailEntry {
@@ -178,4 +220,53 @@ pub struct Flood {
 pub struct SourceCount {
     pub source_ip: Option<String>,
     pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::example;
+
+    #[test]
+    fn what_was_granted_stands_for_an_alert_that_says_so() {
+        let request = |resource: &str, code, count| RequestCount {
+            verb: Some("get".into()),
+            resource: Some(resource.into()),
+            code,
+            count,
+        };
+        let rest = RequestCount {
+            verb: None,
+            resource: None,
+            code: None,
+            count: 7,
+        };
+        let requests = vec![
+            request("pods", Some(403), 9),
+            request("selfsubjectrulesreviews", Some(201), 2),
+            request("secrets", Some(200), 1),
+            request("/version", Some(200), 1),
+            request("pods/log", None, 1),
+            rest,
+        ];
+        let chief = |kind, granted, requests: &[RequestCount]| {
+            let alert = Alert {
+                kind,
+                granted,
+                requests: requests.to_vec(),
+                ..example::opened()
+            };
+            let chief = alert.chief_request();
+            chief.and_then(|request| request.resource.clone())
+        };
+        let of_all = |kind, granted| chief(kind, granted, &requests).unwrap();
+        assert_eq!(of_all(AlertKind::Escalated, true), "secrets");
+        assert_eq!(of_all(AlertKind::Closed, true), "secrets");
+        assert_eq!(of_all(AlertKind::Escalated, false), "pods/log");
+        assert_eq!(of_all(AlertKind::Digest, false), "pods");
+        // It is not among those that are told apart.
+        let unknown = chief(AlertKind::Escalated, true, &requests[..2]);
+        assert_eq!(unknown.as_deref(), Some("pods"));
+        assert_eq!(chief(AlertKind::Opened, false, &[]), None);
+    }
 }

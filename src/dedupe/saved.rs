@@ -32,6 +32,7 @@ pub struct Change {
 /// | `minted` | scope`/`credential id | who minted the credential |
 /// | `records` | cluster, user, address, as JSON | the `record`s of one actor |
 /// | `trouble` | `since` | since when a source has been silent, or a sink failing, which was told; it stands under the id of that component |
+/// | `passed` | alert id | the how-manieth alert it is that was handed on as another baitline told it; it stands under the id of the source |
 ///
 /// Of an `incident` and of a `flood` these fields may be relied on by readers: `id`, `key`,
 /// `decoy`, `cluster` (or null), `severity`, `first_seen`, `last_seen` (RFC 3339, UTC), `total` (hits),
@@ -49,6 +50,7 @@ pub enum Part {
     Minted,
     Records,
     Trouble,
+    Passed,
 }
 
 words!(Part {
@@ -62,6 +64,7 @@ words!(Part {
     Minted = "minted",
     Records = "records",
     Trouble = "trouble",
+    Passed = "passed",
 });
 
 /// A stored piece that no machine of this kind wrote.

@@ -274,18 +274,23 @@ fn request(event: &Event<'_>) -> Request {
 /// Whether the request succeeded on more than every ServiceAccount may do: discovery,
 /// version, health and reviews of itself.
 fn is_granted(event: &Event<'_>) -> bool {
-    let succeeded = event.code.is_some_and(|code| code < 400);
-    succeeded
-        && match event.object.resource {
-            Some(resource) => !matches!(
-                resource,
-                "selfsubjectaccessreviews" | "selfsubjectrulesreviews" | "selfsubjectreviews"
-            ),
-            None => !event
-                .request_uri
-                .or(event.object_path)
-                .is_some_and(is_open_to_all),
-        }
+    let path = event.request_uri.or(event.object_path);
+    event.code.is_some_and(is_success) && is_beyond_discovery(event.object.resource, path)
+}
+
+pub(crate) fn is_success(code: u16) -> bool {
+    code < 400
+}
+
+/// Whether a request for `resource`, or if that is unknown for `path`, is more than every ServiceAccount may make.
+pub(crate) fn is_beyond_discovery(resource: Option<&str>, path: Option<&str>) -> bool {
+    match resource {
+        Some(resource) => !matches!(
+            resource,
+            "selfsubjectaccessreviews" | "selfsubjectrulesreviews" | "selfsubjectreviews"
+        ),
+        None => !path.is_some_and(is_open_to_all),
+    }
 }
 
 /// Paths that the built-in roles `system:discovery`, `system:public-info-viewer` and

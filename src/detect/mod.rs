@@ -21,5 +21,6 @@ mod undecodable;
 pub use config::Config;
 pub use detection::{Actor, Detection, Origin, Request, Token, TokenKind};
 pub use detector::{Counts, Detector};
+pub(crate) use evidence::{is_beyond_discovery, is_success};
 pub use needle::is_common;
 pub use technique::{Class, Severity, Technique, Tool};

@@ -63,7 +63,7 @@ pub(super) fn facts(alert: &Alert) -> Vec<Fact> {
         short("from", from(alert)),
         short("token", token(alert)),
         short("taken from", taken_from(alert)),
-        wide("did", requests(&alert.requests)),
+        wide("did", requests(alert)),
         wide("with", tools(alert)),
         short(
             "technique",
@@ -214,10 +214,11 @@ fn taken_from(alert: &Alert) -> Vec<String> {
     }
 }
 
-/// A table of count, what was asked for, and the answer; none where that is unknown of all.
-fn requests(requests: &[RequestCount]) -> Vec<String> {
-    let is_known = |request: &RequestCount| request.verb.is_some() || request.resource.is_some();
-    if !requests.iter().any(is_known) {
+/// A table of count, what was asked for, and the answer; none where that is unknown of all. However much an intruder does beside
+/// it, it shows what the alert is about.
+fn requests(alert: &Alert) -> Vec<String> {
+    let requests = &alert.requests;
+    if !requests.iter().any(RequestCount::is_known) {
         return Vec::new();
     }
     let what = |request: &RequestCount| {
@@ -229,9 +230,15 @@ fn requests(requests: &[RequestCount]) -> Vec<String> {
             words.join(" ")
         }
     };
-    let rows: Vec<_> = requests
+    let mut shown: Vec<&RequestCount> = requests.iter().take(ROWS).collect();
+    if let Some(chief) = alert.chief_request()
+        && !shown.contains(&chief)
+    {
+        shown.pop();
+        shown.push(chief);
+    }
+    let rows: Vec<_> = shown
         .iter()
-        .take(ROWS)
         .map(|request| (grouped(request.count), what(request), request.code))
         .collect();
     let width = |text: fn(&(String, String, _)) -> &String| {

@@ -86,8 +86,7 @@ fn fields_of_alert(alert: &Alert) -> Fields {
     fields.add("ka.sourceips", alert.source_ip.as_deref());
     fields.add("ka.useragent", joined(&alert.user_agents, VALUE));
     fields.add("ka.cluster.name", alert.cluster.as_deref());
-    // The most frequent request, of several.
-    if let Some(request) = alert.requests.first() {
+    if let Some(request) = alert.chief_request() {
         let resource = request.resource.as_deref().unwrap_or_default();
         let (resource, subresource) = match resource.split_once('/') {
             // The path, where there is no resource.

@@ -161,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_granted_is_shown_whatever_else_was_asked_for() {
+        let mut told = example::escalated();
+        let granted = told.requests.remove(1);
+        told.requests = vec![told.requests[0].clone(); 30];
+        told.requests.push(granted);
+        let text = alert(&told, Style::Plain);
+        assert!(text.contains("1 x get secrets     -> 200"), "{text}");
+        assert_eq!(text.matches("list namespaces").count(), 9, "{text}");
+    }
+
+    #[test]
     fn a_flood_and_an_undecodable_record() {
         insta::assert_snapshot!("flood", alert(&example::flood(), Style::Plain));
         insta::assert_snapshot!("undecodable", alert(&example::undecodable(), Style::Plain));

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Deserializer, value::RawValue};
 
 use crate::{
+    dedupe::Alert,
     detect::Detection,
     format::json,
     record::{msgpack, protobuf},
@@ -28,12 +29,20 @@ pub struct Decoder {
 pub struct Counts {
     pub bytes: u64,
     pub detections: u64,
-    /// Alerts, which are passed over: they tell of detections that have been read, or will be.
+    /// Alerts. Those of incidents are passed over: they tell of detections that have been read, or will be.
     pub alerts: u64,
     /// What is neither a detection nor an alert that can be read. Nothing came of it.
     pub faulty: u64,
     /// Records longer than `max_line_bytes`, which are faulty too.
     pub oversized: u64,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sent {
+    pub detections: Vec<Detection>,
+    /// What the other baitline tells of its own sources and sinks, in its own words.
+    pub notices: Vec<Alert>,
 }
 
 impl Decoder {
@@ -42,8 +51,8 @@ impl Decoder {
         self.counts
     }
 
-    /// Appends the detections in `block` to `out`, in order.
-    pub fn read(&mut self, block: &Block<'_>, out: &mut Vec<Detection>) {
+    /// Appends what is in `block` to `out`, in order.
+    pub fn read(&mut self, block: &Block<'_>, out: &mut Sent) {
         self.counts.bytes += block.bytes.len() as u64;
         match block.shape {
             Shape::Lines => self.lines(block.bytes, out),
@@ -61,7 +70,7 @@ impl Decoder {
         }
     }
 
-    fn lines(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+    fn lines(&mut self, bytes: &[u8], out: &mut Sent) {
         for line in bytes.split(|&byte| byte == b'\n') {
             if !line.trim_ascii().is_empty() {
                 self.value(line, out);
@@ -71,7 +80,7 @@ impl Decoder {
 
     /// One JSON value after the other. From the first damaged one on it is read line by line,
     /// so that the sound ones behind it are found, in a time that grows with the bytes alone.
-    fn values(&mut self, bytes: &[u8], out: &mut Vec<Detection>) {
+    fn values(&mut self, bytes: &[u8], out: &mut Sent) {
         let mut values = Deserializer::from_slice(bytes).into_iter::<&RawValue>();
         loop {
             match values.next() {
@@ -88,7 +97,7 @@ impl Decoder {
         &mut self,
         entries: impl Iterator<Item = Result<&'b [u8], E>>,
         write: fn(&[u8], &mut Vec<u8>),
-        out: &mut Vec<Detection>,
+        out: &mut Sent,
     ) {
         let mut json = Vec::new();
         for entry in entries {
@@ -98,7 +107,7 @@ impl Decoder {
         }
     }
 
-    fn value(&mut self, value: &[u8], out: &mut Vec<Detection>) {
+    fn value(&mut self, value: &[u8], out: &mut Sent) {
         match value.trim_ascii_start() {
             [b'[', ..] => match serde_json::from_slice::<Vec<&RawValue>>(value) {
                 Ok(items) => items
@@ -110,15 +119,19 @@ impl Decoder {
         }
     }
 
-    fn object(&mut self, object: &[u8], out: &mut Vec<Detection>) {
-        let read = json::read_detection(object).or_else(|error| match Shipped::text(object) {
-            Some(text) => json::read_detection(text.as_bytes()),
+    fn object(&mut self, object: &[u8], out: &mut Sent) {
+        let read = json::read_found(object).or_else(|error| match Shipped::text(object) {
+            Some(text) => json::read_found(text.as_bytes()),
             None => Err(error),
         });
         match read {
-            Ok(Some(detection)) => {
+            Ok(Some(json::Line::Detection(detection))) => {
                 self.counts.detections += 1;
-                out.push(detection);
+                out.detections.push(*detection);
+            }
+            Ok(Some(json::Line::Alert(alert))) => {
+                self.counts.alerts += 1;
+                out.notices.push(*alert);
             }
             Ok(None) => self.counts.alerts += 1,
             Err(_) => self.counts.faulty += 1,
@@ -155,14 +168,16 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{
-        dedupe::Alert,
-        format::{arbitrary, example},
-    };
+    use crate::format::{arbitrary, example};
 
     fn read(shape: Shape, bytes: &[u8]) -> (Vec<Detection>, Counts) {
+        let (sent, counts) = read_all(shape, bytes);
+        (sent.detections, counts)
+    }
+
+    fn read_all(shape: Shape, bytes: &[u8]) -> (Sent, Counts) {
         let mut decoder = Decoder::default();
-        let mut out = Vec::new();
+        let mut out = Sent::default();
         let provenance = &|at: usize| at.to_string().into();
         decoder.read(
             &Block {
@@ -176,7 +191,7 @@ mod tests {
         );
         let counts = decoder.counts();
         assert_eq!(counts.bytes, bytes.len() as u64);
-        assert_eq!(counts.detections, out.len() as u64);
+        assert_eq!(counts.detections, out.detections.len() as u64);
         (out, counts)
     }
 
@@ -193,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_are_passed_and_garbage_is_counted() {
+    fn alerts_of_incidents_are_passed_and_garbage_is_counted() {
         let detection = example::detection();
         let good = line(&detection);
         let lines = format!(
@@ -212,7 +227,11 @@ mod tests {
             oversized: 0,
         };
         for shape in [Shape::Lines, Shape::Value] {
-            assert_eq!(read(shape, lines.as_bytes()), (found.clone(), counts));
+            let sent = Sent {
+                detections: found.clone(),
+                notices: vec![example::silent()],
+            };
+            assert_eq!(read_all(shape, lines.as_bytes()), (sent, counts));
         }
         let not_text = [b"\xff\xfe\n".as_slice(), good.as_bytes()].concat();
         for shape in [Shape::Lines, Shape::Value] {
@@ -280,7 +299,7 @@ mod tests {
     #[test]
     fn an_oversized_record_is_one_fault_however_many_its_parts() {
         let mut decoder = Decoder::default();
-        let mut out = Vec::new();
+        let mut out = Sent::default();
         for (first, last) in [(true, false), (false, false), (false, true)] {
             let good = line(&example::detection());
             let block = Block {
@@ -292,7 +311,7 @@ mod tests {
             };
             decoder.read(&block, &mut out);
         }
-        assert_eq!(out, []);
+        assert_eq!(out, Sent::default());
         assert_eq!(
             (decoder.counts().oversized, decoder.counts().faulty),
             (1, 1)

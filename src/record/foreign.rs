@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Bytes of a beginning that are kept: as many as a tar archive's first header has.
-const BEGINNING_BYTES: usize = 512;
+pub const BEGINNING_BYTES: usize = 512;
 
 /// Where the mark of a tar archive stands, and what it is: POSIX's and GNU's. No text holds a NUL.
 const TAR: (usize, [&[u8]; 2]) = (257, [b"ustar\0", b"ustar  \0"]);
@@ -67,7 +67,7 @@ const PACKED_REST: &str = "text with packed data behind it";
 const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
 
 /// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud and kubectl write them.
-const YAML_START: &[u8] = b"---";
+pub const YAML_START: &[u8] = b"---";
 const YAML_LINES: [&[u8]; 6] = [
     b"insertId:",
     b"logName:",

@@ -86,7 +86,7 @@ impl Ordered {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let line = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            if let Some(detection) = json::read_detection(line)? {
+            if let json::Line::Detection(detection) = json::read(line)? {
                 next(&detection, line)?;
             }
         }

@@ -16,6 +16,7 @@ use tracing::{field::display, warn};
 use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
+        foreign::{BEGINNING_BYTES, YAML_START, foreign},
         framing::{Framer, READ_BYTES, is_spread_over_lines, parts},
         msgpack::{begins_with_entry, entries},
         packing::begins_as_text,
@@ -93,6 +94,17 @@ enum Kind {
     Packed,
 }
 
+impl Kind {
+    /// Whether no record can be in `payload`, which is of this kind.
+    fn is_garbage(&self, payload: &[u8]) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Packed | Self::MessagePack | Self::Export => false,
+            Self::Lines | Self::Values | Self::Parts | Self::Long => is_garbage(payload),
+        }
+    }
+}
+
 impl Payloads {
     pub(crate) fn new(max_line_bytes: usize) -> Self {
         Self {
@@ -114,11 +126,7 @@ impl Payloads {
         for (place, sent) in payloads.iter().enumerate() {
             let payload = sent.bytes();
             let kind = self.kind(payload);
-            let is_garbage = match kind {
-                Kind::Nothing => true,
-                Kind::Packed | Kind::MessagePack | Kind::Export => false,
-                Kind::Lines | Kind::Values | Kind::Parts | Kind::Long => is_garbage(payload),
-            };
+            let is_garbage = kind.is_garbage(payload);
             context
                 .counters
                 .discarded
@@ -127,6 +135,11 @@ impl Payloads {
                 matches!(kind, Kind::Lines | Kind::Values | Kind::Parts | Kind::Long)
                     && !payload.starts_with(b"{\"")
                     && !begins_as_text(payload);
+            if (may_be_packed || payload.starts_with(YAML_START))
+                && let Some(foreign) = foreign(&payload[..payload.len().min(BEGINNING_BYTES)])
+            {
+                self.unreadable.tell(sent, &foreign, None, context);
+            }
             let framer = match kind {
                 Kind::Nothing => continue,
                 Kind::Lines if payload.len() <= COPIED_BYTES && !may_be_packed => {
@@ -174,6 +187,11 @@ impl Payloads {
             }
         }
         found | self.flush(payloads, outlet)
+    }
+
+    /// Whether `payload` is of a form that is read, as far as that can be seen.
+    pub(crate) fn may_read(&self, payload: &[u8]) -> bool {
+        !self.kind(payload).is_garbage(payload)
     }
 
     fn export(&self, sent: &impl Payload, outlet: &mut dyn Outlet) -> (bool, Result<(), Fault>) {

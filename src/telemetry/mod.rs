@@ -16,7 +16,7 @@ mod vigil;
 
 pub use api::{Api, serve};
 pub use log::{LogFormat, start_log};
-pub use notice::{Occasion, notice};
+pub use notice::{Occasion, heard, notice};
 pub use seldom::Seldom;
 pub use status::{Status, Trouble};
 pub use vigil::{Failure, Life, Silence, Steps, Turn};

@@ -14,6 +14,10 @@ use crate::{
 /// Most characters of a reason in a title.
 const REASON: usize = 200;
 
+/// Most characters of a title that another baitline wrote, and bytes of the names of what it is about.
+const HEARD_TITLE: usize = 500;
+const HEARD_NAMES: usize = 1_000;
+
 /// Why a component is told of.
 #[derive(Clone, Copy, Debug)]
 pub enum Occasion<'a> {
@@ -40,12 +44,41 @@ pub fn notice(
     since: Timestamp,
     until: Timestamp,
 ) -> Alert {
-    let (kind, sequence) = match occasion {
-        Occasion::Silent { .. } => (AlertKind::SourceSilent, 1),
-        Occasion::Resumed { .. } => (AlertKind::SourceResumed, 2),
-        Occasion::Failing { .. } => (AlertKind::SinkFailing, 1),
-        Occasion::Recovered => (AlertKind::SinkRecovered, 2),
+    let kind = match occasion {
+        Occasion::Silent { .. } => AlertKind::SourceSilent,
+        Occasion::Resumed { .. } => AlertKind::SourceResumed,
+        Occasion::Failing { .. } => AlertKind::SinkFailing,
+        Occasion::Recovered => AlertKind::SinkRecovered,
     };
+    let title = title(component, occasion, until.duration_since(since));
+    alert(component, cluster, kind, title, (since, until))
+}
+
+/// What another baitline's [`notice`] says; `None` if it is none, since its ids are others. Of what these do not vouch for, only the
+/// title is taken.
+pub fn heard(told: Alert) -> Option<Alert> {
+    let component = told.component?;
+    let cluster = told.cluster.as_ref();
+    let names = [cluster, Some(&component.id), Some(&component.r#type)];
+    let names = names.into_iter().flatten().map(|name| name.len());
+    if !told.kind.tells_of_component() || names.sum::<usize>() > HEARD_NAMES {
+        return None;
+    }
+    let title = told.title.chars().take(HEARD_TITLE).collect();
+    let times = (told.first_seen, told.last_seen);
+    let said = alert(&component, cluster, told.kind, title, times);
+    let is_it = said.alert_id == told.alert_id && said.incident_id == told.incident_id;
+    is_it.then_some(said)
+}
+
+fn alert(
+    component: &Component,
+    cluster: Option<&Arc<str>>,
+    kind: AlertKind,
+    title: String,
+    (since, until): (Timestamp, Timestamp),
+) -> Alert {
+    let sequence = if kind.ends_incident() { 2 } else { 1 };
     let incident_key = IncidentKey::of(&[
         b"component",
         cluster.map_or("", |cluster| cluster).as_bytes(),
@@ -68,7 +101,7 @@ pub fn notice(
         sequence,
         kind,
         severity: Severity::High,
-        title: title(component, occasion, until.duration_since(since)),
+        title,
         decoy: None,
         cluster: cluster.cloned(),
         token: None,

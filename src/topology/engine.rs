@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::{
     overview::Overview,
+    passed::Passed,
     routes::{Origin, Routes},
 };
 use crate::{
@@ -42,6 +43,8 @@ pub struct Batch {
 pub struct Found {
     pub origin: Origin,
     pub detections: Vec<Detection>,
+    /// What another baitline tells of its sources and sinks.
+    pub notices: Vec<Alert>,
 }
 
 /// What is to be told of a source that is silent or of a sink that fails.
@@ -50,7 +53,7 @@ pub struct Notice {
     /// By places in [`Pipeline::sinks`].
     pub sinks: Arc<[usize]>,
     /// The component's id, and what is to be remembered under it.
-    pub state: (Arc<str>, Change),
+    pub state: (Arc<str>, Vec<Change>),
 }
 
 /// Incidents, and the ways from transforms to sinks.
@@ -59,6 +62,7 @@ pub struct Engine {
     overview: Arc<Overview>,
     routes: Routes,
     sources: Vec<Arc<str>>,
+    passed: Passed,
     /// In the order of [`Pipeline::transforms`].
     transforms: Vec<Transform>,
     /// In the order of [`Pipeline::sinks`].
@@ -96,6 +100,7 @@ impl Engine {
         saved: &mut Saved,
         overview: Arc<Overview>,
     ) -> Result<Self, RestoreError> {
+        let passed = Passed::new(pipeline, saved);
         let transforms = pipeline.transforms.iter().map(|transform| {
             let kind = match &transform.config {
                 TransformConfig::Detect(config) => Kind::Detect {
@@ -121,6 +126,7 @@ impl Engine {
         });
         Ok(Self {
             routes: Routes::new(pipeline),
+            passed,
             sources: pipeline
                 .sources
                 .iter()
@@ -190,7 +196,14 @@ impl Engine {
     }
 
     fn take(&mut self, batch: Batch) {
-        for found in batch.found {
+        for mut found in batch.found {
+            let notices = std::mem::take(&mut found.notices);
+            let discarded = &self.overview.sources[batch.source].counters.discarded;
+            let passed = notices
+                .into_iter()
+                .filter_map(|alert| self.passed.take(batch.source, alert, discarded))
+                .collect();
+            self.take_notices(passed);
             self.take_found(found);
         }
         let source = self.sources[batch.source].clone();
@@ -201,11 +214,11 @@ impl Engine {
         for Notice {
             alert,
             sinks,
-            state: (id, change),
+            state,
         } in notices
         {
             self.overview.told.told(std::slice::from_ref(&alert));
-            self.commit.state.push((id, vec![change]));
+            self.commit.state.push(state);
             self.commit.messages.push(Outgoing {
                 message: Message::Alert(Arc::new(alert)),
                 sinks,

@@ -11,6 +11,7 @@
 mod engine;
 mod overview;
 mod pair;
+mod passed;
 mod pump;
 mod routes;
 mod sinks;

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     config::{Pipeline, TransformConfig},
+    dedupe::Alert,
     detect::{self, Detection, Detector},
-    record::detections::{self, Decoder},
+    record::detections::{self, Decoder, Sent},
     source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };
@@ -140,7 +141,7 @@ impl Pump {
             let (origin, mut detections) = (*origin, Vec::new());
             search(detector, &mut detections);
             counters.sent.fetch_add(detections.len() as u64, Relaxed);
-            self.hold(origin, detections);
+            self.hold(origin, detections, Vec::new());
         }
     }
 
@@ -175,9 +176,13 @@ impl Pump {
         }
     }
 
-    fn hold(&mut self, origin: Origin, detections: Vec<Detection>) {
-        if !detections.is_empty() {
-            self.found.push(Found { origin, detections });
+    fn hold(&mut self, origin: Origin, detections: Vec<Detection>, notices: Vec<Alert>) {
+        if !detections.is_empty() || !notices.is_empty() {
+            self.found.push(Found {
+                origin,
+                detections,
+                notices,
+            });
         }
     }
 }
@@ -195,9 +200,9 @@ impl Outlet for Pump {
             detecting.counters.received.fetch_add(records, Relaxed);
         }
         if let Some(decoder) = &mut self.decoder {
-            let mut detections = Vec::new();
-            decoder.read(block, &mut detections);
-            self.hold(Origin::Source(self.place), detections);
+            let mut sent = Sent::default();
+            decoder.read(block, &mut sent);
+            self.hold(Origin::Source(self.place), sent.detections, sent.notices);
         }
         self.tell_of_undecodable();
         !self.found.is_empty()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     config::{Pipeline, SinkConfig, TransformConfig},
     dedupe::ComponentKind,
+    source::Decoding,
     store::StillOpen,
 };
 
@@ -101,7 +102,7 @@ pub fn told_of_sink(pipeline: &Pipeline, place: usize) -> Arc<[usize]> {
 pub fn is_told(pipeline: &Pipeline, place: usize, incident: &StillOpen) -> bool {
     match (&incident.alert.component, &incident.transform) {
         (Some(component), _) => {
-            let told = match component.kind {
+            let own = match component.kind {
                 ComponentKind::Source => {
                     let mut sources = pipeline.sources.iter();
                     let at = sources.position(|source| source.id == component.id);
@@ -113,7 +114,14 @@ pub fn is_told(pipeline: &Pipeline, place: usize, incident: &StillOpen) -> bool 
                     at.map(|at| told_of_sink(pipeline, at))
                 }
             };
-            told.is_some_and(|told| told.contains(&place))
+            // Or it is another baitline's.
+            let sources = 0..pipeline.sources.len();
+            let agents = sources
+                .filter(|at| pipeline.sources[*at].config.decoding() == Decoding::Detection)
+                .map(|at| told_of_source(pipeline, at));
+            own.into_iter()
+                .chain(agents)
+                .any(|told| told.contains(&place))
         }
         (None, Some(transform)) => {
             let inputs = &pipeline.sinks[place].inputs;
@@ -259,6 +267,41 @@ sinks:
             of(None, Some((ComponentKind::Sink, "first"))),
             [false, true],
             "of a sink the others are told"
+        );
+    }
+
+    #[test]
+    fn what_an_agent_told_of_itself_is_told_to_those_behind_its_source() {
+        let text = Text {
+            name: "x.yaml".into(),
+            format: Format::Yaml,
+            text: "
+decoys: [{ service_account: a/b }]
+sources: { agents: { type: stdin, decoding: { codec: detection } }, other: { type: file, include: [/b] } }
+transforms:
+  incidents: { type: dedupe, inputs: [agents] }
+  found2: { type: detect, inputs: [other] }
+  incidents2: { type: dedupe, inputs: [found2] }
+sinks:
+  first: { type: console, inputs: [incidents] }
+  second: { type: console, inputs: [incidents2] }
+"
+            .into(),
+        };
+        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
+        let mut alert = example::opened();
+        alert.component = Some(Component {
+            id: "audit".into(),
+            kind: ComponentKind::Source,
+            r#type: "file".into(),
+        });
+        let incident = StillOpen {
+            transform: None,
+            alert,
+        };
+        assert_eq!(
+            [0, 1].map(|place| is_told(&pipeline, place, &incident)),
+            [true, false]
         );
     }
 

@@ -230,7 +230,7 @@ impl About {
         Notice {
             alert: notice(&self.component, cluster, occasion, since, until),
             sinks: self.sinks.clone(),
-            state: (self.component.id.clone(), change),
+            state: (self.component.id.clone(), vec![change]),
         }
     }
 }

@@ -56,7 +56,7 @@ sinks:
   out: { type: console, inputs: [incidents, odd] }
 "#)]), @r#"
     x.yaml:4:3: nothing reads source "unread" (file): name it in the inputs of "incidents", "out", or remove it
-    x.yaml:5:56: "decoding.codec" of source "odd" (file) must be "audit" or "detection", found the string "json"
+    x.yaml:5:56: "decoding.codec" of source "odd" (file) must be "audit" or "detection", found the string "json"; leave it out: whatever wraps audit events is read for what it is
     x.yaml:7:40: transform "detections" (detect) cannot read source "agents" (stdin): it takes audit events, and the decoding.codec of "agents" is detection; let a dedupe transform or a sink read it
     "#);
 }

@@ -371,6 +371,102 @@ fn what_is_unwise_is_a_warning() {
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);
 }
 
+#[test]
+fn two_that_listen_at_one_address_are_refused() {
+    let of = |api: &str, one: &str, two: &str| {
+        let text = format!(
+            "api: {{ enabled: true, address: '{api}' }}\ndecoys: [{{ service_account: honeypot/backup-sa }}]\nsources:\n  \
+             one: {{ type: http_server, {one} }}\n  two: {{ type: fluent, {two} }}\n\
+             transforms: {{ found: {{ type: detect, inputs: [one, two] }} }}\n\
+             sinks: {{ terminal: {{ type: console, inputs: [found] }} }}\n"
+        );
+        let told = told(&[("x.yaml", &text)]);
+        let faults = told.lines().filter(|line| !line.contains("other machines"));
+        faults.collect::<Vec<_>>().join("\n")
+    };
+    let (api, at_8080) = ("127.0.0.1:8686", "address: '127.0.0.1:8080'");
+    assert_snapshot!(of(api, at_8080, at_8080), @r#"x.yaml:5:3: source "two" (fluent) listens at the address that source "one" (http_server) at x.yaml:4:3 listens at; give one of them another port"#);
+    for shared in ["0.0.0.0:8080", "[::]:8080", "[::ffff:127.0.0.1]:8080"] {
+        let shared = format!("address: '{shared}'");
+        assert_eq!(of(api, at_8080, &shared), of(api, at_8080, at_8080));
+        assert_eq!(of(api, &shared, at_8080), of(api, at_8080, at_8080));
+    }
+    assert_snapshot!(of("0.0.0.0:8080", at_8080, "address: '127.0.0.1:24224'"), @r#"x.yaml:4:3: source "one" (http_server) listens at the address that "api" at x.yaml:1:6 listens at; give one of them another port"#);
+    let sound = [
+        ("127.0.0.1:8080", "127.0.0.1:8081"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("0.0.0.0:8080", "[::1]:8080"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+    ];
+    for (one, two) in sound {
+        let [one, two] = [one, two].map(|address| format!("address: '{address}'"));
+        assert_eq!(of("127.0.0.1:0", &one, &two), "loads", "{one} {two}");
+    }
+    let text = "
+decoys: [{ service_account: honeypot/backup-sa }]
+sources:
+  one: { type: fluent, mode: unix, path: /run/a.sock }
+  two: { type: fluent, mode: unix, path: /run/a.sock }
+transforms: { found: { type: detect, inputs: [one, two] } }
+sinks: { terminal: { type: console, inputs: [found] } }
+";
+    assert_snapshot!(told(&[("x.yaml", text)]), @r#"x.yaml:5:3: source "two" (fluent) listens at the address that source "one" (fluent) at x.yaml:4:3 listens at; give one of them another path"#);
+    assert_eq!(
+        told(&[("x.yaml", &text.replacen("a.sock", "b.sock", 1))]),
+        "loads"
+    );
+}
+
+#[test]
+fn what_users_of_vector_write_is_told_with_what_there_is_here() {
+    let of_source = |kind: &str, options: &str| {
+        let source = format!("{{ type: {kind}, {options} }}");
+        told(&[(
+            "x.yaml",
+            &pipeline(TERMINAL, "").replace("{ type: stdin }", &source),
+        )])
+    };
+    let http = "http_server, address: '127.0.0.1:1'";
+    let tls = "tls: { enabled: true, crt_file: /a, key_file: /b, key_pass: hunter2, verify_hostname: true }";
+    assert_snapshot!(of_source(http, "acknowledgements: true, keepalive: {}, headers: [a], query_parameters: [b]"), @r#"
+    x.yaml:4:55: unknown option "acknowledgements" for source "audit" (http_server); leave it out: a source always acknowledges once all that came of it is safe
+    x.yaml:4:79: unknown option "keepalive" for source "audit" (http_server); leave it out: who is idle makes room for who comes
+    x.yaml:4:94: unknown option "headers" for source "audit" (http_server); leave it out: headers of a request are in no detection
+    x.yaml:4:108: unknown option "query_parameters" for source "audit" (http_server); leave it out: parameters of a request are in no detection
+    "#);
+    assert_snapshot!(of_source(http, "framing: { method: bytes }, decoding: { codec: json }"), @r#"
+    x.yaml:4:55: unknown option "framing" for source "audit" (http_server); leave it out: records are told apart by what they are
+    x.yaml:4:102: "decoding.codec" of source "audit" (http_server) must be "audit" or "detection", found the string "json"; leave it out: whatever wraps audit events is read for what it is
+    "#);
+    assert_snapshot!(of_source(http, tls), @r#"
+    x.yaml:4:105: unknown option "tls.key_pass" for source "audit" (http_server); a key with a password is not read: take it off, with openssl pkey -in KEY -out FILE, and keep the file to its owner
+    x.yaml:4:124: unknown option "tls.verify_hostname" for source "audit" (http_server); leave it out: clients are known by their authority, tls.ca_file
+    "#);
+    assert_snapshot!(of_source(http, "auth: { username: a, password: hunter2 }"), @r#"x.yaml:4:86: source "audit" (http_server): nobody is asked for anything without auth.strategy; write auth.strategy: basic, as it is in Vector without one"#);
+    assert_snapshot!(of_source(http, "auth: { token: hunter2 }"), @r#"x.yaml:4:70: source "audit" (http_server): nobody is asked for anything without auth.strategy; write auth.strategy: bearer"#);
+    assert_snapshot!(of_source("fluent, mode: unix, path: /a", "socket_file_mode: 511"), @r#"x.yaml:4:48: unknown option "socket_file_mode" for source "audit" (fluent); leave it out, and let the permissions of its directory say who may connect"#);
+    let of_sink = |options: &str| {
+        told_of_sink(&format!(
+            "  a: {{ type: http, inputs: [incidents], uri: 'http://a', {options} }}\n"
+        ))
+    };
+    assert_snapshot!(of_sink("buffer: { type: disk, max_size: 5 }, acknowledgements: { enabled: true }, healthcheck: false"), @r#"
+    x.yaml:9:68: unknown option "buffer.type" for sink "a" (http); leave it out: what waits is on the disk if there is a data_dir, and else in memory
+    x.yaml:9:95: unknown option "acknowledgements" for sink "a" (http); leave it out: sources always wait for data_dir, or without one for the sinks
+    x.yaml:9:132: unknown option "healthcheck" for sink "a" (http); leave it out: a sink that cannot deliver is told of by the others and by /health
+    "#);
+    assert_snapshot!(of_sink("request: { concurrency: 5 }, payload_prefix: a, payload_suffix: b, retry_strategy: { type: all }"), @r#"
+    x.yaml:9:69: unknown option "request.concurrency" for sink "a" (http); leave it out: one request at a time keeps the order
+    x.yaml:9:87: unknown option "payload_prefix" for sink "a" (http); leave it out: messages go as an array, or as framing.method says
+    x.yaml:9:106: unknown option "payload_suffix" for sink "a" (http); leave it out: messages go as an array, or as framing.method says
+    x.yaml:9:125: unknown option "retry_strategy" for sink "a" (http); leave it out: all is tried again but what is refused for its content
+    "#);
+    assert_snapshot!(of_sink("tls: { key_pass: hunter2 }, compression: snappy"), @r#"
+    x.yaml:9:65: unknown option "tls.key_pass" for sink "a" (http); a key with a password is not read: take it off, with openssl pkey -in KEY -out FILE, and keep the file to its owner
+    x.yaml:9:99: "compression" of sink "a" (http) must be "none", "gzip" or "zstd", found the string "snappy"
+    "#);
+}
+
 /// What is told about a kafka sink with these options, which stand in line 9.
 fn told_of_kafka(options: &str) -> String {
     told_of_sink(&format!(

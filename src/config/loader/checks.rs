@@ -12,7 +12,7 @@ use crate::{
         server,
         tree::{Node, Value},
     },
-    source::Decoding,
+    source::{Decoding, server::Address},
 };
 
 /// A Kafka source of audit events: its id, what faults call it, and where it stands.
@@ -87,6 +87,41 @@ impl Loader {
                 first.place
             );
             self.faults.push(Fault::at(second.place, message));
+        }
+    }
+
+    /// Only one can listen at an address, and the other would be deaf.
+    pub(super) fn refuse_shared_addresses(
+        &mut self,
+        api: Option<SocketAddr>,
+        sections: &Sections<'_>,
+        declared: &[Declared<'_>],
+    ) {
+        let mut listeners: Vec<(Address, String, &Place)> = Vec::new();
+        let mut globals = sections.globals.iter();
+        if let (Some(address), Some((_, node))) = (api, globals.find(|(key, _)| *key == "api")) {
+            listeners.push((Address::Socket(address), "\"api\"".to_owned(), &node.place));
+        }
+        for component in declared {
+            let Some(Config::Source(config)) = &component.config else {
+                continue;
+            };
+            let Some(address) = config.address() else {
+                continue;
+            };
+            let subject = component.subject();
+            let mut before = listeners.iter();
+            if let Some((_, first, place)) = before.find(|(taken, ..)| taken.excludes(&address)) {
+                let other = match address {
+                    Address::Socket(_) => "port",
+                    Address::Unix(_) => "path",
+                };
+                let message = format!(
+                    "{subject} listens at the address that {first} at {place} listens at; give one of them another {other}"
+                );
+                self.faults.push(Fault::at(component.place, message));
+            }
+            listeners.push((address, subject, component.place));
         }
     }
 

@@ -16,7 +16,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Line, ReadError, read, read_detection};
+pub use read::{Line, ReadError, read, read_found};
 
 pub(crate) use self::read::SCHEMA;
 use self::read::Type;

@@ -4,8 +4,13 @@
 //! missing is empty. All else that is not as it would be written is an error.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::{audit::words, dedupe::Alert, detect::Detection};
+use crate::{
+    audit::words,
+    dedupe::{Alert, AlertKind},
+    detect::Detection,
+};
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +44,12 @@ words!(Type { Detection = "detection", Alert = "alert" });
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
-struct Head {
+struct Head<'l> {
     r#type: Type,
     schema: u32,
+    /// Of an alert.
+    #[serde(borrow)]
+    kind: Option<&'l RawValue>,
 }
 
 /// Reads one JSON object as [`alert`](super::alert) and [`detection`](super::detection) write it.
@@ -57,20 +65,26 @@ pub fn read(line: &[u8]) -> Result<Line, ReadError> {
     })
 }
 
-/// As [`read()`], but `None` for an alert, of which only the type is looked at.
+/// As [`read()`], but of alerts only those that tell of a component; `None` for others, of which only the kind is looked at.
 ///
 /// # Errors
 /// If it is neither a detection nor an alert.
-pub fn read_detection(line: &[u8]) -> Result<Option<Detection>, ReadError> {
+pub fn read_found(line: &[u8]) -> Result<Option<Line>, ReadError> {
     let head: Head = serde_json::from_slice(line)?;
-    if head.r#type == Type::Alert {
+    if head.r#type == Type::Alert && !head.tells_of_component() {
         return Ok(None);
     }
-    head.of_known_schema()?;
-    Ok(Some(serde_json::from_slice(line)?))
+    read(line).map(Some)
 }
 
-impl Head {
+impl Head<'_> {
+    fn tells_of_component(&self) -> bool {
+        let kind = self
+            .kind
+            .and_then(|kind| serde_json::from_str(kind.get()).ok());
+        kind.is_some_and(AlertKind::tells_of_component)
+    }
+
     fn of_known_schema(&self) -> Result<(), ReadError> {
         match self.schema {
             SCHEMA => Ok(()),

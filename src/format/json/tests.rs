@@ -88,13 +88,19 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
-fn an_alert_of_any_schema_is_no_detection() {
+fn of_alerts_those_of_components_are_found() {
     for line in [
         alert_line(&example::flood()),
         r#"{"type":"alert","schema":2}"#.into(),
+        r#"{"type":"alert","schema":2,"kind":"of_next_year"}"#.into(),
     ] {
-        assert_eq!(read_detection(line.as_bytes()).unwrap(), None);
+        assert_eq!(read_found(line.as_bytes()).unwrap(), None);
     }
+    let silent = alert_line(&example::silent());
+    let found = read_found(silent.as_bytes()).unwrap();
+    assert_eq!(found, Some(Line::Alert(Box::new(example::silent()))));
+    let other = silent.replace(r#""schema":1"#, r#""schema":2"#);
+    read_found(other.as_bytes()).unwrap_err();
 }
 
 #[test]
@@ -114,8 +120,9 @@ proptest! {
     #[test]
     fn what_was_written_is_read(detection in arbitrary::detection(), alert in arbitrary::alert()) {
         let line = detection_line(&detection);
-        prop_assert_eq!(read_detection(line.as_bytes()).unwrap(), Some(detection.clone()));
-        prop_assert_eq!(read(line.as_bytes()).unwrap(), Line::Detection(Box::new(detection)));
+        let line_of_detection = Line::Detection(Box::new(detection));
+        prop_assert_eq!(read_found(line.as_bytes()).unwrap(), Some(line_of_detection.clone()));
+        prop_assert_eq!(read(line.as_bytes()).unwrap(), line_of_detection);
         let line = alert_line(&alert);
         prop_assert_eq!(read(line.as_bytes()).unwrap(), Line::Alert(Box::new(alert)));
     }

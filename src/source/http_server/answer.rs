@@ -146,10 +146,11 @@ impl Asker {
         answer
     }
 
-    /// `origin` may post CloudEvents, as often as it likes.
-    pub(super) fn welcome(origin: &HeaderValue) -> Answer {
+    /// `origin` may post CloudEvents, as often as it likes, by `method`.
+    pub(super) fn welcome(origin: &HeaderValue, method: &'static str) -> Answer {
         let mut answer = empty(StatusCode::OK);
         let headers = answer.headers_mut();
+        headers.insert(ALLOW, HeaderValue::from_static(method));
         headers.insert(HOOK_ALLOWED_ORIGIN, origin.clone());
         headers.insert(HOOK_ALLOWED_RATE, HeaderValue::from_static("*"));
         answer
@@ -177,7 +178,7 @@ impl Refused {
             ),
             Self::Coding => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the Content-Encoding is not known",
+                "the Content-Encoding is not known, or is not that of the body",
             ),
             Self::Overloaded => (
                 StatusCode::TOO_MANY_REQUESTS,

@@ -45,7 +45,7 @@ pub(super) enum Outcome {
     TooTight,
     /// It is packed more often than anybody does. What can be seen of it was searched.
     TooDeep,
-    /// It is packed in a way that nobody here knows.
+    /// It is packed in a way that nobody here knows, whatever its headers say.
     Unknown,
 }
 
@@ -116,7 +116,13 @@ impl<'a> Searcher<'a> {
             return (outcome, found);
         }
         if !is_beyond && !delivery.is_cut {
-            return (Outcome::Taken, found | self.plain(&mut delivery, outlet));
+            found |= self.plain(&mut delivery, outlet);
+            let is_read = found || !unpacker.is_unfit() || self.payloads.may_read(&delivery.bytes);
+            let outcome = match is_read {
+                true => Outcome::Taken,
+                false => Outcome::Unknown,
+            };
+            return (outcome, found);
         }
         let is_whole = !delivery.is_cut;
         let formats = unpacker.formats();

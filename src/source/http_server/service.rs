@@ -92,7 +92,11 @@ impl Service {
         let header = |name: HeaderName| request.headers.get(name).map(HeaderValue::as_bytes);
         let parameters = request.uri.query().into_iter();
         let mut parameters = parameters.flat_map(|query| query.split('&'));
-        let parameter = parameters.find_map(|parameter| parameter.strip_prefix("token="));
+        let parameter = parameters.find_map(|parameter| {
+            let ours = parameter.strip_prefix("token=");
+            // As the webhooks of CloudEvents have it.
+            ours.or_else(|| parameter.strip_prefix("access_token="))
+        });
         header(AUTHORIZATION).is_some_and(|shown| credentials.admit(shown))
             || header(FIREHOSE_ACCESS_KEY).is_some_and(|shown| credentials.admit_token(shown))
             || parameter.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
@@ -230,7 +234,10 @@ impl Visit {
             request.method.as_str(),
             request.headers.get(HOOK_ORIGIN),
         ) {
-            return Ok(Some(Asker::welcome(origin)));
+            // It shows no token: the handshake "does not aim to establish an authentication or authorization context", but keeps the
+            // sender from being made to flood who expects nothing (CloudEvents' http-webhook.md, version 1.0.2, section 4). What is
+            // posted then has to show one.
+            return Ok(Some(Asker::welcome(origin, service.method)));
         }
         // Who is well here asks so before it posts: Vector's `healthcheck.uri`.
         let is_question = request.method == "HEAD" && route == Err(Refused::Method);

@@ -25,6 +25,8 @@ pub(super) struct Unpacker {
     /// What was taken off, the outermost first.
     formats: Vec<Format>,
     trouble: Option<Trouble>,
+    /// It is no text, and not in a coding that is announced.
+    is_unfit: bool,
 }
 
 /// What the next layer is.
@@ -57,6 +59,7 @@ impl Unpacker {
             layers: 0,
             formats: Vec::new(),
             trouble: None,
+            is_unfit: false,
         }
     }
 
@@ -99,6 +102,11 @@ impl Unpacker {
         self.trouble
     }
 
+    /// Whether something that was announced does not fit what is left, which is no text.
+    pub(super) fn is_unfit(&self) -> bool {
+        self.is_unfit
+    }
+
     fn packing(&mut self, bytes: &[u8]) -> Option<Packing> {
         let (is_text, shown) = (begins_as_text(bytes), shown(bytes));
         if snappy::are_frames(bytes) {
@@ -118,10 +126,10 @@ impl Unpacker {
                     return Some(Packing::Stream(Format::Deflate));
                 }
                 (None, Some("snappy")) if !is_text => return Some(Packing::Snappy),
-                (
-                    None,
-                    Some("" | "identity" | "gzip" | "x-gzip" | "zstd" | "deflate" | "snappy"),
-                ) => {}
+                (None, Some("" | "identity")) => {}
+                (None, Some("gzip" | "x-gzip" | "zstd" | "deflate" | "snappy")) => {
+                    self.is_unfit |= !is_text;
+                }
                 (None, Some(_)) if is_text => {}
                 (None, Some(_)) => {
                     self.trouble = Some(Trouble::Unknown);

@@ -12,7 +12,14 @@
 //!                                                       ▲───────────── Receipt ◀──────── once it is safe
 //! ```
 
-use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::runtime::{self, Runtime};
 use tracing::info;
@@ -64,6 +71,24 @@ impl Address {
         match self {
             Self::Socket(address) => !address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => false,
+        }
+    }
+
+    /// Whether only one of the two can be listened at.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Socket(one), Self::Socket(other)) => {
+                let (port, ips) = (one.port(), [one.ip(), other.ip()]);
+                // On Linux, what listens at all addresses of IPv6 listens at those of IPv4 too.
+                let takes = |ip: IpAddr, other: IpAddr| {
+                    ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4())
+                };
+                let [ip, other_ip] = ips.map(|ip| ip.to_canonical());
+                let is_shared = ip == other_ip || takes(ip, other_ip) || takes(other_ip, ip);
+                port != 0 && port == other.port() && is_shared
+            }
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            (Self::Socket(_), Self::Unix(_)) | (Self::Unix(_), Self::Socket(_)) => false,
         }
     }
 }

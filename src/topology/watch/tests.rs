@@ -109,10 +109,10 @@ fn one(notices: Vec<Notice>) -> Notice {
 
 /// What a start finds after these notices were stored.
 fn saved_after(notice: &Notice) -> Saved {
-    let (id, change) = &notice.state;
+    let (id, changes) = &notice.state;
     let mut saved = Saved::default();
-    if change.value.is_some() {
-        saved.state.insert(id.to_string(), vec![change.clone()]);
+    if changes[0].value.is_some() {
+        saved.state.insert(id.to_string(), changes.clone());
     }
     saved
 }
@@ -140,7 +140,7 @@ fn silence_goes_to_those_who_take_alerts_and_is_remembered() {
     assert_eq!(resumed.alert.incident_id, alert.incident_id);
     assert_eq!(resumed.alert.sequence, 2);
     assert_eq!(*resumed.sinks, [0, 2]);
-    assert_eq!(resumed.state.1.value, None);
+    assert_eq!(resumed.state.1[0].value, None);
 }
 
 #[test]

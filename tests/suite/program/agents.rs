@@ -17,15 +17,39 @@ const TOKEN: &str = "t0kenOfTheAgents";
 fn start_agent(setting: &Setting, number: u32, aggregator: &str) -> Running {
     let hit = |number| token_use(number, "10.0.3.7", json!({})).to_string();
     fs::write(setting.path("audit.log"), joined([hit(number), hit(9)])).expect("it is ours");
+    start(setting, aggregator, "300")
+}
+
+/// An agent that reads what `setting` has of logs.
+fn start(setting: &Setting, aggregator: &str, silence_secs: &str) -> Running {
     let mut program = setting.program(&["run", "--config", &shipped("agent.yaml")]);
     program
         .env("AGGREGATOR", format!("http://{aggregator}"))
         .env("AGGREGATOR_TOKEN", TOKEN)
         .env("CLUSTER", "prod-eu")
         .env("AUDIT_LOG_DIR", setting.path(""))
+        .env("SILENCE_SECS", silence_secs)
         .env("DATA_DIR", setting.path("data"));
     let mut running = setting.start(&mut program);
     running.close_stdin();
+    running
+}
+
+fn free_address() -> String {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    address.expect("a free port").to_string()
+}
+
+fn start_aggregator(setting: &Setting, address: &str, slack: &Receiver) -> Running {
+    let mut program = setting.program(&["run", "--config", &shipped("aggregator.yaml")]);
+    program
+        .env("SLACK_WEBHOOK_URL", slack.url())
+        .env("AGGREGATOR_TOKEN", TOKEN)
+        .env("LISTEN", address)
+        .env("DATA_DIR", setting.path("data"));
+    let mut running = setting.start(&mut program);
+    running.close_stdin();
+    running.stderr.wait_for("listening");
     running
 }
 
@@ -48,8 +72,7 @@ fn end(running: Running) {
 #[test]
 fn three_agents_and_an_aggregator_tell_one_incident_once() {
     let receiver = Receiver::start(Manner::Takes);
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address = address.expect("a free port").to_string();
+    let address = free_address();
     let settings: Vec<Setting> = (0..3).map(|_| Setting::empty()).collect();
     let agents: Vec<Running> = (1..)
         .zip(&settings)
@@ -59,15 +82,7 @@ fn three_agents_and_an_aggregator_tell_one_incident_once() {
     agents[0].stderr.wait_for("messages are kept");
 
     let setting = Setting::empty();
-    let mut program = setting.program(&["run", "--config", &shipped("aggregator.yaml")]);
-    program
-        .env("SLACK_WEBHOOK_URL", receiver.url())
-        .env("AGGREGATOR_TOKEN", TOKEN)
-        .env("LISTEN", &address)
-        .env("DATA_DIR", setting.path("data"));
-    let mut aggregator = setting.start(&mut program);
-    aggregator.close_stdin();
-    aggregator.stderr.wait_for("listening");
+    let aggregator = start_aggregator(&setting, &address, &receiver);
 
     let began = Instant::now();
     let total = || incidents(&setting).first().map(|one| one["total"].clone());
@@ -84,4 +99,25 @@ fn three_agents_and_an_aggregator_tell_one_incident_once() {
     let bodies = receiver.bodies();
     assert_eq!(bodies.len(), 1, "one message: {bodies:?}");
     assert!(bodies[0].contains("honeypot/backup-sa"));
+}
+
+#[test]
+fn an_agent_that_sees_nothing_is_told_once_by_the_aggregator() {
+    let receiver = Receiver::start(Manner::Takes);
+    let address = free_address();
+    let (blind, setting) = (Setting::empty(), Setting::empty());
+    let aggregator = start_aggregator(&setting, &address, &receiver);
+    let agent = start(&blind, &address, "1");
+    let began = Instant::now();
+    while receiver.bodies().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "{}", aggregator.stderr.text());
+        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    end(agent);
+    end(aggregator);
+    let bodies = receiver.bodies();
+    assert_eq!(bodies.len(), 1, "one message: {bodies:?}");
+    let said = "No audit events from source audit for 1 s: nothing would be seen";
+    assert!(bodies[0].contains(said), "{bodies:?}");
+    assert!(bodies[0].contains("prod-eu"), "{bodies:?}");
 }

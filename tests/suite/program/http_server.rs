@@ -11,6 +11,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
 use super::{
@@ -358,6 +359,17 @@ fn secrets_and_refusals_are_in_metrics_by_number_and_nowhere_by_name() {
 }
 
 #[test]
+fn a_form_that_is_not_read_is_named_in_the_log() {
+    let (running, mut poster) = start(&listening(configuration(decoy(true)), json!({})));
+    let xz = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46";
+    assert_eq!(poster.post_json(xz).expect("it answers").status, 200);
+    running
+        .stderr
+        .wait_for("this is xz data, which is not read: unpack it first, with xz -dc");
+    assert_eq!(end(running).count(), 0);
+}
+
+#[test]
 fn an_address_that_is_taken_is_said_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
@@ -493,4 +505,45 @@ fn who_is_idle_makes_room_where_the_system_has_none() {
         running.stderr.text()
     );
     assert_eq!(end(running).hits(), 1);
+}
+
+/// Half of them are silent, and half have begun a request.
+#[test]
+fn five_thousand_idle_connections_hold_up_nobody_and_little_memory() {
+    const IDLE: u64 = 5000;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.maximum.is_some_and(|most| most < 2 * IDLE) {
+        println!("NOT RUN: needs {} files that may be open", 2 * IDLE);
+        return;
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).expect("it may be raised so far");
+    let options = json!({"connection_limit": IDLE + 100});
+    let (running, mut poster) = start(&listening(configuration(decoy(true)), options));
+    let event = |number| token_use(number, "10.0.3.7", json!({})).to_string();
+    let is_taken = |poster: &mut Poster, number| {
+        let answer = poster.post_json(event(number));
+        answer.is_ok_and(|answer| answer.status == 200)
+    };
+    assert!(is_taken(&mut poster, 0));
+    let (before, address) = (running.peak_kib(), address(&running));
+    let open = |number| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        if number % 2 == 0 {
+            let begun = stream.write_all(b"POST / HTTP/1.1\r\nHo");
+            begun.expect("it is taken");
+        }
+        stream
+    };
+    let idle: Vec<TcpStream> = (0..IDLE).map(open).collect();
+    let mut late = Poster::connect(address).expect("it listens");
+    assert!(is_taken(&mut late, 1));
+    assert!(is_taken(&mut poster, 2), "it kept its place");
+    let grown = running.peak_kib() - before;
+    assert!(grown < 32 * IDLE, "{grown} KiB for {IDLE} connections");
+    drop(idle);
+    assert_eq!(end(running).hits(), 3);
 }

@@ -9,8 +9,9 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    harness::{PATIENCE, Setting, configuration, decoy},
+    harness::{PATIENCE, Running, Setting, configuration, decoy},
     inputs::{joined, token_use},
+    poster::{Poster, address},
     receiver::{Manner, Receiver, SECRET},
 };
 
@@ -180,9 +181,8 @@ fn a_sink_that_cannot_deliver_is_told_by_the_others() {
     assert!(bodies.iter().all(|body| !body.contains("sink failing")));
 }
 
-/// An agent without `dedupe` hands it on with its detections, and the aggregator passes it.
-#[test]
-fn an_aggregator_passes_what_its_agents_tell_of_themselves() {
+/// What an agent without `dedupe` tells in a file: that it was blind, that it is not any more, and what it saw then.
+fn told_by_an_agent() -> String {
     let mut agent = with_silence(1.0);
     agent["transforms"] = json!({"detections": {"type": "detect", "inputs": ["audit"]}});
     agent["sinks"] = json!({"told": {
@@ -193,21 +193,100 @@ fn an_aggregator_passes_what_its_agents_tell_of_themselves() {
     wait_for(&setting, &["source_silent"]);
     running.write(&joined([token_use(1, "10.0.3.7", json!({})).to_string()]));
     wait_for(&setting, &["source_silent", "source_resumed"]);
-    let said = running.end().file("told.ndjson");
+    running.end().file("told.ndjson")
+}
 
+/// Of `source`, which gives detections; its sinks take alerts, and one of them detections too.
+fn aggregator(source: Value) -> Value {
     let mut aggregator = configuration(decoy(true));
-    aggregator["sources"] =
-        json!({"agents": {"type": "stdin", "decoding": {"codec": "detection"}}});
+    aggregator["sources"] = json!({"agents": source});
     aggregator["transforms"] = json!({"incidents": {"type": "dedupe", "inputs": ["agents"]}});
     aggregator["sinks"]["told"]["inputs"] = json!(["agents", "incidents"]);
-    let ran = super::harness::watch(&aggregator, said.as_bytes());
-    assert_eq!(ran.told().count(), 1);
+    aggregator
+}
+
+#[test]
+fn an_aggregator_passes_what_its_agents_tell_of_themselves() {
+    let said = told_by_an_agent();
+    let of_agent: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .filter(|message: &Value| message["type"] == "alert")
+        .collect();
+    let source = json!({"type": "stdin", "decoding": {"codec": "detection"}});
+    let setting = Setting::with(&aggregator(source));
+    // Whoever sends at least once sends twice.
+    let ran = setting.watch(&[], said.repeat(2).as_bytes());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let passed: Vec<Value> = alerts(&setting)
+        .into_iter()
+        .filter(|alert| !alert["component"].is_null())
+        .collect();
+    assert_eq!(passed, of_agent, "as they were told, once each");
+    for text in [&ran.stdout, &ran.file("alert.txt")] {
+        assert_eq!(text.matches("source silent").count(), 1, "{text}");
+        assert_eq!(text.matches("source resumed").count(), 1, "{text}");
+        assert!(text.contains("prod-eu"), "{text}");
+    }
     let ended = ran
         .stderr
         .lines()
         .find(|line| line.contains("source ended"));
     let ended = ended.expect("the end is told with its counters");
-    for counted in ["detections=1", "alerts=2", "faulty=0"] {
+    for counted in ["detections=2", "alerts=4", "faulty=0"] {
         assert!(ended.contains(counted), "{ended}");
+    }
+}
+
+/// An agent's own `dedupe` told these, and the aggregator's tells of the same detections.
+#[test]
+fn incidents_that_an_agent_told_are_not_told_again() {
+    let hit = joined([token_use(1, "10.0.3.7", json!({})).to_string()]);
+    let said = super::harness::watch(&configuration(decoy(true)), &hit).file("told.ndjson");
+    let source = json!({"type": "stdin", "decoding": {"codec": "detection"}});
+    let setting = Setting::with(&aggregator(source));
+    let ran = setting.watch(&[], said.as_bytes());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(kinds(&setting), ["opened", "closed"]);
+}
+
+/// What was answered is told whichever way the process ends, and a sender that did not hear the answer sends it again.
+#[test]
+fn what_an_agent_tells_of_itself_outlives_the_aggregator() {
+    let said = told_by_an_agent();
+    for signal in ["TERM", "KILL"] {
+        let mut aggregator = aggregator(json!({
+            "type": "http_server", "address": "127.0.0.1:0", "decoding": {"codec": "detection"},
+        }));
+        let setting = Setting::empty();
+        aggregator["data_dir"] = setting.path("data").to_str().expect("a path").into();
+        setting.write("baitline.json", aggregator.to_string());
+        let post = |running: &Running| {
+            let mut poster = Poster::connect(address(running)).expect("it listens");
+            let answer = poster.post_json(&said).expect("it answers");
+            assert_eq!(answer.status, 200, "{answer:?}");
+        };
+        let running = setting.start_watch(&[]);
+        post(&running);
+        running.signal(signal);
+        running.wait();
+
+        let running = setting.start_watch(&[]);
+        post(&running);
+        let all = ["source_silent", "source_resumed", "opened"];
+        let is_there = |kind: &&str| kinds(&setting).iter().any(|told| told == kind);
+        let deadline = Instant::now() + PATIENCE;
+        while !all.iter().all(is_there) {
+            assert!(Instant::now() < deadline, "{:?}", kinds(&setting));
+            sleep(Duration::from_millis(20));
+        }
+        running.signal("TERM");
+        assert_eq!(running.wait().code, Some(0));
+        // A sink that is killed may repeat its last batch.
+        if signal == "TERM" {
+            let mut kinds = kinds(&setting);
+            kinds.sort();
+            assert_eq!(kinds, ["opened", "source_resumed", "source_silent"]);
+        }
     }
 }

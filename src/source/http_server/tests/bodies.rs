@@ -197,6 +197,51 @@ async fn what_nobody_can_unpack_is_not_said_to_be_safe() {
     served.end();
 }
 
+/// As gzip it would be taken for garbage, and nobody would hear that the source is blind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_packed_as_it_says_is_refused_if_nothing_of_it_can_be_read() {
+    let served = Served::new(&config());
+    let mut raw = Vec::new();
+    DeflateEncoder::new(CLEAN.as_bytes(), Compression::fast())
+        .read_to_end(&mut raw)
+        .unwrap();
+    let brotli = b"\x1b\x0a\x00\x00\xa4\xb0\xb2\xea\x81\x47".to_vec();
+    let xz = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46".to_vec();
+    let client = client();
+    for coding in ["gzip", "zstd", "snappy, gzip"] {
+        for body in [&raw, &brotli, &xz] {
+            let request = post(&client, &served, body.clone()).header("Content-Encoding", coding);
+            assert_eq!(status(request).await, 415, "{coding} {body:?}");
+        }
+    }
+    assert_eq!(served.refused(Refusal::Coding), 9);
+    // What can be read is, and so is what was found where nothing was expected.
+    let map = b"\x81\xa4kind\xa5Event".to_vec();
+    let hidden = [b"\x01\x02", FOUND.as_bytes()].concat();
+    for body in [map, hidden] {
+        let request = post(&client, &served, body).header("Content-Encoding", "gzip");
+        assert_eq!(status(request).await, 200);
+    }
+    served.end();
+}
+
+/// Nothing says how it is packed: it is garbage, which is taken, but people are told what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_shows_a_form_that_is_not_read_is_counted_as_a_fault() {
+    let served = Served::new(&config());
+    let forms = [
+        &b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46"[..],
+        b"BZh91AY&SY\x01\x02\x03",
+        b"---\nprotoPayload:\n  a: b\n",
+    ];
+    for form in forms {
+        assert_eq!(status(post(&client(), &served, form.to_vec())).await, 200);
+    }
+    let errors = &served.counters.errors;
+    assert_eq!(errors.load(std::sync::atomic::Ordering::SeqCst), 3);
+    served.end();
+}
+
 /// It comes no better if it is sent again: so it is taken, and all that can be read of it is searched.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_damaged_is_taken_and_counted() {

@@ -260,7 +260,26 @@ async fn event_grid_gets_its_code_back_and_cloud_events_may_come() {
         Some("eventgrid.azure.net")
     );
     assert_eq!(header(&response, "webhook-allowed-rate"), Some("*"));
+    assert_eq!(header(&response, "allow"), Some("POST"));
     let options = client.request(reqwest::Method::OPTIONS, served.url("/"));
     assert_eq!(status(options).await, 405);
+    served.end();
+}
+
+/// The handshake asks whether events are expected here, and shows no token; events have to.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_whether_cloud_events_may_come_shows_no_token_and_their_sender_does() {
+    let mut config = config();
+    config.auth.strategy = Some(Strategy::Bearer);
+    config.auth.token = Some(Secret::new("s3cret".to_owned()));
+    let served = Served::new(&config);
+    let client = client();
+    let options = client.request(reqwest::Method::OPTIONS, served.url("/"));
+    let options = options.header("WebHook-Request-Origin", "eventgrid.azure.net");
+    assert_eq!(status(options).await, 200);
+    let post = |query: &str| client.post(served.url(query)).body(CLEAN);
+    assert_eq!(status(post("/")).await, 401);
+    assert_eq!(status(post("/?access_token=wrong")).await, 401);
+    assert_eq!(status(post("/?a=b&access_token=s3cret")).await, 200);
     served.end();
 }
