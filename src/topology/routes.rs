@@ -167,14 +167,37 @@ mod tests {
         format::example,
     };
 
-    /// Which sinks are told of each source, and which of each sink, by the ids' letters.
-    fn told(text: &str) -> (Vec<String>, Vec<String>) {
+    fn pipeline(text: &str) -> Pipeline {
         let text = Text {
             name: "x.yaml".into(),
             format: Format::Yaml,
             text: format!("decoys: [{{ service_account: a/b }}]\n{text}"),
         };
-        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
+        parse(&[text], &|_| None).unwrap().pipeline
+    }
+
+    /// Which of two sinks are told of what is open, of a `component` or of a decoy.
+    fn are_told(
+        pipeline: &Pipeline,
+        transform: Option<&str>,
+        component: Option<(ComponentKind, &str)>,
+    ) -> [bool; 2] {
+        let mut alert = example::opened();
+        alert.component = component.map(|(kind, id)| Component {
+            id: id.into(),
+            kind,
+            r#type: "x".into(),
+        });
+        let incident = StillOpen {
+            transform: transform.map(str::to_owned),
+            alert,
+        };
+        [0, 1].map(|place| is_told(pipeline, place, &incident))
+    }
+
+    /// Which sinks are told of each source, and which of each sink, by the ids' letters.
+    fn told(text: &str) -> (Vec<String>, Vec<String>) {
+        let pipeline = pipeline(text);
         let ids = |places: Arc<[usize]>| {
             let ids = places.iter().map(|place| &*pipeline.sinks[*place].id);
             ids.collect::<Vec<_>>().join(" ")
@@ -223,11 +246,8 @@ sinks:
 
     #[test]
     fn a_sink_is_told_of_what_is_open_if_it_takes_the_alerts_of_it() {
-        let text = Text {
-            name: "x.yaml".into(),
-            format: Format::Yaml,
-            text: "
-decoys: [{ service_account: a/b }]
+        let pipeline = pipeline(
+            "
 sources: { audit: { type: stdin }, other: { type: file, include: [/b] } }
 transforms:
   found: { type: detect, inputs: [audit] }
@@ -237,23 +257,9 @@ transforms:
 sinks:
   first: { type: console, inputs: [incidents] }
   second: { type: console, inputs: [incidents2] }
-"
-            .into(),
-        };
-        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
-        let of = |transform: Option<&str>, component: Option<(ComponentKind, &str)>| {
-            let mut alert = example::opened();
-            alert.component = component.map(|(kind, id)| Component {
-                id: id.into(),
-                kind,
-                r#type: "x".into(),
-            });
-            let incident = StillOpen {
-                transform: transform.map(str::to_owned),
-                alert,
-            };
-            [0, 1].map(|place| is_told(&pipeline, place, &incident))
-        };
+",
+        );
+        let of = |transform, component| are_told(&pipeline, transform, component);
         assert_eq!(of(Some("incidents"), None), [true, false]);
         assert_eq!(of(Some("incidents2"), None), [false, true]);
         // It was renamed, or was forgotten.
@@ -272,11 +278,8 @@ sinks:
 
     #[test]
     fn what_an_agent_told_of_itself_is_told_to_those_behind_its_source() {
-        let text = Text {
-            name: "x.yaml".into(),
-            format: Format::Yaml,
-            text: "
-decoys: [{ service_account: a/b }]
+        let pipeline = pipeline(
+            "
 sources: { agents: { type: stdin, decoding: { codec: detection } }, other: { type: file, include: [/b] } }
 transforms:
   incidents: { type: dedupe, inputs: [agents] }
@@ -285,24 +288,10 @@ transforms:
 sinks:
   first: { type: console, inputs: [incidents] }
   second: { type: console, inputs: [incidents2] }
-"
-            .into(),
-        };
-        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
-        let mut alert = example::opened();
-        alert.component = Some(Component {
-            id: "audit".into(),
-            kind: ComponentKind::Source,
-            r#type: "file".into(),
-        });
-        let incident = StillOpen {
-            transform: None,
-            alert,
-        };
-        assert_eq!(
-            [0, 1].map(|place| is_told(&pipeline, place, &incident)),
-            [true, false]
+",
         );
+        let of_agent = are_told(&pipeline, None, Some((ComponentKind::Source, "audit")));
+        assert_eq!(of_agent, [true, false]);
     }
 
     #[test]

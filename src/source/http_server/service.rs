@@ -234,9 +234,8 @@ impl Visit {
             request.method.as_str(),
             request.headers.get(HOOK_ORIGIN),
         ) {
-            // It shows no token: the handshake "does not aim to establish an authentication or authorization context", but keeps the
-            // sender from being made to flood who expects nothing (CloudEvents' http-webhook.md, version 1.0.2, section 4). What is
-            // posted then has to show one.
+            // It shows no token: the handshake says nothing of who may send, but keeps a sender from being made to flood who expects
+            // nothing of it (CloudEvents' http-webhook.md, version 1.0.2, section 4). What is posted then has to show one.
             return Ok(Some(Asker::welcome(origin, service.method)));
         }
         // Who is well here asks so before it posts: Vector's `healthcheck.uri`.
