@@ -266,10 +266,8 @@ impl<'a, 'f> Options<'a, 'f> {
         let path = format!("{prefix}{key}");
         let instead = instead(&path).map(|advice| format!("; {advice}"));
         let last = |name: &str| name.rsplit('.').next() == Some(key);
-        let mut misplaced = known.iter().find(|name| **name == path || last(name));
-        if instead.is_some() {
-            misplaced = None;
-        }
+        let misplaced = known.iter().find(|name| **name == path || last(name));
+        let misplaced = misplaced.filter(|_| instead.is_none());
         let near = nearest(key, level(prefix, known)).map(|name| format!("{prefix}{name}"));
         let advice = match (misplaced, instead.or_else(|| elsewhere(&path)), near) {
             (Some(name), _, _) => {

@@ -172,13 +172,8 @@ fn is_whole_name(bytes: &[u8], start: usize, end: usize) -> bool {
 
 /// Whether what is looked for because of `name`, which may be a glob, stands in much that has nothing to do with a decoy.
 pub fn is_common(name: &str) -> bool {
-    let is_glob = name.contains(['*', '?', '[']);
-    let word = if is_glob {
-        longest_literal(name)
-    } else {
-        Some(name)
-    };
-    word.is_some_and(|word| {
+    longest_literal(name).is_some_and(|word| {
+        let is_glob = word.len() < name.len();
         let is_whole = |start| is_whole_name(fingerprint::TEXT, start, start + word.len());
         memmem::find_iter(fingerprint::TEXT, word).any(|start| is_glob || is_whole(start))
     })
