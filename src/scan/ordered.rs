@@ -15,8 +15,10 @@ const SCHEMA: &str =
     "CREATE TABLE detection (time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
 
 /// Detections, put in order.
+#[derive(Default)]
 pub(super) struct Ordered {
-    database: Connection,
+    /// `None` until something was found, which most often nothing is.
+    database: Option<Connection>,
     /// Whether one of them is a hit.
     has_hit: bool,
     count: u64,
@@ -42,19 +44,15 @@ impl Entry {
 }
 
 impl Ordered {
-    pub fn new() -> rusqlite::Result<Self> {
-        Ok(Self {
-            database: scratch::open(SCHEMA)?,
-            has_hit: false,
-            count: 0,
-        })
-    }
-
     /// Takes in what was found in the unit of this number, one detection behind the other; `first` is how many were found
     /// in it before.
     pub fn add(&mut self, unit: u64, first: u64, entries: &[Entry]) -> rusqlite::Result<()> {
+        let database = match &self.database {
+            Some(database) => database,
+            None => self.database.insert(scratch::open(SCHEMA)?),
+        };
         let sql = "INSERT INTO detection VALUES (?1, ?2, ?3, ?4)";
-        let mut statement = self.database.prepare_cached(sql)?;
+        let mut statement = database.prepare_cached(sql)?;
         for (number, entry) in (first..).zip(entries) {
             let time = entry.time.as_microsecond();
             statement.execute(params![time, unit, number, entry.json])?;
@@ -78,11 +76,14 @@ impl Ordered {
         &self,
         mut next: impl FnMut(&Detection, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.database.execute_batch(
+        let Some(database) = &self.database else {
+            return Ok(());
+        };
+        database.execute_batch(
             "CREATE INDEX IF NOT EXISTS in_order ON detection (time, unit, number)",
         )?;
         let sql = "SELECT json FROM detection ORDER BY time, unit, number";
-        let mut statement = self.database.prepare(sql)?;
+        let mut statement = database.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let line = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;

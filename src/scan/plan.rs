@@ -32,10 +32,10 @@ use crate::{
 };
 
 /// The length of the ranges of a file, until but a few are left.
-const RANGE_BYTES: u64 = 32 << 20; // 32 MiB
+const RANGE_BYTES: u64 = 64 << 20; // 64 MiB
 
 /// A file that is no longer than this part of a range is read whole.
-const UNDIVIDED_PART: u64 = 2;
+const UNDIVIDED_PART: u64 = 4;
 
 /// From there on each is this part of what is left, so that no thread waits long for another's last one.
 const PART_OF_REST: u64 = 4;

@@ -154,6 +154,7 @@ impl Reader<'_> {
     fn records(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
         let mut framer = Framer::resume(self.max_line_bytes, start, &opened.head);
         let take = &mut |piece: Piece<'_>| self.take.take(&piece, opened.written);
+        let length = opened.file.metadata()?.len();
         let mut is_line_open = false;
         let result = loop {
             let at = framer.offset();
@@ -162,7 +163,8 @@ impl Reader<'_> {
             }
             let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
             let is_behind = left == 0;
-            let wanted = if is_behind {
+            // Behind the end of the file is what was written meanwhile: most often nothing, and room for it is not free.
+            let wanted = if is_behind || at >= length {
                 LINE_BYTES
             } else {
                 READ_BYTES.min(left)

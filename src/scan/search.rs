@@ -84,7 +84,7 @@ pub(super) fn search_units(
         window,
         mapped_bytes: (MAPPED_BYTES / threads.get()).max(LEAST_MAPPED_BYTES),
         plan: Mutex::new(plan),
-        ordered: Mutex::new(Ordered::new()?),
+        ordered: Mutex::new(Ordered::default()),
         has_failed: AtomicBool::new(false),
         watch,
     };

@@ -325,11 +325,11 @@ fn only_what_is_one_record_a_line_is_divided() {
     assert_eq!(units, wanted.map(|(name, part)| (name.to_owned(), part)));
 }
 
-/// Or one thread would search what is not much shorter than a range.
+/// Or one thread would search what could be shared.
 #[test]
-fn what_is_longer_than_half_a_range_is_divided() {
+fn what_is_longer_than_a_quarter_of_a_range_is_divided() {
     let file = file(&b"{\"a\":1}\n".repeat(100));
-    for (range_bytes, wanted) in [(1599, "range"), (1600, "whole")] {
+    for (range_bytes, wanted) in [(3199, "range"), (3200, "whole")] {
         let units = units(plan(&[file.path().to_owned()], range_bytes));
         assert!(units.iter().all(|(_, part)| *part == wanted), "{units:?}");
     }

@@ -95,8 +95,8 @@ impl<const TABLES: usize> Typical<TABLES> {
         for byte in text {
             bytes[usize::from(alike::<TABLES>(*byte))] += part;
         }
-        let mut windows = HashMap::new();
-        let mut numbers: HashMap<&[u8], usize> = HashMap::new();
+        let mut windows = HashMap::with_capacity(MAX_GRAMS);
+        let mut numbers: HashMap<&[u8], usize> = HashMap::with_capacity(MAX_GRAMS);
         let mut grams = Vec::new();
         let mut with = Box::new([[[[0; MAX_GRAMS / 64]; CLASSES]; TABLES]; WINDOW]);
         for window in text.windows(WINDOW) {
