@@ -22,13 +22,15 @@ pub enum Part {
 }
 
 /// The keys under which a part says that others follow it: the tag of CRI's lines, as Fluentd and as Fluent Bit calls it;
-/// Vector's; Docker's, and the one that it gives to journald.
-pub const KEYS: [&str; 5] = [
+/// Vector's; Docker's, and the one that it gives to journald, which Fluentd may write in lower case
+/// (<https://github.com/fluent-plugin-systemd/fluent-plugin-systemd>, `fields_lowercase`).
+pub const KEYS: [&str; 6] = [
     "logtag",
     "_p",
     "_partial",
     "partial_message",
     "CONTAINER_PARTIAL_MESSAGE",
+    "container_partial_message",
 ];
 
 /// What stands behind the text of a record of Docker's, where a shipper left the order of its fields.
@@ -38,13 +40,16 @@ pub const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"std";
 pub const DOCKER_PART_BYTES: usize = 16 << 10;
 
 /// The keys that say more of a part.
-const OTHER_KEYS: [&str; 6] = [
+const OTHER_KEYS: [&str; 9] = [
     "partial_id",
     "partial_ordinal",
     "partial_last",
     "CONTAINER_PARTIAL_ID",
     "CONTAINER_PARTIAL_ORDINAL",
     "CONTAINER_PARTIAL_LAST",
+    "container_partial_id",
+    "container_partial_ordinal",
+    "container_partial_last",
 ];
 
 /// Whether `key` says something of a part.
@@ -53,7 +58,7 @@ pub fn is_mark(key: &str) -> bool {
 }
 
 /// [`KEYS`] as JSON has them.
-static QUOTED_KEYS: LazyLock<[Finder<'static>; 5]> =
+static QUOTED_KEYS: LazyLock<[Finder<'static>; 6]> =
     LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
 
 /// What stands in a line of CRI that goes on in others, behind its time.
@@ -93,12 +98,19 @@ impl Marks {
                     self.is_last |= tag.starts_with('F');
                 }
             }
-            "_partial" | "partial_message" | "CONTAINER_PARTIAL_MESSAGE" => self.is_open |= is_true,
+            "_partial"
+            | "partial_message"
+            | "CONTAINER_PARTIAL_MESSAGE"
+            | "container_partial_message" => self.is_open |= is_true,
             "partial_id"
             | "partial_ordinal"
             | "CONTAINER_PARTIAL_ID"
-            | "CONTAINER_PARTIAL_ORDINAL" => self.is_open |= said != Said::Null,
-            "partial_last" | "CONTAINER_PARTIAL_LAST" => self.is_last |= is_true,
+            | "CONTAINER_PARTIAL_ORDINAL"
+            | "container_partial_id"
+            | "container_partial_ordinal" => self.is_open |= said != Said::Null,
+            "partial_last" | "CONTAINER_PARTIAL_LAST" | "container_partial_last" => {
+                self.is_last |= is_true;
+            }
             _ => {}
         }
     }

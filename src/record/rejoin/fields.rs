@@ -26,7 +26,7 @@ const TEXTS: [&str; 8] = [
 const LASTING_MARKS: [&str; 2] = ["logtag", "_p"];
 
 /// Marks that are the same in all parts of a line.
-const MARKS_OF_LINE: [&str; 2] = ["partial_id", "CONTAINER_PARTIAL_ID"];
+const MARKS_OF_LINE: [&str; 3] = ["partial_id", "CONTAINER_PARTIAL_ID", "container_partial_id"];
 
 /// What each record has of its own.
 const OWN: [&str; 11] = [
@@ -44,7 +44,7 @@ const OWN: [&str; 11] = [
 ];
 
 /// Where Docker and conmon tell journald stdout from stderr: a number that counts.
-const PRIORITY: &str = "PRIORITY";
+const PRIORITIES: [&str; 2] = ["PRIORITY", "priority"];
 
 /// Longer texts tell no stream.
 const MAX_TEXT_BYTES: usize = 1 << 10;
@@ -178,7 +178,7 @@ fn add_value(
         && value != text.json
         && let Some(told) = unquoted(value)
         && parse_time(&told).is_none()
-        && (key == PRIORITY || !told.bytes().all(|byte| byte.is_ascii_digit()))
+        && (PRIORITIES.contains(&key) || !told.bytes().all(|byte| byte.is_ascii_digit()))
     {
         add((outer, key, &told));
     }

@@ -39,18 +39,19 @@ impl Piece<'_> {
 /// How shippers pass on a part.
 pub type Shipper = fn(&Piece<'_>) -> Json;
 
-pub const SHIPPERS: [Shipper; 7] = [
+pub const SHIPPERS: [Shipper; 8] = [
     fluentd,
     fluent_bit,
     docker,
     journald,
+    journald_in_lower_case,
     vector,
     journald_unnumbered,
     docker_unnumbered,
 ];
 
 /// From there on they mark all parts but the last.
-pub const UNMARKED_LAST: usize = 4;
+pub const UNMARKED_LAST: usize = 5;
 
 pub fn fluentd(piece: &Piece<'_>) -> Json {
     let tag = if piece.is_last { "F" } else { "P" };
@@ -97,6 +98,17 @@ fn journald(piece: &Piece<'_>) -> Json {
         record["CONTAINER_PARTIAL_LAST"] = piece.is_last.to_string().into();
     }
     record
+}
+
+/// As Fluentd has it with `fields_lowercase`.
+fn journald_in_lower_case(piece: &Piece<'_>) -> Json {
+    let Json::Object(fields) = journald(piece) else {
+        unreachable!("a record is an object");
+    };
+    let fields = fields.into_iter();
+    fields
+        .map(|(key, value)| (key.to_lowercase(), value))
+        .collect()
 }
 
 /// As Docker's did before <https://github.com/moby/moby/commit/322c9e6866>, and conmon's does ("set to true if it's partial, but otherwise not set"):
