@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ fn no_standard_input_is_an_end_of_input() {
 
 #[test]
 fn a_signal_drains() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
         running.write(&two_hits());
         running.stdout.wait_for("opened");
@@ -63,7 +64,30 @@ fn a_signal_drains() {
             (&json!("closed"), &json!(2))
         );
         assert!(ran.stdout.contains("closed"), "{}", ran.stdout);
+        let named = format!("SIG{signal}: stopping");
+        assert!(ran.stderr.contains(&named), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stays_so() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut shell = Command::new("sh");
+    // As nohup does it.
+    shell
+        .args(["-c", "trap '' HUP; exec \"$0\" run --config baitline.json"])
+        .arg(env!("CARGO_BIN_EXE_baitline"))
+        .current_dir(setting.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = setting.start(&mut shell);
+    running.stderr.wait_for("watching");
+    running.signal("HUP");
+    running.write(&two_hits());
+    let ran = running.end();
+    assert_eq!(ran.told().count(), 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("SIGHUP"), "{}", ran.stderr);
 }
 
 #[test]
@@ -104,10 +128,14 @@ fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
     running.stdout.wait_for("opened");
     running.signal("TERM");
     running.stderr.wait_for("draining");
+    // What tells a child and its group tells it twice.
+    running.signal("TERM");
+    thread::sleep(Duration::from_millis(1200));
     running.signal("INT");
     let ran = running.wait();
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("a second time"), "{}", ran.stderr);
+    let second = "SIGINT: told to stop a second time";
+    assert!(ran.stderr.contains(second), "{}", ran.stderr);
 }
 
 #[test]
