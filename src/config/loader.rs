@@ -81,6 +81,9 @@ impl Loader {
         if let Some(address) = api {
             self.warn_of_public_api(address, &sections);
         }
+        if let Some(data_dir) = &data_dir {
+            self.check_data_dir(data_dir, &sections);
+        }
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
         }

@@ -364,7 +364,9 @@ fn what_is_unwise_is_a_warning() {
     x.yaml:5:24: decoy "kube-system/deployer" has the namespace "kube-system", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
     x.yaml:5:63: decoy "kube-system/deployer" counts any touch of the namespace kube-system, where much else lives; give it a namespace of its own, or write whole_namespace: false
     x.yaml:5:79: decoy "kube-system/deployer" expects every user to do anything with its objects, so that none of that is alerted; name users, verbs, resources or techniques
+    x.yaml:7:3: source "one" (file): there is no file yet that include names; it is read when it comes
     x.yaml:8:3: source "two" (file) includes the same files as source "one" (file) at x.yaml:7:3, so that every record is read twice; remove one
+    x.yaml:8:3: source "two" (file): there is no file yet that include names; it is read when it comes
     "#);
     let twice = "  one: { type: stdin }\n  two: { type: stdin }\n";
     let text = text.replace(files, twice);

@@ -1,6 +1,7 @@
 //! Starting, stopping, and who is held up by whom.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     thread,
@@ -67,6 +68,37 @@ fn a_signal_drains() {
         let named = format!("SIG{signal}: stopping");
         assert!(ran.stderr.contains(&named), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn what_cannot_be_read_or_written_yet_is_warned_of_and_what_never_can_be_is_refused() {
+    let mut configuration = configuration(decoy(true));
+    configuration["data_dir"] = "note.txt/data".into();
+    configuration["sources"]["audit"] = json!({"type": "file", "include": ["logs/audit.log"]});
+    configuration["sinks"]["alert_txt"]["path"] = "note.txt/alert.txt".into();
+    let setting = Setting::with(&configuration);
+    setting.write("note.txt", "");
+    let validate = || setting.run(&["validate", "baitline.json"], b"");
+    let ran = validate();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for warning in [
+        "\"data_dir\": note.txt/data cannot be written: Not a directory",
+        "source \"audit\" (file): there is no file yet that include names",
+        "sink \"alert_txt\" (file): note.txt/alert.txt cannot be written: Not a directory",
+    ] {
+        assert!(ran.stderr.contains(warning), "{warning}\n{}", ran.stderr);
+    }
+    configuration["data_dir"] = "note.txt".into();
+    configuration["sinks"]["alert_txt"]["path"] = "logs".into();
+    fs::create_dir(setting.path("logs")).expect("the directory is ours");
+    setting.write("logs/audit.log", "");
+    setting.write("baitline.json", configuration.to_string());
+    let ran = validate();
+    assert_eq!(ran.code, Some(78), "{}", ran.stderr);
+    for fault in ["note.txt is no directory", "logs is a directory"] {
+        assert!(ran.stderr.contains(fault), "{fault}\n{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("include"), "{}", ran.stderr);
 }
 
 #[test]
