@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -48,7 +49,18 @@ fn reads_terminal(pipeline: &Pipeline) -> bool {
     pipeline.sources.iter().any(is_stdin) && io::stdin().is_terminal()
 }
 
+/// Files that a process must be allowed to open for the smallest pipeline: standard streams, the runtime's, a sink's.
+const FEWEST_FILES: u64 = 32;
+
 fn watch(pipeline: Pipeline) -> ExitCode {
+    if let Some(files) = getrlimit(Resource::Nofile).current
+        && files < FEWEST_FILES
+    {
+        error!(
+            "cannot start: {files} files may be open at a time (ulimit -n), and {FEWEST_FILES} at least are needed"
+        );
+        return FAILED.into();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

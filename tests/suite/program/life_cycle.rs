@@ -102,6 +102,22 @@ fn what_cannot_be_read_or_written_yet_is_warned_of_and_what_never_can_be_is_refu
 }
 
 #[test]
+fn too_few_files_are_told_of() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 6; exec \"$0\" run --config baitline.json"])
+        .arg(env!("CARGO_BIN_EXE_baitline"))
+        .current_dir(setting.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let ran = setting.start(&mut shell).wait();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ulimit -n"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_hangup_that_is_ignored_stays_so() {
     let setting = Setting::with(&configuration(decoy(true)));
     let mut shell = Command::new("sh");
