@@ -9,7 +9,7 @@ use super::{
     names::{ObjectName, PodName, ServiceAccount},
     notation::Glob,
     options::{OptionDoc, Options, Scope, Section, options},
-    tree::{Node, Value},
+    tree::{Node, Value, without_value},
 };
 use crate::detect::{Severity, Technique, is_common};
 
@@ -213,9 +213,14 @@ impl Kind for Labels {
                 Value::Integer(value) => value.to_string(),
                 Value::Float(_, written) => written.clone(),
                 Value::Null | Value::List(_) | Value::Map(_) | Value::Faulty => {
-                    let option = format!("label {} in {}", quoted(&entry.key), scope.option);
+                    let option = format!(
+                        "label {} in {}",
+                        quoted(&without_value(&entry.key)),
+                        scope.option
+                    );
                     let mut scope = Scope {
                         option: &option,
+                        is_secretive: scope.is_secretive,
                         faults: scope.faults,
                     };
                     scope.wrong::<()>(&entry.node, "a string");

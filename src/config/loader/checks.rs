@@ -235,9 +235,8 @@ pub(super) fn lone_instances(
 
 /// Whether a source reads audit events. Unless all is about detections, one is thought to be meant.
 fn reads_audit_events(declared: &[Declared<'_>]) -> bool {
-    let reads = |stream| {
-        let mut sources = declared.iter().filter(|other| other.role == Role::Source);
-        sources.any(|source| source.gives() == Gives::Stream(stream))
-    };
-    reads(Stream::Records) || !reads(Stream::Detections)
+    let mut sources = declared.iter().filter(|other| other.role == Role::Source);
+    let gives_records = |source: &Declared<'_>| source.gives() == Gives::Stream(Stream::Records);
+    let reads_detections = sources.clone().any(|source| source.reads_detections);
+    sources.any(gives_records) || !reads_detections
 }
