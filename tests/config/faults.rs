@@ -202,7 +202,7 @@ fn decoys_are_checked() {
     x.yaml:5:17: "user" of an entry of "expected" of decoy "honeypot/backup-sa" must be a pattern, found the string "a[": invalid range pattern
     x.yaml:5:30: "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a list, found the string "GET"; write ["GET"]
     x.yaml:5:47: an entry of "resources" of an entry of "expected" of decoy "honeypot/backup-sa" must be a resource such as pods or pods/log, found the string "pods/log/x"
-    x.yaml:5:73: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_review", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "undecodable", "recon", "namespace_touch" or "impersonation_unnamed", found the string "token_us"; did you mean "token_use"?
+    x.yaml:5:73: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "token_us"; did you mean "token_use"?
     x.yaml:6:9: an entry of "expected" of decoy "honeypot/backup-sa" must be a map, found the number 5
     x.yaml:7:9: an entry of "expected" of decoy "honeypot/backup-sa" lacks "user"; write a string, in which *, ? and […] are wildcards
     x.yaml:7:19: an entry of "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a verb in lower-case letters, such as get or list, found the string "Get"
@@ -613,6 +613,33 @@ fn what_may_be_a_secret_is_not_shown() {
     x.yaml:9:97: "librdkafka_options" of sink "siem" (kafka) must be a map of names to strings, found a string
     x.yaml:9:120: label "sasl.password:…" in "librdkafka_options" of sink "siem" (kafka) must be a string, found nothing
     x.yaml:9:97: "librdkafka_options" of sink "siem" (kafka) has a setting with a colon in its name; write a space behind the colon
+    "#);
+}
+
+#[test]
+fn what_can_never_be_expected_is_refused_with_the_reason() {
+    let of = |techniques: &str| {
+        told_of_decoy(&format!(
+            "    expected: [{{ user: x, techniques: [{techniques}] }}]\n"
+        ))
+    };
+    let all = "token_use, impersonation, token_request, privilege_grant, impersonation_denied, pod_exec, pod_as_decoy, \
+               tamper, secret_read, recon, namespace_touch";
+    assert_eq!(of(all), "loads");
+    let told = ["token_review", "undecodable", "impersonation_unnamed"].map(of);
+    assert_snapshot!(told.join("\n"), @r#"
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "token_review"; the user of a review is who was shown the token, not who showed it, and that is never expected
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "undecodable"; of what cannot be decoded it is not known who did it
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "impersonation_unnamed"; it is never alerted, and not known to be about a decoy
+    "#);
+}
+
+#[test]
+fn what_no_request_has_is_not_expected_in_silence() {
+    assert_snapshot!(told_of_decoy("    expected: [{ user: x, verbs: [read, get], resources: [pod/log, secrets, widget] }]\n"), @r#"
+    loads
+    x.yaml:3:15: decoy "honeypot/backup-sa" expects the resource "pod/log", which no request has; write "pods/log"
+    x.yaml:3:15: decoy "honeypot/backup-sa" expects the verb "read", which no request has; known: "connect", "create", "delete", "deletecollection", "get", "head", "list", "options", "patch", "post", "proxy", "put", "update", "watch"
     "#);
 }
 
