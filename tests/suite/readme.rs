@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt::Write, fs};
 
 use baitline::config::{Reference, reference};
 
+use crate::program::harness::Setting;
+
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
         .expect("there is a README")
@@ -39,6 +41,23 @@ fn its_reference_is_that_of_the_configuration() {
         readme().contains(&wanted),
         "the README's section Options should be:\n\n{wanted}"
     );
+}
+
+/// Every option that all commands have, by its short name too.
+#[test]
+fn it_describes_what_every_command_takes() {
+    let help = Setting::empty().run(&["--help"], b"").stdout;
+    let (_, options) = help.split_once("Options:").expect("there are some");
+    let names = options.split_whitespace().filter_map(|word| {
+        let name = word.trim_end_matches(['.', ',']);
+        let is_one = name.starts_with('-') && !matches!(name, "--help" | "-h" | "--version" | "-V");
+        is_one.then_some(name)
+    });
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 4, "{names:?}");
+    for name in names {
+        assert!(readme().contains(&format!("`{name}")), "{name}");
+    }
 }
 
 /// What it links to is there.

@@ -160,6 +160,22 @@ fn every_metric_is_told_once_with_its_help_and_type() {
 }
 
 #[test]
+fn the_readme_names_every_metric() {
+    let readme = include_str!("../../../README.md");
+    let mut snapshot = busy();
+    snapshot.components[0].figures.open_connections = Some(1);
+    snapshot.components[0].figures.established_connections = Some(1);
+    snapshot.components[3].figures.buffer_max_events = Some(1);
+    let text = text(snapshot);
+    let metrics = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
+    let names: Vec<&str> = metrics.filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("`{name}")), "{name}");
+    }
+}
+
+#[test]
 fn what_no_component_has_is_left_out() {
     let text = text(Snapshot::default());
     assert!(!text.contains("component_"), "{text}");
