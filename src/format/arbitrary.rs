@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// Text of any characters, those that act on a reader among them. Boxed: strategies with many
+/// Text of any characters, those that act on a reader among them, and never empty: what is unknown is none. Boxed: strategies with many
 /// fields else grow too large for the stack.
 fn text() -> BoxedStrategy<String> {
     prop_oneof![
-        "[a-z0-9:/.-]{0,12}",
-        any::<String>(),
-        "[\u{0}-\u{1f}\"\\\\\u{7f}-\u{ad}\u{2028}-\u{202e}\u{feff}\u{e0000}-\u{10ffff}]{0,9}",
+        "[a-z0-9:/.-]{1,12}",
+        (any::<char>(), any::<String>()).prop_map(|(first, rest)| format!("{first}{rest}")),
+        "[\u{0}-\u{1f}\"\\\\\u{7f}-\u{ad}\u{2028}-\u{202e}\u{feff}\u{e0000}-\u{10ffff}]{1,9}",
     ]
     .boxed()
 }
