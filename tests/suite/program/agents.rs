@@ -173,3 +173,42 @@ fn each_word_that_a_newer_agent_may_say_is_told_of() {
         assert_eq!(opened["source_ip"], "10.0.3.7");
     }
 }
+
+/// Each decoy has a budget of its own, but decoys that nobody has have none.
+#[test]
+fn decoys_that_are_made_up_flood_nobody_and_every_hit_is_counted() {
+    let agent = watch(
+        &configuration(decoy(true)),
+        &joined([token_use(1, "10.0.3.7", json!({})).to_string()]),
+    );
+    let found = agent.told().detections.remove(0);
+    let id = |number: u32| json!(format!("{number:032x}"));
+    let made_up = (0..2000).map(|number| {
+        let mut detection = found.clone();
+        for (field, value) in [
+            ("decoy", json!(format!("made-up/{number}"))),
+            ("cluster", json!(format!("made-up-{}", number % 7))),
+            ("detection_id", id(number)),
+            ("request_id", id(number)),
+            ("incident_key", id(number)),
+        ] {
+            detection[field] = value;
+        }
+        format!("{detection}\n")
+    });
+    let told = aggregated(&made_up.collect::<String>());
+    assert_eq!((told.detections.len(), told.count()), (2000, 2000));
+    assert!(told.alerts.len() < 700, "{}", told.alerts.len());
+    let of_others = |alert: &&Value| alert["decoy"] == "other";
+    let flood = told
+        .alerts
+        .iter()
+        .filter(of_others)
+        .find(|alert| !alert["flood"].is_null());
+    assert!(flood.is_some(), "{:?}", told.alerts.last());
+    assert!(
+        told.detections
+            .iter()
+            .all(|detection| detection["decoy"] != "other")
+    );
+}
