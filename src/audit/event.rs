@@ -20,18 +20,20 @@ pub type Json<'v> = Value<'v, 'v>;
 /// One stage of one request to the API server, as far as baitline looks at it.
 ///
 /// Every field may be missing: shippers drop fields, policies omit them, and a value
-/// of the wrong type counts as missing, but see [`Event::is_readable`].
+/// of the wrong type counts as missing, but see [`Event::is_readable`]. So does an empty text, which stores have where nothing is
+/// known.
 #[derive(Clone, Debug, Default)]
 pub struct Event<'v> {
     pub audit_id: Option<&'v str>,
     pub stage: Option<&'v str>,
     pub request_uri: Option<&'v str>,
+    /// Empty where the API server has no word for it, as for `OPTIONS`.
     pub verb: Option<&'v str>,
     pub user: User<'v>,
     pub impersonated: Option<&'v str>,
     /// Whom the request was refused to act as, where the log tells that apart.
     pub refused_as: Option<&'v str>,
-    /// Forgeable but for the last; see [`super::source_ip`].
+    /// Forgeable but for the last, which may be empty; see [`super::source_ip`].
     pub source_ips: Vec<&'v str>,
     pub user_agent: Option<&'v str>,
     pub object: ObjectRef<'v>,
@@ -181,21 +183,21 @@ impl<'v> Event<'v> {
 
     fn take(&mut self, field: Field, value: Json<'v>) {
         match field {
-            Field::AuditId => self.audit_id = value.into_string(),
-            Field::Stage => self.stage = value.into_string(),
-            Field::RequestUri => self.request_uri = value.into_string(),
+            Field::AuditId => self.audit_id = said(value),
+            Field::Stage => self.stage = said(value),
+            Field::RequestUri => self.request_uri = said(value),
             Field::Verb => self.verb = value.into_string(),
             Field::User => self.user = User::from_value(value),
             Field::ImpersonatedUser => self.impersonated = self::field(value, "username"),
             Field::SourceIps => self.source_ips = strings(value),
-            Field::UserAgent => self.user_agent = value.into_string(),
+            Field::UserAgent => self.user_agent = said(value),
             Field::ObjectRef => self.object = ObjectRef::from_value(value),
             Field::ResponseStatus => {
                 self.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
                 self.message = self::field(value, "message");
             }
-            Field::RequestReceived => self.received = value.into_string(),
-            Field::StageReached => self.stage_time = value.into_string(),
+            Field::RequestReceived => self.received = said(value),
+            Field::StageReached => self.stage_time = said(value),
             Field::Annotations => self.annotations = Annotations::from_value(value),
             Field::RequestObject => self.request_object = Some(value),
             Field::ResponseObject => self.response_object = Some(value),
@@ -246,7 +248,10 @@ impl<'v> User<'v> {
             match key {
                 "username" => user.username = said(value),
                 "uid" => user.uid = said(value),
-                "groups" => user.groups = strings(value),
+                "groups" => {
+                    user.groups = strings(value);
+                    user.groups.retain(|group| !group.is_empty());
+                }
                 "extra" => user.take_extra(value),
                 _ => {}
             }
@@ -262,8 +267,8 @@ impl<'v> User<'v> {
                 "authentication.kubernetes.io/node-name" => &mut self.node_name,
                 _ => continue,
             };
-            let first = || value.get_idx(0)?.into_string();
-            *field = value.into_string().or_else(first);
+            let first = || value.get_idx(0).and_then(said);
+            *field = said(value).or_else(first);
         }
     }
 }
@@ -367,7 +372,7 @@ pub(super) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
 }
 
 /// A non-empty string; an empty one says no more than a missing one.
-fn said<'v>(value: Json<'v>) -> Option<&'v str> {
+pub(super) fn said<'v>(value: Json<'v>) -> Option<&'v str> {
     value.into_string().filter(|text| !text.is_empty())
 }
 

@@ -221,8 +221,9 @@ impl<'v> Envelope<'v> {
         all.log_group = text(self.log_group, LOG_GROUP);
         all.log_stream = text(self.log_stream, LOG_STREAM);
         if let Some((account, group)) = told.text(LOG).and_then(|log| log.split_once(':')) {
-            all.account = all.account.or(Some(account));
-            all.log_group = all.log_group.or(Some(group));
+            let known = |text: &'v str| Some(text).filter(|text| !text.is_empty());
+            all.account = all.account.or(known(account));
+            all.log_group = all.log_group.or(known(group));
         }
         let resource = told.text(RESOURCE_ID);
         all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
@@ -232,19 +233,19 @@ impl<'v> Envelope<'v> {
             .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
             .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
         all.time = told.values(TIME).find_map(time).or(self.time);
-        let text = |value: Json<'v>| value.into_string().filter(|text| !text.is_empty());
         if told.get(PACKED).is_some() {
-            all.label(|name| told.get(name).and_then(text));
+            all.label(|name| told.get(name)?.into_string());
         } else if told.get(LABELS.0).is_some()
             && let Some(labels) = told.get(LABELS.1)
         {
-            all.label(|name| labels.get(name).and_then(text));
+            all.label(|name| labels.get(name)?.into_string());
         }
         all
     }
 
     /// Adds what Loki's labels tell.
     fn label(&mut self, label: impl Fn(&str) -> Option<&'v str>) {
+        let label = |name: &str| label(name).filter(|text| !text.is_empty());
         let told = |known: Option<&'v str>, paths| known.or_else(|| labels(paths).find_map(&label));
         self.node = told(self.node, NODE);
         self.pod = told(self.pod, POD);

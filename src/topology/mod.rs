@@ -8,6 +8,7 @@
 //! One more task (`watch`) looks at the sources and sinks themselves, and has the engine tell of
 //! those that do not work.
 
+mod decoys;
 mod engine;
 mod overview;
 mod pair;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write, fs};
 
-use baitline::config::{Reference, reference};
+use baitline::{
+    config::{Reference, reference},
+    format::json,
+};
 
 use crate::program::harness::Setting;
 
@@ -100,5 +103,41 @@ fn its_table_of_techniques_is_complete() {
             row.contains(&end.replace("|  |", "| |")),
             "{row} should end in {end}"
         );
+    }
+}
+
+/// `line` as it would be written.
+fn rewritten(line: &str) -> String {
+    let mut out = Vec::new();
+    match json::read(line.as_bytes()).expect("the README's examples can be read") {
+        json::Line::Detection(detection) => json::detection(&detection, &mut out),
+        json::Line::Alert(alert) => json::alert(&alert, &mut out),
+    }
+    String::from_utf8(out).expect("JSON is text")
+}
+
+/// Its examples of lines have each field, in the order that is an interface.
+#[test]
+fn its_lines_of_json_are_as_they_are_written() {
+    let readme = readme();
+    let block = |start: &str| {
+        let (_, rest) = readme.split_once(start).expect("there is an example");
+        let end = rest
+            .find("\n\n")
+            .into_iter()
+            .chain(rest.find("\n```"))
+            .min();
+        let block = [start, &rest[..end.expect("it ends")]].concat();
+        block.replace('\n', "")
+    };
+    let detection = block(r#"{"type":"detection""#);
+    assert_eq!(rewritten(&detection).trim_end(), detection);
+    let alert = block(r#"{"type":"alert""#);
+    assert_eq!(rewritten(&alert).trim_end(), alert);
+    for part in [block(r#""flood":{"#), block(r#""component":{"#)] {
+        let (name, _) = part.split_once(':').expect("it has a name");
+        let with = alert.replace(&format!("{name}:null"), &part);
+        assert_ne!(with, alert);
+        assert_eq!(rewritten(&with).trim_end(), with);
     }
 }

@@ -109,7 +109,7 @@ fn every_metric_is_told_once_with_its_help_and_type() {
     baitline_component_healthy{component_id="incidents",component_kind="transform",component_type="file"} 1
     baitline_component_healthy{component_id="alert_txt",component_kind="sink",component_type="file"} 0
     baitline_component_healthy{component_id="store",component_kind="store",component_type="file"} 1
-    # HELP baitline_undecodable What might concern a decoy and could not be decoded, or is no detection where one is expected.
+    # HELP baitline_undecodable What might concern a decoy and could not be decoded, or is no detection, or not understood in full, where one is expected.
     # TYPE baitline_undecodable counter
     baitline_undecodable_total{component_id="audit",component_kind="source",component_type="file"} 1
     # HELP baitline_source_seconds_since_last_event Seconds since the source read its last record; before the first, since the start.
