@@ -11,7 +11,7 @@ mod behind;
 use std::sync::OnceLock;
 
 pub use beginning::{HEAD_BYTES, is_one_record_a_line, is_spread_over_lines};
-use beginning::{Opening, beginning};
+use beginning::{Opening, beginning, preamble};
 use memchr::{memchr, memrchr};
 
 use super::{
@@ -118,9 +118,9 @@ impl Framer {
         let mut framer = Self::new(max_line_bytes);
         framer.base = offset;
         if offset > 0 {
-            let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-            let mark = (head.len() - text.len()) as u64;
-            let (header, opening) = beginning(text, mark, framer.max_line_bytes);
+            let before = preamble(head).unwrap_or(0);
+            let (header, opening) =
+                beginning(&head[before..], before as u64, framer.max_line_bytes);
             framer.header = header;
             framer.mode = match opening {
                 _ if framer.header.is_some() => Mode::Lines,

@@ -174,7 +174,7 @@ fn named_lines(framer: Framer, input: &[u8], reads: &[usize]) -> Vec<(u64, bool)
 proptest! {
     #[test]
     fn the_names_of_columns_are_known_whatever_the_reads_and_after_a_start(
-        tokens in vec(select(vec!["id,log\n", "verb,user,requestURI,a", "\n", " ", "\r\n", "{", "[\n", "x", ",a", "\u{feff}", "{\"a\":1}\n", "1,\"2\"\n"]), 0..12),
+        tokens in vec(select(vec!["id,log\n", "verb,user,requestURI,a", "\n", " ", "\r\n", "{", "[\n", "x", ",a", "\u{feff}", "sep=,\r\n", "{\"a\":1}\n", "1,\"2\"\n"]), 0..12),
         reads in vec(1usize..20, 1..8),
         max in select(vec![5usize, 20, 1000]),
     ) {
@@ -470,6 +470,10 @@ fn every_line_comes_with_the_names_of_its_columns() {
         let marked = format!("\u{feff}\r\n{log}");
         let all = named(Framer::new(1000), &marked, read);
         assert!(all.ends_with(&[true; 3]), "{all:?}");
+        for before in ["sep=,\n", "sep=;\r\n", "\u{feff}sep=,\r\n"] {
+            let all = named(Framer::new(1000), &format!("{before}{log}"), read);
+            assert_eq!(all, [true; 3], "{before}");
+        }
         let behind = Framer::resume(1000, 50, log.as_bytes());
         assert_eq!(named(behind, "3,x\n4,y", read), [true; 2]);
         for other in ["{\"id\":1}\nid,log\n", "it's,log\n1,2\n", "id,log"] {
