@@ -527,6 +527,23 @@ fn lines_of_text_are_handed_on_with_the_read_that_completes_them() {
 }
 
 #[test]
+fn lines_of_json_over_many_lines_are_handed_on_together() {
+    let document = "{\n  \"a\": [\n    1\n  ]\n}\n";
+    let input = format!("{{\"b\":1}}\n{document}text\n{document}{{\n  \"c\"");
+    for read in 1..input.len() {
+        let taken = frame(Framer::new(1000), input.as_bytes(), &[read], true);
+        let texts = texts(&taken);
+        let whole = texts.iter().filter(|text| text.contains(document));
+        let count: usize = whole.map(|text| text.matches(document).count()).sum();
+        assert_eq!(count, 2, "{read} {texts:?}");
+        assert_eq!(texts.concat(), input);
+        // What is longer than a line may be is not waited for.
+        let taken = frame(Framer::new(10), input.as_bytes(), &[read], false);
+        assert_eq!(records_bytes(&records(&taken)), input.as_bytes());
+    }
+}
+
+#[test]
 fn a_record_may_be_spread_over_lines_behind_lines_of_text() {
     for (record, wanted) in [
         ("{\n \"a\": 1\n}", true),
