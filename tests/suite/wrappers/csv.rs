@@ -198,6 +198,18 @@ fn an_export_of_cloudwatch_insights_tells_where_its_events_come_from() {
     assert_eq!(origin.account.as_deref(), Some("1234"));
 }
 
+#[test]
+fn an_export_of_log_analytics_tells_which_pod_wrote_its_events() {
+    let event = hit("1").to_string().replace('"', "\"\"");
+    let text = format!(
+        "\"TimeGenerated [UTC]\",Category,log_s,pod_s\n\"11/23/2026, 5:21:08.912 PM\",kube-audit,\"{event}\",kube-apiserver-1\n"
+    );
+    let all = streamed(Detector::scan, text.as_bytes());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].technique, Technique::TokenUse);
+    assert_eq!(all[0].origin.pod.as_deref(), Some("kube-apiserver-1"));
+}
+
 /// Whatever joins the keys, and though a client has a newline in a name.
 #[test]
 fn an_entry_of_gke_is_found_in_columns_of_csv() {
