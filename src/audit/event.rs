@@ -139,7 +139,7 @@ impl<'v> Event<'v> {
     }
 
     /// Whether the parts of an event that say who touched what are objects, where they are
-    /// there at all. A store may have made strings of them that cannot be read.
+    /// there at all. A store may have made strings of them that cannot be read, or put the type of each value before it.
     pub fn is_readable(object: &Object<'v, 'v>) -> bool {
         let is_part = |key| {
             matches!(
@@ -150,7 +150,7 @@ impl<'v> Event<'v> {
         object
             .iter()
             .filter(|(key, _)| is_part(key))
-            .all(|(_, value)| is_object_or_nothing(value))
+            .all(|(_, value)| is_object_or_nothing(value) && value.get(TYPED).is_none())
     }
 
     /// The event that `object` is just as the API server writes it: all its keys are the server's, each stands once, and all that
@@ -345,6 +345,9 @@ impl<'v> Annotations<'v> {
         annotations
     }
 }
+
+/// What DynamoDB's JSON writes before an object.
+const TYPED: &str = "M";
 
 /// Levels of objects that stores make of the dots in a key.
 const MAX_DOTS: usize = 8;

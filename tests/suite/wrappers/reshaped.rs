@@ -698,3 +698,34 @@ fn a_few_fields_are_enough() {
         assert_eq!(techniques(&other), [], "{other}");
     }
 }
+
+#[test]
+fn an_event_that_became_one_of_ocsf_is_undecodable() {
+    let mut event = json!({"activity_id": 1, "actor": {"user": {"name": DECOY}}, "api": {"operation": "list", "request": {"uid": "1"}},
+        "class_uid": 6003, "http_request": {"url": {"path": "/api/v1/pods"}, "user_agent": "curl/8"}, "message": "ResponseComplete",
+        "metadata": {"product": {"name": "Amazon EKS", "version": "audit.k8s.io/v1"}, "version": "1.1.0"}});
+    assert_eq!(techniques(&event), [Technique::Undecodable]);
+    event["actor"]["user"]["name"] = "jane".into();
+    assert_eq!(techniques(&event), []);
+    // What it was made of.
+    let whole = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "list", "user": {"username": DECOY}});
+    event["raw_data"] = whole.to_string().into();
+    assert_eq!(techniques(&event), [Technique::TokenUse]);
+    event["raw_data"] = Value::Null;
+    event["http_request"]["user_agent"] = whole.to_string().into();
+    assert!(!techniques(&event).contains(&Technique::TokenUse));
+}
+
+#[test]
+fn an_event_with_types_before_its_values_is_undecodable() {
+    let text = |text: &str| json!({"S": text});
+    let item = |user: &str, namespace: &str| {
+        json!({"Item": {"kind": text("Event"), "apiVersion": text("audit.k8s.io/v1"), "auditID": text("1"), "verb": text("get"),
+        "user": {"M": {"username": text(user)}}, "objectRef": {"M": {"resource": text("secrets"), "namespace": text(namespace), "name": text("a")}}}})
+    };
+    for (user, namespace) in [(DECOY, "shop"), ("jane", "honeypot")] {
+        let item = item(user, namespace);
+        assert_eq!(techniques(&item), [Technique::Undecodable], "{item}");
+    }
+    assert_eq!(techniques(&item("jane", "shop")), []);
+}
