@@ -14,6 +14,7 @@ mod parts;
 mod printed;
 mod reshaped;
 mod shapes;
+mod spread;
 mod tables;
 
 use baitline::{
