@@ -1,12 +1,7 @@
 //! The decoys that other baitlines tell of. Each has a budget of alerts of its own, and whoever may send can make decoys up: beyond a
 //! number that no fleet's intruder touches at once, hits of further ones are told together, as those of one decoy, and counted.
 
-use std::{
-    borrow::Cow,
-    num::{NonZeroU32, NonZeroUsize},
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use lru::LruCache;
@@ -25,7 +20,7 @@ const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
 const EACH: Duration = Duration::from_secs(6);
 
 /// Decoys of one source that are remembered: those hit last.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+const REMEMBERED: usize = 4096;
 
 /// The decoys that one source told of. They are not stored: a restart begins with a full budget, as those of alerts do.
 pub struct Decoys {
@@ -41,7 +36,7 @@ impl Decoys {
         let quota = Quota::with_period(EACH).unwrap_or(Quota::per_minute(NonZeroU32::MIN)); // it is not zero
         Self {
             source,
-            known: LruCache::new(REMEMBERED),
+            known: LruCache::unbounded(),
             budget: RateLimiter::direct(quota.allow_burst(AT_ONCE)),
             warning: Seldom::default(),
         }
@@ -58,6 +53,9 @@ impl Decoys {
         }
         if self.budget.check().is_ok() {
             self.known.put(name, ());
+            if self.known.len() > REMEMBERED {
+                self.known.pop_lru();
+            }
             return Cow::Borrowed(detection);
         }
         if self.warning.is_due() {
