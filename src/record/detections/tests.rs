@@ -1,4 +1,4 @@
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::Value;
 
 use std::{slice, sync::Arc};
@@ -379,6 +379,23 @@ proptest! {
         let lines: String = detections.iter().map(line).collect();
         prop_assert_eq!(&read(Shape::Lines, lines.as_bytes()).0, &detections);
         prop_assert_eq!(&read(Shape::Value, lines.as_bytes()).0, &detections);
+    }
+
+    #[test]
+    fn whatever_says_that_it_is_a_detection_is_told_and_no_more(parts in vec(select(vec![
+        "{", "}", "[", ",", ":", "\\", "\"", "\n", "\\\"type\\\":\\\"detection\\\"", "{\"type\":\"detection\"", "\"type\" : \"detection\",",
+        "\"technique\":\"x\"", "\"decoy\":\"a/b\"", "\"type\":\"alert\"", "\"time\":0", "\"actor\":{", "\u{e4}",
+    ]), 0..40)) {
+        let text = parts.concat();
+        for shape in [Shape::Lines, Shape::Value, Shape::Oversized { first: true, last: true }] {
+            let (out, counts) = read(shape, text.as_bytes());
+            prop_assert!(out.len() <= text.len() / LEAST_BYTES + 1);
+            prop_assert!(out.iter().all(|detection| detection.decoy.is_some()));
+            // A stray quote may make of a value what is none.
+            let says_so = text.contains("{\"type\":\"detection\"") && !text.contains("alert");
+            prop_assert!(!says_so || !out.is_empty() || shape == Shape::Value, "{}", text);
+            prop_assert_eq!(counts.in_part, out.len() as u64);
+        }
     }
 
     #[test]
