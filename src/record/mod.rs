@@ -9,6 +9,7 @@
 //! | values in it that are packed | `encoded`, `packing` |
 //! | another shape of an event | `restored`, `table`, `any_value`; `lifted` and `copies` tell the event from what stands beside it |
 //! | text that is not one value of JSON | `pieces`, `python`, `repair`, [`escape`] |
+//! | text of clients that other programs log | `doubt` by keys, `standing` in lines of text |
 //! | what can only be named | `printed`, `torn`, `csv_row`, `other_log` |
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
 //! | what another baitline found | [`detections`] |
@@ -18,6 +19,7 @@ mod copies;
 mod csv_row;
 pub mod decompress;
 pub mod detections;
+mod doubt;
 pub(crate) mod encoded;
 mod envelope;
 pub mod escape;
@@ -41,6 +43,7 @@ mod repair;
 mod restored;
 pub(crate) mod rewrite;
 mod run;
+mod standing;
 mod structural;
 mod table;
 mod torn;
