@@ -1,5 +1,7 @@
 //! One `audit.k8s.io/v1` Event, borrowed from the decoded record.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use memchr::memchr;
 use simd_json::{
@@ -20,18 +22,20 @@ pub type Json<'v> = Value<'v, 'v>;
 /// One stage of one request to the API server, as far as baitline looks at it.
 ///
 /// Every field may be missing: shippers drop fields, policies omit them, and a value
-/// of the wrong type counts as missing, but see [`Event::is_readable`].
+/// of the wrong type counts as missing, but see [`Event::is_readable`]. So does an empty text, which stores have where nothing is
+/// known.
 #[derive(Clone, Debug, Default)]
 pub struct Event<'v> {
     pub audit_id: Option<&'v str>,
     pub stage: Option<&'v str>,
     pub request_uri: Option<&'v str>,
+    /// Empty where the API server has no word for it, as for `OPTIONS`.
     pub verb: Option<&'v str>,
     pub user: User<'v>,
     pub impersonated: Option<&'v str>,
     /// Whom the request was refused to act as, where the log tells that apart.
     pub refused_as: Option<&'v str>,
-    /// Forgeable but for the last; see [`super::source_ip`].
+    /// Forgeable but for the last, which may be empty; see [`super::source_ip`].
     pub source_ips: Vec<&'v str>,
     pub user_agent: Option<&'v str>,
     pub object: ObjectRef<'v>,
@@ -131,11 +135,13 @@ impl<'v> Event<'v> {
             && ["requestURI", "objectRef", "sourceIPs"]
                 .into_iter()
                 .any(&has);
-        is_marked && asks || is_request
+        // An event of the core group has an `involvedObject`.
+        let is_stub = has("verb") && has("objectRef") && text("kind") == Some("Event");
+        is_marked && asks || is_request || is_stub
     }
 
     /// Whether the parts of an event that say who touched what are objects, where they are
-    /// there at all. A store may have made strings of them that cannot be read.
+    /// there at all. A store may have made strings of them that cannot be read, or put the type of each value before it.
     pub fn is_readable(object: &Object<'v, 'v>) -> bool {
         let is_part = |key| {
             matches!(
@@ -146,7 +152,7 @@ impl<'v> Event<'v> {
         object
             .iter()
             .filter(|(key, _)| is_part(key))
-            .all(|(_, value)| is_object_or_nothing(value))
+            .all(|(_, value)| is_object_or_nothing(value) && value.get(TYPED).is_none())
     }
 
     /// The event that `object` is just as the API server writes it: all its keys are the server's, each stands once, and all that
@@ -181,21 +187,21 @@ impl<'v> Event<'v> {
 
     fn take(&mut self, field: Field, value: Json<'v>) {
         match field {
-            Field::AuditId => self.audit_id = value.into_string(),
-            Field::Stage => self.stage = value.into_string(),
-            Field::RequestUri => self.request_uri = value.into_string(),
+            Field::AuditId => self.audit_id = said(value),
+            Field::Stage => self.stage = said(value),
+            Field::RequestUri => self.request_uri = said(value),
             Field::Verb => self.verb = value.into_string(),
             Field::User => self.user = User::from_value(value),
             Field::ImpersonatedUser => self.impersonated = self::field(value, "username"),
             Field::SourceIps => self.source_ips = strings(value),
-            Field::UserAgent => self.user_agent = value.into_string(),
+            Field::UserAgent => self.user_agent = said(value),
             Field::ObjectRef => self.object = ObjectRef::from_value(value),
             Field::ResponseStatus => {
                 self.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
                 self.message = self::field(value, "message");
             }
-            Field::RequestReceived => self.received = value.into_string(),
-            Field::StageReached => self.stage_time = value.into_string(),
+            Field::RequestReceived => self.received = said(value),
+            Field::StageReached => self.stage_time = said(value),
             Field::Annotations => self.annotations = Annotations::from_value(value),
             Field::RequestObject => self.request_object = Some(value),
             Field::ResponseObject => self.response_object = Some(value),
@@ -246,7 +252,10 @@ impl<'v> User<'v> {
             match key {
                 "username" => user.username = said(value),
                 "uid" => user.uid = said(value),
-                "groups" => user.groups = strings(value),
+                "groups" => {
+                    user.groups = strings(value);
+                    user.groups.retain(|group| !group.is_empty());
+                }
                 "extra" => user.take_extra(value),
                 _ => {}
             }
@@ -255,16 +264,16 @@ impl<'v> User<'v> {
     }
 
     fn take_extra(&mut self, extra: Json<'v>) {
-        for (key, value) in fields(extra) {
+        qualified("", extra, 0, &mut |key, value| {
             let field = match key {
                 "authentication.kubernetes.io/credential-id" => &mut self.credential_id,
                 "authentication.kubernetes.io/pod-name" => &mut self.pod_name,
                 "authentication.kubernetes.io/node-name" => &mut self.node_name,
-                _ => continue,
+                _ => return,
             };
-            let first = || value.get_idx(0)?.into_string();
-            *field = value.into_string().or_else(first);
-        }
+            let first = || value.get_idx(0).and_then(said);
+            *field = said(value).or_else(first);
+        });
     }
 }
 
@@ -322,32 +331,52 @@ impl<'v> ObjectRef<'v> {
 impl<'v> Annotations<'v> {
     pub(super) fn from_value(value: Json<'v>) -> Self {
         let (mut annotations, mut generated_secret) = (Self::default(), None);
-        for (key, value) in fields(value) {
+        qualified("", value, 0, &mut |key, value| {
             let field = match key {
-                "authorization.k8s.io/decision" | "authorization_k8s_io/decision" => {
-                    &mut annotations.decision
-                }
-                "authentication.kubernetes.io/issued-credential-id"
-                | "authentication_kubernetes_io/issued-credential-id" => {
+                "authorization.k8s.io/decision" => &mut annotations.decision,
+                "authentication.kubernetes.io/issued-credential-id" => {
                     &mut annotations.issued_credential_id
                 }
-                "authentication.k8s.io/legacy-token" | "authentication_k8s_io/legacy-token" => {
-                    &mut annotations.legacy_token
-                }
-                "authentication.k8s.io/legacy-token-manual-secret"
-                | "authentication_k8s_io/legacy-token-manual-secret" => {
+                "authentication.k8s.io/legacy-token" => &mut annotations.legacy_token,
+                "authentication.k8s.io/legacy-token-manual-secret" => {
                     &mut annotations.legacy_secret
                 }
-                "authentication.k8s.io/legacy-token-autogenerated-secret"
-                | "authentication_k8s_io/legacy-token-autogenerated-secret" => {
-                    &mut generated_secret
-                }
-                _ => continue,
+                "authentication.k8s.io/legacy-token-autogenerated-secret" => &mut generated_secret,
+                _ => return,
             };
             *field = said(value).or(*field);
-        }
+        });
         annotations.legacy_secret = annotations.legacy_secret.or(generated_secret);
         annotations
+    }
+}
+
+/// What DynamoDB's JSON writes before an object.
+const TYPED: &str = "M";
+
+/// Levels of objects that stores make of the dots in a key.
+const MAX_DOTS: usize = 8;
+
+/// Calls `take` with the entries of an object whose keys have domains in them, as the API server writes those: stores take objects for the
+/// dots, or underscores, and Panther `_slash_` for the slash.
+fn qualified<'v>(
+    before: &str,
+    value: Json<'v>,
+    depth: usize,
+    take: &mut dyn FnMut(&str, Json<'v>),
+) {
+    for (key, value) in fields(value) {
+        let key = match key.contains('_') {
+            true => Cow::Owned(key.replace("_slash_", "/").replace('_', ".")),
+            false => Cow::Borrowed(key),
+        };
+        if value.is_object() && depth < MAX_DOTS {
+            qualified(&format!("{before}{key}."), value, depth + 1, take);
+        } else if before.is_empty() {
+            take(&key, value);
+        } else {
+            take(&format!("{before}{key}"), value);
+        }
     }
 }
 
@@ -367,7 +396,7 @@ pub(super) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
 }
 
 /// A non-empty string; an empty one says no more than a missing one.
-fn said<'v>(value: Json<'v>) -> Option<&'v str> {
+pub(super) fn said<'v>(value: Json<'v>) -> Option<&'v str> {
     value.into_string().filter(|text| !text.is_empty())
 }
 

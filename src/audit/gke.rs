@@ -9,7 +9,8 @@ use simd_json::{prelude::*, tape::Object};
 
 use super::{
     event::{
-        Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, named_group, number,
+        Annotations, Event, Json, ObjectRef, User, field, is_object_or_nothing, named_group,
+        number, said,
     },
     http_code,
 };
@@ -124,7 +125,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         };
         let selected = picked(authentication, "authoritySelector");
         let is_refused = code == Some(403) && message.is_some_and(refuses_impersonation);
-        let time = self.outer("timestamp").and_then(|time| time.into_string());
+        let time = self.outer("timestamp").and_then(said);
         let path = self
             .text("resourceName")
             .or_else(|| self.authorization("resource"));
@@ -132,7 +133,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         Event {
             audit_id: progress
                 .id
-                .or_else(|| self.outer("insertId").and_then(|id| id.into_string())),
+                .or_else(|| self.outer("insertId").and_then(said)),
             stage: progress.stage(),
             verb: method.verb,
             user: User {
@@ -191,7 +192,7 @@ impl<'o, 'v> Entry<'o, 'v> {
     }
 
     fn text(&self, key: &str) -> Option<&'v str> {
-        self.get(key)?.into_string().filter(|text| !text.is_empty())
+        self.get(key).and_then(said)
     }
 
     /// The body under `key`, or under the name that BigQuery has for it.
@@ -276,22 +277,24 @@ impl<'v> Method<'v> {
         let Some((head, verb)) = name.rsplit_once('.') else {
             return Self::default();
         };
+        let verb = Some(verb).filter(|verb| !verb.is_empty());
         let path = head.strip_prefix("io.k8s.").unwrap_or(head);
         let parts: Vec<&str> = path.split('.').collect();
         let Some(version) = parts.iter().position(|part| is_version(part)) else {
             return Self {
-                verb: Some(verb),
+                verb,
                 ..Self::default()
             };
         };
+        let part = |at: usize| parts.get(at).copied().filter(|part| !part.is_empty());
         let group_end: usize = parts[..version].iter().map(|part| part.len() + 1).sum();
         Self {
             group: path
                 .get(..group_end.saturating_sub(1))
                 .and_then(named_group),
-            resource: parts.get(version + 1).copied(),
-            subresource: parts.get(version + 2).copied(),
-            verb: Some(verb),
+            resource: part(version + 1),
+            subresource: part(version + 2),
+            verb,
         }
     }
 

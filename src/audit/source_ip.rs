@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// The last address that no untrusted party could forge, and the rest, which the
-/// client merely claims.
+/// client merely claims. An empty one is not known, and where it is the last the one before it is none.
 pub fn split_claimed<'v>(
     source_ips: &[&'v str],
     trusted_proxies: &[IpNet],
@@ -35,8 +35,10 @@ pub fn split_claimed<'v>(
         .enumerate()
         .filter(|(index, _)| *index != real)
         .map(|(_, address)| *address)
+        .filter(|address| !address.is_empty())
         .collect();
-    (Some(source_ips[real]), claimed)
+    let real = Some(source_ips[real]).filter(|address| !address.is_empty());
+    (real, claimed)
 }
 
 #[cfg(test)]
@@ -55,6 +57,16 @@ mod tests {
             (Some("10.0.3.7"), vec!["8.8.8.8", "1.1.1.1", "9.9.9.9"])
         );
         assert_eq!(split_claimed(&[], &[]), (None, vec![]));
+    }
+
+    #[test]
+    fn an_empty_address_makes_no_other_the_last() {
+        let proxies = networks(&["0.0.0.0/0"]);
+        for proxies in [&[], &proxies[..]] {
+            let told = split_claimed(&["8.8.8.8", "", ""], proxies);
+            assert_eq!(told, (None, vec!["8.8.8.8"]));
+            assert_eq!(split_claimed(&[""], proxies), (None, vec![]));
+        }
     }
 
     #[test]

@@ -16,7 +16,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -79,6 +82,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told where even that cannot be printed.
             let _ = error.print();
+            if let Some(hint) = hint(&error) {
+                tell(format_args!("\n  hint: {hint}"));
+            }
             return match error.use_stderr() {
                 true => BAD_CONFIGURATION.into(),
                 false => ExitCode::SUCCESS,
@@ -95,6 +101,28 @@ pub fn main() -> ExitCode {
         Verb::Validate(arguments) => validate::run(&arguments),
         Verb::Incidents(arguments) => incidents::run(&arguments),
         Verb::DeadLetters(arguments) => dead_letters::run(&arguments),
+    }
+}
+
+/// What was meant by an argument that there is not, where that is easily told.
+fn hint(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let is_file = [".yaml", ".yml", ".toml", ".json"]
+        .iter()
+        .any(|ending| argument.ends_with(ending));
+    let verb = env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    match verb?.as_str() {
+        "validate" if argument == "--config" || argument == "-c" => {
+            Some("files are named without it: baitline validate FILE…")
+        }
+        "run" if is_file => {
+            Some("a configuration is named by --config: baitline run --config FILE")
+        }
+        _ => None,
     }
 }
 

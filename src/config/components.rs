@@ -1,13 +1,18 @@
 //! Every source, transform and sink there is.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use rdkafka::types::RDKafkaType;
 
 use super::{
     SinkConfig, SourceConfig, TransformConfig, fluent, http, http_server, kafka,
     number::Patience,
     options::{OptionDoc, Options, Section, options},
+    places::{self, Lack},
     sinks, transforms, vector,
 };
 use crate::{
@@ -80,22 +85,37 @@ pub(super) enum Config {
 }
 
 impl Config {
-    /// What is wrong with the first file that is named and cannot be read.
-    pub fn unreadable_file(&self) -> Option<String> {
+    /// What it names on this machine and cannot use.
+    pub fn lack(&self) -> Option<Lack> {
+        let unreadable = |error: &dyn Display| {
+            Lack::Yet(format!("{error}; it must be there when baitline runs"))
+        };
         let of_kafka = |connection: &Connection| {
             let checked = check_files(&connection.client());
-            checked.err().map(|unreadable| unreadable.to_string())
+            checked.err().map(|error| unreadable(&error))
         };
         match self {
+            Self::Source(SourceConfig::File(config)) => config.finds_nothing().then(|| {
+                let message = "there is no file yet that include names; it is read when it comes";
+                Lack::Yet(message.to_owned())
+            }),
             Self::Source(SourceConfig::Kafka(config)) => of_kafka(&config.connection),
             Self::Source(config) => {
                 let (_, tls) = config.server()?;
-                check(tls).err().map(|error| error.to_string())
+                let error = check(tls).err()?;
+                Some(match error.may_pass() {
+                    true => unreadable(&error),
+                    false => Lack::Never(error.to_string()),
+                })
             }
             Self::Sink(SinkConfig::Kafka(config)) => of_kafka(&config.connection),
             Self::Sink(SinkConfig::Http(config)) => {
                 let checked = config.tls.check_files();
-                checked.err().map(|unreadable| unreadable.to_string())
+                checked.err().map(|error| unreadable(&error))
+            }
+            Self::Sink(SinkConfig::File(config)) => {
+                let path = sink::file::path_at(&config.path, Timestamp::now());
+                path.ok().and_then(|path| places::against_file(&path))
             }
             _ => None,
         }

@@ -27,6 +27,8 @@ pub(super) struct Declared<'a> {
     pub inputs: Option<Vec<Input<'a>>>,
     /// A source's `silence_secs`.
     pub silence: Option<Duration>,
+    /// `decoding.codec` says so, whether or not its options have faults.
+    pub reads_detections: bool,
     /// The value of its option `include`, in order, for comparisons.
     pub include: Option<Vec<&'a str>>,
 }
@@ -140,6 +142,7 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
         config: None,
         inputs: None,
         silence: None,
+        reads_detections: false,
         include: None,
     };
     let entries = match &entry.node.value {
@@ -157,6 +160,7 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
     };
     declared.component = component_type(&declared, value_of("type", entries), faults);
     declared.include = value_of("include", entries).and_then(texts);
+    declared.reads_detections = codec(entries) == Some(Decoding::Detection.as_str());
     declared.inputs = match role {
         Role::Source => Some(Vec::new()),
         Role::Transform | Role::Sink => inputs(&declared, entries, faults),
@@ -188,6 +192,15 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
 fn value_of<'a>(key: &str, entries: &'a [Entry]) -> Option<&'a Node> {
     let entry = entries.iter().find(|entry| entry.key == key)?;
     Some(&entry.node)
+}
+
+/// What `decoding.codec` says.
+fn codec(entries: &[Entry]) -> Option<&str> {
+    let Value::Map(decoding) = &value_of("decoding", entries)?.value else {
+        return None;
+    };
+    let codec = value_of("codec", decoding)?.as_text()?;
+    Some(&codec.value)
 }
 
 fn texts(node: &Node) -> Option<Vec<&str>> {

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Decoy, Expected,
     fault::{Fault, Place, quoted},
-    kind::{Flag, Kind, List, Text, Word},
+    kind::{Flag, Kind, List, Named, Text, Word},
     names::{ObjectName, PodName, ServiceAccount},
+    nearest::listed,
     notation::Glob,
     options::{OptionDoc, Options, Scope, Section, options},
-    tree::{Node, Value},
+    tree::{Node, Value, without_value},
 };
 use crate::detect::{Severity, Technique, is_common};
 
@@ -52,8 +53,71 @@ options! {
         verbs: "verbs" List<Verb>, default Vec::new();
         /// Resources, as `resource` or `resource/subresource`. None given: any.
         resources: "resources" List<Resource>, default Vec::new();
-        /// Techniques. None given: any but the use of the token and impersonation.
-        techniques: "techniques" List<Word<Technique>>, default Vec::new();
+        /// Techniques. None given: any of these but the use of the token and impersonation.
+        techniques: "techniques" List<Excusable>, default Vec::new();
+    }
+}
+
+/// A technique that may be expected of somebody.
+#[derive(Clone, Copy)]
+struct Excused(Technique);
+
+impl Excused {
+    /// All but those of which it is not known who did it, or to which decoy.
+    const ALL: [Self; 11] = [
+        Self(Technique::TokenUse),
+        Self(Technique::Impersonation),
+        Self(Technique::TokenRequest),
+        Self(Technique::PrivilegeGrant),
+        Self(Technique::ImpersonationDenied),
+        Self(Technique::PodExec),
+        Self(Technique::PodAsDecoy),
+        Self(Technique::Tamper),
+        Self(Technique::SecretRead),
+        Self(Technique::Recon),
+        Self(Technique::NamespaceTouch),
+    ];
+}
+
+impl Named for Excused {
+    fn all() -> &'static [Self] {
+        &Self::ALL
+    }
+
+    fn name(self) -> &'static str {
+        self.0.as_str()
+    }
+
+    fn instead(word: &str) -> Option<&'static str> {
+        match Technique::from_name(word)? {
+            Technique::TokenReview => Some(
+                "the user of a review is who was shown the token, not who showed it, and that is never expected",
+            ),
+            Technique::Undecodable => Some("of what cannot be decoded it is not known who did it"),
+            Technique::ImpersonationUnnamed => {
+                Some("it is never alerted, and not known to be about a decoy")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The name of a technique that may be expected.
+struct Excusable;
+
+impl Kind for Excusable {
+    type Value = Technique;
+
+    fn wanted() -> String {
+        Word::<Excused>::wanted()
+    }
+
+    fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Technique> {
+        Word::<Excused>::read(node, scope).map(|excused| excused.0)
+    }
+
+    fn show(value: &Technique) -> String {
+        value.as_str().to_owned()
     }
 }
 
@@ -213,9 +277,14 @@ impl Kind for Labels {
                 Value::Integer(value) => value.to_string(),
                 Value::Float(_, written) => written.clone(),
                 Value::Null | Value::List(_) | Value::Map(_) | Value::Faulty => {
-                    let option = format!("label {} in {}", quoted(&entry.key), scope.option);
+                    let option = format!(
+                        "label {} in {}",
+                        quoted(&without_value(&entry.key)),
+                        scope.option
+                    );
                     let mut scope = Scope {
                         option: &option,
+                        is_secretive: scope.is_secretive,
                         faults: scope.faults,
                     };
                     scope.wrong::<()>(&entry.node, "a string");
@@ -329,6 +398,40 @@ fn is_frequent(name: &str) -> bool {
     is_short || FREQUENT.contains(&name) || is_common(name)
 }
 
+/// The verbs of requests for resources, and for other paths those of HTTP (Kubernetes 1.34,
+/// `apiserver/pkg/endpoints/request/requestinfo.go`).
+const VERBS: [&str; 14] = [
+    "connect",
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "head",
+    "list",
+    "options",
+    "patch",
+    "post",
+    "proxy",
+    "put",
+    "update",
+    "watch",
+];
+
+/// Resources that a touch of a decoy may be about, whose singular is easily written.
+const RESOURCES: [&str; 11] = [
+    "clusterrolebindings",
+    "configmaps",
+    "daemonsets",
+    "deployments",
+    "events",
+    "namespaces",
+    "pods",
+    "rolebindings",
+    "secrets",
+    "serviceaccounts",
+    "tokenreviews",
+];
+
 /// Says what is legal but unwise.
 fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &mut Vec<Fault>) {
     let (namespace, name) = &decoy.service_account;
@@ -359,6 +462,31 @@ fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &m
         warnings.push(Fault::at(place, message));
     }
     for rule in &decoy.expected {
+        let place = option(node, "expected").map_or(place, |node| &node.place);
+        for verb in rule
+            .verbs
+            .iter()
+            .filter(|verb| !VERBS.contains(&verb.as_str()))
+        {
+            let message = format!(
+                "{subject} expects the verb {}, which no request has; known: {}",
+                quoted(verb),
+                listed(VERBS)
+            );
+            warnings.push(Fault::at(place, message));
+        }
+        for resource in &rule.resources {
+            let (name, rest) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
+            let mut plurals = RESOURCES.iter();
+            if let Some(plural) = plurals.find(|plural| plural.strip_suffix('s') == Some(name)) {
+                let message = format!(
+                    "{subject} expects the resource {}, which no request has; write {}",
+                    quoted(resource),
+                    quoted(&format!("{plural}{rest}"))
+                );
+                warnings.push(Fault::at(place, message));
+            }
+        }
         let any_user = rule.user.bytes().all(|b| b == b'*');
         let any_touch = [&rule.verbs, &rule.resources]
             .iter()
@@ -368,7 +496,6 @@ fn warn(decoy: &Written, subject: &str, place: &Place, node: &Node, warnings: &m
                 "{subject} expects every user to do anything with its objects, so that none of \
                  that is alerted; name users, verbs, resources or techniques"
             );
-            let place = option(node, "expected").map_or(place, |node| &node.place);
             warnings.push(Fault::at(place, message));
         }
     }

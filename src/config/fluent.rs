@@ -11,7 +11,7 @@ use super::{
     number::{Bytes, Count, Seconds},
     options::{OptionDoc, Options, Scope, Section, options},
     server,
-    tree::{Node, Value},
+    tree::{Node, Value, without_value},
 };
 use crate::source::{
     Decoding,
@@ -115,9 +115,14 @@ impl Kind for Users {
         let users: Vec<_> = entries
             .iter()
             .map(|entry| {
-                let option = format!("user {} in {}", quoted(&entry.key), scope.option);
+                let option = format!(
+                    "user {} in {}",
+                    quoted(&without_value(&entry.key)),
+                    scope.option
+                );
                 let mut scope = Scope {
                     option: &option,
+                    is_secretive: true,
                     faults: scope.faults,
                 };
                 let password = Password::read(&entry.node, &mut scope)?;

@@ -261,11 +261,12 @@ impl Kind for HeaderTemplates {
         let read = |entry: &super::tree::Entry| {
             let option = format!(
                 "header {} in {}",
-                super::fault::quoted(&entry.key),
+                super::fault::quoted(&super::tree::without_value(&entry.key)),
                 scope.option
             );
             let mut scope = Scope {
                 option: &option,
+                is_secretive: scope.is_secretive,
                 faults: scope.faults,
             };
             let name = HeaderName::from_bytes(entry.key.as_bytes()).ok();

@@ -192,6 +192,11 @@ fn whose(name: &str) -> Option<String> {
 
 /// What librdkafka has against a setting. The value is not shown: it may be a secret.
 fn fault(name: &str, value: &str) -> Option<String> {
+    if name.contains(':') {
+        return Some(
+            "has a setting with a colon in its name; write a space behind the colon".to_owned(),
+        );
+    }
     let mut client = ClientConfig::new();
     client.set(name, value);
     let error = client.create_native_config().err()?;

@@ -56,7 +56,7 @@ impl Kind for Text {
             }
             (_, Some(text)) => Some(text.value.clone()),
             (Value::Bool(_) | Value::Integer(_) | Value::Float(..), None) => {
-                let found = node.found();
+                let found = scope.found(node);
                 scope.refuse(
                     node,
                     format!("must be a string, found {found}; write it in quotes"),
@@ -187,7 +187,7 @@ impl<T: Named> Kind for Word<T> {
             (None, Some(meant)) => format!("; did you mean {}?", quoted(meant)),
             (None, None) => String::new(),
         };
-        let (wanted, found) = (Self::wanted(), node.found());
+        let (wanted, found) = (Self::wanted(), scope.found(node));
         scope.refuse(node, format!("must be {wanted}, found {found}{meant}"))
     }
 
@@ -228,7 +228,7 @@ impl<K: Kind> Kind for List<K> {
     fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Vec<K::Value>> {
         let items = match &node.value {
             Value::List(items) => items,
-            Value::String(text) => {
+            Value::String(text) if !scope.is_secretive => {
                 let shown = text.shown();
                 let message = format!("must be a list, found the string {shown}; write [{shown}]");
                 return scope.refuse(node, message);
@@ -238,6 +238,7 @@ impl<K: Kind> Kind for List<K> {
         let option = format!("an entry of {}", scope.option);
         let mut entries = Scope {
             option: &option,
+            is_secretive: scope.is_secretive,
             faults: scope.faults,
         };
         let values: Vec<_> = items

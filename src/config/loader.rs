@@ -20,7 +20,7 @@ use super::{
     notation::DataDir,
     number::{Count, Seconds},
     options::Scope,
-    tree::{Entry, Node, Value},
+    tree::{Entry, Node, Value, without_value},
 };
 
 mod checks;
@@ -80,6 +80,9 @@ impl Loader {
         self.refuse_shared_addresses(api, &sections, &declared);
         if let Some(address) = api {
             self.warn_of_public_api(address, &sections);
+        }
+        if let Some(data_dir) = &data_dir {
+            self.check_data_dir(data_dir, &sections);
         }
         if let Some(faults) = Faults::of(self.faults) {
             return Err(faults);
@@ -147,7 +150,8 @@ impl Loader {
             (key, None) if GLOBALS.contains(&key) => sections.globals.push((key, node)),
             (key, None) => {
                 let advice = advice(key, GLOBALS);
-                let message = format!("unknown option {} at the top level{advice}", quoted(key));
+                let shown = quoted(&without_value(key));
+                let message = format!("unknown option {shown} at the top level{advice}");
                 self.faults.push(Fault::at(&entry.place, message));
                 // It may be a section whose name is misspelt.
                 self.complete &= nearest(key, GLOBALS).is_none();
@@ -165,6 +169,7 @@ impl Loader {
         for (_, node) in sections.globals.iter().filter(|(key, _)| *key == name) {
             let mut scope = Scope {
                 option: &option,
+                is_secretive: false,
                 faults: &mut self.faults,
             };
             let Some(value) = K::read(node, &mut scope) else {

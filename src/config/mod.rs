@@ -10,6 +10,7 @@
 //! | `components`, `decoys`, `api` | what can be configured |
 //! | `sources`, `http_server`, `fluent`, `vector`, `server`, `transforms`, `sinks`, `http`, `kafka`, `topics`, `template` | with which options |
 //! | `declared`, `graph` | the components of all files, and who reads whom |
+//! | `places` | what is named on this machine, and whether it can be used |
 //! | `loader` | all of this in order: texts to a pipeline |
 //! | `fault`, `nearest` | what is wrong, where, and what to write instead |
 //!
@@ -36,6 +37,7 @@ mod notation;
 mod number;
 mod options;
 mod pipeline;
+mod places;
 mod read;
 mod secret;
 mod server;

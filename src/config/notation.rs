@@ -126,6 +126,24 @@ impl Kind for UrlPath {
     }
 }
 
+/// Only shells know what `~` stands for: a folder of that name would be made.
+fn refuse_home(node: &Node, path: &str, scope: &mut Scope<'_, '_>) -> Option<()> {
+    if path != "~" && !path.starts_with("~/") {
+        return Some(());
+    }
+    scope.refuse(
+        node,
+        "begins with ~, which only a shell knows; write \"${HOME}/…\", or the path as it is",
+    )
+}
+
+/// A path that means the same everywhere.
+fn path(node: &Node, scope: &mut Scope<'_, '_>) -> Option<PathBuf> {
+    let path = Text::read(node, scope)?;
+    refuse_home(node, &path, scope)?;
+    Some(path.into())
+}
+
 /// The directory that everything is kept in.
 pub(crate) struct DataDir;
 
@@ -137,7 +155,7 @@ impl Kind for DataDir {
     }
 
     fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<PathBuf> {
-        Text::read(node, scope).map(Into::into)
+        path(node, scope)
     }
 
     fn show(value: &PathBuf) -> String {
@@ -156,7 +174,7 @@ impl Kind for FilePath {
     }
 
     fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<PathBuf> {
-        Text::read(node, scope).map(Into::into)
+        path(node, scope)
     }
 
     fn show(value: &PathBuf) -> String {
@@ -204,6 +222,13 @@ impl Kind for PathTemplate {
         if path.ends_with('/') || path.contains('\0') {
             return scope.wrong(node, "the path of a file");
         }
+        if path.contains("{{") {
+            return scope.refuse(
+                node,
+                "is one path for all messages, and has no fields; leave out what stands in {{ … }}: each message tells it",
+            );
+        }
+        refuse_home(node, &path, scope)?;
         match jiff::fmt::strtime::format(&path, jiff::Timestamp::UNIX_EPOCH) {
             Ok(_) => Some(path),
             Err(error) => {

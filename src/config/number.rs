@@ -2,6 +2,8 @@
 
 use std::{marker::PhantomData, time::Duration};
 
+use jiff::SignedDuration;
+
 use super::{kind::Kind, options::Scope, tree::Node};
 
 /// A whole number, at least 1.
@@ -62,6 +64,24 @@ fn seconds(node: &Node) -> Option<Duration> {
     Duration::try_from_secs_f64(secs).ok()
 }
 
+/// The value is no number of units, of which a second has `units`. One with a unit of its own, such as `15m`, is told
+/// as it has to be written.
+fn no_time<T>(node: &Node, scope: &mut Scope<'_, '_>, wanted: &str, units: i64) -> Option<T> {
+    let text = node.as_text().filter(|text| text.is_literal());
+    let time = text.and_then(|text| text.value.trim().parse::<SignedDuration>().ok());
+    let time = time.filter(|time| time.is_positive() && time.subsec_nanos() == 0);
+    match time.and_then(|time| time.as_secs().checked_mul(units)) {
+        Some(number) => {
+            let found = scope.found(node);
+            scope.refuse(
+                node,
+                format!("must be {wanted}, found {found}; write {number}"),
+            )
+        }
+        None => scope.wrong(node, wanted),
+    }
+}
+
 /// Seconds, with or without a fraction; zero only where `ZERO` says so.
 pub(crate) struct Seconds<const ZERO: bool>;
 
@@ -79,7 +99,7 @@ impl<const ZERO: bool> Kind for Seconds<ZERO> {
 
     fn read(node: &Node, scope: &mut Scope<'_, '_>) -> Option<Duration> {
         let read = seconds(node).filter(|time| ZERO || !time.is_zero());
-        read.or_else(|| scope.wrong(node, &Self::wanted()))
+        read.or_else(|| no_time(node, scope, &Self::wanted(), 1))
     }
 
     fn show(value: &Duration) -> String {
@@ -123,7 +143,7 @@ impl Kind for WholeSeconds {
             .as_integer()
             .filter(|secs| (1..=i64::from(LONGEST_SECS)).contains(secs));
         secs.map(i64::unsigned_abs)
-            .or_else(|| scope.wrong(node, &Self::wanted()))
+            .or_else(|| no_time(node, scope, &Self::wanted(), 1))
     }
 
     fn show(value: &u64) -> String {
@@ -171,7 +191,7 @@ impl Kind for Milliseconds {
             .as_integer()
             .filter(|millis| (1..=longest).contains(millis));
         let time = millis.map(|millis| Duration::from_millis(millis.unsigned_abs()));
-        time.or_else(|| scope.wrong(node, &Self::wanted()))
+        time.or_else(|| no_time(node, scope, &Self::wanted(), 1000))
     }
 
     fn show(value: &Duration) -> String {

@@ -5,7 +5,7 @@ use super::{
     fault::{Fault, Place, quoted},
     kind::Kind,
     nearest::{advice, nearest},
-    tree::{Entry, Node, Value},
+    tree::{Entry, Node, Value, without_value},
 };
 
 /// What the reference documentation says about one option.
@@ -187,6 +187,7 @@ impl<'a, 'f> Options<'a, 'f> {
             node,
             &mut Scope {
                 option: &option,
+                is_secretive: is_secretive(path),
                 faults: self.faults,
             },
         )
@@ -250,8 +251,11 @@ impl<'a, 'f> Options<'a, 'f> {
             }
             (Some(_), Value::Faulty) => {}
             (Some(inside), _) => {
-                let (subject, found) = (&self.subject, entry.node.found());
-                let path = quoted(&path);
+                let found = match is_secretive(&path) {
+                    true => entry.node.kind().to_owned(),
+                    false => entry.node.found(),
+                };
+                let (subject, path) = (&self.subject, quoted(&path));
                 let message = format!(
                     "{path} of {subject} must be a map, such as {{ {inside}: … }}, found {found}"
                 );
@@ -260,7 +264,19 @@ impl<'a, 'f> Options<'a, 'f> {
         }
     }
 
+    /// A key with a value in it, which may be a secret: YAML wants a space behind the colon.
+    fn unspaced(&mut self, entry: &Entry, path: &str) {
+        self.meant.push(path.to_owned());
+        let (shown, subject) = (quoted(&without_value(&format!("{path}:"))), &self.subject);
+        let message =
+            format!("unknown option {shown} for {subject}; write a space behind the colon");
+        self.faults.push(Fault::at(&entry.place, message));
+    }
+
     fn unknown(&mut self, entry: &Entry, prefix: &str, known: &[&str], advisers: Advisers<'_>) {
+        if let Some((key, _)) = entry.key.split_once(':') {
+            return self.unspaced(entry, &format!("{prefix}{key}"));
+        }
         let (instead, elsewhere) = advisers;
         let key = entry.key.as_str();
         let path = format!("{prefix}{key}");
@@ -294,6 +310,22 @@ impl<'a, 'f> Options<'a, 'f> {
     }
 }
 
+/// Groups of options of which some are secrets, or are secrets in Vector.
+const SECRETIVE: [&str; 6] = [
+    "auth",
+    "librdkafka_options",
+    "request",
+    "sasl",
+    "tls",
+    "users",
+];
+
+fn is_secretive(path: &str) -> bool {
+    path.split('.')
+        .next()
+        .is_some_and(|group| SECRETIVE.contains(&group))
+}
+
 /// The keys that may stand below `prefix`.
 fn level<'k>(prefix: &str, known: &[&'k str]) -> impl Iterator<Item = &'k str> {
     known
@@ -305,13 +337,24 @@ fn level<'k>(prefix: &str, known: &[&'k str]) -> impl Iterator<Item = &'k str> {
 pub(crate) struct Scope<'o, 'f> {
     /// `"include" of source "files" (file)`.
     pub option: &'o str,
+    /// What was found may be a secret in the wrong place: faults tell its kind alone.
+    pub is_secretive: bool,
     pub faults: &'f mut Vec<Fault>,
 }
 
 impl Scope<'_, '_> {
     /// The value is not what is wanted. Gives `None`, for the reader to hand on.
     pub fn wrong<T>(&mut self, node: &Node, wanted: &str) -> Option<T> {
-        self.refuse(node, format!("must be {wanted}, found {}", node.found()))
+        let found = self.found(node);
+        self.refuse(node, format!("must be {wanted}, found {found}"))
+    }
+
+    /// What `node` is, for `…, found …`.
+    pub fn found(&self, node: &Node) -> String {
+        match self.is_secretive {
+            true => node.kind().to_owned(),
+            false => node.found(),
+        }
     }
 
     /// The option, at `node`, has a fault: `message` goes on after its name.

@@ -2,6 +2,7 @@
 //! knows where it stands.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     collections::{HashMap, hash_map},
 };
@@ -124,9 +125,17 @@ impl Value {
     }
 }
 
+/// A key as it may be shown: what stands behind a colon is a value, and may be a secret.
+pub(crate) fn without_value(key: &str) -> Cow<'_, str> {
+    match key.split_once(':') {
+        Some((key, _)) => Cow::Owned(format!("{key}:…")),
+        None => Cow::Borrowed(key),
+    }
+}
+
 /// The fault of a key that stands twice in one map.
 pub(crate) fn duplicate_key(key: &str, place: &Place, first: Option<&Place>) -> Fault {
-    let key = quoted(key);
+    let key = quoted(&without_value(key));
     match first {
         Some(first) => Fault::at(
             place,
@@ -195,6 +204,19 @@ impl Node {
             Value::List(items) => items.iter().map(Self::size).sum(),
             Value::Map(entries) => entries.iter().map(|entry| entry.node.size()).sum(),
             _ => 0,
+        }
+    }
+
+    /// What kind of value it is, for `…, found …` where it may be a secret.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "true or false",
+            Value::Integer(_) | Value::Float(..) => "a number",
+            Value::String(_) => "a string",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Faulty => "a fault",
         }
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::sketch::HASHES;
 use crate::{
     audit::{AlertId, IncidentId, IncidentKey, words},
     detect::{Class, Severity, Technique, Token, Tool, is_beyond_discovery, is_success},
@@ -208,11 +209,18 @@ pub struct TrailEntry {
 /// Many incidents told as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flood {
-    /// Distinct incidents folded in; exact up to a few thousand, estimated above.
+    /// Distinct incidents folded in, at most as many as hits; exact below 4,096, estimated from there.
     pub incidents: u64,
     /// The heaviest sources, heaviest first; counts are upper bounds.
     #[serde(default)]
     pub top_sources: Vec<SourceCount>,
+}
+
+impl Flood {
+    /// Whether the incidents are so many that they are estimated, within a few per cent.
+    pub fn is_estimate(&self) -> bool {
+        self.incidents >= HASHES as u64
+    }
 }
 
 /// How many hits came from one address.

@@ -30,10 +30,10 @@ impl FloodTally {
         self.sources.add(source_ip);
     }
 
-    /// As it is told.
-    pub(super) fn told(&self) -> Flood {
+    /// As it is told, of `hits` in all: none makes more than one incident.
+    pub(super) fn told(&self, hits: u64) -> Flood {
         Flood {
-            incidents: self.keys.estimate(),
+            incidents: self.keys.estimate().min(hits),
             top_sources: self.sources.heaviest(SHOWN),
         }
     }
@@ -41,5 +41,24 @@ impl FloodTally {
     #[cfg(test)]
     pub(super) fn kept(&self) -> (usize, usize) {
         (self.keys.kept(), self.sources.kept())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn incidents_are_no_more_than_hits_and_an_estimate_is_known_as_one() {
+        let mut tally = FloodTally::default();
+        let mut over = false;
+        for hit in 1..=60_000_u64 {
+            tally.add(IncidentKey::of(&[&hit.to_le_bytes()]), None);
+            let told = tally.told(hit);
+            over |= tally.keys.estimate() > hit;
+            assert!(told.incidents <= hit, "{told:?} of {hit} hits");
+            assert_eq!(told.is_estimate(), hit >= 4096, "{told:?}");
+        }
+        assert!(over, "the estimate alone is never too high");
     }
 }

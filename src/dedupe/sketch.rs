@@ -15,7 +15,7 @@ use super::{
 
 /// Hashes that are kept: below this many a count of distinct things is exact, above it
 /// the standard error is 1/√4096, less than two per cent.
-const HASHES: usize = 4096;
+pub(super) const HASHES: usize = 4096;
 
 /// Counters that are kept.
 const COUNTERS: usize = 64;
@@ -71,7 +71,7 @@ impl DistinctCount {
         match self.hashes.last() {
             Some(&largest) if self.hashes.len() >= HASHES => {
                 let share = (largest as f64 + 1.0) / (u64::MAX as f64 + 1.0);
-                ((HASHES - 1) as f64 / share) as u64
+                (((HASHES - 1) as f64 / share) as u64).max(HASHES as u64)
             }
             _ => self.hashes.len() as u64,
         }

@@ -54,7 +54,10 @@ pub(super) fn tell(
         tools: incident.tools.clone(),
         requests: incident.rows.list(),
         trail: incident.trail.iter().map(Touch::told).collect(),
-        flood: incident.flood.as_ref().map(|flood| flood.told()),
+        flood: incident
+            .flood
+            .as_ref()
+            .map(|flood| flood.told(incident.total)),
         late_secs: (incident.lag_secs > LATE_SECS).then_some(incident.lag_secs),
         excerpt: incident.excerpt.clone(),
         labels: incident.labels.clone(),
@@ -112,6 +115,9 @@ fn subject<'a>(
         granted: incident.granted,
         count,
         total: incident.total,
-        flood: incident.flood.as_ref().map(|flood| flood.told()),
+        flood: incident
+            .flood
+            .as_ref()
+            .map(|flood| flood.told(incident.total)),
     }
 }

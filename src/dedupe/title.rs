@@ -133,10 +133,11 @@ fn secret(request: Option<&Request>) -> Option<String> {
     request.name.is_some().then(|| object(request)).flatten()
 }
 
-/// `Flood: 12,345 incidents on decoy honeypot/backup-sa, heaviest source 10.0.0.1 (512 hits)`.
+/// `Flood: about 12,345 incidents on decoy honeypot/backup-sa, heaviest source 10.0.0.1 (512 hits)`.
 fn flood_sentence(subject: &Subject<'_>, flood: &Flood) -> String {
     let incidents = match flood.incidents {
         1 => "1 incident".to_owned(),
+        many if flood.is_estimate() => format!("about {} incidents", grouped(many)),
         many => format!("{} incidents", grouped(many)),
     };
     let decoy = cut(subject.decoy, 2 * NAME);
@@ -285,7 +286,7 @@ mod tests {
         });
         assert_eq!(
             title(AlertKind::Opened, &it),
-            "Flood: 12,345 incidents on decoy honeypot/backup-sa, heaviest source 10.0.0.1 (512 hits)"
+            "Flood: about 12,345 incidents on decoy honeypot/backup-sa, heaviest source 10.0.0.1 (512 hits)"
         );
         it.flood = Some(Flood {
             incidents: 1,

@@ -54,6 +54,113 @@ pub struct Detection {
     pub labels: Arc<BTreeMap<String, String>>,
 }
 
+impl Detection {
+    /// As it is, but that nothing is an empty text, which says no more than none. Another may have written it.
+    pub fn without_empty(mut self) -> Self {
+        let Self {
+            decoy,
+            cluster,
+            token,
+            source_ip,
+            claimed_ips,
+            user_agent,
+            issued_credential_id,
+            excerpt,
+            ..
+        } = &mut self;
+        for name in [decoy, cluster, user_agent] {
+            unless_empty(name);
+        }
+        for text in [&mut token.id, issued_credential_id, excerpt] {
+            unless_empty(text);
+        }
+        unless_empty(source_ip);
+        claimed_ips.retain(|ip| !ip.is_empty());
+        Arc::make_mut(&mut self.actor).drop_empty();
+        self.request.drop_empty();
+        self.origin.drop_empty();
+        self
+    }
+}
+
+impl Actor {
+    fn drop_empty(&mut self) {
+        let Self {
+            username,
+            uid,
+            groups,
+            impersonated,
+            credential_id,
+            pod,
+            node,
+        } = self;
+        for text in [username, uid, impersonated, credential_id, pod, node] {
+            unless_empty(text);
+        }
+        groups.retain(|group| !group.is_empty());
+    }
+}
+
+impl Request {
+    fn drop_empty(&mut self) {
+        let Self {
+            audit_id,
+            stage,
+            verb,
+            uri,
+            resource,
+            subresource,
+            namespace,
+            name,
+            code: _,
+            decision,
+        } = self;
+        let object = [resource, subresource, namespace, name];
+        for text in [audit_id, stage, verb, uri, decision]
+            .into_iter()
+            .chain(object)
+        {
+            unless_empty(text);
+        }
+    }
+}
+
+impl Origin {
+    fn drop_empty(&mut self) {
+        let Self {
+            source: _,
+            position,
+            key,
+            headers: _,
+            cluster,
+            node,
+            pod,
+            namespace,
+            container,
+            project,
+            account,
+            region,
+            log_group,
+            log_stream,
+            time: _,
+        } = self;
+        let cloud = [cluster, project, account, region, log_group, log_stream];
+        for text in cloud
+            .into_iter()
+            .chain([position, node, pod, namespace, container])
+        {
+            unless_empty(text);
+        }
+        unless_empty(key);
+    }
+}
+
+fn unless_empty<T: AsRef<str>>(text: &mut Option<T>) {
+    if text.as_ref().is_some_and(|text| text.as_ref().is_empty()) {
+        *text = None;
+    }
+}
+
 /// Who asked: the authenticated user and the credential it used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Actor {

@@ -27,7 +27,9 @@ use super::{
 use crate::{
     audit::{Event, RequestId},
     config,
-    record::{Envelope, Finding, Rejoiner, Unwrapper, Wrapper, msgpack, part_mark, protobuf},
+    record::{
+        Envelope, Finding, Rejoiner, Unwrapper, Wrapper, document, msgpack, part_mark, protobuf,
+    },
     source::{Block, Provenance, Shape},
 };
 
@@ -205,7 +207,8 @@ impl Detector {
             return 0;
         }
         let passed = self.needles.find(lines).map_or(lines.len(), |at| {
-            memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1)
+            let line = memrchr(b'\n', &lines[..at]).map_or(0, |newline| newline + 1);
+            document::beginning(lines, 0, line).unwrap_or(line)
         });
         self.counts.bytes += passed as u64;
         passed

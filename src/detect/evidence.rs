@@ -83,7 +83,7 @@ fn origin(source: &Arc<str>, provenance: Provenance, envelope: &Envelope<'_>) ->
     Origin {
         source: source.clone(),
         position: Some(provenance.position),
-        key: provenance.key,
+        key: provenance.key.filter(|key| !key.is_empty()),
         headers: provenance.headers,
         cluster: envelope.cluster.as_deref().map(name),
         node: envelope.node.map(name),
@@ -260,7 +260,7 @@ fn request(event: &Event<'_>) -> Request {
     Request {
         audit_id: event.audit_id.map(|id| cut(id, AUDIT_ID).into()),
         stage: event.stage.map(name),
-        verb: event.verb.map(name),
+        verb: event.verb.filter(|verb| !verb.is_empty()).map(name),
         uri: event.request_uri.map(|uri| redacted(uri, URI).into()),
         resource: object.resource.map(name),
         subresource: object.subresource.map(name),

@@ -24,3 +24,4 @@ pub use detector::{Counts, Detector};
 pub(crate) use evidence::{is_beyond_discovery, is_success};
 pub use needle::is_common;
 pub use technique::{Class, Severity, Technique, Tool};
+pub(crate) use undecodable::excerpt;

@@ -9,12 +9,72 @@ const TOKEN_LENGTH: usize = 100;
 /// A run of token characters that is shorter is no token.
 const LEAST_LENGTH: usize = 20;
 
-/// `text` without tokens, cut to `max` characters with `…` at the end if it is longer.
+/// What queries call a credential.
+const CREDENTIALS: [&str; 21] = [
+    "token",
+    "access_token",
+    "id_token",
+    "refresh_token",
+    "auth_token",
+    "private_token",
+    "client_secret",
+    "client_assertion",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "authorization",
+    "api_key",
+    "apikey",
+    "access_key",
+    "sig",
+    "signature",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
+];
+
+/// `text` without tokens, and without what queries in it call a credential, cut to `max` characters with `…` at the end if it is
+/// longer.
 pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
-    if !may_hold_token(text) {
-        return cut(text, max);
+    match without_credentials(text) {
+        Some(text) => without_tokens(&text, max).into(),
+        None if may_hold_token(text) => without_tokens(text, max).into(),
+        None => cut(text, max),
     }
-    without_tokens(text, max).into()
+}
+
+/// `None` if there are none.
+fn without_credentials(text: &str) -> Option<String> {
+    let query = text.find('?')?;
+    let mut shown = String::new();
+    let mut told = 0;
+    for at in memchr::memchr_iter(b'=', &text.as_bytes()[query..]) {
+        let at = query + at;
+        if at < told || !ends_with_credential(&text[..at]) {
+            continue;
+        }
+        let value = &text[at + 1..];
+        let ends = |end: char| matches!(end, '&' | '"' | '\\') || end.is_whitespace();
+        let length = value.find(ends).unwrap_or(value.len());
+        if length > 0 {
+            shown.push_str(&text[told..=at]);
+            shown.push_str("[redacted]");
+            told = at + 1 + length;
+        }
+    }
+    (told > 0).then(|| shown + &text[told..])
+}
+
+/// Whether the last key in `query` is that of a credential.
+fn ends_with_credential(query: &str) -> bool {
+    CREDENTIALS.iter().any(|key| {
+        let start = query.len().checked_sub(key.len());
+        let split = start.and_then(|start| query.split_at_checked(start));
+        split.is_some_and(|(before, end)| {
+            end.eq_ignore_ascii_case(key) && before.ends_with(['?', '&'])
+        })
+    })
 }
 
 fn without_tokens(text: &str, max: usize) -> String {
@@ -102,7 +162,7 @@ mod tests {
     fn tokens_are_left_out_and_names_are_kept() {
         let jwt = "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2ln";
         assert_eq!(
-            redacted(&format!("/x?token={jwt}&a=b"), 99),
+            redacted(&format!("/x?sent={jwt}&a=b"), 99),
             "/x?[redacted]&a=b"
         );
         let name = "a".repeat(250);
@@ -115,7 +175,41 @@ mod tests {
         assert_eq!(redacted("abc", 2), "ab…");
     }
 
+    #[test]
+    fn what_a_query_calls_a_credential_is_left_out_whatever_it_looks_like() {
+        for (uri, shown) in [
+            ("/x?access_token=opaque", "/x?access_token=[redacted]"),
+            (
+                "/x?a=b&Password=p;=\u{e4}'%20&token=t&c=d&token=",
+                "/x?a=b&Password=[redacted]&token=[redacted]&c=d&token=",
+            ),
+            (
+                r#"{"requestURI":"/x?client_secret=s","verb":"get"#,
+                r#"{"requestURI":"/x?client_secret=[redacted]","verb":"get"#,
+            ),
+            (
+                "/x?a?token=t&xtoken=t&token_id=t&\u{e4}token=t",
+                "/x?a?token=[redacted]&xtoken=t&token_id=t&\u{e4}token=t",
+            ),
+            ("/token=t&password=p", "/token=t&password=p"),
+            ("/x?token=a=b&=c", "/x?token=[redacted]&=c"),
+        ] {
+            assert_eq!(redacted(uri, 999), shown);
+            assert_eq!(redacted(shown, 999), shown);
+        }
+        for name in CREDENTIALS {
+            assert!(redacted(&format!("/?{name}=opaque"), 99).ends_with("=[redacted]"));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_query_may_be_anything(text in "([?&=;# \u{e4}]|token|password|a){0,30}", max in 0_usize..50) {
+            let once = redacted(&text, 999);
+            prop_assert_eq!(&redacted(&once, 999), &once);
+            prop_assert!(redacted(&text, max).chars().count() <= max + 1);
+        }
+
         #[test]
         fn the_length_is_bounded(text in "\\PC*", max in 0_usize..50) {
             prop_assert!(redacted(&text, max).chars().count() <= max + 1);

@@ -124,9 +124,7 @@ impl BrokenText {
         }
     }
 
-    /// The beginning, if it is known to come before any body: it may itself be the rest of
-    /// one. Long runs without a break, such as tokens, are left out, and quotes are single,
-    /// so that an alert that is fed back in is not taken for what it quotes.
+    /// The beginning, if it is known to come before any body: it may itself be the rest of one.
     pub fn excerpt(&self) -> Option<String> {
         let end = BODIES
             .iter()
@@ -136,9 +134,14 @@ impl BrokenText {
         let head = &self.plain[..end];
         let is_event_start =
             head.trim_start().starts_with('{') && HEAD_MARKS.iter().any(|mark| head.contains(mark));
-        is_event_start
-            .then(|| python::without_beginnings(redacted(head, EXCERPT).replace('"', "'")))
+        is_event_start.then(|| excerpt(head))
     }
+}
+
+/// What may be shown of `text`, which holds no body: long runs without a break, such as tokens, are left out, and quotes are
+/// single, so that an alert that is fed back in is not taken for what it quotes.
+pub(crate) fn excerpt(text: &str) -> String {
+    python::without_beginnings(redacted(text, EXCERPT).replace('"', "'"))
 }
 
 /// Which of a decoy's names stand in a text.

@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// Text of any characters, those that act on a reader among them. Boxed: strategies with many
+/// Text of any characters, those that act on a reader among them, and never empty: what is unknown is none. Boxed: strategies with many
 /// fields else grow too large for the stack.
 fn text() -> BoxedStrategy<String> {
     prop_oneof![
-        "[a-z0-9:/.-]{0,12}",
-        any::<String>(),
-        "[\u{0}-\u{1f}\"\\\\\u{7f}-\u{ad}\u{2028}-\u{202e}\u{feff}\u{e0000}-\u{10ffff}]{0,9}",
+        "[a-z0-9:/.-]{1,12}",
+        (any::<char>(), any::<String>()).prop_map(|(first, rest)| format!("{first}{rest}")),
+        "[\u{0}-\u{1f}\"\\\\\u{7f}-\u{ad}\u{2028}-\u{202e}\u{feff}\u{e0000}-\u{10ffff}]{1,9}",
     ]
     .boxed()
 }
@@ -146,7 +146,8 @@ prop_compose! {
         ids in any::<[u8; 3]>(),
         (class, technique, severity) in
             (word(Class::ALL), word(Technique::ALL), word(Severity::ALL)),
-        (decoy, cluster) in (option::of(name()), option::of(name())),
+        (decoy, cluster) in (name(), option::of(name())),
+        has_decoy in any::<bool>(),
         (time, stage_time) in (time(), option::of(time())),
         (actor, token, request) in (actor(), token(), request()),
         (source_ip, claimed_ips) in (maybe(), texts()),
@@ -161,7 +162,8 @@ prop_compose! {
             detection_id: DetectionId::of(&[&ids[..1]]),
             request_id: RequestId::of(&[&ids[1..2]]),
             incident_key: IncidentKey::of(&[&ids[2..]]),
-            class, technique, severity, decoy, cluster, time, stage_time,
+            class, technique, severity, cluster, time, stage_time,
+            decoy: (has_decoy || class != Class::Record).then_some(decoy),
             actor: actor.into(), token,
             source_ip, claimed_ips, user_agent, tool, issued_credential_id, request, granted,
             excerpt,

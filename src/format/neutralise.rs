@@ -6,29 +6,34 @@ use std::{
 };
 
 /// True for characters that a reader does not see as what they are: controls (C0, DEL,
-/// C1), line and paragraph separators, bidi controls, and everything that Unicode lets a
-/// renderer ignore (zero-width characters, variation selectors, tags, annotations).
+/// C1), line and paragraph separators, bidi controls, everything that Unicode lets a
+/// renderer ignore (zero-width characters, variation selectors, tags, annotations), and what looks like a space and is none.
 pub(super) fn is_hidden(char: char) -> bool {
     if char.is_ascii() {
         return char.is_ascii_control();
     }
     matches!(char,
-        '\u{80}'..='\u{9f}'
+        '\u{80}'..='\u{a0}' // no-break space
         | '\u{ad}' // soft hyphen
         | '\u{34f}' // grapheme joiner
         | '\u{61c}' // Arabic letter mark
         | '\u{115f}'..='\u{1160}' // Hangul fillers
+        | '\u{1680}' // Ogham space
         | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' // zero width, left-to-right and right-to-left marks
-        | '\u{2028}'..='\u{202e}' // separators, embeddings and overrides
-        | '\u{2060}'..='\u{206f}' // joiners, isolates
+        | '\u{2000}'..='\u{200f}' // spaces, zero width, left-to-right and right-to-left marks
+        | '\u{2028}'..='\u{202f}' // separators, embeddings and overrides, narrow space
+        | '\u{205f}'..='\u{206f}' // a space, joiners, isolates
+        | '\u{2800}' // Braille blank
+        | '\u{3000}' // ideographic space
         | '\u{3164}' // Hangul filler
         | '\u{fe00}'..='\u{fe0f}' // variation selectors
         | '\u{feff}' // byte-order mark
         | '\u{ffa0}' // Hangul filler
-        | '\u{fff0}'..='\u{fffb}' // unassigned, interlinear annotation
+        | '\u{fff0}'..='\u{fffc}' // unassigned, interlinear annotation, what stands for an object
+        | '\u{13441}'..='\u{13442}' // Egyptian blanks
         | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d159}' // null notehead
         | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}' // tags, variation selectors
     )
@@ -174,6 +179,12 @@ mod tests {
             ("pay\u{200b}pal\u{feff}", r"pay\u{200b}pal\u{feff}"),
             ("\u{2028}\u{2029}\u{85}", r"\u{2028}\u{2029}\u{85}"),
             ("\u{e0041}\u{fff9}\u{fe0f}", r"\u{e0041}\u{fff9}\u{fe0f}"),
+            ("a\u{2800}\u{a0}\u{3000}b", r"a\u{2800}\u{a0}\u{3000}b"),
+            (
+                "\u{1680}\u{2003}\u{202f}\u{205f}",
+                r"\u{1680}\u{2003}\u{202f}\u{205f}",
+            ),
+            ("\u{fffc}\u{1d159}\u{13441}", r"\u{fffc}\u{1d159}\u{13441}"),
             ("Grüße, 世界 🙂", "Grüße, 世界 🙂"),
         ] {
             assert_eq!(visible(hostile, 200), shown);

@@ -1,7 +1,8 @@
 //! Rows of CSV with a column for each field of an event, where nobody knows the names of the columns, so that no row can be decoded:
 //! they stand in another line. Where that is the first of the stream, see [`super::header`].
 //!
-//! What is known of a row is whether it has cells that only an event has together: its stage, and its URI or its id.
+//! What is known of a row is whether it has cells that only an event has together: its stage, and its URI or its id; or, of an entry of
+//! GKE's, its method, and what that was done to or who did it.
 
 use std::ops::Range;
 
@@ -22,9 +23,42 @@ const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComple
 const ID_BYTES: usize = 36;
 const ID_DASHES: usize = 4;
 
+/// How the methods of GKE's entries begin, and how many dots at least they have: `io.k8s.core.v1.secrets.list`.
+const METHOD_HEAD: &str = "io.k8s.";
+const METHOD_DOTS: usize = 4;
+
+/// What only the cells of an event are together.
+const TOGETHER: [[fn(&[u8]) -> bool; 2]; 2] = [[is_stage, is_place], [is_method, is_of_method]];
+
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
-    cells(line).any(is_stage) && cells(line).any(is_place)
+    is_row_by(|is| cells(line).any(is))
+}
+
+/// Whether a line is the row of an event, of which `has_cell` tells whether any of its cells is such.
+fn is_row_by(has_cell: impl Fn(fn(&[u8]) -> bool) -> bool) -> bool {
+    TOGETHER
+        .iter()
+        .any(|all| all.iter().all(|is| has_cell(*is)))
+}
+
+/// Whether `cell` is the method of an entry of GKE's.
+fn is_method(cell: &[u8]) -> bool {
+    let is_of_method = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
+    let dots = cell.iter().filter(|byte| **byte == b'.').count();
+    cell.starts_with(METHOD_HEAD.as_bytes()) && dots >= METHOD_DOTS && cell.iter().all(is_of_method)
+}
+
+/// Whether `cell` is what stands beside a method: `core/v1/namespaces/…`, a user of the cluster, or one of Google's.
+fn is_of_method(cell: &[u8]) -> bool {
+    let mut segments = cell.split(|byte| *byte == b'/').skip(1);
+    let is_version = |segment: &[u8]| {
+        let version = segment.strip_prefix(b"v").unwrap_or_default();
+        version.first().is_some_and(u8::is_ascii_digit)
+    };
+    segments.next().is_some_and(is_version)
+        || cell.starts_with(b"system:")
+        || memchr(b'@', cell).is_some()
 }
 
 /// Whether `cell` may be a URI or the id of an event.
@@ -102,7 +136,7 @@ impl<'t> WholeEvents<'t> {
         if is_whole && self.rows.last() != Some(&start) {
             self.rows.push(start);
         }
-        is_whole || !(is_any(&is_stage) && is_any(&is_place))
+        is_whole || !is_row_by(|is| is_any(&is))
     }
 
     /// Whether `line` of the text is such a row.
@@ -164,9 +198,9 @@ fn is_id(cell: &[u8]) -> bool {
     cell.len() == ID_BYTES && dashes == ID_DASHES && cell.iter().all(is_of_id)
 }
 
-/// `text` with a space before each such stage, so that no line of it is a row.
+/// `text` with a space before each such stage or method, so that no line of it is a row.
 pub fn without_rows(mut text: String) -> String {
-    for stage in STAGES {
+    for stage in STAGES.into_iter().chain([METHOD_HEAD]) {
         for before in SEPARATORS.iter().chain(b"\"") {
             let before = char::from(*before);
             let cell = format!("{before}{stage}");
@@ -196,6 +230,15 @@ mod tests {
             ("RequestReceived\t/api/v1\tget".to_owned(), true),
             ("RequestReceived|/api/v1|get".to_owned(), true),
             ("1;\"/api?x=1,2\";ResponseComplete".to_owned(), true),
+            ("H1,system:a,io.k8s.core.v1.secrets.list".to_owned(), true),
+            (
+                "\"io.k8s.apps.v1.deployments.status.patch\",\"apps/v1/namespaces/a\"".to_owned(),
+                true,
+            ),
+            ("a@b.c\tio.k8s.core.v1.pods.get\t".to_owned(), true),
+            ("H1,io.k8s.core.v1.secrets.list,k8s.io".to_owned(), false),
+            ("system:a,io.k8s.api.Pod,core/v1/pods".to_owned(), false),
+            ("system:a, io.k8s.core.v1.pods.get".to_owned(), false),
             ("ResponseComplete,get".to_owned(), false),
             (format!("{ID},ResponseCompleted"), false),
             (format!("{ID} ResponseComplete,/"), false),

@@ -6,22 +6,33 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Deserializer, value::RawValue};
 
 use crate::{
     dedupe::Alert,
-    detect::Detection,
+    detect::{Class, Detection},
     format::json,
     record::{msgpack, protobuf},
     source::{Block, Shape},
 };
 
+/// Bytes that a block must have for each detection that is read in part. A whole one has more; what is made up of next to
+/// nothing is to cost no more than what it was sent as.
+const LEAST_BYTES: usize = 256;
+
+/// The decoy of a detection that does not say which: it is told all the same.
+const UNKNOWN_DECOY: &str = "unknown";
+
 /// Reads the records of a source whose `decoding.codec` is `detection`. One JSON object is one
-/// detection; they may stand one a line, one a record, or many in an array.
+/// detection; they may stand one a line, one a record, or many in an array. Agents may be of another version: what says that
+/// it is a detection is one, as far as it is understood.
 #[derive(Debug, Default)]
 pub struct Decoder {
     counts: Counts,
+    /// How many more may be read in part of the block at hand.
+    room: usize,
 }
 
 /// What a [`Decoder`] has seen.
@@ -29,11 +40,13 @@ pub struct Decoder {
 pub struct Counts {
     pub bytes: u64,
     pub detections: u64,
+    /// Detections of which something was not understood, among those.
+    pub in_part: u64,
     /// Alerts. Those of incidents are passed over: they tell of detections that have been read, or will be.
     pub alerts: u64,
     /// What is neither a detection nor an alert that can be read. Nothing came of it.
     pub faulty: u64,
-    /// Records longer than `max_line_bytes`, which are faulty too.
+    /// Records longer than `max_line_bytes`, of which is told what they begin with.
     pub oversized: u64,
 }
 
@@ -51,45 +64,62 @@ impl Decoder {
         self.counts
     }
 
-    /// Appends what is in `block` to `out`, in order.
-    pub fn read(&mut self, block: &Block<'_>, out: &mut Sent) {
+    /// Appends what is in `block`, which came at `arrival`, to `out`, in order.
+    pub fn read(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Sent) {
         self.counts.bytes += block.bytes.len() as u64;
+        self.room = block.bytes.len() / LEAST_BYTES + 1;
+        let mut reading = Reading {
+            decoder: self,
+            arrival,
+            out,
+        };
         match block.shape {
-            Shape::Lines => self.lines(block.bytes, out),
-            Shape::Value => self.values(block.bytes, out),
+            Shape::Lines => reading.lines(block.bytes),
+            Shape::Value => reading.values(block.bytes),
             Shape::MessagePack => {
-                self.entries(msgpack::entries(block.bytes), msgpack::write_record, out);
+                reading.entries(msgpack::entries(block.bytes), msgpack::write_record);
             }
             Shape::PushEvents => {
-                self.entries(protobuf::entries(block.bytes), protobuf::write_record, out);
+                reading.entries(protobuf::entries(block.bytes), protobuf::write_record);
             }
             Shape::Oversized { first, .. } => {
-                self.counts.oversized += u64::from(first);
-                self.counts.faulty += u64::from(first);
+                reading.decoder.counts.oversized += u64::from(first);
+                if reading.in_part(block.bytes) == 0 && first {
+                    reading.decoder.counts.faulty += 1;
+                }
             }
         }
     }
+}
 
-    fn lines(&mut self, bytes: &[u8], out: &mut Sent) {
+/// A block on its way through a [`Decoder`].
+struct Reading<'d> {
+    decoder: &'d mut Decoder,
+    arrival: Timestamp,
+    out: &'d mut Sent,
+}
+
+impl Reading<'_> {
+    fn lines(&mut self, bytes: &[u8]) {
         for line in bytes.split(|&byte| byte == b'\n') {
             if !line.trim_ascii().is_empty() {
-                self.value(line, out);
+                self.value(line);
             }
         }
     }
 
     /// One JSON value after the other. From the first damaged one on it is read line by line,
     /// so that the sound ones behind it are found, in a time that grows with the bytes alone.
-    fn values(&mut self, bytes: &[u8], out: &mut Sent) {
+    fn values(&mut self, bytes: &[u8]) {
         let mut values = Deserializer::from_slice(bytes).into_iter::<&RawValue>();
         loop {
             match values.next() {
-                Some(Ok(value)) => self.value(value.get().as_bytes(), out),
+                Some(Ok(value)) => self.value(value.get().as_bytes()),
                 Some(Err(_)) => break,
                 None => return,
             }
         }
-        self.lines(&bytes[values.byte_offset()..], out);
+        self.lines(&bytes[values.byte_offset()..]);
     }
 
     /// Each record is a detection as a map, or holds one as text.
@@ -97,45 +127,69 @@ impl Decoder {
         &mut self,
         entries: impl Iterator<Item = Result<&'b [u8], E>>,
         write: fn(&[u8], &mut Vec<u8>),
-        out: &mut Sent,
     ) {
         let mut json = Vec::new();
         for entry in entries {
             json.clear();
             write(entry.unwrap_or_default(), &mut json);
-            self.object(&json, out);
+            self.object(&json);
         }
     }
 
-    fn value(&mut self, value: &[u8], out: &mut Sent) {
+    fn value(&mut self, value: &[u8]) {
         match value.trim_ascii_start() {
             [b'[', ..] => match serde_json::from_slice::<Vec<&RawValue>>(value) {
                 Ok(items) => items
                     .iter()
-                    .for_each(|item| self.object(item.get().as_bytes(), out)),
-                Err(_) => self.counts.faulty += 1,
+                    .for_each(|item| self.object(item.get().as_bytes())),
+                Err(_) => self.damaged(value),
             },
-            _ => self.object(value, out),
+            _ => self.object(value),
         }
     }
 
-    fn object(&mut self, object: &[u8], out: &mut Sent) {
+    fn object(&mut self, object: &[u8]) {
         let read = json::read_found(object).or_else(|error| match Shipped::text(object) {
             Some(text) => json::read_found(text.as_bytes()),
             None => Err(error),
         });
         match read {
-            Ok(Some(json::Line::Detection(detection))) => {
-                self.counts.detections += 1;
-                out.detections.push(*detection);
-            }
+            Ok(Some(json::Line::Detection(detection))) => self.found(*detection),
             Ok(Some(json::Line::Alert(alert))) => {
-                self.counts.alerts += 1;
-                out.notices.push(*alert);
+                self.decoder.counts.alerts += 1;
+                self.out.notices.push(*alert);
             }
-            Ok(None) => self.counts.alerts += 1,
-            Err(_) => self.counts.faulty += 1,
+            Ok(None) => self.decoder.counts.alerts += 1,
+            Err(_) => self.damaged(object),
         }
+    }
+
+    fn damaged(&mut self, bytes: &[u8]) {
+        if self.in_part(bytes) == 0 {
+            self.decoder.counts.faulty += 1;
+        }
+    }
+
+    /// Takes what of `bytes` can be understood: so many detections.
+    fn in_part(&mut self, bytes: &[u8]) -> usize {
+        if self.decoder.room == 0 {
+            return 0;
+        }
+        let read = json::read_in_part(bytes, self.arrival, self.decoder.room);
+        let count = read.len();
+        self.decoder.room -= count;
+        self.decoder.counts.in_part += count as u64;
+        read.into_iter().for_each(|detection| self.found(detection));
+        count
+    }
+
+    fn found(&mut self, detection: Detection) {
+        let mut detection = detection.without_empty();
+        if detection.class != Class::Record {
+            detection.decoy.get_or_insert_with(|| UNKNOWN_DECOY.into());
+        }
+        self.decoder.counts.detections += 1;
+        self.out.detections.push(detection);
     }
 }
 
@@ -164,183 +218,4 @@ impl<'l> Shipped<'l> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::{collection::vec, prelude::*};
-
-    use super::*;
-    use crate::format::{arbitrary, example};
-
-    fn read(shape: Shape, bytes: &[u8]) -> (Vec<Detection>, Counts) {
-        let (sent, counts) = read_all(shape, bytes);
-        (sent.detections, counts)
-    }
-
-    fn read_all(shape: Shape, bytes: &[u8]) -> (Sent, Counts) {
-        let mut decoder = Decoder::default();
-        let mut out = Sent::default();
-        let provenance = &|at: usize| at.to_string().into();
-        decoder.read(
-            &Block {
-                bytes,
-                shape,
-                header: None,
-                first_part: None,
-                provenance,
-            },
-            &mut out,
-        );
-        let counts = decoder.counts();
-        assert_eq!(counts.bytes, bytes.len() as u64);
-        assert_eq!(counts.detections, out.detections.len() as u64);
-        (out, counts)
-    }
-
-    fn line(detection: &Detection) -> String {
-        let mut line = Vec::new();
-        json::detection(detection, &mut line);
-        String::from_utf8(line).unwrap()
-    }
-
-    fn alert(alert: &Alert) -> String {
-        let mut line = Vec::new();
-        json::alert(alert, &mut line);
-        String::from_utf8(line).unwrap()
-    }
-
-    #[test]
-    fn alerts_of_incidents_are_passed_and_garbage_is_counted() {
-        let detection = example::detection();
-        let good = line(&detection);
-        let lines = format!(
-            "{good}\r\n\n{}{}{}\ngarbage\n{{\"kind\":\"Event\"}}\n{}\n\u{0}\n{good}",
-            alert(&example::opened()),
-            alert(&example::silent()),
-            &good[..40],
-            good.trim_end().replace("token_use", "token_lose"),
-        );
-        let found = vec![detection.clone(), detection];
-        let counts = Counts {
-            bytes: lines.len() as u64,
-            detections: 2,
-            alerts: 2,
-            faulty: 5,
-            oversized: 0,
-        };
-        for shape in [Shape::Lines, Shape::Value] {
-            let sent = Sent {
-                detections: found.clone(),
-                notices: vec![example::silent()],
-            };
-            assert_eq!(read_all(shape, lines.as_bytes()), (sent, counts));
-        }
-        let not_text = [b"\xff\xfe\n".as_slice(), good.as_bytes()].concat();
-        for shape in [Shape::Lines, Shape::Value] {
-            assert_eq!(read(shape, &not_text).0, found[..1]);
-        }
-    }
-
-    #[test]
-    fn a_value_may_be_spread_over_lines_or_be_an_array() {
-        let detection = example::detection();
-        let value: serde_json::Value = serde_json::from_str(&line(&detection)).unwrap();
-        let pretty = serde_json::to_string_pretty(&value).unwrap();
-        for (text, count) in [
-            (pretty.clone(), 1),
-            (
-                format!(" [{pretty},\n{}, {pretty}]\n", alert(&example::opened())),
-                2,
-            ),
-            (format!("{pretty}\n{pretty}"), 2),
-            (format!("{pretty}{pretty} []"), 2),
-            (format!("{pretty}\n[{pretty},"), 1),
-            (" ".to_owned(), 0),
-        ] {
-            let (out, counts) = read(Shape::Value, text.as_bytes());
-            assert_eq!(out, vec![detection.clone(); count], "{text}");
-            assert_eq!(counts.faulty > 0, text.ends_with(','), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_line_that_a_shipper_read_is_what_stands_in_it() {
-        let detection = example::detection();
-        let good = line(&detection);
-        let records = [
-            serde_json::json!({"message": good, "file": "/var/log/baitline/detections.ndjson"}),
-            serde_json::json!({"log": good.trim_end()}),
-            serde_json::json!({"resource": {"attributes": []}, "timeUnixNano": "1", "body": good}),
-            serde_json::json!({"body": serde_json::from_str::<serde_json::Value>(&good).unwrap(), "attributes": {"a": 1}}),
-            serde_json::json!({"body": null}),
-            serde_json::json!({"log": null, "message": alert(&example::opened())}),
-            serde_json::json!({"text": good}),
-            serde_json::json!({"message": {"message": good}}),
-            serde_json::json!({"message": serde_json::json!({"message": good}).to_string()}),
-        ];
-        let lines: Vec<String> = records.iter().map(|record| format!("{record}\n")).collect();
-        for shape in [Shape::Lines, Shape::Value] {
-            let (out, counts) = read(shape, lines.concat().as_bytes());
-            assert_eq!(out, vec![detection.clone(); 4]);
-            assert_eq!((counts.alerts, counts.faulty), (1, 4));
-        }
-        // By Forward, as Fluent Bit and Fluentd send it: strings of up to 64 KiB.
-        let text = |bytes: &str| {
-            let length = (bytes.len() as u16).to_be_bytes();
-            [b"\xda".as_slice(), &length, bytes.as_bytes()].concat()
-        };
-        let entry = |key: &str| [b"\x92\x07\x81".as_slice(), &text(key), &text(&good)].concat();
-        let (out, counts) = read(
-            Shape::MessagePack,
-            &[entry("log"), entry("message"), entry("text")].concat(),
-        );
-        assert_eq!(out, vec![detection; 2]);
-        assert_eq!(counts.faulty, 1);
-    }
-
-    #[test]
-    fn an_oversized_record_is_one_fault_however_many_its_parts() {
-        let mut decoder = Decoder::default();
-        let mut out = Sent::default();
-        for (first, last) in [(true, false), (false, false), (false, true)] {
-            let good = line(&example::detection());
-            let block = Block {
-                bytes: good.as_bytes(),
-                shape: Shape::Oversized { first, last },
-                header: None,
-                first_part: None,
-                provenance: &|at| at.to_string().into(),
-            };
-            decoder.read(&block, &mut out);
-        }
-        assert_eq!(out, Sent::default());
-        assert_eq!(
-            (decoder.counts().oversized, decoder.counts().faulty),
-            (1, 1)
-        );
-    }
-
-    #[test]
-    fn what_nobody_closes_costs_no_more_than_its_length() {
-        for open in ["[\n", "{\"a\":\n", "\"\n", "[{\"a\":[\n"] {
-            let (out, counts) = read(Shape::Value, open.repeat(1 << 18).as_bytes());
-            assert_eq!(out, []);
-            assert_eq!(counts.faulty, 1 << 18);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn all_that_was_written_is_read(detections in vec(arbitrary::detection(), 0..4)) {
-            let lines: String = detections.iter().map(line).collect();
-            prop_assert_eq!(&read(Shape::Lines, lines.as_bytes()).0, &detections);
-            prop_assert_eq!(&read(Shape::Value, lines.as_bytes()).0, &detections);
-        }
-
-        #[test]
-        fn any_bytes_are_read(bytes in vec(any::<u8>(), 0..99), json in "[\\[\\]{}\",:\n0-9a]{0,40}") {
-            for shape in [Shape::Lines, Shape::Value] {
-                prop_assert_eq!(read(shape, &bytes).0, []);
-                prop_assert_eq!(read(shape, json.as_bytes()).0, []);
-            }
-        }
-    }
-}
+mod tests;

@@ -58,6 +58,11 @@ const CLUSTER: &[&str] = &[
     "stream.cluster",
     "stream.cluster_name",
     "labels.cluster",
+    // What senders add to GELF begins with an underscore, and to Splunk's collector stands in an object of its own.
+    "_cluster_name",
+    "_cluster",
+    "fields.cluster_name",
+    "fields.cluster",
 ];
 const NODE: &[&str] = &[
     "kubernetes.host",
@@ -132,8 +137,14 @@ const TIME: &[&str] = &[
     "__REALTIME_TIMESTAMP",
     "timeUnixNano",
     "date",
+    // Splunk's, of what it exports.
+    "_time",
 ];
 pub(super) const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
+
+/// Datadog's texts of the form `KEY:VALUE`, and the key of the cluster among them (docs.datadoghq.com/containers/kubernetes/tag).
+const TAGS: &str = "tags";
+const CLUSTER_TAG: &str = "kube_cluster_name:";
 
 /// Beside an entry that Promtail packed stand its labels; `logcli` writes a line, and its labels in an object.
 const PACKED: &str = "_entry";
@@ -167,7 +178,7 @@ const PATHS: [&[&str]; 13] = [
 static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     let paths = PATHS.into_iter().flatten().copied();
     let first = |path: &'static str| path.split_once('.').map_or(path, |(key, _)| key);
-    let beside = [PACKED, LABELS.0]
+    let beside = [PACKED, LABELS.0, TAGS]
         .into_iter()
         .chain(PATHS.into_iter().flat_map(labels));
     let paths = paths.flat_map(|path| [path, first(path)]);
@@ -221,30 +232,32 @@ impl<'v> Envelope<'v> {
         all.log_group = text(self.log_group, LOG_GROUP);
         all.log_stream = text(self.log_stream, LOG_STREAM);
         if let Some((account, group)) = told.text(LOG).and_then(|log| log.split_once(':')) {
-            all.account = all.account.or(Some(account));
-            all.log_group = all.log_group.or(Some(group));
+            let known = |text: &'v str| Some(text).filter(|text| !text.is_empty());
+            all.account = all.account.or(known(account));
+            all.log_group = all.log_group.or(known(group));
         }
         let resource = told.text(RESOURCE_ID);
         all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
         all.cluster = all
             .cluster
             .or_else(|| told.text(CLUSTER).map(Cow::Borrowed))
+            .or_else(|| told.tag(CLUSTER_TAG).map(Cow::Borrowed))
             .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
             .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
         all.time = told.values(TIME).find_map(time).or(self.time);
-        let text = |value: Json<'v>| value.into_string().filter(|text| !text.is_empty());
         if told.get(PACKED).is_some() {
-            all.label(|name| told.get(name).and_then(text));
+            all.label(|name| told.get(name)?.into_string());
         } else if told.get(LABELS.0).is_some()
             && let Some(labels) = told.get(LABELS.1)
         {
-            all.label(|name| labels.get(name).and_then(text));
+            all.label(|name| labels.get(name)?.into_string());
         }
         all
     }
 
     /// Adds what Loki's labels tell.
     fn label(&mut self, label: impl Fn(&str) -> Option<&'v str>) {
+        let label = |name: &str| label(name).filter(|text| !text.is_empty());
         let told = |known: Option<&'v str>, paths| known.or_else(|| labels(paths).find_map(&label));
         self.node = told(self.node, NODE);
         self.pod = told(self.pod, POD);
@@ -333,6 +346,15 @@ impl<'v> Told<'v> {
         self.values(paths)
             .filter_map(|value| value.into_string())
             .find(|text| !text.is_empty())
+    }
+
+    /// What stands behind `key` in the first of Datadog's tags that begins with it.
+    fn tag(&self, key: &str) -> Option<&'v str> {
+        let tags = self.get(TAGS)?.as_array()?;
+        let mut values = tags
+            .iter()
+            .filter_map(|tag| tag.into_string()?.strip_prefix(key));
+        values.find(|value| !value.is_empty())
     }
 
     fn values<'o>(&'o self, paths: &'o [&str]) -> impl Iterator<Item = Json<'v>> + use<'o, 'v> {

@@ -255,14 +255,41 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
         .map(|(_, foreign)| foreign)
 }
 
-/// Comments and directives (`%YAML 1.2`) may stand before a document.
+/// Comments and directives (`%YAML 1.2`) may stand before a document. Where it does not begin with its mark, as what is printed of one
+/// object does not, all lines have to be such as YAML has.
 fn is_yaml(head: &[u8]) -> bool {
-    let mut lines = head
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii_end);
+    let lines = head.split(|byte| *byte == b'\n');
+    let mut lines = lines.map(<[u8]>::trim_ascii_end);
     let is_before = |line: &&[u8]| line.is_empty() || matches!(line[0], b'#' | b'%');
-    lines.find(|line| !is_before(line)) == Some(YAML_START)
-        && lines.any(|line| YAML_LINES.iter().any(|known| line.starts_with(known)))
+    let Some(first) = lines.find(|line| !is_before(line)) else {
+        return false;
+    };
+    let tells = |line: &[u8]| {
+        let line = match first == YAML_START {
+            true => line,
+            false => line.trim_ascii_start(),
+        };
+        YAML_LINES.iter().any(|known| line.starts_with(known))
+    };
+    let rest = || lines.clone();
+    let is_told = tells(first) || rest().any(tells);
+    // The last line may be cut.
+    let count = rest().count().saturating_sub(1);
+    let are_all = || is_line_of_yaml(first) && rest().take(count).all(is_line_of_yaml);
+    is_told && (first == YAML_START || are_all())
+}
+
+/// Whether `line` is one of YAML, as it is written without a mark: a key, an item, or one below it.
+fn is_line_of_yaml(line: &[u8]) -> bool {
+    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte);
+    let key = line.iter().take_while(|byte| is_of_key(byte)).count();
+    let behind = &line[key..];
+    let is_key = key > 0 && (behind == b":" || behind.starts_with(b": "));
+    is_key
+        || line == YAML_START
+        || line.is_empty()
+        || line.starts_with(b"- ")
+        || matches!(line[0], b' ' | b'#')
 }
 
 /// Whether `head` is text of `width` bytes a character, without a byte-order mark: of ASCII one is not NUL, the first or the last, and
@@ -316,6 +343,18 @@ mod tests {
                 "YAML",
             ),
             (
+                b"# ---\ninsertId: H1\nprotoPayload:\n  '@type': x\n---\nlabels: {}\nlog",
+                "YAML",
+            ),
+            (
+                b"annotations:\n  a.b/c: d\napiVersion: audit.k8s.io/v1\nauditID: 1\n",
+                "YAML",
+            ),
+            (
+                b"- &id001\n  kind: Event\n  apiVersion: audit.k8s.io/v1\n  user:\n",
+                "YAML",
+            ),
+            (
                 b"---\r\nkind: Event\r\napiVersion: audit.k8s.io/v1\r\n",
                 "YAML",
             ),
@@ -337,7 +376,9 @@ mod tests {
             b"LZIP is a format",
             b"---\nkind: Pod\napiVersion: v1\n",
             b"--- insertId: 1\n",
-            b"# ---\ninsertId: 1\n",
+            b"insertId: 1 {\"a\":1}\nand so on\n",
+            b"insertId: 1\n{\"auditID\":1}\n",
+            b"kind: Pod\napiVersion: v1\n",
             b"{}\n---\ninsertId: 1\n",
             b"#\n%\n\n",
             b"---\n{\"insertId: 1\"}\n",

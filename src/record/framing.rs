@@ -2,7 +2,7 @@
 //!
 //! The bytes are read into one buffer and handed on from there: no copy, no allocation for a block. All complete
 //! lines of a read go out as one piece, as soon as they are there; the line that is still being written moves to the
-//! front of the buffer and waits. Every byte is looked at once, however slowly a long line arrives, and the
+//! front of the buffer and waits, and so do the lines of JSON that is spread over lines, until all of it is there. Every byte is looked at once, however slowly a long line arrives, and the
 //! memory is bounded by `max_line_bytes` whatever the stream holds; that of what is joined, by twice as much again.
 
 mod beginning;
@@ -11,10 +11,11 @@ mod behind;
 use std::sync::OnceLock;
 
 pub use beginning::{HEAD_BYTES, is_one_record_a_line, is_spread_over_lines};
-use beginning::{Opening, beginning};
+use beginning::{Opening, beginning, preamble};
 use memchr::{memchr, memrchr};
 
 use super::{
+    document,
     header::Header,
     partial::Joiner,
     structural::{Cut, Cutter},
@@ -28,6 +29,9 @@ pub const READ_BYTES: usize = 512 << 10; // 512 KiB
 
 /// Bytes of a part of an oversized record, after its first.
 pub(super) const PART_BYTES: usize = 1 << 20;
+
+/// Bytes of JSON that is spread over lines, among others, which are waited for.
+const HELD_BYTES: usize = 256 << 10;
 
 /// A buffer that grew beyond this is given back once what made it grow is gone.
 const KEEP_BYTES: usize = 1 << 20;
@@ -68,6 +72,8 @@ pub struct Framer {
     in_parts: Option<u64>,
     /// The line that is being read is too long: where it begins in the stream.
     long_line: Option<u64>,
+    /// Bytes of the complete lines at `start` that wait for others.
+    held: usize,
     joiner: Joiner,
 }
 
@@ -101,6 +107,7 @@ impl Framer {
             header: None,
             in_parts: None,
             long_line: None,
+            held: 0,
             joiner: Joiner::new(max_line_bytes),
         }
     }
@@ -118,9 +125,9 @@ impl Framer {
         let mut framer = Self::new(max_line_bytes);
         framer.base = offset;
         if offset > 0 {
-            let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-            let mark = (head.len() - text.len()) as u64;
-            let (header, opening) = beginning(text, mark, framer.max_line_bytes);
+            let before = preamble(head).unwrap_or(0);
+            let (header, opening) =
+                beginning(&head[before..], before as u64, framer.max_line_bytes);
             framer.header = header;
             framer.mode = match opening {
                 _ if framer.header.is_some() => Mode::Lines,
@@ -196,6 +203,7 @@ impl Framer {
         }
         self.joiner.finish(emit);
         self.mode = Mode::Lines;
+        self.held = 0;
         self.in_parts = None;
         self.long_line = None;
         self.scanned = self.end;
@@ -231,20 +239,37 @@ impl Framer {
     /// Hands on all lines that are complete.
     fn lines(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
         let newline = memrchr(b'\n', &self.bytes[self.scanned..self.end]);
-        let lines_end = newline.map_or(self.start, |at| self.scanned + at + 1);
+        let lines_end = newline.map_or(self.start + self.held, |at| self.scanned + at + 1);
         self.scanned = self.end;
         if let Some(long) = self.too_long(lines_end) {
+            self.held = 0;
             self.emit(long, Shape::Lines, emit);
             self.scanned = long;
             self.begin_long_line();
             return true;
         }
-        self.emit(lines_end, Shape::Lines, emit);
+        let ready = self.ready(lines_end);
+        self.held = lines_end - ready;
+        self.emit(ready, Shape::Lines, emit);
         if self.end - self.start > self.max_line_bytes {
             self.begin_long_line();
             return true;
         }
         false
+    }
+
+    /// Up to where the lines from `start` to `lines_end` need no others. What is held is never so long that it could pass for a line that
+    /// is too long.
+    fn ready(&self, lines_end: usize) -> usize {
+        let longest = HELD_BYTES.min(self.max_line_bytes);
+        let from = self.start.max(self.end.saturating_sub(longest));
+        let open = match self.header {
+            None if from < lines_end => {
+                document::open(&self.bytes[self.start..lines_end], from - self.start)
+            }
+            _ => None,
+        };
+        open.map_or(lines_end, |open| self.start + open)
     }
 
     /// Where the first line begins that is too long, among the lines from `start` to `lines_end`.

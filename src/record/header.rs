@@ -13,6 +13,7 @@ use super::{
     restored::leads_to_event,
     rewrite,
 };
+use crate::audit::gke;
 
 /// Bytes of a first line that are waited for.
 pub const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -108,7 +109,7 @@ impl Header {
         let is_stage = |name: &String| last(name) == Some("stage");
         let is_header = names
             .iter()
-            .all(|name| is_name(name) || field(name).is_some())
+            .all(|name| is_name(name) || field(name).is_some() || is_of_payload(name))
             && names.iter().any(is_event);
         is_header.then(|| Self {
             separator,
@@ -192,6 +193,12 @@ impl Header {
 /// Whether `text` may begin with a header: not with JSON, as nearly all streams do.
 pub fn may_begin_with_one(text: &[u8]) -> bool {
     !matches!(text.first(), Some(b'{' | b'['))
+}
+
+/// Whether `name` is that of a field of one of Google's payloads, in which a client chose the keys of the body.
+fn is_of_payload(name: &str) -> bool {
+    let mut payloads = gke::PAYLOADS.iter().chain(&gke::RESPELLED_PAYLOADS);
+    payloads.any(|payload| name.starts_with(payload))
 }
 
 /// An index has none.

@@ -10,10 +10,11 @@ use super::doubt::ends_with;
 use crate::audit::{Event, Json};
 
 /// Keys under which shippers keep the record as it came, as text or decoded.
-const RECORD_KEYS: [&str; 18] = [
+const RECORD_KEYS: [&str; 19] = [
     "message",
     "@message",
     "log",
+    "log_s",
     "msg",
     "_msg",
     "MESSAGE",

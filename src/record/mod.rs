@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | a stream | [`decompress`], [`framing`] with `structural` and `header`; [`foreign`] tells what nobody reads |
 //! | lines that a container runtime cut | `partial` in its own format, `rejoin` by the marks of shippers (`part_mark`) |
+//! | JSON that is spread over lines, among others | `document` |
 //! | a record | `unwrap`, layer by layer, with what `wrapper`, `envelope` and `log_line` know of what lies around an event |
 //! | values in it that are packed | `encoded`, `packing` |
 //! | another shape of an event | `restored`, `table`, `any_value`; `lifted` and `copies` tell the event from what stands beside it |
@@ -19,6 +20,7 @@ mod copies;
 mod csv_row;
 pub mod decompress;
 pub mod detections;
+pub(crate) mod document;
 mod doubt;
 pub(crate) mod encoded;
 mod envelope;

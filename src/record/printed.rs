@@ -1,5 +1,6 @@
 //! Events that something printed in a notation of its own: a map of Java (`{auditID=…, user={username=…}}`) or Go (`map[auditID:… ]`),
-//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV, or Python, and it was cut off.
+//! logfmt (`auditID=… user.username=…`), percent-encoded JSON, or a row of CSV, or Python, and it was cut off; or JSON over many lines, of
+//! which something made records of their own.
 //!
 //! None of them says where a value ends, so that none can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
@@ -30,6 +31,10 @@ const KEYS: [&str; 11] = [
 
 static FINDERS: LazyLock<[Finder<'static>; 11]> = LazyLock::new(|| KEYS.map(Finder::new));
 
+/// Those under which a decoy is named by one text, and what stands between a key and a text in JSON that is spread over lines.
+const SPREAD: [&str; 4] = ["username", "requestURI", "principalEmail", "resourceName"];
+const BEFORE_TEXT: &str = "\": \"";
+
 /// What the value of an event's `apiVersion` begins with.
 const VERSION: &str = "audit.k8s.io/v1";
 
@@ -43,9 +48,33 @@ const MAX_QUERY_BYTES: usize = 1024;
 const QUOTE: &[u8] = b"%22";
 const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 
-/// Whether `text` has the keys of an event, in whatever notation has no quotes, or a row of its values.
+/// Whether `text` has the keys of an event, in whatever notation has no quotes, or a row of its values, or a line of one that is spread
+/// over lines.
 pub fn bears_marks(text: &[u8]) -> bool {
-    has_keys(text) || text.split(|byte| *byte == b'\n').any(csv_row::is_row)
+    let is_line = |line: &[u8]| csv_row::is_row(line) || is_spread(line);
+    has_keys(text) || text.split(|byte| *byte == b'\n').any(is_line)
+}
+
+/// Whether a line of an event that is spread over lines may stand in `text`.
+pub fn may_be_spread(text: &[u8]) -> bool {
+    memmem::find(text, BEFORE_TEXT.as_bytes()).is_some()
+}
+
+/// Whether `line` is one of those of an event that is spread over lines by which a decoy is named: with whatever stands before each line
+/// of it, and is no JSON. The others may be records of their own.
+fn is_spread(line: &[u8]) -> bool {
+    let is_one = |key: &str| {
+        let key = format!("\"{key}{BEFORE_TEXT}");
+        let rest = memmem::find(line, key.as_bytes())
+            .filter(|at| memchr(b'"', &line[..*at]).is_none())
+            .map(|at| &line[at + key.len()..]);
+        // A plus goes on in the next line of a table of psql's.
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'+');
+        rest.is_some_and(|rest| {
+            memchr(b'"', rest).is_some_and(|quote| rest[quote + 1..].iter().all(is_end))
+        })
+    };
+    may_be_spread(line) && SPREAD.iter().any(|key| is_one(key))
 }
 
 /// Whether `text` has the keys of an event, in whatever notation has no quotes, or in that of Python, behind the beginning of a value.
@@ -142,6 +171,12 @@ pub fn without_marks(mut text: String) -> String {
             }
         }
     }
+    for key in SPREAD {
+        let marked = format!("{key}{BEFORE_TEXT}");
+        if text.contains(&marked) {
+            text = text.replace(&marked, &format!("{key}\" : \""));
+        }
+    }
     csv_row::without_rows(text)
 }
 
@@ -186,6 +221,13 @@ mod tests {
                 true,
             ),
             ("apiVersion: audit.k8s.io/v1 kind=Policy", false),
+            ("  \"username\": \"a\",", true),
+            ("[pod/a/b]    \"requestURI\": \"/a\"\r", true),
+            ("   \"principalEmail\": \"a\", +", true),
+            ("  \"username\": \"a\", \"b\": 1", false),
+            ("{\"a\": 1, \"username\": \"a\"", false),
+            ("  \"userName\": \"a\"", false),
+            ("  \"username\": \"a", false),
         ] {
             assert_eq!(bears_marks(line.as_bytes()), wanted, "{line}");
         }
@@ -210,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
+        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|io.k8s.core.v1.pods.get|system:a|\"username\": \"|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
             prop_assert!(!bears_marks(without_marks(text).as_bytes()));
         }
     }

@@ -22,6 +22,7 @@ use super::{
     other_log::is_other_log,
     part_mark::Part,
     pieces::bears_mark,
+    printed,
     restored::{Ambiguous, is_of_pod, restored},
     table::{self, Table},
     torn,
@@ -194,7 +195,7 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        if let Some(event) = Event::plain(object) {
+        if let Some(event) = Event::plain(object).filter(|event| event.user.username.is_some()) {
             // Nothing else stands in it, and its own keys tell nothing of an envelope.
             self.tell(deeper, object, &event, wrapper);
             return true;
@@ -336,6 +337,7 @@ fn holds_json(text: &[u8]) -> bool {
     matches!(trimmed(text).first(), Some(b'{' | b'['))
         || holds(b"{\"")
         || holds(b"{\\\"")
+        || printed::may_be_spread(text)
         || bears_mark(text)
 }
 

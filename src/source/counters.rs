@@ -21,7 +21,7 @@ pub struct Counters {
     /// What was passed because it cannot be a record, such as a tombstone. Bytes that are no record are searched all the same,
     /// and count as received too.
     pub discarded: AtomicU64,
-    /// What might concern a decoy and could not be decoded, or is no detection where one is expected.
+    /// What might concern a decoy and could not be decoded, or is no detection, or not understood in full, where one is expected.
     pub undecodable: AtomicU64,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,

@@ -268,6 +268,7 @@ mod tests {
         };
         store.commit(commit).await;
         store.close().await;
+        store.end().await;
         alert
     }
 
@@ -334,13 +335,13 @@ mod tests {
         let data_dir = folder.path().join("50%?#");
         store(&data_dir, AlertKind::Opened, 1).await;
         let path = database::file(&data_dir);
+        let connection = Connection::open(&path).unwrap();
+        connection.execute("DELETE FROM state", []).unwrap();
         assert!(matches!(
             without_index(&path),
             Err(Error::NotClosed { path: named }) if named == path
         ));
-        let connection = Connection::open(&path).unwrap();
-        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
-        connection.query_row(checkpoint, [], |_| Ok(())).unwrap();
+        drop(connection);
         let history = History {
             connection: without_index(&path).unwrap(),
             path,

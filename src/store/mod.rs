@@ -253,6 +253,13 @@ impl Store {
         }
     }
 
+    /// Closes what [`close`](Self::close) has brought to rest, once nobody reads any more: nothing is stored after that.
+    pub async fn end(&self) {
+        if let Keeper::Database(database) = &self.keeper {
+            database.end().await;
+        }
+    }
+
     /// How long transactions take, in seconds. Nothing is observed in memory.
     pub fn commit_seconds(&self) -> Histogram {
         match &self.keeper {

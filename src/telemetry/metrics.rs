@@ -110,7 +110,7 @@ const FAMILIES: &[Family] = &[
     ),
     counter(
         "baitline_undecodable",
-        "What might concern a decoy and could not be decoded, or is no detection where one is expected.",
+        "What might concern a decoy and could not be decoded, or is no detection, or not understood in full, where one is expected.",
         whole!(undecodable),
     ),
     gauge(

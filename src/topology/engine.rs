@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
+    decoys::Decoys,
     overview::Overview,
     passed::Passed,
     routes::{Origin, Routes},
@@ -63,6 +64,8 @@ pub struct Engine {
     routes: Routes,
     sources: Vec<Arc<str>>,
     passed: Passed,
+    /// In the order of [`Pipeline::sources`].
+    decoys: Vec<Decoys>,
     /// In the order of [`Pipeline::transforms`].
     transforms: Vec<Transform>,
     /// In the order of [`Pipeline::sinks`].
@@ -119,6 +122,8 @@ impl Engine {
                 kind,
             })
         });
+        let sources = pipeline.sources.iter().map(|source| source.id.clone());
+        let sources: Vec<Arc<str>> = sources.collect();
         let sinks = pipeline.sinks.iter().map(|sink| Sink {
             id: sink.id.clone(),
             warning: Seldom::default(),
@@ -127,11 +132,8 @@ impl Engine {
         Ok(Self {
             routes: Routes::new(pipeline),
             passed,
-            sources: pipeline
-                .sources
-                .iter()
-                .map(|source| source.id.clone())
-                .collect(),
+            decoys: sources.iter().cloned().map(Decoys::new).collect(),
+            sources,
             transforms: transforms.collect::<Result<_, RestoreError>>()?,
             sinks: sinks.collect(),
             commit: Commit::default(),
@@ -239,7 +241,13 @@ impl Engine {
                     .received
                     .fetch_add(found.detections.len() as u64, Relaxed);
                 for detection in &found.detections {
-                    dedupe.apply(detection, now, &mut alerts);
+                    match found.origin {
+                        Origin::Source(place) => {
+                            let told = self.decoys[place].told_of(detection);
+                            dedupe.apply(&told, now, &mut alerts);
+                        }
+                        Origin::Transform(_) => dedupe.apply(detection, now, &mut alerts),
+                    }
                 }
             }
             self.tell(place, alerts);

@@ -8,6 +8,7 @@
 //! One more task (`watch`) looks at the sources and sinks themselves, and has the engine tell of
 //! those that do not work.
 
+mod decoys;
 mod engine;
 mod overview;
 mod pair;
@@ -151,11 +152,15 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         Ok(failed) => failures.extend(failed),
         Err(panic) => failures.push(format!("sinks: {panic}")),
     }
-    if tokio::time::timeout(LAST_STORE, store.close())
-        .await
-        .is_err()
-    {
-        warn!("what the sinks did last could not be stored: some of it will be delivered again");
+    match tokio::time::timeout(LAST_STORE, store.close()).await {
+        Ok(()) => {
+            let _ = tokio::time::timeout(LAST_STORE, store.end()).await;
+        }
+        Err(_) => {
+            warn!(
+                "what the sinks did last could not be stored: some of it will be delivered again"
+            );
+        }
     }
     Ok(Outcome { failures })
 }

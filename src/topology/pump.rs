@@ -96,13 +96,14 @@ impl Pump {
             let detections::Counts {
                 bytes,
                 detections,
+                in_part,
                 alerts,
                 faulty,
                 oversized,
             } = decoder.counts();
             info!(
                 source,
-                bytes, detections, alerts, faulty, oversized, "source ended"
+                bytes, detections, in_part, alerts, faulty, oversized, "source ended"
             );
             return;
         }
@@ -163,7 +164,10 @@ impl Pump {
 
     fn tell_of_undecodable(&mut self) {
         let (undecodable, what) = match &self.decoder {
-            Some(decoder) => (decoder.counts().faulty, "records are no detections"),
+            Some(decoder) => (
+                decoder.counts().faulty + decoder.counts().in_part,
+                "records are no detections, or were understood in part, as those of another version may be",
+            ),
             None => (
                 self.counts().undecodable,
                 "records with a decoy's name or an odd escape in them could not be decoded",
@@ -201,7 +205,7 @@ impl Outlet for Pump {
         }
         if let Some(decoder) = &mut self.decoder {
             let mut sent = Sent::default();
-            decoder.read(block, &mut sent);
+            decoder.read(block, arrival, &mut sent);
             self.hold(Origin::Source(self.place), sent.detections, sent.notices);
         }
         self.tell_of_undecodable();

@@ -24,7 +24,7 @@ const FOREIGN_DECOYS: usize = 256;
 const NAME_CHARACTERS: usize = 63 + 1 + 253;
 
 /// Stands for the decoys that are counted together.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// Stands for the decoy where none is named.
 const NONE: &str = "none";

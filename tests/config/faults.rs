@@ -202,7 +202,7 @@ fn decoys_are_checked() {
     x.yaml:5:17: "user" of an entry of "expected" of decoy "honeypot/backup-sa" must be a pattern, found the string "a[": invalid range pattern
     x.yaml:5:30: "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a list, found the string "GET"; write ["GET"]
     x.yaml:5:47: an entry of "resources" of an entry of "expected" of decoy "honeypot/backup-sa" must be a resource such as pods or pods/log, found the string "pods/log/x"
-    x.yaml:5:73: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_review", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "undecodable", "recon", "namespace_touch" or "impersonation_unnamed", found the string "token_us"; did you mean "token_use"?
+    x.yaml:5:73: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "token_us"; did you mean "token_use"?
     x.yaml:6:9: an entry of "expected" of decoy "honeypot/backup-sa" must be a map, found the number 5
     x.yaml:7:9: an entry of "expected" of decoy "honeypot/backup-sa" lacks "user"; write a string, in which *, ? and […] are wildcards
     x.yaml:7:19: an entry of "verbs" of an entry of "expected" of decoy "honeypot/backup-sa" must be a verb in lower-case letters, such as get or list, found the string "Get"
@@ -364,7 +364,9 @@ fn what_is_unwise_is_a_warning() {
     x.yaml:5:24: decoy "kube-system/deployer" has the namespace "kube-system", a word that many records contain, so that each of them must be decoded, ten times the work of passing it; a longer, rarer one costs less
     x.yaml:5:63: decoy "kube-system/deployer" counts any touch of the namespace kube-system, where much else lives; give it a namespace of its own, or write whole_namespace: false
     x.yaml:5:79: decoy "kube-system/deployer" expects every user to do anything with its objects, so that none of that is alerted; name users, verbs, resources or techniques
+    x.yaml:7:3: source "one" (file): there is no file yet that include names; it is read when it comes
     x.yaml:8:3: source "two" (file) includes the same files as source "one" (file) at x.yaml:7:3, so that every record is read twice; remove one
+    x.yaml:8:3: source "two" (file): there is no file yet that include names; it is read when it comes
     "#);
     let twice = "  one: { type: stdin }\n  two: { type: stdin }\n";
     let text = text.replace(files, twice);
@@ -530,7 +532,7 @@ fn silence_is_longer_than_nothing_and_no_misspelling_of_it_is_passed() {
     assert_snapshot!(faults.join("\n"), @r#"
     x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number 0
     x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the number -3
-    x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the string "5m"
+    x.yaml:4:39: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found the string "5m"; write 300
     x.yaml:4:37: "silence_secs" of source "audit" (stdin) must be a number of seconds above 0 and at most 315360000, found nothing
     x.yaml:4:25: unknown option "silent_secs" for source "audit" (stdin); did you mean "silence_secs"?
     "#);
@@ -549,4 +551,146 @@ fn slack_is_reached_in_one_way() {
     assert_snapshot!(of(", bot_token: xoxb-1, channel: C1, webhook_url: 'https://a.example'"), @r#"x.yaml:9:70: sink "a" (slack): either webhook_url, or bot_token and channel"#);
     let loaded = of(", bot_token: '${SECRET}', channel: C1");
     assert_eq!(loaded, "loads");
+}
+
+#[test]
+fn what_may_be_a_secret_is_not_shown() {
+    let of_http = |options: &str| {
+        told_of_sink(&format!(
+            "  a: {{ type: http, inputs: [incidents], uri: 'https://a.example', {options} }}\n"
+        ))
+    };
+    let mut told = Vec::new();
+    for options in [
+        "auth: { strategy: bearer, token:s3cr3t }",
+        "auth: \"Bearer s3cr3t\"",
+        "auth: { strategy: s3cr3t }",
+        "auth: [s3cr3t]",
+        "auth: { password:s3cr3t, password:s3cr3t }",
+        "token:s3cr3t",
+        "request: 'Authorization: s3cr3t'",
+        "request: { headers: s3cr3t }",
+        "request: { headers: { X-Key: [s3cr3t] } }",
+        "tls: s3cr3t",
+        "tls: { verify_certificate: s3cr3t }",
+    ] {
+        told.push(of_http(options));
+    }
+    told.push(super::told(&[("x.yaml", "token:s3cr3t: 5")]));
+    told.push(told_of_kafka(
+        "bootstrap_servers: a, topic: b, sasl: s3cr3t",
+    ));
+    told.push(told_of_kafka(
+        "bootstrap_servers: a, topic: b, librdkafka_options: s3cr3t",
+    ));
+    for setting in ["sasl.password:s3cr3t", "'sasl.password:s3cr3t': x"] {
+        let options = format!("librdkafka_options: {{ {setting} }}");
+        told.push(told_of_kafka(&format!(
+            "bootstrap_servers: a, topic: b, {options}"
+        )));
+    }
+    let told = told.join("\n");
+    assert!(!told.contains("s3cr3t"), "{told}");
+    assert_snapshot!(told, @r#"
+    x.yaml:9:85: sink "a" (http): auth.strategy: bearer takes auth.token
+    x.yaml:9:93: unknown option "auth.token:…" for sink "a" (http); write a space behind the colon
+    x.yaml:9:73: "auth" of sink "a" (http) must be a map, such as { strategy: … }, found a string
+    x.yaml:9:85: "auth.strategy" of sink "a" (http) must be "basic" or "bearer", found a string
+    x.yaml:9:73: "auth" of sink "a" (http) must be a map, such as { strategy: … }, found a list
+    x.yaml:9:75: unknown option "auth.password:…" for sink "a" (http); write a space behind the colon
+    x.yaml:9:92: "password:…" already stands at x.yaml:9:75; remove or rename one
+    x.yaml:9:67: unknown option "token:…" for sink "a" (http); write a space behind the colon
+    x.yaml:9:76: "request" of sink "a" (http) must be a map, such as { timeout_secs: … }, found a string
+    x.yaml:9:87: "request.headers" of sink "a" (http) must be a map of names of headers to strings, found a string
+    x.yaml:9:96: header "X-Key" in "request.headers" of sink "a" (http) must be a string, found a list
+    x.yaml:9:72: "tls" of sink "a" (http) must be a map, such as { ca_file: … }, found a string
+    x.yaml:9:94: "tls.verify_certificate" of sink "a" (http) must be true or false, found a string
+    x.yaml: no decoys; write decoys: [{ service_account: honeypot/backup-sa }]
+    x.yaml: no sinks; write sinks: { terminal: { type: console, inputs: [a transform] } }
+    x.yaml: no sources; write sources: { audit: { type: stdin } }
+    x.yaml:1:1: unknown option "token:…" at the top level; known: "api", "cluster", "data_dir", "decoys", "retention_days", "shutdown_timeout_secs", "sinks", "sources", "transforms"
+    x.yaml:9:83: "sasl" of sink "siem" (kafka) must be a map, such as { enabled: … }, found a string
+    x.yaml:9:97: "librdkafka_options" of sink "siem" (kafka) must be a map of names to strings, found a string
+    x.yaml:9:120: label "sasl.password:…" in "librdkafka_options" of sink "siem" (kafka) must be a string, found nothing
+    x.yaml:9:97: "librdkafka_options" of sink "siem" (kafka) has a setting with a colon in its name; write a space behind the colon
+    "#);
+}
+
+#[test]
+fn what_can_never_be_expected_is_refused_with_the_reason() {
+    let of = |techniques: &str| {
+        told_of_decoy(&format!(
+            "    expected: [{{ user: x, techniques: [{techniques}] }}]\n"
+        ))
+    };
+    let all = "token_use, impersonation, token_request, privilege_grant, impersonation_denied, pod_exec, pod_as_decoy, \
+               tamper, secret_read, recon, namespace_touch";
+    assert_eq!(of(all), "loads");
+    let told = ["token_review", "undecodable", "impersonation_unnamed"].map(of);
+    assert_snapshot!(told.join("\n"), @r#"
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "token_review"; the user of a review is who was shown the token, not who showed it, and that is never expected
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "undecodable"; of what cannot be decoded it is not known who did it
+    x.yaml:3:40: an entry of "techniques" of an entry of "expected" of decoy "honeypot/backup-sa" must be "token_use", "impersonation", "token_request", "privilege_grant", "impersonation_denied", "pod_exec", "pod_as_decoy", "tamper", "secret_read", "recon" or "namespace_touch", found the string "impersonation_unnamed"; it is never alerted, and not known to be about a decoy
+    "#);
+}
+
+#[test]
+fn what_no_request_has_is_not_expected_in_silence() {
+    assert_snapshot!(told_of_decoy("    expected: [{ user: x, verbs: [read, get], resources: [pod/log, secrets, widget] }]\n"), @r#"
+    loads
+    x.yaml:3:15: decoy "honeypot/backup-sa" expects the resource "pod/log", which no request has; write "pods/log"
+    x.yaml:3:15: decoy "honeypot/backup-sa" expects the verb "read", which no request has; known: "connect", "create", "delete", "deletecollection", "get", "head", "list", "options", "patch", "post", "proxy", "put", "update", "watch"
+    "#);
+}
+
+#[test]
+fn times_with_a_unit_are_told_as_they_are_to_be_written() {
+    let transform = |option: &str| {
+        let text = pipeline(TERMINAL, "");
+        told(&[(
+            "x.yaml",
+            &text.replace("[detections]", &format!("[detections], {option}")),
+        )])
+    };
+    let source = |option: &str| {
+        let text = pipeline(TERMINAL, "");
+        let file = format!("{{ type: file, include: [/], {option} }}");
+        told(&[("x.yaml", &text.replace("{ type: stdin }", &file))])
+    };
+    let told = [
+        transform("idle_secs: 15m"),
+        transform("idle_secs: 1h30m"),
+        transform("idle_secs: 15x"),
+        source("silence_secs: 5m"),
+        source("glob_minimum_cooldown_ms: 2s"),
+    ];
+    assert_snapshot!(told.join("\n"), @r#"
+    x.yaml:7:63: "idle_secs" of transform "incidents" (dedupe) must be a whole number of seconds from 1 to 315360000, found the string "15m"; write 900
+    x.yaml:7:63: "idle_secs" of transform "incidents" (dedupe) must be a whole number of seconds from 1 to 315360000, found the string "1h30m"; write 5400
+    x.yaml:7:63: "idle_secs" of transform "incidents" (dedupe) must be a whole number of seconds from 1 to 315360000, found the string "15x"
+    x.yaml:4:52: "silence_secs" of source "audit" (file) must be a number of seconds above 0 and at most 315360000, found the string "5m"; write 300
+    x.yaml:4:64: "glob_minimum_cooldown_ms" of source "audit" (file) must be a whole number of milliseconds from 1 to 315360000000, found the string "2s"; write 2000
+    "#);
+}
+
+#[test]
+fn paths_mean_what_they_say() {
+    assert_snapshot!(told_of_sink("  a: { type: file, inputs: [incidents], path: '/tmp/{{ cluster }}.txt' }\n  b: { type: file, inputs: [incidents], path: '~/alerts.txt' }\n"), @r#"
+    x.yaml:9:47: "path" of sink "a" (file) is one path for all messages, and has no fields; leave out what stands in {{ … }}: each message tells it
+    x.yaml:10:47: "path" of sink "b" (file) begins with ~, which only a shell knows; write "${HOME}/…", or the path as it is
+    "#);
+    assert_snapshot!(told(&[("x.yaml", &(pipeline(TERMINAL, "") + "data_dir: ~/x\n"))]), @r#"x.yaml:10:11: "data_dir" begins with ~, which only a shell knows; write "${HOME}/…", or the path as it is"#);
+}
+
+#[test]
+fn what_reads_detections_needs_no_decoys_whatever_else_it_lacks() {
+    let text = pipeline(TERMINAL, "").replace(
+        "{ type: stdin }",
+        "{ type: http_server, decoding: { codec: detection } }",
+    );
+    let (_, text) = text.split_once("sources:").expect("it has some");
+    let text = format!("sources:{text}")
+        .replace("  detections: { type: detect, inputs: [audit] }\n", "")
+        .replace("[detections]", "[audit]");
+    assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:2:3: source "audit" (http_server) lacks "address"; write an IP address and a port, such as 127.0.0.1:8686"#);
 }

@@ -126,7 +126,7 @@ fn options_go_together() {
     x.yaml:4:122: header "Content-Length" in "request.headers" of sink "siem" (http) is no header, or one that baitline sets itself
     x.yaml:4:132: header "X-Y" in "request.headers" of sink "siem" (http) has characters that no header can have (its value is not shown)
     x.yaml:4:150: header "X-Z" in "request.headers" of sink "siem" (http) has no field "no"; known: "cluster", "decoy", "incident_key", "severity", "source_ip", "type"
-    x.yaml:4:167: header "X-Q" in "request.headers" of sink "siem" (http) must be a string, found the number 1; write it in quotes
+    x.yaml:4:167: header "X-Q" in "request.headers" of sink "siem" (http) must be a string, found a number; write it in quotes
     "#);
     assert_snapshot!(of("headers: { X-Y: x }"), @r#"x.yaml:4:74: unknown option "headers" for sink "siem" (http); write request: { headers: … }"#);
     assert_snapshot!(told_of("uri: 'https://a.example/{{ cluster }}', encoding: { codec: alertmanager }"), @r#"x.yaml:4:50: sink "siem" (http): with codec alertmanager, uri and headers can have no fields in them"#);

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Write, fs};
 
-use baitline::config::{Reference, reference};
+use baitline::{
+    config::{Reference, reference},
+    format::json,
+};
+
+use crate::program::harness::Setting;
 
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))
@@ -39,6 +44,23 @@ fn its_reference_is_that_of_the_configuration() {
         readme().contains(&wanted),
         "the README's section Options should be:\n\n{wanted}"
     );
+}
+
+/// Every option that all commands have, by its short name too.
+#[test]
+fn it_describes_what_every_command_takes() {
+    let help = Setting::empty().run(&["--help"], b"").stdout;
+    let (_, options) = help.split_once("Options:").expect("there are some");
+    let names = options.split_whitespace().filter_map(|word| {
+        let name = word.trim_end_matches(['.', ',']);
+        let is_one = name.starts_with('-') && !matches!(name, "--help" | "-h" | "--version" | "-V");
+        is_one.then_some(name)
+    });
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 4, "{names:?}");
+    for name in names {
+        assert!(readme().contains(&format!("`{name}")), "{name}");
+    }
 }
 
 /// What it links to is there.
@@ -81,5 +103,41 @@ fn its_table_of_techniques_is_complete() {
             row.contains(&end.replace("|  |", "| |")),
             "{row} should end in {end}"
         );
+    }
+}
+
+/// `line` as it would be written.
+fn rewritten(line: &str) -> String {
+    let mut out = Vec::new();
+    match json::read(line.as_bytes()).expect("the README's examples can be read") {
+        json::Line::Detection(detection) => json::detection(&detection, &mut out),
+        json::Line::Alert(alert) => json::alert(&alert, &mut out),
+    }
+    String::from_utf8(out).expect("JSON is text")
+}
+
+/// Its examples of lines have each field, in the order that is an interface.
+#[test]
+fn its_lines_of_json_are_as_they_are_written() {
+    let readme = readme();
+    let block = |start: &str| {
+        let (_, rest) = readme.split_once(start).expect("there is an example");
+        let end = rest
+            .find("\n\n")
+            .into_iter()
+            .chain(rest.find("\n```"))
+            .min();
+        let block = [start, &rest[..end.expect("it ends")]].concat();
+        block.replace('\n', "")
+    };
+    let detection = block(r#"{"type":"detection""#);
+    assert_eq!(rewritten(&detection).trim_end(), detection);
+    let alert = block(r#"{"type":"alert""#);
+    assert_eq!(rewritten(&alert).trim_end(), alert);
+    for part in [block(r#""flood":{"#), block(r#""component":{"#)] {
+        let (name, _) = part.split_once(':').expect("it has a name");
+        let with = alert.replace(&format!("{name}:null"), &part);
+        assert_ne!(with, alert);
+        assert_eq!(rewritten(&with).trim_end(), with);
     }
 }

@@ -1,6 +1,6 @@
 //! What no component can know by itself: that something is missing, stands twice, or is open to strangers.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use super::{Loader, Sections};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
         components::{Config, Stream},
         declared::{Declared, Gives},
         fault::{Fault, Place},
+        places::{Lack, against_directory},
         server,
         tree::{Node, Value},
     },
@@ -28,7 +29,7 @@ impl Loader {
         self.refuse_missing(texts, sections, declared);
         self.refuse_second_stdin(declared);
         self.warn_of_equal_files(declared);
-        self.warn_of_unreadable_files(declared);
+        self.tell_what_lacks(declared);
         self.warn_of_public_sources(declared);
     }
 
@@ -154,17 +155,30 @@ impl Loader {
         }
     }
 
-    /// A certificate need be there only where the pipeline runs.
-    fn warn_of_unreadable_files(&mut self, declared: &[Declared<'_>]) {
+    /// What is named need be there only where the pipeline runs.
+    fn tell_what_lacks(&mut self, declared: &[Declared<'_>]) {
         for component in declared {
-            let config = component.config.as_ref();
-            if let Some(unreadable) = config.and_then(Config::unreadable_file) {
-                let subject = component.subject();
-                let message =
-                    format!("{subject}: {unreadable}; it must be there when baitline runs");
-                self.warnings.push(Fault::at(component.place, message));
+            if let Some(lack) = component.config.as_ref().and_then(Config::lack) {
+                self.tell_lack(&component.subject(), component.place, lack);
             }
         }
+    }
+
+    pub(super) fn check_data_dir(&mut self, data_dir: &Path, sections: &Sections<'_>) {
+        let mut globals = sections.globals.iter();
+        if let Some((_, node)) = globals.find(|(key, _)| *key == "data_dir")
+            && let Some(lack) = against_directory(data_dir)
+        {
+            self.tell_lack("\"data_dir\"", &node.place, lack);
+        }
+    }
+
+    fn tell_lack(&mut self, subject: &str, place: &Place, lack: Lack) {
+        let (list, message) = match lack {
+            Lack::Yet(message) => (&mut self.warnings, message),
+            Lack::Never(message) => (&mut self.faults, message),
+        };
+        list.push(Fault::at(place, format!("{subject}: {message}")));
     }
 
     /// Two file sources that read the same files tell everything twice.
@@ -221,9 +235,8 @@ pub(super) fn lone_instances(
 
 /// Whether a source reads audit events. Unless all is about detections, one is thought to be meant.
 fn reads_audit_events(declared: &[Declared<'_>]) -> bool {
-    let reads = |stream| {
-        let mut sources = declared.iter().filter(|other| other.role == Role::Source);
-        sources.any(|source| source.gives() == Gives::Stream(stream))
-    };
-    reads(Stream::Records) || !reads(Stream::Detections)
+    let mut sources = declared.iter().filter(|other| other.role == Role::Source);
+    let gives_records = |source: &Declared<'_>| source.gives() == Gives::Stream(Stream::Records);
+    let reads_detections = sources.clone().any(|source| source.reads_detections);
+    sources.any(gives_records) || !reads_detections
 }

@@ -14,7 +14,7 @@ use crate::{
         needle::{Format, PackedNeedles},
         undecodable::BrokenText,
     },
-    record::{self, Envelope, Given, Row, part_mark, partial::is_cut},
+    record::{self, Envelope, Given, Row, document, part_mark, partial::is_cut},
     source::{Block, Provenance, Shape},
 };
 
@@ -57,6 +57,13 @@ impl<'b> Record<'b> {
     }
 }
 
+/// Where the JSON lies that is spread over lines, in the lines of `block` from `from` on, one of which is `line`. Cells of CSV may have lines
+/// that look like some.
+fn document(block: &Block<'_>, from: usize, line: Range<usize>) -> Option<Range<usize>> {
+    let is_named = block.header.is_some();
+    (!is_named).then(|| document::around(block.before_parts(), from, line))?
+}
+
 impl Detector {
     pub(super) fn lines(
         &mut self,
@@ -73,15 +80,20 @@ impl Detector {
             let first = first.filter(|_| is_cut(&bytes[line.clone()]));
             first.is_some_and(|first| first.set(line.start).is_ok())
         };
-        // Searches a line, and those behind it while they may go on others. Gives where to search on.
+        // Up to here all was searched.
+        let mut from = 0;
+        // Searches a line, or the document that it belongs to, and what is behind it while that may go on others. Gives where to search on.
         let mut search = |detector: &mut Self, line: Range<usize>, mut why: Why| {
             let mut line = line;
             loop {
-                if stops_at(&line) {
-                    return bytes.len();
+                match document(block, from, line.clone()) {
+                    Some(document) => line = document,
+                    None if stops_at(&line) => return bytes.len(),
+                    None => {}
                 }
                 detector.candidate(&Record::of(block, line.clone(), arrival), why, out);
                 let next = line.end + 1;
+                from = next.min(bytes.len());
                 if !detector.rejoiner.is_waiting() || next >= bytes.len() {
                     return next.min(bytes.len());
                 }
@@ -162,11 +174,13 @@ impl Detector {
     /// As [`Detector::scan`] of lines, but decodes every record: the yardstick for the
     /// needle scan, which must find the same.
     pub fn decode_all(&mut self, block: &Block<'_>, arrival: Timestamp, out: &mut Vec<Detection>) {
-        let mut start = 0;
-        for bytes in block.bytes.split(|byte| *byte == b'\n') {
-            let record = Record::of(block, start..start + bytes.len(), arrival);
-            self.candidate(&record, Why::Needle, out);
-            start += bytes.len() + 1;
+        let (bytes, mut start) = (block.bytes, 0);
+        while start <= bytes.len() {
+            let length = memchr(b'\n', &bytes[start..]).unwrap_or(bytes.len() - start);
+            let line = start..start + length;
+            let place = document(block, start, line.clone()).unwrap_or(line);
+            start = place.end + 1;
+            self.candidate(&Record::of(block, place, arrival), Why::Needle, out);
         }
     }
 

@@ -13,10 +13,12 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 
 mod read;
+mod read_in_part;
 #[cfg(test)]
 mod tests;
 
 pub use read::{Line, ReadError, read, read_found};
+pub use read_in_part::read_in_part;
 
 pub(crate) use self::read::SCHEMA;
 use self::read::Type;

@@ -151,6 +151,26 @@ fn a_line_of_aws_logs_tail_tells_its_stream() {
 }
 
 #[test]
+fn an_empty_text_tells_nothing() {
+    for object in [
+        json!({"@log": ":", "host": "", "kubernetes": {"pod_name": ""}}),
+        json!({"_entry": "x", "pod": ""}),
+        json!({"line": "x", "labels": {"pod": "", "cluster": ""}}),
+    ] {
+        within(&Envelope::default(), &object, |envelope| {
+            assert_eq!(envelope, Envelope::default(), "{object}");
+        });
+    }
+    let line = br#"2026-11-23T17:21:08Z {cluster="", pod=""} {"a":1}"#;
+    let behind = Envelope::default().behind(line);
+    assert_eq!((behind.cluster, behind.pod), (None, None));
+    let mut items = br#"["2026-11-23T17:21:08Z", "x", {"pod": ""}]"#.to_vec();
+    let tape = simd_json::to_tape(&mut items).expect("the test writes JSON");
+    let array = tape.as_value().as_array().expect("an array");
+    assert_eq!(Envelope::default().among(&array).pod, None);
+}
+
+#[test]
 fn what_is_no_text_tells_nothing() {
     let object = json!({"host": {"name": 1}, "cluster": ["x"], "time": {"a": 1}, "timestamp": 1e300, "owner": null});
     within(&Envelope::default(), &object, |envelope| {

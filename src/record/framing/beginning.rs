@@ -5,6 +5,7 @@ use memchr::{memchr, memrchr};
 use super::{BYTE_ORDER_MARK, Framer, Mode, Piece};
 use crate::{
     record::{
+        csv_row::SEPARATORS,
         header::{self, Header, MAX_HEADER_BYTES},
         structural::Cutter,
     },
@@ -17,6 +18,36 @@ pub(super) const START_BYTES: usize = 4096;
 
 /// Bytes of a stream that tell how it begins.
 pub const HEAD_BYTES: usize = START_BYTES + MAX_HEADER_BYTES + 1;
+
+/// How the line begins by which spreadsheets are told what separates cells. The separator stands behind it, and nothing else.
+const SEPARATOR_LINE: &[u8] = b"sep=";
+
+/// How many bytes of `text`, with which a stream begins, come before all that is told there: a byte-order mark, or a line that tells
+/// what separates cells. `None` if that is not known yet.
+pub(super) fn preamble(text: &[u8]) -> Option<usize> {
+    if !text.is_empty() && text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
+        return None;
+    }
+    let mark = match text.starts_with(BYTE_ORDER_MARK) {
+        true => BYTE_ORDER_MARK.len(),
+        false => 0,
+    };
+    let text = &text[mark..];
+    let Some(rest) = text.strip_prefix(SEPARATOR_LINE) else {
+        let is_open = (mark > 0 || !text.is_empty()) && SEPARATOR_LINE.starts_with(text);
+        return (!is_open).then_some(mark);
+    };
+    match rest {
+        [] | [_] | [_, b'\r'] => None,
+        [separator, b'\n', ..] | [separator, b'\r', b'\n', ..]
+            if SEPARATORS.contains(separator) =>
+        {
+            let end = memchr(b'\n', text).map_or(text.len(), |newline| newline + 1);
+            Some(mark + end)
+        }
+        _ => Some(mark),
+    }
+}
 
 /// What the beginning of a stream tells.
 pub(super) enum Opening {
@@ -123,11 +154,11 @@ impl Framer {
     pub(super) fn begin(&mut self, emit: &mut dyn FnMut(Piece<'_>)) -> bool {
         if self.handed_on() == 0 {
             let text = &self.bytes[self.start..self.end];
-            if text.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(text) {
+            let Some(before) = preamble(text) else {
                 return false;
-            }
-            if text.starts_with(BYTE_ORDER_MARK) {
-                self.start += BYTE_ORDER_MARK.len();
+            };
+            if before > 0 {
+                self.start += before;
                 self.scanned = self.start;
             }
         }

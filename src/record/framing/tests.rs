@@ -174,7 +174,7 @@ fn named_lines(framer: Framer, input: &[u8], reads: &[usize]) -> Vec<(u64, bool)
 proptest! {
     #[test]
     fn the_names_of_columns_are_known_whatever_the_reads_and_after_a_start(
-        tokens in vec(select(vec!["id,log\n", "verb,user,requestURI,a", "\n", " ", "\r\n", "{", "[\n", "x", ",a", "\u{feff}", "{\"a\":1}\n", "1,\"2\"\n"]), 0..12),
+        tokens in vec(select(vec!["id,log\n", "verb,user,requestURI,a", "\n", " ", "\r\n", "{", "[\n", "x", ",a", "\u{feff}", "sep=,\r\n", "{\"a\":1}\n", "1,\"2\"\n"]), 0..12),
         reads in vec(1usize..20, 1..8),
         max in select(vec![5usize, 20, 1000]),
     ) {
@@ -470,6 +470,10 @@ fn every_line_comes_with_the_names_of_its_columns() {
         let marked = format!("\u{feff}\r\n{log}");
         let all = named(Framer::new(1000), &marked, read);
         assert!(all.ends_with(&[true; 3]), "{all:?}");
+        for before in ["sep=,\n", "sep=;\r\n", "\u{feff}sep=,\r\n"] {
+            let all = named(Framer::new(1000), &format!("{before}{log}"), read);
+            assert_eq!(all, [true; 3], "{before}");
+        }
         let behind = Framer::resume(1000, 50, log.as_bytes());
         assert_eq!(named(behind, "3,x\n4,y", read), [true; 2]);
         for other in ["{\"id\":1}\nid,log\n", "it's,log\n1,2\n", "id,log"] {
@@ -519,6 +523,23 @@ fn lines_of_text_are_handed_on_with_the_read_that_completes_them() {
         framer.space(line.len())[..line.len()].copy_from_slice(line.as_bytes());
         framer.commit(line.len(), &mut |piece| seen.extend_from_slice(piece.bytes));
         assert_eq!(seen, line.as_bytes());
+    }
+}
+
+#[test]
+fn lines_of_json_over_many_lines_are_handed_on_together() {
+    let document = "{\n  \"a\": [\n    1\n  ]\n}\n";
+    let input = format!("{{\"b\":1}}\n{document}text\n{document}{{\n  \"c\"");
+    for read in 1..input.len() {
+        let taken = frame(Framer::new(1000), input.as_bytes(), &[read], true);
+        let texts = texts(&taken);
+        let whole = texts.iter().filter(|text| text.contains(document));
+        let count: usize = whole.map(|text| text.matches(document).count()).sum();
+        assert_eq!(count, 2, "{read} {texts:?}");
+        assert_eq!(texts.concat(), input);
+        // What is longer than a line may be is not waited for.
+        let taken = frame(Framer::new(10), input.as_bytes(), &[read], false);
+        assert_eq!(records_bytes(&records(&taken)), input.as_bytes());
     }
 }
 

@@ -9,16 +9,19 @@ use crate::{audit::gke, record::any_value};
 mod flattened;
 mod implied;
 mod recased;
+mod remapped;
 mod respelled;
 mod stringified;
 
 pub use flattened::{Ambiguous, is_of_pod, leads_to_event};
 
-/// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys or changed their
-/// case, or dropped what only an encoded path still tells, if one did.
+/// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
+/// other keys, or dropped what only an encoded path still tells, if one did.
 pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
     let reshaped = if is_event {
-        stringified::event(object).or_else(|| implied::event(object))
+        stringified::event(object)
+            .or_else(|| remapped::event(object))
+            .or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {

@@ -1,6 +1,6 @@
 //! An event, and what stands in it and beside it.
 
-use simd_json::tape::Object;
+use simd_json::{prelude::*, tape::Object};
 
 use super::{Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper};
 use crate::{
@@ -9,9 +9,43 @@ use crate::{
         copies::{Copies, written},
         envelope::Envelope,
         lifted::{self, Beside, Place},
+        rewrite,
         torn::{self, is_torn},
     },
 };
+
+/// Parts of an event in which it may stand who did what, where it does not stand in its place.
+const TELLING: [&str; 4] = ["user", "User", "annotations", "Annotations"];
+
+/// What of `object`, an event that does not tell who did it, nobody reads, and a shipper may have put that into; `None` if there is
+/// nothing. It is marked as what it is of.
+fn unread(object: &Object<'_, '_>) -> Option<Vec<u8>> {
+    let is_unread = |(key, value): &(&str, Json<'_>)| {
+        let is_empty = || value.as_object().is_some_and(|object| object.is_empty());
+        (TELLING.contains(key) || Place::of(key) == Place::Other)
+            && !lifted::is_of_client(key)
+            && !value.is_null()
+            && !is_empty()
+    };
+    let mut rest = object.iter().filter(is_unread).peekable();
+    rest.peek()?;
+    let mut out = Vec::new();
+    rewrite::fields(
+        [None].into_iter().chain(rest.map(Some)),
+        &mut out,
+        |field, out| {
+            match field {
+                Some((key, value)) => rewrite::field(key, value, 0, out),
+                // Without the id, which may be a client's text.
+                None => {
+                    rewrite::name("auditID", out);
+                    rewrite::text("", out);
+                }
+            }
+        },
+    );
+    Some(out)
+}
 
 impl Search<'_> {
     /// Whether `event`, which `object` is, is no copy of a text of a client. What there is to learn of it is noted.
@@ -157,7 +191,16 @@ impl Search<'_> {
             self.believe(object, &event, wrapper);
         }
         let is_certain = || is_readable && !is_torn(object) && !repeated::is_ambiguous(object);
-        (is_told || is_certain()) && is_searched
+        if !((is_told || is_certain()) && is_searched) {
+            return false;
+        }
+        if event.user.username.is_none()
+            && !is_told
+            && let Some(rest) = unread(object)
+        {
+            (self.found)(Finding::Broken(&rest, wrapper));
+        }
+        true
     }
 
     /// Searches what stands beside fields of an event that cannot be read: whether that tells the event.

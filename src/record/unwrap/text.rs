@@ -8,6 +8,7 @@ use super::{
 };
 use crate::record::{
     csv_row::WholeEvents,
+    document::without_colours,
     encoded,
     escape::{undoubled, unescaped, without_entities},
     msgpack, other_log,
@@ -33,6 +34,9 @@ impl Search<'_> {
             });
         if is_whole {
             return;
+        }
+        if let Some(plain) = without_colours(text) {
+            return self.text(layers, &plain, wrapper);
         }
         let wrapper = &Nested::new(wrapper, Inner::Line(text));
         if let Some(part) = open_part(text) {

@@ -17,6 +17,9 @@ use crate::{
 /// Characters that a status tells of a fault.
 const SHOWN: usize = 300;
 
+/// What a status tells where nothing is found.
+const NOTHING: &str = "there is no file that include names";
+
 /// The paths that cannot be read, and why.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -24,6 +27,8 @@ pub(super) struct Faults {
     now: BTreeMap<PathBuf, String>,
     /// Of the round before.
     before: BTreeMap<PathBuf, String>,
+    /// A file was found since the start.
+    has_found: bool,
     counters: Arc<Counters>,
     status: Status,
 }
@@ -39,11 +44,17 @@ impl Faults {
 
     /// Everything is looked at anew: what did not fail since the last round began is over.
     pub(super) fn next_round(&mut self) {
-        if self.now.is_empty() && !self.before.is_empty() {
-            self.status.well();
+        if self.now.is_empty() && self.before.is_empty() {
+            return;
         }
         self.before = std::mem::take(&mut self.now);
-        if !self.before.is_empty() {
+        self.show();
+    }
+
+    /// Whether any files are there. That there are none is trouble until there are some: later they may have been rotated away.
+    pub(super) fn found(&mut self, any: bool) {
+        if !self.has_found {
+            self.has_found = any;
             self.show();
         }
     }
@@ -64,7 +75,10 @@ impl Faults {
     fn show(&self) {
         let all = || self.now.iter().chain(&self.before);
         let Some((path, error)) = all().next() else {
-            return;
+            return match self.has_found {
+                true => self.status.well(),
+                false => self.status.unwell(NOTHING),
+            };
         };
         let others = all().filter(|(other, _)| *other != path).count();
         let mut reason = format!("cannot read {}: {error}", path.display());

@@ -173,6 +173,7 @@ impl<'a> Files<'a> {
     /// Looks for new files.
     pub(super) fn discover(&mut self) {
         let found = self.globs.find(&mut self.faults);
+        self.faults.found(!found.is_empty());
         let here: HashSet<FileId> = found.iter().map(|file| file.id).collect();
         for file in found {
             match self.tracked.get_mut(&file.id) {

@@ -58,6 +58,14 @@ pub struct Config {
     pub rotate_wait: Duration,
 }
 
+impl Config {
+    /// Whether no file is there that could be read.
+    pub(crate) fn finds_nothing(&self) -> bool {
+        let globs = discovery::Globs::new(self);
+        globs.is_ok_and(|globs| globs.find(&mut faults::Faults::default()).is_empty())
+    }
+}
+
 /// Where to begin in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReadFrom {

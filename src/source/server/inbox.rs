@@ -1,9 +1,10 @@
 //! The way from the connections to the source's thread, and back.
 //!
 //! A connection hands in a delivery and gets a [`Receipt`]; the source's thread searches deliveries of an address in the order in which
-//! they came, and addresses in turn. One in which nothing is found is answered at once: there is nothing to keep. One in which something is found is
-//! answered when that is safe. What has come while another was searched is searched with it, up to what fits into a
-//! cache, and committed together; the store goes on and writes all that waits in one transaction.
+//! they came, and addresses in turn, those first that are known to be quick. One in which nothing is found is answered at once: there
+//! is nothing to keep. One in which something is found is answered when that is safe. What has come while another was searched is
+//! searched with it, up to what fits into a cache, and committed together; the store goes on and writes all that waits in one
+//! transaction.
 //!
 //! When the pipeline is full, the thread waits in the commit, the inbox fills, and whoever hands in waits too. All memory that
 //! connections fill with what they read is lent by the inbox ([`Room`]) and comes back when it was searched. No address holds more
@@ -260,7 +261,9 @@ impl<D: Send + 'static, A: Send + 'static> Inbox<D, A> {
             let (mut next, mut bytes, began) = (Some(first), 0, Instant::now());
             while let Some(parcel) = next {
                 bytes += parcel.room.bytes().max(MIN_BYTES);
+                let start = Instant::now();
                 let (answer, holds) = search(parcel.delivery, outlet);
+                self.parcels.done(start.elapsed());
                 drop(parcel.room);
                 if holds {
                     found.push((parcel.reply, answer));

@@ -2,7 +2,7 @@
 //!
 //! One stranger who is refused is nothing to speak of while others are served. If nobody is, it is: by a token, a path or a
 //! certificate that is wrong a source is deaf, and looks well otherwise. What is too large is most often thrown away by who sent
-//! it: that is said for a while, whoever else is served.
+//! it, and so is what was told too often to come again: that is said for a while, whoever else is served.
 
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -53,8 +53,9 @@ impl Standing {
         let Some(what) = meaning(why) else { return };
         let mut state = self.state();
         let is_quiet = state.taken.is_none_or(|then| then.elapsed() >= QUIET);
-        state.is_deaf = is_quiet && why != Refusal::TooLarge;
-        if (is_quiet || why == Refusal::TooLarge)
+        let is_lost = matches!(why, Refusal::TooLarge | Refusal::Overload);
+        state.is_deaf = is_quiet && !is_lost;
+        if (is_quiet || is_lost)
             && let Some(status) = self.status.get()
         {
             status.unwell_for(SAID, what);
@@ -73,12 +74,15 @@ fn meaning(why: Refusal) -> Option<&'static str> {
         Refusal::TooLarge => {
             "something was refused because it is too large: what was read of it was searched, and who sent it may have thrown it away"
         }
+        Refusal::Overload => {
+            "too much waits to be searched or stored: some was refused for now, and who sent it may give up"
+        }
         Refusal::Handshake => "all that comes is refused: no TLS handshake",
         Refusal::Auth => "all that comes is refused: credentials are missing or wrong",
         Refusal::Route => "all that comes is refused: the path or the method is not served",
         Refusal::Coding => "all that comes is refused: it is packed in a way that is not known",
         Refusal::Malformed => "all that comes is refused: it is no message of the protocol",
-        Refusal::Connections | Refusal::Overload | Refusal::Timeout | Refusal::BrokenOff => {
+        Refusal::Connections | Refusal::Timeout | Refusal::BrokenOff => {
             return None;
         }
     })
@@ -96,7 +100,7 @@ mod tests {
     fn who_is_refused_is_spoken_of_if_nobody_is_served() {
         let (standing, status) = (Standing::default(), Status::default());
         standing.report_to(&status);
-        standing.refused(Refusal::Overload);
+        standing.refused(Refusal::Timeout);
         assert_eq!(reason(&status), None);
         standing.refused(Refusal::Auth);
         assert!(reason(&status).unwrap().contains("credentials"));
@@ -110,15 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_spoken_of_whoever_else_is_served() {
-        let (standing, status) = (Standing::default(), Status::default());
-        standing.report_to(&status);
-        standing.took();
-        standing.refused(Refusal::TooLarge);
-        standing.took();
-        standing.refused(Refusal::Auth);
-        standing.took();
-        assert!(reason(&status).unwrap().contains("too large"));
+    fn what_may_be_lost_is_spoken_of_whoever_else_is_served() {
+        for (why, wanted) in [
+            (Refusal::TooLarge, "too large"),
+            (Refusal::Overload, "too much waits"),
+        ] {
+            let (standing, status) = (Standing::default(), Status::default());
+            standing.report_to(&status);
+            standing.took();
+            standing.refused(why);
+            standing.took();
+            standing.refused(Refusal::Auth);
+            standing.took();
+            assert!(reason(&status).unwrap().contains(wanted));
+        }
     }
 
     #[test]

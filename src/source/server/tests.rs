@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     path::PathBuf,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -372,8 +373,24 @@ fn certificates_that_cannot_be_used_are_named() {
         "{no_roots}"
     );
     let others = broken(&|tls| tls.key_file = Some(file("client.key")));
-    assert!(
-        others.starts_with("tls.crt_file and tls.key_file cannot be used: "),
-        "{others}"
-    );
+    assert!(others.contains("are not of one another"), "{others}");
+    let packed = directory.path().join("packed.pem");
+    for key in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n\
+         MAAA\n-----END RSA PRIVATE KEY-----\n",
+    ] {
+        std::fs::write(&packed, key).unwrap();
+        let encrypted = broken(&|tls| tls.key_file = Some(packed.clone()));
+        assert!(encrypted.contains("is encrypted"), "{encrypted}");
+    }
+    let may_pass = |name: &Path| {
+        let tls = Tls {
+            key_file: Some(name.to_owned()),
+            ..sound.clone()
+        };
+        check(&tls).unwrap_err().may_pass()
+    };
+    assert!(may_pass(Path::new("/nowhere/tls.key")));
+    assert!(!may_pass(&file("client.key")) && !may_pass(&packed));
 }

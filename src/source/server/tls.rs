@@ -1,13 +1,14 @@
 //! TLS of a source that listens.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use memchr::memmem;
 use rustls::{
-    InvalidMessage, RootCertStore, ServerConfig,
+    InconsistentKeys, InvalidMessage, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
     server::WebPkiClientVerifier,
@@ -36,10 +37,27 @@ pub enum Error {
     Unreadable { path: PathBuf, source: pem::Error },
     #[error("{} holds no {what} in PEM", path.display())]
     Nothing { path: PathBuf, what: &'static str },
+    #[error(
+        "{} is encrypted, and a key with a password is not read: take it off, with openssl pkey -in KEY -out FILE, and keep the file to its owner",
+        path.display()
+    )]
+    Encrypted { path: PathBuf },
+    #[error(
+        "tls.crt_file and tls.key_file are not of one another: the key is another certificate's"
+    )]
+    Mismatch,
     #[error("tls.crt_file and tls.key_file cannot be used: {0}")]
     Identity(#[source] rustls::Error),
     #[error("{} cannot be used: {reason}", path.display())]
     Authorities { path: PathBuf, reason: String },
+}
+
+impl Error {
+    /// Whether it is only that a file is not there, or may not be read.
+    pub(crate) fn may_pass(&self) -> bool {
+        let cannot_open = |source: &pem::Error| matches!(source, pem::Error::Io(_));
+        matches!(self, Self::Unreadable { source, .. } if cannot_open(source))
+    }
 }
 
 /// What shakes hands with clients; `None` where TLS is off. `alpn` are the protocols to agree on.
@@ -74,7 +92,10 @@ fn server_config(tls: &Tls) -> Result<ServerConfig, Error> {
     };
     builder
         .with_single_cert(certificates(&crt_file)?, key(&key_file)?)
-        .map_err(Error::Identity)
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Error::Mismatch,
+            error => Error::Identity(error),
+        })
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, Error> {
@@ -106,6 +127,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_file(path).map_err(|source| match source {
+        pem::Error::NoItemsFound | pem::Error::Base64Decode(_) if is_encrypted(path) => {
+            Error::Encrypted {
+                path: path.to_owned(),
+            }
+        }
         pem::Error::NoItemsFound => Error::Nothing {
             path: path.to_owned(),
             what: "key",
@@ -115,6 +141,14 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
             source,
         },
     })
+}
+
+/// Whether the key has a password: as OpenSSL writes it today (PKCS #8), and as it did before.
+fn is_encrypted(path: &Path) -> bool {
+    let text = fs::read(path).unwrap_or_default();
+    ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| memmem::find(&text, mark.as_bytes()).is_some())
 }
 
 /// Whether the files of `tls` can be read and used now.

@@ -110,6 +110,11 @@ pub enum Error {
     #[error("there is no baitline database at {}: is this the data_dir?", path.display())]
     Missing { path: PathBuf },
     #[error(
+        "{0} is there, but empty: what a baitline has stored since it began stands in {0}-wal while it runs; copy that with it, or let sqlite3 copy: sqlite3 baitline.db \".backup copy.db\"",
+        path.display()
+    )]
+    Empty { path: PathBuf },
+    #[error(
         "{} was not closed, and nothing can be written where it lies: look into a copy of the data_dir",
         path.display()
     )]
@@ -236,6 +241,13 @@ impl Handle {
     pub(super) async fn flush(&self) {
         let (stored, wait) = oneshot::channel();
         self.commands.send(Command::Flush(stored));
+        let _ = wait.await;
+    }
+
+    /// Waits until the database is closed. What is committed after that is not stored.
+    pub(super) async fn end(&self) {
+        let (closed, wait) = oneshot::channel();
+        self.commands.send(Command::Close(closed));
         let _ = wait.await;
     }
 

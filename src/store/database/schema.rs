@@ -125,7 +125,7 @@ pub(in super::super) fn open_immutable(path: &Path) -> Result<Connection, Error>
 /// `connection`, if its database is ours and has our tables.
 fn known(connection: Connection, path: &Path) -> Result<Connection, Error> {
     match version(&connection, path)? {
-        0 => Err(Error::Missing {
+        0 => Err(Error::Empty {
             path: path.to_owned(),
         }),
         _ => Ok(connection),

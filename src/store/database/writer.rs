@@ -16,7 +16,7 @@ use std::{
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::{
     super::{
@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// How long other processes may keep the log from being written back at the end.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+
 /// The most bytes that are read into one page.
 const PAGE_BYTES: u64 = 1 << 20;
 
@@ -52,6 +55,8 @@ pub(super) enum Command {
     Page { place: usize, lane: Lane },
     /// Somebody wants to know when all before it is stored.
     Flush(oneshot::Sender<()>),
+    /// Nothing more will come: the database is to be closed, and whoever waits told.
+    Close(oneshot::Sender<()>),
 }
 
 /// The way to the writer.
@@ -89,6 +94,8 @@ pub(super) struct Writer {
     last_message: i64,
     next_look: Instant,
     retry: Option<Retry>,
+    /// Who waits for its end, if it is to end.
+    closed: Option<oneshot::Sender<()>>,
     warning: Seldom,
     #[cfg(test)]
     before_write: Option<BeforeWrite>,
@@ -119,6 +126,7 @@ impl Writer {
             last_message: 0,
             next_look: Instant::now() + LOOK,
             retry: None,
+            closed: None,
             warning: Seldom::default(),
             #[cfg(test)]
             before_write: None,
@@ -139,9 +147,9 @@ impl Writer {
         self.before_write = Some(Box::new(step));
     }
 
-    /// Works until nobody can send commands any more.
+    /// Works until it is told to close, or nobody can send commands any more.
     pub(super) fn run(mut self, inbox: &Receiver<Command>) {
-        loop {
+        while self.closed.is_none() {
             let wake = self.retry.as_ref().map_or(self.next_look, |retry| retry.at);
             match inbox.recv_timeout(wake.saturating_duration_since(Instant::now())) {
                 Ok(command) => self.take(command),
@@ -161,6 +169,26 @@ impl Writer {
             }
         }
         self.store();
+        self.close();
+    }
+
+    /// Leaves all that is known in the one file, so that a copy of it is a copy of the whole. Where that fails, as while
+    /// another process reads, the log beside it has the rest.
+    fn close(self) {
+        let checkpoint = self.connection.busy_timeout(CHECKPOINT).and_then(|()| {
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            self.connection.query_row(checkpoint, [], |row| row.get(0))
+        });
+        match checkpoint {
+            Ok(false) => {}
+            Ok(true) => debug!("the log of the store stays: another process reads it"),
+            Err(error) => debug!("the log of the store stays: {error}"),
+        }
+        let closed = self.closed;
+        drop((self.connection, self._lock));
+        if let Some(closed) = closed {
+            let _ = closed.send(());
+        }
     }
 
     fn take(&mut self, command: Command) {
@@ -169,6 +197,7 @@ impl Writer {
             Command::Done => self.batch.mark_done(),
             Command::Page { place, lane } => self.turn_page(place, lane),
             Command::Flush(stored) => self.batch.add_flush(stored),
+            Command::Close(closed) => self.closed = Some(closed),
         }
     }
 

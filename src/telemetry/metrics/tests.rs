@@ -109,7 +109,7 @@ fn every_metric_is_told_once_with_its_help_and_type() {
     baitline_component_healthy{component_id="incidents",component_kind="transform",component_type="file"} 1
     baitline_component_healthy{component_id="alert_txt",component_kind="sink",component_type="file"} 0
     baitline_component_healthy{component_id="store",component_kind="store",component_type="file"} 1
-    # HELP baitline_undecodable What might concern a decoy and could not be decoded, or is no detection where one is expected.
+    # HELP baitline_undecodable What might concern a decoy and could not be decoded, or is no detection, or not understood in full, where one is expected.
     # TYPE baitline_undecodable counter
     baitline_undecodable_total{component_id="audit",component_kind="source",component_type="file"} 1
     # HELP baitline_source_seconds_since_last_event Seconds since the source read its last record; before the first, since the start.
@@ -157,6 +157,22 @@ fn every_metric_is_told_once_with_its_help_and_type() {
     baitline_store_commit_seconds_bucket{le="+Inf"} 1
     # EOF
     "#);
+}
+
+#[test]
+fn the_readme_names_every_metric() {
+    let readme = include_str!("../../../README.md");
+    let mut snapshot = busy();
+    snapshot.components[0].figures.open_connections = Some(1);
+    snapshot.components[0].figures.established_connections = Some(1);
+    snapshot.components[3].figures.buffer_max_events = Some(1);
+    let text = text(snapshot);
+    let metrics = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
+    let names: Vec<&str> = metrics.filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(readme.contains(&format!("`{name}")), "{name}");
+    }
 }
 
 #[test]

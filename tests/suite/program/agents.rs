@@ -5,10 +5,11 @@ use std::{fs, net::TcpListener, thread, time::Instant};
 use serde_json::{Value, json};
 
 use super::{
-    harness::{PATIENCE, Running, Setting},
+    harness::{PATIENCE, Running, Setting, configuration, decoy, watch},
     inputs::{joined, token_use},
     pipelines::shipped,
     receiver::{Manner, Receiver},
+    told::Told,
 };
 
 const TOKEN: &str = "t0kenOfTheAgents";
@@ -120,4 +121,94 @@ fn an_agent_that_sees_nothing_is_told_once_by_the_aggregator() {
     let said = "No audit events from source audit for 1 s: nothing would be seen";
     assert!(bodies[0].contains(said), "{bodies:?}");
     assert!(bodies[0].contains("prod-eu"), "{bodies:?}");
+}
+
+/// What `dedupe` tells of `sent` by agents, and what comes of it as evidence.
+fn aggregated(sent: &str) -> Told {
+    let mut aggregator = configuration(decoy(true));
+    aggregator["sources"]["audit"]["decoding"] = json!({"codec": "detection"});
+    aggregator["transforms"] = json!({"incidents": {"type": "dedupe", "inputs": ["audit"]}});
+    aggregator["sinks"]["told"]["inputs"] = json!(["audit", "incidents"]);
+    watch(&aggregator, sent.as_bytes()).told()
+}
+
+/// One that is not known makes nobody deaf to it: agents may be newer than who hears them.
+#[test]
+fn each_word_that_a_newer_agent_may_say_is_told_of() {
+    let agent = watch(
+        &configuration(decoy(true)),
+        &joined([token_use(1, "10.0.3.7", json!({})).to_string()]),
+    );
+    let found = agent.told().detections.remove(0);
+    let said = [
+        ("tool", json!("trufflehog")),
+        ("technique", json!("container_escape")),
+        ("severity", json!("emergency")),
+        ("schema", json!(2)),
+        ("granted", Value::Null),
+        ("time", json!("9999-12-31T23:59:59Z")),
+        ("decoy", Value::Null),
+        ("actor", json!([])),
+    ];
+    for (field, word) in said {
+        let mut newer = found.clone();
+        newer[field] = word;
+        let told = aggregated(&format!("{newer}\n"));
+        assert_eq!(told.detections.len(), 1, "{newer}");
+        let opened = &told.alerts[0];
+        assert_eq!(opened["kind"], "opened", "{newer}");
+        assert_eq!(told.count(), 1, "{newer}");
+        let expected = match field {
+            "technique" => "undecodable",
+            _ => "token_use",
+        };
+        assert_eq!(opened["techniques"], json!([expected]));
+        if field == "technique" {
+            assert_eq!(opened["excerpt"], "technique 'container_escape'");
+        }
+        if field != "decoy" {
+            assert_eq!(opened["decoy"], "honeypot/backup-sa");
+        }
+        assert_eq!(opened["severity"], "critical");
+        assert_eq!(opened["source_ip"], "10.0.3.7");
+    }
+}
+
+/// Each decoy has a budget of its own, but decoys that nobody has have none.
+#[test]
+fn decoys_that_are_made_up_flood_nobody_and_every_hit_is_counted() {
+    let agent = watch(
+        &configuration(decoy(true)),
+        &joined([token_use(1, "10.0.3.7", json!({})).to_string()]),
+    );
+    let found = agent.told().detections.remove(0);
+    let id = |number: u32| json!(format!("{number:032x}"));
+    let made_up = (0..2000).map(|number| {
+        let mut detection = found.clone();
+        for (field, value) in [
+            ("decoy", json!(format!("made-up/{number}"))),
+            ("cluster", json!(format!("made-up-{}", number % 7))),
+            ("detection_id", id(number)),
+            ("request_id", id(number)),
+            ("incident_key", id(number)),
+        ] {
+            detection[field] = value;
+        }
+        format!("{detection}\n")
+    });
+    let told = aggregated(&made_up.collect::<String>());
+    assert_eq!((told.detections.len(), told.count()), (2000, 2000));
+    assert!(told.alerts.len() < 700, "{}", told.alerts.len());
+    let of_others = |alert: &&Value| alert["decoy"] == "other";
+    let flood = told
+        .alerts
+        .iter()
+        .filter(of_others)
+        .find(|alert| !alert["flood"].is_null());
+    assert!(flood.is_some(), "{:?}", told.alerts.last());
+    assert!(
+        told.detections
+            .iter()
+            .all(|detection| detection["decoy"] != "other")
+    );
 }

@@ -377,6 +377,37 @@ fn a_source_that_refuses_all_that_comes_is_not_well() {
 }
 
 #[test]
+fn a_source_that_finds_no_file_says_so_until_there_is_one() {
+    let mut configuration = with_api(configuration(decoy(true)));
+    configuration["sources"]["audit"] = json!({
+        "type": "file", "include": ["audit.log"], "glob_minimum_cooldown_ms": 20,
+    });
+    let setting = Setting::with(&configuration);
+    let running = setting.start_watch(&[]);
+    let api = Api::of(&running);
+    let health = wait("trouble", || {
+        let (_, health) = api.health();
+        (health["status"] == "degraded").then_some(health)
+    });
+    let reason = health["reason"].to_string();
+    assert!(reason.contains("no file that include names"), "{reason}");
+    let well = || {
+        let is_well = || (api.health().1["status"] == "ok").then_some(());
+        wait("all well", is_well);
+    };
+    setting.write("audit.log", "");
+    well();
+    std::fs::remove_file(setting.path("audit.log")).expect("it is there");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    well();
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, Some(0));
+    let warned = ran.stderr.matches("no file yet that include names").count();
+    assert_eq!(warned, 1, "{}", ran.stderr);
+}
+
+#[test]
 fn who_speaks_no_tls_where_it_is_asked_for_is_told_of() {
     let mut configuration = with_api(configuration(decoy(true)));
     let file = |name: &str| format!("{}/tests/data/tls/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -50,6 +50,24 @@ fn what_is_no_command_is_told_how_to_write_one() {
 }
 
 #[test]
+fn a_configuration_in_the_wrong_place_is_told_the_right_one() {
+    let setting = Setting::empty();
+    for (arguments, hint) in [
+        (
+            ["validate", "--config", "x.yaml"].as_slice(),
+            "baitline validate FILE",
+        ),
+        (&["-q", "run", "x.yaml"], "baitline run --config FILE"),
+    ] {
+        let ran = setting.run(arguments, b"");
+        assert_eq!(ran.code, Some(78), "{arguments:?}");
+        assert!(ran.stderr.contains(hint), "{}", ran.stderr);
+    }
+    let ran = setting.run(&["run", "x"], b"");
+    assert!(!ran.stderr.contains("hint"), "{}", ran.stderr);
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     for (arguments, word) in [
         (["--help"].as_slice(), "Usage: baitline"),

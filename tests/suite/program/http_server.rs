@@ -426,6 +426,11 @@ fn validate_warns_of_a_listener_that_others_reach() {
             && missing.contains("it must be there when baitline runs"),
         "{missing}"
     );
+    let mut others = identity.clone();
+    others["key_file"] = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/client.key").into();
+    let (code, others) = validate(json!({"tls": others}));
+    assert_eq!(code, Some(78));
+    assert!(others.contains("another certificate's"), "{others}");
 
     for (options, wanted) in [
         (

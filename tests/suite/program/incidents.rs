@@ -128,6 +128,35 @@ fn recorded() -> (Setting, Ran) {
 }
 
 #[test]
+fn after_an_orderly_end_the_database_alone_is_the_whole() {
+    let (setting, _) = recorded();
+    let lists = listed(&setting, &[]);
+    let left = fs::metadata(setting.path("data/baitline.db-wal")).map_or(0, |log| log.len());
+    assert_eq!(left, 0);
+    fs::create_dir(setting.path("copy")).expect("the directory is ours");
+    fs::copy(
+        setting.path("data/baitline.db"),
+        setting.path("copy/baitline.db"),
+    )
+    .expect("it is there");
+    let list = ["incidents", "list", "--json", "--data-dir", "copy"];
+    let ran = setting.run(&list, b"");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!lists.is_empty() && lines(&ran.stdout) == lists);
+}
+
+#[test]
+fn a_copy_without_its_log_is_told_to_be_one() {
+    let setting = Setting::empty();
+    fs::create_dir(setting.path("data")).expect("the directory is ours");
+    setting.write("data/baitline.db", "");
+    let ran = incidents(&setting, &["list"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("is there, but empty"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(".backup"), "{}", ran.stderr);
+}
+
+#[test]
 fn who_is_renamed_is_told_what_is_left_behind() {
     let (setting, ran) = recorded();
     assert!(

@@ -1,8 +1,10 @@
 //! Starting, stopping, and who is held up by whom.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -48,7 +50,7 @@ fn no_standard_input_is_an_end_of_input() {
 
 #[test]
 fn a_signal_drains() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
         running.write(&two_hits());
         running.stdout.wait_for("opened");
@@ -63,7 +65,77 @@ fn a_signal_drains() {
             (&json!("closed"), &json!(2))
         );
         assert!(ran.stdout.contains("closed"), "{}", ran.stdout);
+        let named = format!("SIG{signal}: stopping");
+        assert!(ran.stderr.contains(&named), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn what_cannot_be_read_or_written_yet_is_warned_of_and_what_never_can_be_is_refused() {
+    let mut configuration = configuration(decoy(true));
+    configuration["data_dir"] = "note.txt/data".into();
+    configuration["sources"]["audit"] = json!({"type": "file", "include": ["logs/audit.log"]});
+    configuration["sinks"]["alert_txt"]["path"] = "note.txt/alert.txt".into();
+    let setting = Setting::with(&configuration);
+    setting.write("note.txt", "");
+    let validate = || setting.run(&["validate", "baitline.json"], b"");
+    let ran = validate();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for warning in [
+        "\"data_dir\": note.txt/data cannot be written: Not a directory",
+        "source \"audit\" (file): there is no file yet that include names",
+        "sink \"alert_txt\" (file): note.txt/alert.txt cannot be written: Not a directory",
+    ] {
+        assert!(ran.stderr.contains(warning), "{warning}\n{}", ran.stderr);
+    }
+    configuration["data_dir"] = "note.txt".into();
+    configuration["sinks"]["alert_txt"]["path"] = "logs".into();
+    fs::create_dir(setting.path("logs")).expect("the directory is ours");
+    setting.write("logs/audit.log", "");
+    setting.write("baitline.json", configuration.to_string());
+    let ran = validate();
+    assert_eq!(ran.code, Some(78), "{}", ran.stderr);
+    for fault in ["note.txt is no directory", "logs is a directory"] {
+        assert!(ran.stderr.contains(fault), "{fault}\n{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("include"), "{}", ran.stderr);
+}
+
+#[test]
+fn too_few_files_are_told_of() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -n 6; exec \"$0\" run --config baitline.json"])
+        .arg(env!("CARGO_BIN_EXE_baitline"))
+        .current_dir(setting.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let ran = setting.start(&mut shell).wait();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ulimit -n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_hangup_that_is_ignored_stays_so() {
+    let setting = Setting::with(&configuration(decoy(true)));
+    let mut shell = Command::new("sh");
+    // As nohup does it.
+    shell
+        .args(["-c", "trap '' HUP; exec \"$0\" run --config baitline.json"])
+        .arg(env!("CARGO_BIN_EXE_baitline"))
+        .current_dir(setting.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = setting.start(&mut shell);
+    running.stderr.wait_for("watching");
+    running.signal("HUP");
+    running.write(&two_hits());
+    let ran = running.end();
+    assert_eq!(ran.told().count(), 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("SIGHUP"), "{}", ran.stderr);
 }
 
 #[test]
@@ -104,10 +176,14 @@ fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
     running.stdout.wait_for("opened");
     running.signal("TERM");
     running.stderr.wait_for("draining");
+    // What tells a child and its group tells it twice.
+    running.signal("TERM");
+    thread::sleep(Duration::from_millis(1200));
     running.signal("INT");
     let ran = running.wait();
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("a second time"), "{}", ran.stderr);
+    let second = "SIGINT: told to stop a second time";
+    assert!(ran.stderr.contains(second), "{}", ran.stderr);
 }
 
 #[test]

@@ -37,8 +37,10 @@ fn all_are_sound() {
         }
         let path = path.to_str().expect("its name is UTF-8").to_owned();
         let setting = Setting::empty();
+        setting.write("audit.log", "");
         let mut program = setting.program(&["validate", &path]);
         program
+            .env("AUDIT_LOG_DIR", setting.path(""))
             .env(
                 "SLACK_WEBHOOK_URL",
                 "https://hooks.slack.example/services/x",

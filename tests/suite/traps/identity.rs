@@ -212,3 +212,94 @@ fn a_detection_tells_where_its_record_begins() {
     let found = found_in(&decoys, &lines);
     assert_eq!(found[0].origin.position.as_deref(), Some("audit.log:3"));
 }
+
+/// An event that says all that can be said.
+fn outspoken() -> Value {
+    event(json!({
+        "user": {
+            "username": DECOY, "uid": "u-1", "groups": ["system:authenticated"],
+            "extra": {
+                "authentication.kubernetes.io/credential-id": ["JTI=1-2-3"],
+                "authentication.kubernetes.io/pod-name": ["web-0"],
+                "authentication.kubernetes.io/node-name": ["node-1"],
+            },
+        },
+        "impersonatedUser": {"username": "system:admin"},
+        "objectRef": {
+            "resource": "pods", "subresource": "exec", "namespace": "honeypot", "name": "web-0", "apiGroup": "apps",
+        },
+        "stageTimestamp": "2026-11-23T17:21:08.914002Z",
+        "annotations": {
+            "authorization.k8s.io/decision": "allow",
+            "authentication.kubernetes.io/issued-credential-id": "JTI=4-5-6",
+            "authentication.k8s.io/legacy-token": "honeypot:backup-sa",
+            "authentication.k8s.io/legacy-token-manual-secret": "backup-sa-token",
+        },
+    }))
+}
+
+/// The pointers to all texts in `value`.
+fn texts(value: &Value, pointer: String, out: &mut Vec<String>) {
+    let step = |key: &str| format!("{pointer}/{}", key.replace('/', "~1"));
+    match value {
+        Value::String(_) => out.push(pointer),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                texts(value, step(key), out);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                texts(value, step(&index.to_string()), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// As stores have it that join keys: `user.username`, `sourceIPs.0`.
+fn joined(event: &Value) -> Value {
+    let mut all = Vec::new();
+    texts(event, String::new(), &mut all);
+    let fields = all.into_iter().map(|pointer| {
+        let key = pointer[1..].replace('/', ".").replace("~1", "/");
+        (key, event.pointer(&pointer).cloned().unwrap_or_default())
+    });
+    Value::Object(fields.collect())
+}
+
+/// Stores of text have an empty one where nothing is known. Two hits of one token are one incident, whichever way they came.
+#[test]
+fn an_empty_text_says_no_more_than_none() {
+    let whole = outspoken();
+    let mut all = Vec::new();
+    texts(&whole, String::new(), &mut all);
+    assert!(all.len() > 20, "{all:?}");
+    all.retain(|pointer| !matches!(&**pointer, "/kind" | "/apiVersion" | "/user/username"));
+    let with = |pointers: &[String], value: Value| {
+        let mut event = whole.clone();
+        for pointer in pointers {
+            *event.pointer_mut(pointer).expect("it is there") = value.clone();
+        }
+        event
+    };
+    // What has no name at all is told apart by its bytes.
+    let named: Vec<String> = all
+        .iter()
+        .filter(|pointer| *pointer != "/auditID")
+        .cloned()
+        .collect();
+    for pointers in all.iter().map(std::slice::from_ref).chain([&named[..]]) {
+        let (empty, none) = (with(pointers, json!("")), with(pointers, Value::Null));
+        let mut told = detections(&empty);
+        assert_eq!(told, detections(&none), "{pointers:?}");
+        told.extend(detections(&joined(&empty)));
+        assert_eq!(told.len(), 2, "{pointers:?}");
+        for detection in &told {
+            let mut line = Vec::new();
+            baitline::format::json::detection(detection, &mut line);
+            let line = String::from_utf8_lossy(&line);
+            assert!(!line.contains(r#""""#), "{pointers:?}: {line}");
+        }
+    }
+}

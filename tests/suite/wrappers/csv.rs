@@ -198,6 +198,18 @@ fn an_export_of_cloudwatch_insights_tells_where_its_events_come_from() {
     assert_eq!(origin.account.as_deref(), Some("1234"));
 }
 
+#[test]
+fn an_export_of_log_analytics_tells_which_pod_wrote_its_events() {
+    let event = hit("1").to_string().replace('"', "\"\"");
+    let text = format!(
+        "\"TimeGenerated [UTC]\",Category,log_s,pod_s\n\"11/23/2026, 5:21:08.912 PM\",kube-audit,\"{event}\",kube-apiserver-1\n"
+    );
+    let all = streamed(Detector::scan, text.as_bytes());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].technique, Technique::TokenUse);
+    assert_eq!(all[0].origin.pod.as_deref(), Some("kube-apiserver-1"));
+}
+
 /// Whatever joins the keys, and though a client has a newline in a name.
 #[test]
 fn an_entry_of_gke_is_found_in_columns_of_csv() {
@@ -234,6 +246,42 @@ fn an_entry_of_gke_is_found_in_columns_of_csv() {
         pretty.replace('"', "\"\"")
     );
     assert_eq!(techniques(&text), [Technique::Undecodable], "{text}");
+}
+
+/// A client makes the first line so long, or puts a newline into it, by the keys of a body; others do by what stands before it.
+#[test]
+fn a_row_of_gke_whose_columns_nobody_knows_hides_nothing() {
+    let entry = json!({"insertId": "1", "timestamp": "2026-11-23T17:21:08.912184Z", "protoPayload": {
+        "authenticationInfo": {"principalEmail": DECOY},
+        "methodName": "io.k8s.core.v1.configmaps.update",
+        "resourceName": "core/v1/namespaces/default/configmaps/a",
+    }});
+    let mut joined = Vec::new();
+    dotted("", &entry, &mut joined);
+    let (names, row) = (names(&joined, ','), csv(&joined, ','));
+    let key = |name: &str| format!("{names},protoPayload.request.data.{name}\n{row},x\n");
+    let many: Vec<_> = (0..300)
+        .map(|number| format!("protoPayload.request.data.{number}{}", "x".repeat(230)))
+        .collect();
+    let long = format!("{names},{}\n{row}{}\n", many.join(","), ",x".repeat(300));
+    let undecodable = Technique::Undecodable;
+    for (text, wanted) in [
+        (long, undecodable),
+        (key("\"a\nb\""), undecodable),
+        (format!("exported by jane\n{names}\n{row}\n"), undecodable),
+        (format!("{row}\n"), undecodable),
+        (format!("{row}\n").replace(',', ";"), undecodable),
+        (key(&"x".repeat(300)), Technique::TokenUse),
+        (key("it's"), Technique::TokenUse),
+        (
+            format!("sep=,\r\n{names}\r\n{row}\r\n"),
+            Technique::TokenUse,
+        ),
+    ] {
+        assert_eq!(techniques(&text), [wanted], "{text}");
+        let quiet = techniques(&text.replace(DECOY, "jane@example.com"));
+        assert_eq!(quiet, [], "{text}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod printed;
 mod requests;
 mod reshaped;
 mod shapes;
+mod spread;
 mod tables;
 
 use baitline::{

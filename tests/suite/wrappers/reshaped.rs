@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::found;
+use super::{found, told_event, without_origin};
 use crate::soundness::events;
 use baitline::detect::{Detection, Technique};
 
@@ -581,4 +581,151 @@ fn of_two_joints_the_one_that_tells_who_it_was_counts() {
     let record = json!({"auditID": "1", "verb": "get", "user_username": "jane", "objectRef.resource": "secrets",
         "objectRef.namespace": "honeypot", "objectRef.name": "backup-sa-token"});
     assert_eq!(techniques(&record), [Technique::SecretRead], "{record}");
+}
+
+#[test]
+fn an_event_whose_fields_datadog_has_elsewhere_tells_the_same() {
+    let (mut event, _) = told_event();
+    event["userAgent"] = "curl/8".into();
+    event["user"]["uid"] = "u".into();
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    for is_joined in [false, true] {
+        let mut other = event.clone();
+        let fields = other.as_object_mut().expect("an event");
+        let mut take = |key: &str| fields.remove(key).expect("a field");
+        let (user, status, agent) = (take("user"), take("responseStatus"), take("userAgent"));
+        let (verb, address) = (take("verb"), take("sourceIPs")[0].take());
+        let usr = json!({"name": user["username"], "id": user["uid"], "groups": user["groups"]});
+        let http = json!({"method": verb, "status_code": status["code"], "useragent": agent, "url_details": {"path": "/x"}});
+        for (key, value) in [
+            ("usr", usr),
+            ("http", http),
+            ("network", json!({"client": {"ip": address}})),
+        ] {
+            match is_joined {
+                true => joined(&format!("{key}."), &value, &mut other),
+                false => other[key] = value,
+            }
+        }
+        if is_joined {
+            other["usr.groups"] = user["groups"].clone();
+        }
+        let record = json!({"_id": "1", "host": "cp-1", "attributes": other});
+        let told = without_origin(found(None, record.to_string().as_bytes()));
+        assert_eq!(told, bare, "{record}");
+        // What HTTP calls it says less than the URI.
+        other["http.method"] = "GET".into();
+        other["http"] = json!({"method": "GET"});
+        assert_eq!(
+            found(None, other.to_string().as_bytes())[0].request.verb,
+            None
+        );
+    }
+}
+
+#[test]
+fn an_event_that_tells_who_it_was_in_another_place_is_undecodable() {
+    let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "requestURI": "/api"});
+    for (key, value) in [
+        ("user", json!({"name": DECOY})),
+        ("user", json!({"Username": DECOY})),
+        ("username", json!(DECOY)),
+        ("usr", json!({"id": DECOY})),
+        ("actor", json!({"user": {"name": DECOY}})),
+        ("annotations", json!({"a": DECOY})),
+    ] {
+        event[key] = value;
+        assert_eq!(techniques(&event), [Technique::Undecodable], "{event}");
+        event["user"] = json!({"username": "jane"});
+        assert_eq!(techniques(&event), [], "{event}");
+        for key in ["user", key] {
+            event.as_object_mut().expect("an event").remove(key);
+        }
+    }
+    for key in [
+        "auditID",
+        "requestURI",
+        "userAgent",
+        "requestObject",
+        "responseObject",
+        "responseStatus",
+        "impersonatedUser",
+    ] {
+        let mut event = event.clone();
+        event[key] = json!({"a": DECOY, "message": DECOY});
+        assert_eq!(techniques(&event), [], "{event}");
+        event[key] = DECOY.into();
+        assert!(
+            !techniques(&event).contains(&Technique::TokenUse),
+            "{event}"
+        );
+    }
+}
+
+#[test]
+fn keys_with_domains_may_have_lost_their_dots_and_slashes() {
+    let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "requestURI": "/api",
+        "user": {"username": DECOY, "extra": {"authentication.kubernetes.io/credential-id": ["JTI=1"], "authentication.kubernetes.io/pod-name": ["p-1"]}},
+        "annotations": {"authorization.k8s.io/decision": "allow"}});
+    let bare = found(None, event.to_string().as_bytes());
+    assert_eq!(bare[0].token.id.as_deref(), Some("JTI=1"));
+    assert_eq!(bare[0].request.decision.as_deref(), Some("allow"));
+    let same = |event: &Value| {
+        let mut told = found(None, event.to_string().as_bytes());
+        // It stands in the record.
+        told[0].origin = bare[0].origin.clone();
+        assert_eq!(told, bare, "{event}");
+    };
+    event["user"]["extra"] = json!({"authentication_kubernetes_io_slash_credential-id": ["JTI=1"], "authentication_kubernetes_io_slash_pod-name": ["p-1"]});
+    same(&event);
+    event["user"]["extra"] = json!({"authentication": {"kubernetes": {"io/credential-id": ["JTI=1"], "io/pod-name": "p-1"}}});
+    event["annotations"] = json!({"authorization": {"k8s": {"io/decision": "allow"}}});
+    same(&event);
+}
+
+#[test]
+fn a_few_fields_are_enough() {
+    let stub = json!({"kind": "Event", "verb": "get", "objectRef": {"resource": "secrets", "namespace": "honeypot", "name": "backup-sa"}});
+    let all = found(None, stub.to_string().as_bytes());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].actor.username, None);
+    assert_eq!(all[0].request.namespace.as_deref(), Some("honeypot"));
+    for other in [
+        json!({"kind": "Event", "involvedObject": {"kind": "Secret", "namespace": "honeypot", "name": "backup-sa"}, "reason": "x"}),
+        json!({"kind": "Event", "apiVersion": "v1", "verb": "get", "objectRef": {"namespace": "honeypot", "name": "backup-sa"}}),
+        json!({"kind": "Event", "apiVersion": "events.k8s.io/v1", "action": "get", "regarding": {"namespace": "honeypot", "name": "backup-sa"}}),
+    ] {
+        assert_eq!(techniques(&other), [], "{other}");
+    }
+}
+
+#[test]
+fn an_event_that_became_one_of_ocsf_is_undecodable() {
+    let mut event = json!({"activity_id": 1, "actor": {"user": {"name": DECOY}}, "api": {"operation": "list", "request": {"uid": "1"}},
+        "class_uid": 6003, "http_request": {"url": {"path": "/api/v1/pods"}, "user_agent": "curl/8"}, "message": "ResponseComplete",
+        "metadata": {"product": {"name": "Amazon EKS", "version": "audit.k8s.io/v1"}, "version": "1.1.0"}});
+    assert_eq!(techniques(&event), [Technique::Undecodable]);
+    event["actor"]["user"]["name"] = "jane".into();
+    assert_eq!(techniques(&event), []);
+    // What it was made of.
+    let whole = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "list", "user": {"username": DECOY}});
+    event["raw_data"] = whole.to_string().into();
+    assert_eq!(techniques(&event), [Technique::TokenUse]);
+    event["raw_data"] = Value::Null;
+    event["http_request"]["user_agent"] = whole.to_string().into();
+    assert!(!techniques(&event).contains(&Technique::TokenUse));
+}
+
+#[test]
+fn an_event_with_types_before_its_values_is_undecodable() {
+    let text = |text: &str| json!({"S": text});
+    let item = |user: &str, namespace: &str| {
+        json!({"Item": {"kind": text("Event"), "apiVersion": text("audit.k8s.io/v1"), "auditID": text("1"), "verb": text("get"),
+        "user": {"M": {"username": text(user)}}, "objectRef": {"M": {"resource": text("secrets"), "namespace": text(namespace), "name": text("a")}}}})
+    };
+    for (user, namespace) in [(DECOY, "shop"), ("jane", "honeypot")] {
+        let item = item(user, namespace);
+        assert_eq!(techniques(&item), [Technique::Undecodable], "{item}");
+    }
+    assert_eq!(techniques(&item("jane", "shop")), []);
 }

@@ -1,0 +1,120 @@
+//! The decoys that other baitlines tell of. Each has a budget of alerts of its own, and whoever may send can make decoys up: beyond a
+//! number that no fleet's intruder touches at once, hits of further ones are told together, as those of one decoy, and counted.
+
+use std::{borrow::Cow, num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use lru::LruCache;
+use tracing::warn;
+
+use super::told::OTHER;
+use crate::{
+    detect::{Class, Detection},
+    telemetry::Seldom,
+};
+
+/// Decoys that may be hit for the first time at once.
+const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
+
+/// The time in which there may be one more.
+const EACH: Duration = Duration::from_secs(6);
+
+/// Decoys of one source that are remembered: those hit last.
+const REMEMBERED: usize = 4096;
+
+/// The decoys that one source told of. They are not stored: a restart begins with a full budget, as those of alerts do.
+pub struct Decoys {
+    source: Arc<str>,
+    /// By cluster and name.
+    known: LruCache<(Option<Arc<str>>, Arc<str>), ()>,
+    budget: DefaultDirectRateLimiter,
+    warning: Seldom,
+}
+
+impl Decoys {
+    pub fn new(source: Arc<str>) -> Self {
+        let quota = Quota::with_period(EACH).unwrap_or(Quota::per_minute(NonZeroU32::MIN)); // it is not zero
+        Self {
+            source,
+            known: LruCache::unbounded(),
+            budget: RateLimiter::direct(quota.allow_burst(AT_ONCE)),
+            warning: Seldom::default(),
+        }
+    }
+
+    /// The hit that is told for `detection`. What is no hit is told of no decoy.
+    pub fn told_of<'d>(&mut self, detection: &'d Detection) -> Cow<'d, Detection> {
+        let Some(decoy) = detection.decoy.as_ref() else {
+            return Cow::Borrowed(detection);
+        };
+        let name = (detection.cluster.clone(), decoy.clone());
+        if detection.class != Class::Detect || self.known.get(&name).is_some() {
+            return Cow::Borrowed(detection);
+        }
+        if self.budget.check().is_ok() {
+            self.known.put(name, ());
+            if self.known.len() > REMEMBERED {
+                self.known.pop_lru();
+            }
+            return Cow::Borrowed(detection);
+        }
+        if self.warning.is_due() {
+            let source = &*self.source;
+            warn!(
+                source,
+                "too many decoys are hit for the first time: further ones are told as one, {OTHER}"
+            );
+        }
+        Cow::Owned(Detection {
+            decoy: Some(OTHER.into()),
+            cluster: None,
+            ..detection.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::example;
+
+    fn of(number: usize) -> Detection {
+        Detection {
+            decoy: Some(format!("made-up/{number}").into()),
+            ..example::detection()
+        }
+    }
+
+    #[test]
+    fn a_fleets_decoys_are_told_by_name_and_made_up_ones_together() {
+        let mut decoys = Decoys::new("agents".into());
+        let mut others = 0;
+        for number in 0..10_000 {
+            let detection = of(number);
+            let told = decoys.told_of(&detection);
+            if *told != detection {
+                assert!(number >= 256, "{number}");
+                assert_eq!((told.decoy.as_deref(), &told.cluster), (Some(OTHER), &None));
+                assert_eq!(told.incident_key, detection.incident_key);
+                others += 1;
+            }
+        }
+        // One more each few seconds, if this machine is slow.
+        assert!((9_600..=9_744).contains(&others), "{others}");
+        // Who is known stays so.
+        assert_eq!(*decoys.told_of(&of(7)), of(7));
+    }
+
+    #[test]
+    fn what_is_no_hit_spends_nothing() {
+        let mut decoys = Decoys::new("agents".into());
+        for number in 0..1_000 {
+            let expected = Detection {
+                class: Class::Expected,
+                ..of(number)
+            };
+            assert_eq!(*decoys.told_of(&expected), expected);
+        }
+        assert_eq!(*decoys.told_of(&of(1_000)), of(1_000));
+    }
+}
