@@ -254,6 +254,13 @@ impl Detector {
                 self.event(event, *number, record, wrapper, out);
             }
             Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
+            Finding::Doubtful(event, bytes, wrapper) => {
+                let compared = Compared::new(event);
+                let mut decoys = self.decoys.iter();
+                if decoys.any(|decoy| compared.technique(decoy).is_some()) {
+                    self.broken(bytes, record, wrapper, out);
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::doubt::ends_with;
 use crate::audit::{Event, Json};
 
 /// Keys under which shippers keep the record as it came, as text or decoded.
@@ -31,30 +32,29 @@ const RECORD_KEYS: [&str; 19] = [
     "jsonPayload",
 ];
 
-/// Keys that hold texts of clients in whatever tells of requests: what is left of an event, Elastic's fields, what the API server
-/// and clouds log of requests elsewhere. The id of an event is that of a client's header, if it sends one.
-const CLIENT_KEYS: [&str; 16] = [
-    "auditID",
-    "AuditId",
-    "userAgent",
-    "user_agent",
-    "UserAgent",
-    "callerSuppliedUserAgent",
-    "requestURI",
-    "RequestUri",
-    "URI",
+/// How keys end, in small letters and without what joins their words, that hold texts of clients in whatever tells of requests: what is
+/// left of an event, Elastic's fields, what the API server, clouds and web servers log of requests elsewhere. The id of an event is that of a
+/// client's header, if it sends one.
+const CLIENT_KEYS: [&str; 6] = [
+    "auditid",
+    "useragent",
     "uri",
-    "requestObject",
-    "RequestObject",
-    "responseObject",
-    "ResponseObject",
-    "responseStatus",
-    "ResponseStatus",
+    "requestobject",
+    "responseobject",
+    "responsestatus",
 ];
 
 /// Whether what stands under `key`, in which several may be joined, is a client's.
 pub fn is_of_client(key: &str) -> bool {
-    key.split('.').any(|key| CLIENT_KEYS.contains(&key))
+    let is_one = |key: &str| CLIENT_KEYS.iter().any(|end| ends_with(key, end));
+    key.split('.').any(is_one)
+}
+
+/// Whether shippers keep the record as it came under `key`.
+pub fn is_of_record(key: &str) -> bool {
+    RECORD_KEYS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(key))
 }
 
 /// As many fields of an event nothing else has, but for those that many logs have.

@@ -10,6 +10,7 @@
 //! | values in it that are packed | `encoded`, `packing` |
 //! | another shape of an event | `restored`, `table`, `any_value`; `lifted` and `copies` tell the event from what stands beside it |
 //! | text that is not one value of JSON | `pieces`, `python`, `repair`, [`escape`] |
+//! | text of clients that other programs log | `doubt` by keys, `standing` in lines of text |
 //! | what can only be named | `printed`, `torn`, `csv_row`, `other_log` |
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
 //! | what another baitline found | [`detections`] |
@@ -20,6 +21,7 @@ mod csv_row;
 pub mod decompress;
 pub mod detections;
 pub(crate) mod document;
+mod doubt;
 pub(crate) mod encoded;
 mod envelope;
 pub mod escape;
@@ -43,6 +45,7 @@ mod repair;
 mod restored;
 pub(crate) mod rewrite;
 mod run;
+mod standing;
 mod structural;
 mod table;
 mod torn;

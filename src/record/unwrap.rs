@@ -14,6 +14,7 @@ use simd_json::{prelude::*, tape::Object};
 use super::{
     any_value,
     copies::{Copies, Sightings},
+    doubt::Entry,
     encoded,
     envelope::Envelope,
     layer::Layer,
@@ -53,6 +54,8 @@ pub enum Finding<'v> {
     /// Bytes that look like JSON and cannot be decoded: cut off, malformed, nested beyond
     /// the limits, or an event with something else where its user or object belongs.
     Broken(&'v [u8], &'v dyn Wrapper),
+    /// What looks like an event, as it is written, where it may be a text of a client that another program logged.
+    Doubtful(&'v Event<'v>, &'v [u8], &'v dyn Wrapper),
 }
 
 /// Finds the audit events of records. Holds working memory from one record to the next.
@@ -68,7 +71,7 @@ impl Unwrapper {
     pub fn unwrap(&mut self, record: &[u8], found: &mut dyn FnMut(Finding<'_>)) -> bool {
         let sightings = Sightings::default();
         let mut counted = |finding: Finding<'_>| {
-            if let Finding::Broken(..) = finding {
+            if !matches!(finding, Finding::Event(..)) {
                 sightings.add_broken();
             }
             found(finding);
@@ -92,7 +95,8 @@ impl Unwrapper {
         found: &mut dyn FnMut(Finding<'_>),
     ) {
         let mut others = |finding: Finding<'_>| match finding {
-            Finding::Broken(bytes, _) if copies.certainty(bytes) == Some(true) => {}
+            Finding::Broken(bytes, _) | Finding::Doubtful(_, bytes, _)
+                if copies.certainty(bytes) == Some(true) => {}
             other => found(other),
         };
         self.search(record, Aim::TellWithout(copies), &mut others);
@@ -227,8 +231,8 @@ impl Search<'_> {
             return self.torn(deeper, object, depth + 1, wrapper);
         }
         let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
-        for (key, value) in object.iter() {
-            is_searched &= self.entry(deeper, part, (key, value), depth + 1, wrapper);
+        for entry in object.iter() {
+            is_searched &= self.entry(deeper, part, object, entry, depth + 1, wrapper);
         }
         is_searched
     }
@@ -251,15 +255,20 @@ impl Search<'_> {
         is_searched
     }
 
-    /// Searches an entry of an object whose texts may be parts.
+    /// Searches an entry of `object`, whose texts may be parts.
     fn entry<'v>(
         &mut self,
         deeper: &mut [Layer],
         part: Option<Part>,
+        object: &Object<'v, 'v>,
         (key, value): (&str, Json<'v>),
         depth: usize,
-        wrapper: &'v dyn Wrapper,
+        wrapper: &dyn Wrapper,
     ) -> bool {
+        if !(value.is_object() || value.is_array() || value.is_str()) {
+            return true;
+        }
+        let wrapper = &Nested::new(wrapper, Inner::Entry(Entry::new(object, key, value)));
         match (part, value.into_string()) {
             // A part of such a text may be under any other key.
             _ if lifted::is_of_client(key) && !matches!(self.aim, Aim::Inside(..)) => true,

@@ -130,7 +130,15 @@ impl Search<'_> {
         wrapper: &dyn Wrapper,
     ) {
         if self.is_event(deeper, object, event, wrapper) {
-            (self.found)(Finding::Event(event, wrapper));
+            self.believe(object, event, wrapper);
+        }
+    }
+
+    /// Tells `event`, which `object` is, as one only if no client can have sent it as text.
+    fn believe<'v>(&mut self, object: &Object<'v, 'v>, event: &Event<'v>, wrapper: &dyn Wrapper) {
+        match wrapper.is_of_client(false) {
+            true => (self.found)(Finding::Doubtful(event, &written(object), wrapper)),
+            false => (self.found)(Finding::Event(event, wrapper)),
         }
     }
 
@@ -167,20 +175,20 @@ impl Search<'_> {
                         found(Finding::Event(inner, wrapper));
                     }
                 }
-                Finding::Broken(..) if is_text => {}
-                broken => found(broken),
+                Finding::Broken(..) | Finding::Doubtful(..) if is_text => {}
+                other => found(other),
             };
             let mut search = Search {
                 found: &mut judge,
                 room: self.room,
                 aim: self.aim,
             };
-            let is_all = search.beside(deeper, part, (key, value), depth, wrapper);
+            let is_all = search.beside(deeper, part, object, (key, value), depth, wrapper);
             self.room = search.room;
             is_searched &= (is_all || is_text) && is_clear;
         }
         if is_readable && !is_told {
-            (self.found)(Finding::Event(&event, wrapper));
+            self.believe(object, &event, wrapper);
         }
         let is_certain = || is_readable && !is_torn(object) && !repeated::is_ambiguous(object);
         if !((is_told || is_certain()) && is_searched) {
@@ -217,7 +225,7 @@ impl Search<'_> {
         let part = Part::of(object);
         let carriers = object.iter().filter(|(key, _)| !torn::is_of_client(key));
         for entry in carriers {
-            is_searched &= search.entry(deeper, part, entry, depth, wrapper);
+            is_searched &= search.entry(deeper, part, object, entry, depth, wrapper);
         }
         self.room = search.room;
         is_told && is_searched
@@ -234,7 +242,7 @@ impl Search<'_> {
         let records = object.iter();
         let records = records.filter(|(key, _)| Place::of(key) == Place::Record);
         records.fold(true, |is_searched, record| {
-            is_searched & self.beside(deeper, None, record, depth, wrapper)
+            is_searched & self.beside(deeper, None, object, record, depth, wrapper)
         })
     }
 
@@ -243,13 +251,15 @@ impl Search<'_> {
         &mut self,
         deeper: &mut [Layer],
         part: Option<Part>,
+        object: &Object<'v, 'v>,
         (key, value): (&str, Json<'v>),
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         match lifted::carried(key, value) {
             Some(value) => {
-                depth < MAX_DEPTH && self.entry(deeper, part, (key, value), depth + 1, wrapper)
+                let entry = (key, value);
+                depth < MAX_DEPTH && self.entry(deeper, part, object, entry, depth + 1, wrapper)
             }
             None => true,
         }

@@ -40,7 +40,7 @@ impl Search<'_> {
             }
         }
         for (key, value) in object.iter().filter(|(key, _)| *key != table.key()) {
-            is_searched &= self.entry(deeper, None, (key, value), depth, wrapper);
+            is_searched &= self.entry(deeper, None, object, (key, value), depth, wrapper);
         }
         is_searched && !(has_misfits && table.is_of_events())
     }

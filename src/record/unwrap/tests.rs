@@ -11,7 +11,7 @@ fn unwrap(record: &str) -> (Vec<String>, usize) {
     let (mut ids, mut broken) = (Vec::new(), 0);
     Unwrapper::default().unwrap(record.as_bytes(), &mut |finding| match finding {
         Finding::Event(event, _) => ids.push(event.audit_id.unwrap_or("none").to_owned()),
-        Finding::Broken(..) => broken += 1,
+        Finding::Broken(..) | Finding::Doubtful(..) => broken += 1,
     });
     (ids, broken)
 }
@@ -232,6 +232,33 @@ fn rows_and_depth_without_end_take_no_longer_than_their_length() {
 }
 
 #[test]
+fn events_without_end_in_one_line_take_no_longer_than_their_length() {
+    let item = r#"{"level":"Metadata","auditID":"2","stage":"RequestReceived"}"#;
+    let escaped = item.replace('"', "\\\"");
+    let doubled = format!("\"{}\",", item.replace('"', "\"\""));
+    for (head, part) in [
+        ("x ", format!("{item} y\" ")),
+        ("{\"items\":[", format!("{item},")),
+        ("x ", format!("{item}[{{\x1b</")),
+        ("io,", doubled),
+        ("", format!("msg=\"{escaped}\" ")),
+        ("{", format!("\"message\":\"{escaped}\",")),
+        ("{\"a\":[", format!("\"{escaped}\",")),
+        ("<a>", format!("{} ", item.replace('"', "&quot;"))),
+    ] {
+        let start = std::time::Instant::now();
+        unwrap(&format!("{head}{}", part.repeat(1 << 15)));
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < 60.0, "{part} {seconds}");
+    }
+    let entries = (0..1 << 15).map(|number| format!("\"k{number}\":{}", quoted(item)));
+    let start = std::time::Instant::now();
+    unwrap(&format!("{{{}}}", entries.collect::<Vec<_>>().join(",")));
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(seconds < 60.0, "{seconds}");
+}
+
+#[test]
 fn base64_in_a_cut_record_is_searched_up_to_the_mark_of_an_event() {
     let value = |id: &str| format!(r#""data":"{}","#, BASE64_STANDARD.encode(event(id)));
     let (first, second) = (value("1"), value("forged"));
@@ -253,13 +280,19 @@ impl Wrapper for Root {
         self.asked.set(self.asked.get() + 1);
         &self.envelope
     }
+
+    fn is_of_client(&self, _: bool) -> bool {
+        false
+    }
 }
 
 /// The nodes of which `record` tells where it is `asked`, and how often that was read for the outermost object.
 fn nodes(record: &str, asked: bool) -> (Vec<String>, usize) {
     let (root, mut nodes) = (Root::default(), Vec::new());
     let mut found = |finding: Finding<'_>| {
-        let (Finding::Event(_, wrapper) | Finding::Broken(_, wrapper)) = finding;
+        let (Finding::Event(_, wrapper)
+        | Finding::Broken(_, wrapper)
+        | Finding::Doubtful(_, _, wrapper)) = finding;
         if asked {
             nodes.extend(wrapper.envelope().node.map(str::to_owned));
         }

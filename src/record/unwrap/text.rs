@@ -1,6 +1,6 @@
 //! Text that is more, or less, than one JSON value.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 use super::{
     Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, holds_json,
@@ -16,6 +16,7 @@ use crate::record::{
     partial::open_part,
     pieces::{Piece, first_mark_end, is_own, pieces},
     printed,
+    standing::{Lines, string_length},
 };
 
 impl Search<'_> {
@@ -54,8 +55,11 @@ impl Search<'_> {
         text: &[u8],
         wrapper: &dyn Wrapper,
     ) {
+        let places = Lines::new(text);
         if !printed::bears_marks(text) {
-            return pieces(text, &mut |piece| self.piece(layer, deeper, piece, wrapper));
+            return pieces(text, &mut |piece| {
+                self.piece(layer, deeper, &places, piece, wrapper)
+            });
         }
         // What stands in JSON is judged there.
         let (mut rest, mut broken) = (text.to_vec(), Vec::new());
@@ -69,8 +73,10 @@ impl Search<'_> {
             let place = start..start + piece.text().len();
             let found = &mut *self.found;
             let mut watch = |finding: Finding<'_>| {
-                if !matches!(finding, Finding::Event(event, _) if !whole.note(event, &place, &rest))
-                {
+                let (Finding::Event(event, _) | Finding::Doubtful(event, ..)) = finding else {
+                    return found(finding);
+                };
+                if whole.note(event, &place, &rest) {
                     found(finding);
                 }
             };
@@ -79,7 +85,7 @@ impl Search<'_> {
                 room: self.room,
                 aim: self.aim,
             };
-            let is_decoded = search.piece(layer, deeper, piece, wrapper);
+            let is_decoded = search.piece(layer, deeper, &places, piece, wrapper);
             self.room = search.room;
             if is_decoded {
                 rest[place].fill(b' ');
@@ -102,7 +108,7 @@ impl Search<'_> {
             let mut lines = printed.iter();
             match lines.position(|line| line.as_ptr_range().contains(&bytes.as_ptr())) {
                 Some(place) if !is_escaped(bytes) => go_on(text, &mut printed[place..]),
-                _ => self.broken(deeper, bytes, wrapper),
+                _ => self.broken(deeper, &places, bytes, wrapper),
             }
         }
         for line in printed {
@@ -110,14 +116,20 @@ impl Search<'_> {
         }
     }
 
-    /// Searches a piece of text; whether it could be decoded.
+    /// Searches a piece of the text of `places`; whether it could be decoded.
     fn piece(
         &mut self,
         layer: &mut Layer,
         deeper: &mut [Layer],
+        places: &Lines<'_>,
         piece: Piece<'_>,
         wrapper: &dyn Wrapper,
     ) -> bool {
+        if let Piece::Broken(bytes) = piece {
+            self.broken(deeper, places, bytes, wrapper);
+            return true;
+        }
+        let wrapper = &Nested::new(wrapper, Inner::Piece(places.standing(&piece)));
         match piece {
             Piece::Value(bytes) => {
                 return layer.decode_mended(bytes, &mut |value| {
@@ -127,7 +139,7 @@ impl Search<'_> {
             Piece::Python(_, json) => return self.python(layer, deeper, &json, wrapper),
             Piece::Doubled(bytes) => self.text(deeper, &undoubled(bytes), wrapper),
             Piece::Entities(bytes) => self.text(deeper, &without_entities(bytes), wrapper),
-            Piece::Broken(bytes) => self.broken(deeper, bytes, wrapper),
+            Piece::Broken(_) => {}
         }
         true
     }
@@ -143,7 +155,7 @@ impl Search<'_> {
     ) -> bool {
         let found = &mut *self.found;
         let mut events = |finding: Finding<'_>| {
-            if let Finding::Event(..) = finding {
+            if let Finding::Event(..) | Finding::Doubtful(..) = finding {
                 found(finding);
             }
         };
@@ -161,16 +173,45 @@ impl Search<'_> {
 
     /// Where a wrapper is cut off behind a string that holds an event, that event is still
     /// whole, but its quotes are escaped, or it is base64.
-    fn broken(&mut self, deeper: &mut [Layer], bytes: &[u8], wrapper: &dyn Wrapper) {
+    fn broken(
+        &mut self,
+        deeper: &mut [Layer],
+        places: &Lines<'_>,
+        bytes: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
         if is_escaped(bytes) && !deeper.is_empty() {
-            let plain = unescaped(&String::from_utf8_lossy(bytes));
-            return self.text(deeper, plain.as_bytes(), wrapper);
+            return self.strings(deeper, places, bytes, wrapper);
         }
         (self.found)(Finding::Broken(bytes, wrapper));
         // Behind the mark of an event it may be a part of a body.
         let marked = first_mark_end(bytes).unwrap_or(bytes.len());
         for (_, value) in encoded::base64_values(bytes).take_while(|(at, _)| *at < marked) {
             self.base64(deeper, value, wrapper);
+        }
+    }
+
+    /// Searches strings of which the first begins with `bytes`, and what stands between them.
+    fn strings(
+        &mut self,
+        deeper: &mut [Layer],
+        places: &Lines<'_>,
+        bytes: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (string, behind) = rest.split_at(string_length(rest, b'"'));
+            let standing = places.standing(&Piece::Broken(string));
+            let plain = unescaped(&String::from_utf8_lossy(string));
+            let inside = &Nested::new(wrapper, Inner::Piece(standing));
+            self.text(deeper, plain.as_bytes(), inside);
+            let behind = behind.get(1..).unwrap_or_default();
+            let (between, others) = behind.split_at(escaped_start(behind));
+            if holds_json(between) {
+                self.text(deeper, between, wrapper);
+            }
+            rest = others;
         }
     }
 
@@ -227,6 +268,16 @@ fn go_on<'t>(text: &'t [u8], lines: &mut [&'t [u8]]) {
         *line = &text[start..end];
         end = start;
     }
+}
+
+/// Where the first brackets in `text` stand that are in a string, before an escape.
+fn escaped_start(text: &[u8]) -> usize {
+    let is_bracket = |byte: &&u8| matches!(byte, b'{' | b'[');
+    let mut starts = memchr_iter(b'\\', text).filter_map(|at| {
+        let brackets = text[..at].iter().rev().take_while(is_bracket).count();
+        (brackets > 0).then(|| at - brackets)
+    });
+    starts.next().unwrap_or(text.len())
 }
 
 /// Whether what `bytes` begin with stands in a string, behind escaped quotes.

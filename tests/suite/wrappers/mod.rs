@@ -12,6 +12,7 @@ mod no_events;
 mod other_logs;
 mod parts;
 mod printed;
+mod requests;
 mod reshaped;
 mod shapes;
 mod spread;
