@@ -81,10 +81,13 @@ impl<'t> Lines<'t> {
             Piece::Entities(_) => Form::Entities,
             Piece::Broken(_) => Form::Escaped,
         };
-        let start = piece.text().as_ptr().addr() - self.text.as_ptr().addr();
+        let (text, all) = (piece.text(), self.text.len());
+        // It lies in the text.
+        let start = text.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let start = start.min(all);
         Standing {
             lines: self,
-            place: start..start + piece.text().len(),
+            place: start..(start + text.len()).min(all),
             form,
         }
     }
