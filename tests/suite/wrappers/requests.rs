@@ -213,6 +213,7 @@ fn what_a_logger_or_a_shell_writes_around_an_event_takes_nothing_away() {
         format!("\u{1b}[36mkube-apiserver\u{1b}[0m {event}\u{1b}[0m"),
         format!("INSERT INTO a VALUES (17,'{inside}');"),
         format!("b'{event}'"),
+        format!("{event} null"),
         format!(
             "740 <14>1 2026-11-23T17:21:08.9Z h k - - {event} 7 <14>1 2026-11-23T17:21:08.9Z h k - - {other}"
         ),
