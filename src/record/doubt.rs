@@ -52,7 +52,9 @@ const WHOLE_OF_REQUESTS: [&str; 1] = ["ua"];
 const NAMES: [&str; 3] = ["key", "name", "field"];
 
 /// Keys under which shippers keep a record as it came, written so, beside those of [`lifted`].
-const OF_RECORDS: [&str; 13] = [
+const OF_RECORDS: [&str; 15] = [
+    "rawdata",
+    "rawevent",
     "line",
     "entry",
     "logs",

@@ -188,7 +188,7 @@ fn a_text_in_a_row_without_names_is_doubtful() {
     let doubled = event.replace('"', "\"\"");
     for row in [
         format!("1,io.k8s.core.v1.pods.list,10.0.3.7,\"{doubled}\",k8s.io\n"),
-        format!("\"1\",\"{doubled}\",\"type.googleapis.com/google.cloud.audit.AuditLog\"\n"),
+        format!("\"1\",\"io.k8s.core.v1.pods.list\",\"core/v1/namespaces\",\"{doubled}\"\n"),
         format!("a,ResponseComplete,/api,\"x\n{doubled}\n\",get\n"),
         format!(
             "a,ResponseComplete,/api,\"{}\",get\n",
