@@ -52,7 +52,9 @@ const WHOLE_OF_REQUESTS: [&str; 1] = ["ua"];
 const NAMES: [&str; 3] = ["key", "name", "field"];
 
 /// Keys under which shippers keep a record as it came, written so, beside those of [`lifted`].
-const OF_RECORDS: [&str; 13] = [
+const OF_RECORDS: [&str; 15] = [
+    "rawdata",
+    "rawevent",
     "line",
     "entry",
     "logs",
@@ -141,10 +143,10 @@ impl<'v> Entry<'v> {
 
     /// Whether the object is a field of a request, and has its name in it.
     fn is_field(&self) -> bool {
-        let mut names = NAMES
-            .iter()
-            .filter_map(|key| self.object.get(*key)?.into_string());
-        names.any(is_of_request)
+        let mut entries = self.object.iter().take(MAX_KEYS);
+        entries.any(|(key, value)| {
+            NAMES.contains(&key) && value.into_string().is_some_and(is_of_request)
+        })
     }
 
     /// Whether the object is what a server or an application logs.

@@ -187,6 +187,8 @@ fn says_more(text: &[u8]) -> bool {
         let skipped = match byte {
             b'<' if behind.starts_with(b"/") => length(b'>'),
             b'\x1b' => length(b'm'),
+            // What is left of a record that was a part of another.
+            b'n' if behind.starts_with(b"ull") => Some(2),
             b'"' | b'}' => None,
             byte if byte.is_ascii_alphabetic() || !byte.is_ascii() => None,
             _ => {

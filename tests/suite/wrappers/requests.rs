@@ -188,7 +188,7 @@ fn a_text_in_a_row_without_names_is_doubtful() {
     let doubled = event.replace('"', "\"\"");
     for row in [
         format!("1,io.k8s.core.v1.pods.list,10.0.3.7,\"{doubled}\",k8s.io\n"),
-        format!("\"1\",\"{doubled}\",\"type.googleapis.com/google.cloud.audit.AuditLog\"\n"),
+        format!("\"1\",\"io.k8s.core.v1.pods.list\",\"core/v1/namespaces\",\"{doubled}\"\n"),
         format!("a,ResponseComplete,/api,\"x\n{doubled}\n\",get\n"),
         format!(
             "a,ResponseComplete,/api,\"{}\",get\n",
@@ -213,6 +213,7 @@ fn what_a_logger_or_a_shell_writes_around_an_event_takes_nothing_away() {
         format!("\u{1b}[36mkube-apiserver\u{1b}[0m {event}\u{1b}[0m"),
         format!("INSERT INTO a VALUES (17,'{inside}');"),
         format!("b'{event}'"),
+        format!("{event} null"),
         format!(
             "740 <14>1 2026-11-23T17:21:08.9Z h k - - {event} 7 <14>1 2026-11-23T17:21:08.9Z h k - - {other}"
         ),
