@@ -27,8 +27,11 @@ const ID_DASHES: usize = 4;
 const METHOD_HEAD: &str = "io.k8s.";
 const METHOD_DOTS: usize = 4;
 
+/// Whether a cell is such.
+type Check = fn(&[u8]) -> bool;
+
 /// What only the cells of an event are together.
-const TOGETHER: [[fn(&[u8]) -> bool; 2]; 2] = [[is_stage, is_place], [is_method, is_of_method]];
+const TOGETHER: [[Check; 2]; 2] = [[is_stage, is_place], [is_method, is_of_method]];
 
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
@@ -36,7 +39,7 @@ pub fn is_row(line: &[u8]) -> bool {
 }
 
 /// Whether a line is the row of an event, of which `has_cell` tells whether any of its cells is such.
-fn is_row_by(has_cell: impl Fn(fn(&[u8]) -> bool) -> bool) -> bool {
+fn is_row_by(has_cell: impl Fn(Check) -> bool) -> bool {
     TOGETHER
         .iter()
         .any(|all| all.iter().all(|is| has_cell(*is)))
