@@ -57,11 +57,16 @@ impl<'b> Record<'b> {
     }
 }
 
-/// Where the JSON lies that is spread over lines, in the lines of `block` from `from` on, one of which is `line`. Cells of CSV may have lines
+/// Where the JSON lies that is spread over lines, in those of `bytes` from `from` on, one of which is `line`. Cells of CSV may have lines
 /// that look like some.
-fn document(block: &Block<'_>, from: usize, line: Range<usize>) -> Option<Range<usize>> {
+fn document(
+    block: &Block<'_>,
+    bytes: &[u8],
+    from: usize,
+    line: Range<usize>,
+) -> Option<Range<usize>> {
     let is_named = block.header.is_some();
-    (!is_named).then(|| document::around(block.before_parts(), from, line))?
+    (!is_named).then(|| document::around(bytes, from, line))?
 }
 
 impl Detector {
@@ -86,7 +91,7 @@ impl Detector {
         let mut search = |detector: &mut Self, line: Range<usize>, mut why: Why| {
             let mut line = line;
             loop {
-                match document(block, from, line.clone()) {
+                match document(block, bytes, from, line.clone()) {
                     Some(document) => line = document,
                     None if stops_at(&line) => return bytes.len(),
                     None => {}
@@ -178,7 +183,7 @@ impl Detector {
         while start <= bytes.len() {
             let length = memchr(b'\n', &bytes[start..]).unwrap_or(bytes.len() - start);
             let line = start..start + length;
-            let place = document(block, start, line.clone()).unwrap_or(line);
+            let place = document(block, bytes, start, line.clone()).unwrap_or(line);
             start = place.end + 1;
             self.candidate(&Record::of(block, place, arrival), Why::Needle, out);
         }
