@@ -70,7 +70,18 @@ const OF_RECORDS: [&str; 15] = [
     "properties",
 ];
 
-/// As those, but applications have them for other things too.
+/// How keys end, written so, under which nobody but a shipper has anything.
+const ENDS_OF_RECORDS: [&str; 7] = [
+    "audit",
+    "auditlog",
+    "auditevent",
+    "eventdata",
+    "rawevent",
+    "rawmessage",
+    "jsonmessage",
+];
+
+/// As [`OF_RECORDS`], but applications have them for other things too.
 const OF_EITHER: [&str; 9] = [
     "data",
     "body",
@@ -173,7 +184,9 @@ fn is_words(text: &str) -> bool {
 /// Whether a shipper keeps records as they came under `key`, in which several may be joined.
 fn is_of_record(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    lifted::is_of_record(last) || OF_RECORDS.iter().any(|record| is(last, record))
+    lifted::is_of_record(last)
+        || OF_RECORDS.iter().any(|record| is(last, record))
+        || ENDS_OF_RECORDS.iter().any(|end| ends_with(last, end))
 }
 
 fn is_of_request(key: &str) -> bool {

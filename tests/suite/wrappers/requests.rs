@@ -112,7 +112,9 @@ fn what_a_shipper_carries_beside_what_it_knows_of_requests_is_the_event() {
         json!({"status": "success", "data": {"result": [{"values": [["1795454469250000000", text]]}]}}),
         json!({"status": "info", "attributes": event}),
         json!({"headers": {"x": "y"}, "value": text}),
-        json!({"audit_event": text}),
+        json!({"message": "an audit event", "ip": "10.0.3.7", "kube-audit": text}),
+        json!({"username": "jane", "status": 200, "k8sAuditLog": text}),
+        json!({"msg": "audit event received", "event_data": text}),
         json!({"message": "", "attributes": {"data": text}}),
     ] {
         assert_eq!(told(&record.to_string()), (true, false), "{record}");
