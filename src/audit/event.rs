@@ -366,7 +366,7 @@ fn qualified<'v>(
     take: &mut dyn FnMut(&str, Json<'v>),
 ) {
     for (key, value) in fields(value) {
-        let key = match key.contains('_') {
+        let key = match key.as_bytes().contains(&b'_') {
             true => Cow::Owned(key.replace("_slash_", "/").replace('_', ".")),
             false => Cow::Borrowed(key),
         };

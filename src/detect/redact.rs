@@ -46,7 +46,7 @@ pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
 
 /// `None` if there are none.
 fn without_credentials(text: &str) -> Option<String> {
-    let query = text.find('?')?;
+    let query = memchr::memchr(b'?', text.as_bytes())?;
     let mut shown = String::new();
     let mut told = 0;
     for at in memchr::memchr_iter(b'=', &text.as_bytes()[query..]) {
