@@ -12,8 +12,7 @@ use crate::audit::Json;
 const MAX_KEYS: usize = 64;
 
 /// How keys end, in small letters and without what joins their words, under which servers log what a client sent.
-const OF_REQUESTS: [&str; 30] = [
-    "useragent",
+const OF_REQUESTS: [&str; 29] = [
     "useragentstring",
     "useragentoriginal",
     "agent",
@@ -52,9 +51,8 @@ const WHOLE_OF_REQUESTS: [&str; 1] = ["ua"];
 const NAMES: [&str; 3] = ["key", "name", "field"];
 
 /// Keys under which shippers keep a record as it came, written so, beside those of [`lifted`].
-const OF_RECORDS: [&str; 15] = [
+const OF_RECORDS: [&str; 14] = [
     "rawdata",
-    "rawevent",
     "line",
     "entry",
     "logs",
@@ -82,7 +80,7 @@ const ENDS_OF_RECORDS: [&str; 7] = [
 ];
 
 /// As [`OF_RECORDS`], but applications have them for other things too.
-const OF_EITHER: [&str; 9] = [
+const OF_EITHER: [&str; 8] = [
     "data",
     "body",
     "payload",
@@ -90,7 +88,6 @@ const OF_EITHER: [&str; 9] = [
     "text",
     "content",
     "stringvalue",
-    "logs",
     "details",
 ];
 

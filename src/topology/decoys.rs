@@ -1,13 +1,13 @@
 //! The decoys that other baitlines tell of. Each has a budget of alerts of its own, and whoever may send can make decoys up: beyond a
 //! number that no fleet's intruder touches at once, hits of further ones are told together, as those of one decoy, and counted.
 
-use std::{borrow::Cow, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{borrow::Cow, num::NonZeroU32, sync::Arc};
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::DefaultDirectRateLimiter;
 use lru::LruCache;
 use tracing::warn;
 
-use super::told::OTHER;
+use super::{passed::budget, told::OTHER};
 use crate::{
     detect::{Class, Detection},
     telemetry::Seldom,
@@ -15,9 +15,6 @@ use crate::{
 
 /// Decoys that may be hit for the first time at once.
 const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
-
-/// The time in which there may be one more.
-const EACH: Duration = Duration::from_secs(6);
 
 /// Decoys of one source that are remembered: those hit last.
 const REMEMBERED: usize = 4096;
@@ -33,11 +30,10 @@ pub struct Decoys {
 
 impl Decoys {
     pub fn new(source: Arc<str>) -> Self {
-        let quota = Quota::with_period(EACH).unwrap_or(Quota::per_minute(NonZeroU32::MIN)); // it is not zero
         Self {
             source,
             known: LruCache::unbounded(),
-            budget: RateLimiter::direct(quota.allow_burst(AT_ONCE)),
+            budget: budget(AT_ONCE),
             warning: Seldom::default(),
         }
     }

@@ -69,7 +69,7 @@ impl Passed {
                 sinks: told_of_source(pipeline, place),
                 known,
                 count: rows.last().map_or(0, |(number, _)| *number),
-                budget: RateLimiter::direct(quota()),
+                budget: budget(AT_ONCE),
                 warning: Seldom::default(),
             }
         });
@@ -130,9 +130,10 @@ impl OfSource {
     }
 }
 
-fn quota() -> Quota {
+/// Lets through so many at once, and one more each [`EACH`].
+pub(super) fn budget(at_once: NonZeroU32) -> DefaultDirectRateLimiter {
     let quota = Quota::with_period(EACH).unwrap_or(Quota::per_minute(NonZeroU32::MIN)); // it is not zero
-    quota.allow_burst(AT_ONCE)
+    RateLimiter::direct(quota.allow_burst(at_once))
 }
 
 /// What was handed on of the source `id`, by number. The rest under this id is another's.
