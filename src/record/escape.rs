@@ -1,6 +1,22 @@
 //! The escapes of JSON, of CSV and of XML, undone without a parser: for text that is no longer JSON, or not yet.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr_iter};
+
+/// Whether a backslash escapes what stands behind `before`.
+pub fn is_escaped(before: &[u8]) -> bool {
+    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
+    backslashes.count() % 2 == 1
+}
+
+/// Where the last quote stands in `text` that no backslash escapes.
+pub fn last_quote(text: &[u8]) -> Option<usize> {
+    memrchr_iter(b'"', text).find(|at| !is_escaped(&text[..*at]))
+}
+
+/// Whether `text`, which stands in a string of JSON, ends with a newline, and not with an `n` behind an escaped backslash.
+pub fn ends_in_newline(text: &[u8]) -> bool {
+    text.strip_suffix(b"n").is_some_and(is_escaped)
+}
 
 /// A copy of `text` with one layer of escapes undone. Escaped white space and control
 /// characters become spaces, a lone surrogate becomes U+FFFD.
@@ -104,6 +120,14 @@ mod tests {
             r#"{"a":"-/ \u002d"}"#
         );
         assert_eq!(unescaped(r"\ud83d\u00e9\u12"), "\u{fffd}é12");
+    }
+
+    #[test]
+    fn what_escapes_is_not_escaped_itself() {
+        assert_eq!(last_quote(br#"a"b\\"c\""#), Some(5));
+        assert_eq!(last_quote(br#"\""#), None);
+        let ends = [&br"n"[..], br"\n", br"\\n", br"\\\n", b""].map(ends_in_newline);
+        assert_eq!(ends, [false, true, false, true, false]);
     }
 
     #[test]

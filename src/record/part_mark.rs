@@ -5,8 +5,10 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memmem::Finder, memrchr_iter, memrchr2};
+use memchr::{memmem::Finder, memrchr2};
 use simd_json::{prelude::*, tape::Object};
+
+use super::escape::{ends_in_newline, last_quote};
 
 /// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
 /// join parts keep the mark of the first beside the whole.
@@ -155,16 +157,8 @@ pub fn says_open(rest: &[u8]) -> bool {
 
 /// Whether what stands before a [`DOCKER_TAIL`] is the text of a part that Docker cut off.
 pub fn is_cut_by_docker(before: &[u8]) -> bool {
-    let is_escaped = |before: &[u8]| {
-        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
-        backslashes.count() % 2 == 1
-    };
-    let is_ended = before.strip_suffix(b"n").is_some_and(is_escaped);
-    let mut quotes = memrchr_iter(b'"', before).filter(|at| !is_escaped(&before[..*at]));
-    !is_ended
-        && quotes
-            .next()
-            .is_some_and(|quote| before.len() - quote > DOCKER_PART_BYTES)
+    let is_long = |quote| before.len() - quote > DOCKER_PART_BYTES;
+    !ends_in_newline(before) && last_quote(before).is_some_and(is_long)
 }
 
 /// Whether what stands before one of [`CRI`] is a time that begins a line, or a string of JSON: a shipper kept the line whole.

@@ -6,10 +6,11 @@
 
 use std::{cell::Cell, ops::Range};
 
-use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr, memrchr_iter};
+use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr};
 
 use super::{
     doubt,
+    escape::{is_escaped, last_quote},
     lifted::is_of_client,
     pieces::{Piece, value_length},
 };
@@ -117,7 +118,7 @@ impl<'t> Lines<'t> {
             line.in_quotes = false;
         }
         let quotes = memchr_iter(b'"', &self.text[uncounted..counted]);
-        let quotes = quotes.filter(|at| !is_escaped(self.text, uncounted + at));
+        let quotes = quotes.filter(|at| !is_escaped(&self.text[..uncounted + at]));
         line.in_quotes ^= quotes.count() % 2 == 1;
         line.counted = counted;
         line.looks += 1;
@@ -252,20 +253,14 @@ fn opening_quote(before: &[u8]) -> Option<usize> {
     if before.ends_with(b"'") {
         return Some(before.len() - 1);
     }
-    memrchr_iter(b'"', before).find(|at| !is_escaped(before, *at))
+    last_quote(before)
 }
 
 /// How many bytes of `text` stand in the string in `quote`s in which it begins.
 pub fn string_length(text: &[u8], quote: u8) -> usize {
     let mut quotes = memchr_iter(quote, text);
-    let end = quotes.find(|at| !is_escaped(text, *at));
+    let end = quotes.find(|at| !is_escaped(&text[..*at]));
     end.unwrap_or(text.len())
-}
-
-/// Whether a backslash escapes what stands at `at`.
-fn is_escaped(text: &[u8], at: usize) -> bool {
-    let backslashes = text[..at].iter().rev().take_while(|byte| **byte == b'\\');
-    backslashes.count() % 2 == 1
 }
 
 /// The key that `before` ends with.

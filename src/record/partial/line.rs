@@ -6,7 +6,7 @@
 
 use memchr::memmem;
 
-use crate::record::{part_mark::DOCKER_PART_BYTES, pieces::value_length};
+use crate::record::{escape::ends_in_newline, part_mark::DOCKER_PART_BYTES, pieces::value_length};
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
 
@@ -161,15 +161,6 @@ fn is_end_of_docker(rest: &[u8]) -> bool {
         (attributes.is_empty() || is_object)
             && memchr::memchr(b'"', &time[DOCKER_TIME.len()..]).is_none()
     })
-}
-
-/// Whether the last character of a JSON string is `\n`, not an `n` behind an escaped backslash.
-fn ends_in_newline(text: &[u8]) -> bool {
-    let Some(before) = text.strip_suffix(b"n") else {
-        return false;
-    };
-    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
-    backslashes.count() % 2 == 1
 }
 
 /// The bytes of a JSON string, as far as they matter to brackets and quotes.
