@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::sketch::HASHES;
+use super::{sketch::HASHES, text::grouped};
 use crate::{
     audit::{AlertId, IncidentId, IncidentKey, words},
     detect::{Class, Severity, Technique, Token, Tool, is_beyond_discovery, is_success},
@@ -217,8 +217,17 @@ pub struct Flood {
 }
 
 impl Flood {
+    /// How many incidents: `1 incident`, `about 12,345 incidents`.
+    pub fn size(&self) -> String {
+        match self.incidents {
+            1 => "1 incident".to_owned(),
+            many if self.is_estimate() => format!("about {} incidents", grouped(many)),
+            many => format!("{} incidents", grouped(many)),
+        }
+    }
+
     /// Whether the incidents are so many that they are estimated, within a few per cent.
-    pub fn is_estimate(&self) -> bool {
+    pub(super) fn is_estimate(&self) -> bool {
         self.incidents >= HASHES as u64
     }
 }

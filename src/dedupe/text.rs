@@ -1,4 +1,4 @@
-//! Attacker text is cut before it is kept or shown.
+//! Attacker text is cut before it is kept or shown, and numbers are written as people read them.
 
 /// Longest string that an incident keeps, in characters.
 pub(super) const KEPT_CHARS: usize = 256;
@@ -19,9 +19,28 @@ pub(super) fn kept(text: &str) -> String {
     cut(text, KEPT_CHARS).to_owned()
 }
 
+/// A number with its thousands set off: `104,211`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let numbers = [0, 999, 1_000, 104_211, 1_000_000].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "104,211", "1,000,000"]);
+    }
 
     #[test]
     fn cuts_between_characters() {

@@ -3,7 +3,7 @@
 use super::{
     AlertKind, Flood,
     act::{act, object},
-    text::cut,
+    text::{cut, grouped},
 };
 use crate::detect::{Request, Severity, Technique};
 
@@ -135,11 +135,7 @@ fn secret(request: Option<&Request>) -> Option<String> {
 
 /// `Flood: about 12,345 incidents on decoy honeypot/backup-sa, heaviest source 10.0.0.1 (512 hits)`.
 fn flood_sentence(subject: &Subject<'_>, flood: &Flood) -> String {
-    let incidents = match flood.incidents {
-        1 => "1 incident".to_owned(),
-        many if flood.is_estimate() => format!("about {} incidents", grouped(many)),
-        many => format!("{} incidents", grouped(many)),
-    };
+    let incidents = flood.size();
     let decoy = cut(subject.decoy, 2 * NAME);
     let heaviest = match flood.top_sources.first() {
         Some(source) => {
@@ -160,19 +156,6 @@ fn hits(count: u64) -> String {
         1 => "1 hit".to_owned(),
         many => format!("{} hits", grouped(many)),
     }
-}
-
-/// `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -313,11 +296,5 @@ mod tests {
                 assert!((20..1000).contains(&title(kind, &it).len()));
             }
         }
-    }
-
-    #[test]
-    fn groups_digits_by_three() {
-        let numbers = [0, 999, 1000, 12_345, 1_000_000].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "12,345", "1,000,000"]);
     }
 }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+pub(crate) use crate::dedupe::grouped;
+
 /// From when to when, and how long that is.
 pub(super) fn seen(first: Timestamp, last: Timestamp) -> String {
     let secs = u64::try_from(last.as_second() - first.as_second()).unwrap_or(0);
@@ -53,28 +55,13 @@ pub(crate) fn span(secs: u64) -> String {
     }
 }
 
-/// A number with its thousands set off: `104,211`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::example::time;
 
     #[test]
-    fn numbers_and_spans_read_well() {
-        let numbers: Vec<_> = [0, 999, 1_000, 104_211, 1_000_000].map(grouped).into();
-        assert_eq!(numbers, ["0", "999", "1,000", "104,211", "1,000,000"]);
+    fn spans_read_well() {
         let spans: Vec<_> = [0, 59, 60, 754, 3600, 3661, 90_061].map(span).into();
         assert_eq!(
             spans,

@@ -318,12 +318,7 @@ fn flood(alert: &Alert) -> Vec<String> {
         true => "",
         false => ", most hits from",
     };
-    let about = match flood.is_estimate() {
-        true => "about ",
-        false => "",
-    };
-    let incidents = grouped(flood.incidents);
-    let incidents = format!("{about}{incidents} incidents told as one{rest}");
+    let incidents = format!("{} told as one{rest}", flood.size());
     let sources = flood.top_sources.iter().take(ROWS).map(|source| {
         let address = source.source_ip.as_deref().unwrap_or("unknown");
         format!("{} x {}", grouped(source.count), visible(address, ADDRESS))
