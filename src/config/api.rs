@@ -47,7 +47,7 @@ impl Kind for Api {
         Written::describe("", &mut docs);
         let subject = scope.option.to_owned();
         let mut options = Options::new(subject, &node.place, entries, scope.faults);
-        options.refuse_unknown(&docs, &[], |_| None, |_| None);
+        options.refuse_unknown(&docs, &[], &|_| None);
         let Written { enabled, address } = Written::read(&mut options, "")?;
         Some(enabled.then_some(address))
     }

@@ -7,7 +7,7 @@ use super::{
     fault::{Fault, Place, quoted},
     loader::GLOBALS,
     nearest::{advice, listed, nearest},
-    options::{Options, Section},
+    options::{Advice, Options, Section},
     tree::{Entry, Node, Str, Value},
     vectors_words::instead,
 };
@@ -175,12 +175,10 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
     } else {
         &["type", "inputs"]
     };
-    options.refuse_unknown(
-        &docs,
-        common,
-        |name| instead(role, component.name, name),
-        |name| elsewhere(role, name),
-    );
+    options.refuse_unknown(&docs, common, &|name| {
+        let instead = instead(role, component.name, name).map(Advice::Instead);
+        instead.or_else(|| elsewhere(role, name).map(Advice::Elsewhere))
+    });
     declared.config = (component.read)(&mut options);
     if role == Role::Source {
         let common = SourceOptions::read(&mut options, "");
@@ -331,7 +329,7 @@ fn refuse<T>(node: &Node, message: String, faults: &mut Vec<Fault>) -> Option<T>
 /// Who else has an option of this name.
 fn elsewhere(role: Role, name: &str) -> Option<String> {
     if role == Role::Source && name == "inputs" {
-        return Some("; a source has no inputs: name it in the inputs of a transform".to_owned());
+        return Some("a source has no inputs: name it in the inputs of a transform".to_owned());
     }
     let owns = |component: &&Component| {
         let mut options = component.options().into_iter();
@@ -353,12 +351,12 @@ fn elsewhere(role: Role, name: &str) -> Option<String> {
     }
     match owners.as_slice() {
         [] => top_level(name),
-        owners => Some(format!("; it is an option of {}", owners.join(" and "))),
+        owners => Some(format!("it is an option of {}", owners.join(" and "))),
     }
 }
 
 fn top_level(name: &str) -> Option<String> {
     GLOBALS
         .contains(&name)
-        .then(|| "; it stands at the top level of a file".to_owned())
+        .then(|| "it stands at the top level of a file".to_owned())
 }

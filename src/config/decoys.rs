@@ -9,7 +9,7 @@ use super::{
     names::{ObjectName, PodName, ServiceAccount},
     nearest::listed,
     notation::Glob,
-    options::{OptionDoc, Options, Scope, Section, options},
+    options::{Advice, OptionDoc, Options, Scope, Section, options},
     tree::{Node, Value, without_value},
 };
 use crate::detect::{Severity, Technique, is_common};
@@ -242,15 +242,10 @@ fn section<S: Section>(
         }
     };
     let mut options = Options::new(subject.to_owned(), &node.place, entries, faults);
-    options.refuse_unknown(
-        docs,
-        &[],
-        |_| None,
-        |name| {
-            let identity = matches!(name, "namespace" | "name");
-            identity.then(|| "; write service_account: namespace/name".to_owned())
-        },
-    );
+    options.refuse_unknown(docs, &[], &|name| {
+        let is_identity = matches!(name, "namespace" | "name");
+        is_identity.then(|| Advice::Elsewhere("write service_account: namespace/name".into()))
+    });
     S::read(&mut options, "")
 }
 

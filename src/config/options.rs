@@ -101,11 +101,15 @@ pub(crate) struct Options<'a, 'f> {
     meant: Vec<String>,
 }
 
-/// Who says what to do in place of an option that another program has, and who else has one.
-type Advisers<'x> = (
-    &'x dyn Fn(&str) -> Option<&'static str>,
-    &'x dyn Fn(&str) -> Option<String>,
-);
+/// What is known of an option that there is not.
+pub(crate) enum Advice {
+    /// Another program has it: what to do in place of it.
+    Instead(&'static str),
+    /// Who else has one of its name, where it is not one that stands at the wrong level.
+    Elsewhere(String),
+}
+
+type Adviser<'x> = &'x dyn Fn(&str) -> Option<Advice>;
 
 /// What stands under a path.
 enum Found<'a> {
@@ -211,19 +215,12 @@ impl<'a, 'f> Options<'a, 'f> {
     }
 
     /// A fault for every key that no option has. `docs` are the options there are,
-    /// `common` other keys that the component may have; `instead` says of one that another program has what to do,
-    /// and `elsewhere` who else has an option of a name.
-    pub fn refuse_unknown(
-        &mut self,
-        docs: &[OptionDoc],
-        common: &[&str],
-        instead: impl Fn(&str) -> Option<&'static str>,
-        elsewhere: impl Fn(&str) -> Option<String>,
-    ) {
+    /// `common` other keys that the component may have; `adviser` is asked about the others.
+    pub fn refuse_unknown(&mut self, docs: &[OptionDoc], common: &[&str], adviser: Adviser<'_>) {
         let mut known: Vec<&str> = docs.iter().map(|doc| doc.name.as_str()).collect();
         known.extend(common);
         for entry in self.entries {
-            self.refuse_unknown_entry(entry, "", &known, (&instead, &elsewhere));
+            self.refuse_unknown_entry(entry, "", &known, adviser);
         }
     }
 
@@ -232,7 +229,7 @@ impl<'a, 'f> Options<'a, 'f> {
         entry: &Entry,
         prefix: &str,
         known: &[&str],
-        advisers: Advisers<'_>,
+        adviser: Adviser<'_>,
     ) {
         let path = format!("{prefix}{}", entry.key);
         let group = format!("{path}.");
@@ -241,12 +238,12 @@ impl<'a, 'f> Options<'a, 'f> {
             .find_map(|name| name.strip_prefix(group.as_str()));
         match (inside, &entry.node.value) {
             // "encoding.codec" as one key is not the option: that stands in a map.
-            _ if entry.key.contains('.') => self.unknown(entry, prefix, known, advisers),
+            _ if entry.key.contains('.') => self.unknown(entry, prefix, known, adviser),
             (None, _) if known.contains(&path.as_str()) => {}
-            (None, _) => self.unknown(entry, prefix, known, advisers),
+            (None, _) => self.unknown(entry, prefix, known, adviser),
             (Some(_), Value::Map(inner)) => {
                 for entry in inner {
-                    self.refuse_unknown_entry(entry, &group, known, advisers);
+                    self.refuse_unknown_entry(entry, &group, known, adviser);
                 }
             }
             (Some(_), Value::Faulty) => {}
@@ -273,27 +270,25 @@ impl<'a, 'f> Options<'a, 'f> {
         self.faults.push(Fault::at(&entry.place, message));
     }
 
-    fn unknown(&mut self, entry: &Entry, prefix: &str, known: &[&str], advisers: Advisers<'_>) {
+    fn unknown(&mut self, entry: &Entry, prefix: &str, known: &[&str], adviser: Adviser<'_>) {
         if let Some((key, _)) = entry.key.split_once(':') {
             return self.unspaced(entry, &format!("{prefix}{key}"));
         }
-        let (instead, elsewhere) = advisers;
         let key = entry.key.as_str();
         let path = format!("{prefix}{key}");
-        let instead = instead(&path).map(|advice| format!("; {advice}"));
         let last = |name: &str| name.rsplit('.').next() == Some(key);
         let misplaced = known.iter().find(|name| **name == path || last(name));
-        let misplaced = misplaced.filter(|_| instead.is_none());
         let near = nearest(key, level(prefix, known)).map(|name| format!("{prefix}{name}"));
-        let advice = match (misplaced, instead.or_else(|| elsewhere(&path)), near) {
-            (Some(name), _, _) => {
+        let advice = match (adviser(&path), misplaced, near) {
+            (Some(Advice::Instead(advice)), _, _) => format!("; {advice}"),
+            (_, Some(name), _) => {
                 self.meant.push((*name).to_owned());
                 match name.rsplit_once('.') {
                     Some((group, option)) => format!("; write {group}: {{ {option}: … }}"),
                     None => format!("; write {} one level up", quoted(name)),
                 }
             }
-            (None, Some(advice), _) => advice,
+            (Some(Advice::Elsewhere(advice)), None, _) => format!("; {advice}"),
             (None, None, Some(name)) => {
                 let advice = format!("; did you mean {}?", quoted(&name));
                 self.meant.push(name);
