@@ -1,7 +1,11 @@
 //! The decoys that other baitlines tell of. Each has a budget of alerts of its own, and whoever may send can make decoys up: beyond a
 //! number that no fleet's intruder touches at once, hits of further ones are told together, as those of one decoy, and counted.
 
-use std::{borrow::Cow, num::NonZeroU32, sync::Arc};
+use std::{
+    borrow::Cow,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
+};
 
 use governor::DefaultDirectRateLimiter;
 use lru::LruCache;
@@ -17,7 +21,7 @@ use crate::{
 const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
 
 /// Decoys of one source that are remembered: those hit last.
-const REMEMBERED: usize = 4096;
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// The decoys that one source told of. They are not stored: a restart begins with a full budget, as those of alerts do.
 pub struct Decoys {
@@ -32,7 +36,7 @@ impl Decoys {
     pub fn new(source: Arc<str>) -> Self {
         Self {
             source,
-            known: LruCache::unbounded(),
+            known: LruCache::sparse(REMEMBERED),
             budget: budget(AT_ONCE),
             warning: Seldom::default(),
         }
@@ -49,9 +53,6 @@ impl Decoys {
         }
         if self.budget.check().is_ok() {
             self.known.put(name, ());
-            if self.known.len() > REMEMBERED {
-                self.known.pop_lru();
-            }
             return Cow::Borrowed(detection);
         }
         if self.warning.is_due() {

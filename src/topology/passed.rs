@@ -5,7 +5,7 @@
 //! an incident of a decoy, and there is a budget, so that none floods.
 
 use std::{
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroUsize},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Alerts of one source that are remembered.
-const REMEMBERED: usize = 4096;
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Alerts of one source that may come at once, a hundred: all agents at a time, if their network is away.
 const AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
@@ -60,7 +60,7 @@ impl Passed {
         let sources = sources.map(|(place, source)| {
             let mut rows: Vec<_> = taken_out(saved, &source.id).collect();
             rows.sort_unstable();
-            let mut known = LruCache::unbounded();
+            let mut known = LruCache::sparse(REMEMBERED);
             for (_, id) in &rows {
                 known.put(*id, ());
             }
@@ -115,11 +115,7 @@ impl OfSource {
             value,
         };
         self.count += 1;
-        self.known.push(alert.alert_id, ());
-        let forgotten = match self.known.len() > REMEMBERED {
-            true => self.known.pop_lru(),
-            false => None,
-        };
+        let forgotten = self.known.push(alert.alert_id, ());
         let mut changes = vec![change(alert.alert_id, Some(self.count.to_string()))];
         changes.extend(forgotten.map(|(id, ())| change(id, None)));
         Notice {
@@ -224,7 +220,7 @@ sinks:
     #[test]
     fn what_is_remembered_is_bounded_and_forgotten_in_the_store_too() {
         let pipeline = pipeline();
-        let rows = (0..REMEMBERED).map(|number| Change {
+        let rows = (0..REMEMBERED.get()).map(|number| Change {
             part: Part::Passed,
             key: silent(number as i64).alert_id.to_string(),
             value: Some(number.to_string()),

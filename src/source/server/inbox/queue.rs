@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
+    num::NonZeroUsize,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,7 +25,7 @@ const QUICK: Duration = Duration::from_millis(50);
 const WEIGHT: u32 = 8;
 
 /// Owners that are remembered.
-const REMEMBERED: usize = 4096;
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// A queue of `T`: its two ends.
 pub fn queue<T>() -> (Front<T>, Back<T>) {
@@ -62,7 +63,7 @@ impl<T> Default for Line<T> {
             turns: Default::default(),
             spent: Default::default(),
             served: None,
-            known: LruCache::unbounded(),
+            known: LruCache::sparse(REMEMBERED),
             is_over: false,
         }
     }
@@ -104,9 +105,6 @@ impl<T> Line<T> {
         let before = self.known.get(&owner).copied().unwrap_or(took);
         let known = (before * (WEIGHT - 1) + took) / WEIGHT;
         self.known.put(owner, known);
-        if self.known.len() > REMEMBERED {
-            self.known.pop_lru();
-        }
         if self.waiting.get(&owner).is_some_and(VecDeque::is_empty) {
             self.waiting.remove(&owner);
         } else {
