@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use self::{memory::Memory, outbox::Outbox};
 use crate::{
     audit::words,
-    dedupe::{Alert, Change},
+    dedupe::{Alert, Change, Part},
     detect::Detection,
     format::json,
     source::{Position, Progress},
@@ -146,6 +146,21 @@ pub struct Saved {
     pub state: BTreeMap<String, Vec<Change>>,
     /// How far each source had come, by its id.
     pub positions: BTreeMap<String, Vec<Position>>,
+}
+
+impl Saved {
+    /// Takes out of the state under `id` what is of `part`. The rest is another's.
+    pub fn take(&mut self, id: &str, part: Part) -> Vec<Change> {
+        let Some(changes) = self.state.get_mut(id) else {
+            return Vec::new();
+        };
+        let taken = changes.extract_if(.., |change| change.part == part);
+        let taken = taken.collect();
+        if changes.is_empty() {
+            self.state.remove(id);
+        }
+        taken
+    }
 }
 
 /// Everything that one step of the engine moved.

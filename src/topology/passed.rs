@@ -132,14 +132,9 @@ pub(super) fn budget(at_once: NonZeroU32) -> DefaultDirectRateLimiter {
     RateLimiter::direct(quota.allow_burst(at_once))
 }
 
-/// What was handed on of the source `id`, by number. The rest under this id is another's.
+/// What was handed on of the source `id`, by number.
 fn taken_out(saved: &mut Saved, id: &str) -> impl Iterator<Item = (u64, AlertId)> + use<> {
-    let mut taken = Vec::new();
-    if let Some(changes) = saved.state.get_mut(id) {
-        taken = changes
-            .extract_if(.., |change| change.part == Part::Passed)
-            .collect();
-    }
+    let taken = saved.take(id, Part::Passed);
     taken.into_iter().filter_map(|change| {
         let number = change.value?.parse().ok()?;
         Some((number, AlertId::from_hex(&change.key)?))
@@ -195,7 +190,7 @@ sinks:
         let mut saved = Saved::default();
         for number in 0..3 {
             let mut passed = Passed::new(&pipeline, &mut saved);
-            assert!(saved.state.values().all(Vec::is_empty));
+            assert!(saved.state.is_empty());
             for earlier in 0..number {
                 assert!(passed.take(0, silent(earlier), &discarded).is_none());
             }

@@ -237,11 +237,9 @@ impl About {
 
 /// Since when the component `id` was in trouble when the process ended, if that was told.
 fn saved_trouble(saved: &mut Saved, id: &Arc<str>) -> Option<Timestamp> {
-    let changes = saved.state.remove(&**id)?;
-    let mut values = changes
-        .into_iter()
-        .filter(|change| change.part == Part::Trouble && change.key == SINCE);
-    values.next()?.value?.trim_matches('"').parse().ok()
+    let changes = saved.take(id, Part::Trouble);
+    let since = changes.into_iter().find(|change| change.key == SINCE);
+    since?.value?.trim_matches('"').parse().ok()
 }
 
 #[cfg(test)]
