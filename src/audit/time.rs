@@ -72,6 +72,7 @@ fn of_others(text: &str) -> Option<Timestamp> {
         .ok()
         .or_else(|| without_zone(text))
         .or_else(|| behind_space(text))
+        .or_else(|| of_portal(text))
 }
 
 /// A time of day without a zone.
@@ -86,6 +87,16 @@ fn behind_space(text: &str) -> Option<Timestamp> {
     offset
         .starts_with(['+', '-'])
         .then(|| format!("{local}{offset}").parse().ok())?
+}
+
+/// A time in UTC as Azure's portal exports it, in American English: `11/23/2026, 5:21:08.912 PM`. A browser may have a narrow space
+/// before the last word.
+fn of_portal(text: &str) -> Option<Timestamp> {
+    let text = text
+        .ends_with('M')
+        .then(|| text.replace('\u{202f}', " ").replace(',', ""))?;
+    let local = DateTime::strptime("%m/%d/%Y %I:%M:%S%.f %p", text).ok()?;
+    TimeZone::UTC.to_timestamp(local).ok()
 }
 
 /// The second since 1970 in which the year of Kubernetes' first release began. What would be a time before is a number of
@@ -138,6 +149,9 @@ mod tests {
             ("2026-11-23 19:21:08.912184 +0200", time(".912184")),
             ("2026-11-23 12:21:08.9 -05:00", time(".9")),
             ("2026-11-23 17:21:08.912184 +0000 UTC", time(".912184")),
+            ("11/23/2026, 5:21:08.912 PM", time(".912")),
+            ("11/23/2026, 05:21:08\u{202f}PM", time("")),
+            ("11/23/2026 5:21:08 PM", time("")),
             ("1795454468", time("")),
             ("1795454468.912", time(".912")),
             ("1795454468.912184", time(".912184")),
@@ -171,6 +185,10 @@ mod tests {
             "UTC",
             " UTC",
             "99999999999999999999999999",
+            "11/23/2026",
+            "23/11/2026, 5:21:08 PM",
+            "11/23/2026, 17:21:08 PM",
+            "AM",
         ] {
             assert_eq!(parse_time(text), None, "{text}");
         }

@@ -114,9 +114,10 @@ const REGION: &[&str] = &[
     "cloud.region",
     "awsRegion",
     "resource.labels.location",
-    "location",
     "region",
 ];
+/// Azure's, beside the id of a resource. Others have a file there, or the name of a log.
+const LOCATION: &[&str] = &["location"];
 pub(super) const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
 pub(super) const LOG_STREAM: &[&str] = &[
     "logStream",
@@ -158,7 +159,7 @@ fn labels(paths: &'static [&'static str]) -> impl Iterator<Item = &'static str> 
 /// OpenTelemetry's list of what is known of the origin of logs: `[{"key":…,"value":{"stringValue":…}}]`.
 const ATTRIBUTES: (&str, &str) = ("resource", "attributes");
 
-const PATHS: [&[&str]; 13] = [
+const PATHS: [&[&str]; 14] = [
     CLUSTER,
     NODE,
     POD,
@@ -167,6 +168,7 @@ const PATHS: [&[&str]; 13] = [
     PROJECT,
     ACCOUNT,
     REGION,
+    LOCATION,
     LOG_GROUP,
     LOG_STREAM,
     LOG,
@@ -237,6 +239,7 @@ impl<'v> Envelope<'v> {
             all.log_group = all.log_group.or(known(group));
         }
         let resource = told.text(RESOURCE_ID);
+        all.region = all.region.or_else(|| resource.and(told.text(LOCATION)));
         all.account = all.account.or_else(|| behind(resource?, "subscriptions"));
         all.cluster = all
             .cluster

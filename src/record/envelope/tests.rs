@@ -52,6 +52,26 @@ fn azures_resources_are_read_in_any_case() {
     }
 }
 
+/// Elsewhere `location` is where a log came from, as Wazuh has it.
+#[test]
+fn a_location_is_that_of_a_resource() {
+    let resource = "/subscriptions/s-1/resourceGroups/rg";
+    for (object, region) in [
+        (
+            json!({"location": "westeurope", "resourceId": resource}),
+            Some("westeurope"),
+        ),
+        (
+            json!({"location": "/var/log/audit.log", "rule": {"level": 5}}),
+            None,
+        ),
+    ] {
+        within(&Envelope::default(), &object, |envelope| {
+            assert_eq!(envelope.region, region, "{object}");
+        });
+    }
+}
+
 #[test]
 fn paths_may_be_flattened() {
     for object in [

@@ -208,6 +208,8 @@ fn an_export_of_log_analytics_tells_which_pod_wrote_its_events() {
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].technique, Technique::TokenUse);
     assert_eq!(all[0].origin.pod.as_deref(), Some("kube-apiserver-1"));
+    let time = all[0].origin.time.map(|time| time.to_string());
+    assert_eq!(time.as_deref(), Some("2026-11-23T17:21:08.912Z"));
 }
 
 /// Whatever joins the keys, and though a client has a newline in a name.
