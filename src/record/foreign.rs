@@ -27,7 +27,7 @@ const LEAST_CONTROLS: usize = 4;
 const STRIDE_BYTES: usize = 16 << 10;
 
 /// What is told by its first bytes. What of gzip and zstd comes here was packed more often than is undone.
-const KNOWN: [(&[u8], Foreign); 20] = [
+const KNOWN: [(&[u8], Foreign); 23] = [
     (b"\xfd7zXZ\0", packed("xz data", "xz -dc")),
     (b"\x5d\0\0", packed("lzma data", "xz -dc")),
     (b"LZIP\x01", packed("lzip data", "lzip -dc")),
@@ -41,6 +41,10 @@ const KNOWN: [(&[u8], Foreign); 20] = [
     (b"PK\x05\x06", packed("a zip archive", "unzip -p")),
     (b"\x1f\x8b\x08", packed("gzip data", "gzip -dc")),
     (b"\x28\xb5\x2f\xfd", packed("zstd data", "zstd -dc")),
+    // But for what begins as text does, `x^`.
+    (b"\x78\x01", packed("zlib data", "pigz -dc")),
+    (b"\x78\x9c", packed("zlib data", "pigz -dc")),
+    (b"\x78\xda", packed("zlib data", "pigz -dc")),
     (b"PAR1\x15", table("a Parquet file")),
     (b"LPKSHHRH", JOURNAL),
     (b"Obj\x01", table("an Avro file")),
@@ -326,6 +330,9 @@ mod tests {
             (&b"\xfd7zXZ\0\0\x04"[..], "xz data"),
             (b"BZh91AY&SY", "bzip2 data"),
             (b"BZh9\x17\x72\x45\x38\x50\x90", "bzip2 data"),
+            (b"x\x9c\x85\x92\xcd", "zlib data"),
+            (b"x\xda\x03\0\0\0\0\x01", "zlib data"),
+            (b"x\x01", "zlib data"),
             (&tar, "a tar archive"),
             (&wide, "UTF-16 text"),
             (&wide[1..], "UTF-16 text"),
@@ -374,6 +381,7 @@ mod tests {
             &[0; 600],
             &tar[..260],
             b"LZIP is a format",
+            b"x^2 = y",
             b"---\nkind: Pod\napiVersion: v1\n",
             b"--- insertId: 1\n",
             b"insertId: 1 {\"a\":1}\nand so on\n",
