@@ -366,9 +366,9 @@ fn qualified<'v>(
     take: &mut dyn FnMut(&str, Json<'v>),
 ) {
     for (key, value) in fields(value) {
-        let key = match memchr(b'_', key.as_bytes()) {
-            Some(_) => Cow::Owned(key.replace("_slash_", "/").replace('_', ".")),
-            None => Cow::Borrowed(key),
+        let key = match key.as_bytes().contains(&b'_') {
+            true => Cow::Owned(key.replace("_slash_", "/").replace('_', ".")),
+            false => Cow::Borrowed(key),
         };
         if value.is_object() && depth < MAX_DOTS {
             qualified(&format!("{before}{key}."), value, depth + 1, take);

@@ -37,10 +37,6 @@ const CREDENTIALS: [&str; 21] = [
 /// `text` without tokens, and without what queries in it call a credential, cut to `max` characters with `…` at the end if it is
 /// longer.
 pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
-    // Most texts are short names, for which one look is enough.
-    if text.len() < TOKEN_LENGTH && memchr::memchr2(b'?', b'J', text.as_bytes()).is_none() {
-        return cut(text, max);
-    }
     match without_credentials(text) {
         Some(text) => without_tokens(&text, max).into(),
         None if may_hold_token(text) => without_tokens(text, max).into(),
