@@ -1,11 +1,16 @@
 //! The escapes of JSON, of CSV and of XML, undone without a parser: for text that is no longer JSON, or not yet.
 
-use memchr::{memchr, memmem, memrchr_iter};
+use memchr::{memchr, memchr_iter, memmem, memrchr_iter};
 
 /// Whether a backslash escapes what stands behind `before`.
 pub fn is_escaped(before: &[u8]) -> bool {
     let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
     backslashes.count() % 2 == 1
+}
+
+/// Where the first `quote` stands in `text` that no backslash escapes: there ends the string in which it begins.
+pub fn first_quote(text: &[u8], quote: u8) -> Option<usize> {
+    memchr_iter(quote, text).find(|at| !is_escaped(&text[..*at]))
 }
 
 /// Where the last quote stands in `text` that no backslash escapes.
@@ -124,6 +129,8 @@ mod tests {
 
     #[test]
     fn what_escapes_is_not_escaped_itself() {
+        assert_eq!(first_quote(br#"a\"b\\"c""#, b'"'), Some(6));
+        assert_eq!(first_quote(br#"\""#, b'"'), None);
         assert_eq!(last_quote(br#"a"b\\"c\""#), Some(5));
         assert_eq!(last_quote(br#"\""#), None);
         let ends = [&br"n"[..], br"\n", br"\\n", br"\\\n", b""].map(ends_in_newline);

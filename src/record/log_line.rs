@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::escape::first_quote;
 use crate::audit::parse_time;
 
 /// Bytes in which the beginning of a line is looked for.
@@ -79,12 +80,7 @@ impl<'v> Head<'v> {
             {
                 return None;
             }
-            let mut is_escaped = false;
-            let end = behind.bytes().position(|byte| {
-                let is_end = byte == b'"' && !is_escaped;
-                is_escaped = byte == b'\\' && !is_escaped;
-                is_end
-            })?;
+            let end = first_quote(behind.as_bytes(), b'"')?;
             let value = &behind[..end];
             if name == wanted {
                 return (!value.contains('\\')).then_some(value);

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr};
 
 use super::{
     doubt,
-    escape::{is_escaped, last_quote},
+    escape::{first_quote, is_escaped, last_quote},
     lifted::is_of_client,
     pieces::{Piece, value_length},
 };
@@ -258,9 +258,7 @@ fn opening_quote(before: &[u8]) -> Option<usize> {
 
 /// How many bytes of `text` stand in the string in `quote`s in which it begins.
 pub fn string_length(text: &[u8], quote: u8) -> usize {
-    let mut quotes = memchr_iter(quote, text);
-    let end = quotes.find(|at| !is_escaped(&text[..*at]));
-    end.unwrap_or(text.len())
+    first_quote(text, quote).unwrap_or(text.len())
 }
 
 /// The key that `before` ends with.

@@ -13,6 +13,7 @@ use std::io::Write;
 
 use crate::{
     record::{
+        escape::first_quote,
         framing::parts,
         protobuf::{Fault, Field, Value, fields},
         rewrite::lossy_text,
@@ -230,12 +231,7 @@ fn label(labels: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
     let name = labels[start..equals].trim_ascii_end();
     let name = name.strip_suffix(b"\"").unwrap_or(name);
     let value = labels[equals + 1..].strip_prefix(b"\"")?;
-    let mut is_escaped = false;
-    let end = value.iter().position(|byte| {
-        let is_end = *byte == b'"' && !is_escaped;
-        is_escaped = *byte == b'\\' && !is_escaped;
-        is_end
-    })?;
+    let end = first_quote(value, b'"')?;
     Some((name, unquoted(&value[..end]), &value[end + 1..]))
 }
 
