@@ -1,6 +1,11 @@
 //! Forms of data that nobody here reads, told by how they begin: searched as they are, they would pass for a log without a hit.
 
+mod yaml;
+
 use std::fmt;
+
+pub use yaml::YAML_START;
+use yaml::is_yaml;
 
 /// Bytes of a beginning that are kept: as many as a tar archive's first header has.
 pub const BEGINNING_BYTES: usize = 512;
@@ -69,17 +74,6 @@ const UTF_32: Foreign = told(
 const PACKED_REST: &str = "text with packed data behind it";
 
 const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
-
-/// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud and kubectl write them.
-pub const YAML_START: &[u8] = b"---";
-const YAML_LINES: [&[u8]; 6] = [
-    b"insertId:",
-    b"logName:",
-    b"protoPayload:",
-    b"auditID:",
-    b"apiVersion: audit.k8s.io/",
-    b"- insertId:",
-];
 
 const JOURNAL: Foreign = told(
     "a journal of systemd",
@@ -257,43 +251,6 @@ pub fn foreign(head: &[u8]) -> Option<Foreign> {
         .into_iter()
         .find(|(width, _)| is_wide(head, *width))
         .map(|(_, foreign)| foreign)
-}
-
-/// Comments and directives (`%YAML 1.2`) may stand before a document. Where it does not begin with its mark, as what is printed of one
-/// object does not, all lines have to be such as YAML has.
-fn is_yaml(head: &[u8]) -> bool {
-    let lines = head.split(|byte| *byte == b'\n');
-    let mut lines = lines.map(<[u8]>::trim_ascii_end);
-    let is_before = |line: &&[u8]| line.is_empty() || matches!(line[0], b'#' | b'%');
-    let Some(first) = lines.find(|line| !is_before(line)) else {
-        return false;
-    };
-    let tells = |line: &[u8]| {
-        let line = match first == YAML_START {
-            true => line,
-            false => line.trim_ascii_start(),
-        };
-        YAML_LINES.iter().any(|known| line.starts_with(known))
-    };
-    let rest = || lines.clone();
-    let is_told = tells(first) || rest().any(tells);
-    // The last line may be cut.
-    let count = rest().count().saturating_sub(1);
-    let are_all = || is_line_of_yaml(first) && rest().take(count).all(is_line_of_yaml);
-    is_told && (first == YAML_START || are_all())
-}
-
-/// Whether `line` is one of YAML, as it is written without a mark: a key, an item, or one below it.
-fn is_line_of_yaml(line: &[u8]) -> bool {
-    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./@".contains(byte);
-    let key = line.iter().take_while(|byte| is_of_key(byte)).count();
-    let behind = &line[key..];
-    let is_key = key > 0 && (behind == b":" || behind.starts_with(b": "));
-    is_key
-        || line == YAML_START
-        || line.is_empty()
-        || line.starts_with(b"- ")
-        || matches!(line[0], b' ' | b'#')
 }
 
 /// Whether `head` is text of `width` bytes a character, without a byte-order mark: of ASCII one is not NUL, the first or the last, and
