@@ -9,6 +9,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{
     harness::{Ran, Setting, configuration, decoy, watch},
@@ -48,8 +52,18 @@ fn no_standard_input_is_an_end_of_input() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
+/// Has programs that are started hear hang-ups, as `nohup` has this one and so them ignore: what is caught here is as usual there.
+fn undo_nohup() {
+    let runtime = Builder::new_current_thread().enable_io().build();
+    let runtime = runtime.expect("a runtime");
+    let _entered = runtime.enter();
+    // It is caught as long as the process lives.
+    signal(SignalKind::hangup()).expect("the signal can be caught");
+}
+
 #[test]
 fn a_signal_drains() {
+    undo_nohup();
     for signal in ["TERM", "INT", "HUP"] {
         let mut running = Setting::with(&configuration(decoy(true))).start_watch(&[]);
         running.write(&two_hits());
