@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 
 use simd_json::tape::{Array, Object};
 
-use super::{doubt::Entry, envelope::Envelope, standing::Standing};
+use super::{doubt::Entry, envelope::Envelope, lifted, standing::Standing};
+use crate::audit::Json;
 
 /// What may tell where an event comes from.
 pub trait Wrapper {
@@ -17,6 +18,11 @@ pub trait Wrapper {
     /// Whether an event that stands in it may be a text of a client that another program logged. `in_text` tells whether
     /// the event lies in a text in this.
     fn is_of_client(&self, in_text: bool) -> bool;
+
+    /// What stands around an event under keys that say who did something. Around the outermost stands nothing.
+    fn actors(&self) -> Vec<(&str, Json<'_>)> {
+        Vec::new()
+    }
 }
 
 /// The outermost, of which all is known.
@@ -28,6 +34,16 @@ impl Wrapper for Envelope<'_> {
     fn is_of_client(&self, _: bool) -> bool {
         false
     }
+}
+
+/// The keys under which it is told who did something, or the first that are joined in one, in small letters.
+const ACTORS: [&str; 6] = ["user", "username", "usr", "actor", "principal", "identity"];
+
+/// Whether `key` is one of them, and is none of a client's, such as `user_agent`.
+fn says_who(key: &str) -> bool {
+    let first = key.split(['.', '_']).next().unwrap_or_default();
+    let is_first = |actor: &&str| actor.eq_ignore_ascii_case(first);
+    ACTORS.iter().any(is_first) && !lifted::is_of_client(key)
 }
 
 /// One wrapper inside of another.
@@ -85,5 +101,13 @@ impl<'v> Wrapper for Nested<'v> {
             Inner::Piece(standing) => standing.is_of_client() || self.outer.is_of_client(in_text),
             Inner::Object(_) | Inner::Array(_) | Inner::Line(_) => self.outer.is_of_client(in_text),
         })
+    }
+
+    fn actors(&self) -> Vec<(&str, Json<'_>)> {
+        let mut actors = self.outer.actors();
+        if let Inner::Object(object) = self.inner {
+            actors.extend(object.iter().filter(|(key, _)| says_who(key)));
+        }
+        actors
     }
 }

@@ -17,9 +17,9 @@ use crate::{
 /// Parts of an event in which it may stand who did what, where it does not stand in its place.
 const TELLING: [&str; 4] = ["user", "User", "annotations", "Annotations"];
 
-/// What of `object`, an event that does not tell who did it, nobody reads, and a shipper may have put that into; `None` if there is
-/// nothing. It is marked as what it is of.
-fn unread(object: &Object<'_, '_>) -> Option<Vec<u8>> {
+/// What of `object`, an event that does not tell who did it, and of what lies around it nobody reads, and a shipper may have put that into;
+/// `None` if there is nothing. It is marked as what it is of.
+fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     let is_unread = |(key, value): &(&str, Json<'_>)| {
         let is_empty = || value.as_object().is_some_and(|object| object.is_empty());
         (TELLING.contains(key) || Place::of(key) == Place::Other)
@@ -27,7 +27,8 @@ fn unread(object: &Object<'_, '_>) -> Option<Vec<u8>> {
             && !value.is_null()
             && !is_empty()
     };
-    let mut rest = object.iter().filter(is_unread).peekable();
+    let rest = object.iter().filter(is_unread);
+    let mut rest = rest.chain(wrapper.actors()).peekable();
     rest.peek()?;
     let mut out = Vec::new();
     rewrite::fields(
@@ -196,7 +197,7 @@ impl Search<'_> {
         }
         if event.user.username.is_none()
             && !is_told
-            && let Some(rest) = unread(object)
+            && let Some(rest) = unread(object, wrapper)
         {
             (self.found)(Finding::Broken(&rest, wrapper));
         }

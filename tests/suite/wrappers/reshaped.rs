@@ -663,6 +663,45 @@ fn an_event_that_tells_who_it_was_in_another_place_is_undecodable() {
 }
 
 #[test]
+fn an_event_beside_which_it_stands_who_it_was_is_undecodable() {
+    let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "requestURI": "/api", "user": {}});
+    let beside = |key: &str, value: &Value| {
+        let mut record =
+            json!({"@timestamp": "2026-11-23T17:21:08.912Z", "kubernetes": {"audit": event}});
+        record[key] = value.clone();
+        let mut flat = json!({});
+        joined("", &record, &mut flat);
+        // As a queue has several.
+        [json!({"records": [record, {"a": 1}]}), flat, record]
+    };
+    for (key, value) in [
+        ("user", json!({"name": DECOY})),
+        ("user", json!(DECOY)),
+        ("user_name", json!(DECOY)),
+        ("actor", json!({"user": {"name": DECOY}})),
+        ("Principal", json!(DECOY)),
+    ] {
+        for record in beside(key, &value) {
+            assert_eq!(techniques(&record), [Technique::Undecodable], "{record}");
+        }
+    }
+    for (key, value) in [
+        ("user", json!({"name": "jane"})),
+        ("user_agent", json!({"original": DECOY})),
+        ("userAgent", json!(DECOY)),
+        ("url", json!({"path": DECOY})),
+        ("labels", json!({"user": DECOY})),
+    ] {
+        for record in beside(key, &value) {
+            assert_eq!(techniques(&record), [], "{record}");
+        }
+    }
+    let mut record = beside("user", &json!({"name": DECOY}))[2].take();
+    record["kubernetes"]["audit"]["user"] = json!({"username": "jane"});
+    assert_eq!(techniques(&record), [], "{record}");
+}
+
+#[test]
 fn keys_with_domains_may_have_lost_their_dots_and_slashes() {
     let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "requestURI": "/api",
         "user": {"username": DECOY, "extra": {"authentication.kubernetes.io/credential-id": ["JTI=1"], "authentication.kubernetes.io/pod-name": ["p-1"]}},
