@@ -63,6 +63,8 @@ const CLUSTER: &[&str] = &[
     "_cluster",
     "fields.cluster_name",
     "fields.cluster",
+    // Security Lake's.
+    "unmapped.eks_cluster_name",
 ];
 const NODE: &[&str] = &[
     "kubernetes.host",

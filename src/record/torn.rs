@@ -3,7 +3,7 @@
 //! What is left reads as an event of nobody about nothing. So it is told that something of it cannot be decoded.
 
 use memchr::memmem;
-use simd_json::{prelude::*, tape::Object};
+use simd_json::tape::Object;
 
 /// The parts that say who touched what, in small letters, and what of the keys in them tells them from keys of shippers.
 const PARTS: [(&str, &[&str]); 6] = [
@@ -27,9 +27,6 @@ const ENDS: [&str; 6] = [
     "stagereceivedtime",
 ];
 
-/// How the version of the product begins in OCSF.
-const VERSION: &str = "audit.k8s.io/";
-
 /// As many of them an object has to have.
 const ENOUGH: usize = 2;
 
@@ -46,21 +43,8 @@ const OF_CLIENTS: [&str; 9] = [
     "annotations",
 ];
 
-/// Whether `object`, which is no event as it stands, was one before its keys were written in another way, or it became one of OCSF's
-/// (schema.ocsf.io/classes/api_activity, as AWS's Security Lake makes of EKS's).
+/// Whether `object`, which is no event as it stands, was one before its keys were written in another way.
 pub fn was_event(object: &Object<'_, '_>) -> bool {
-    let version = || {
-        object
-            .get("metadata")?
-            .get("product")?
-            .get("version")?
-            .into_string()
-    };
-    if object.get("class_uid").is_some()
-        && version().is_some_and(|version| version.starts_with(VERSION))
-    {
-        return true;
-    }
     let is_there = |end: &&&str| {
         let mut keys = object.iter().map(|(key, _)| key);
         keys.any(|key| {

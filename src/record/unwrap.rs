@@ -23,7 +23,7 @@ use super::{
     part_mark::Part,
     pieces::bears_mark,
     printed,
-    restored::{Ambiguous, is_of_pod, restored},
+    restored::{Unclear, is_of_pod, restored},
     table::{self, Table},
     torn,
     wrapper::{Inner, Nested, Wrapper},
@@ -205,7 +205,7 @@ impl Search<'_> {
         match restored(object, is_event) {
             None => {}
             Some(Ok(text)) => return self.reshaped(deeper, &text, depth, wrapper),
-            Some(Err(Ambiguous)) => return false,
+            Some(Err(Unclear)) => return false,
         }
         if is_event {
             return self.event(deeper, object, depth, wrapper);

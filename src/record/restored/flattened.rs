@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use simd_json::{prelude::*, tape::Object};
 
+use super::Unclear;
 use joint::{ITEMS, Joint, is_chosen, is_index};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     record::{lifted::Place, rewrite},
 };
 
-pub use joint::is_of_pod;
+pub use joint::{ITEMS_OF_OCSF, is_of_pod};
 
 /// What may have been taken apart.
 struct Form {
@@ -73,7 +74,7 @@ const FORMS: [Form; 2] = [
 const MAX_PREFIXES: usize = 4;
 
 /// Fields of bodies whose text tells what is looked for. Keys of a client's that are joined to one do not take its place.
-const TEXTS: [&str; 11] = [
+pub const TEXTS: [&str; 11] = [
     "kind",
     "name",
     "namespace",
@@ -87,12 +88,8 @@ const TEXTS: [&str; 11] = [
     "value",
 ];
 
-/// Two readings of one object, such as `{"a":[],"a.b":2}`: neither may hide the other.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ambiguous;
-
 /// The event whose keys were joined in `object`, as it was written; `None` if there is none.
-pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Ambiguous>> {
+pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
     // Most objects have none, and joints stand in many keys.
     let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
     let is_anchored = anchors.any(|anchor| {
@@ -138,7 +135,7 @@ impl Form {
         joint: Joint,
         object: &Object<'_, '_>,
         needs_actor: bool,
-    ) -> Option<Result<Vec<u8>, Ambiguous>> {
+    ) -> Option<Result<Vec<u8>, Unclear>> {
         let is_field = |path: &str| {
             (self.is_field)(joint.head(path)) && (joint.head(path) == path || joint.joins(path))
         };
@@ -209,7 +206,7 @@ enum Node<'v> {
     Fields(BTreeMap<&'v str, Node<'v>>),
 }
 
-fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec<u8>, Ambiguous> {
+fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec<u8>, Unclear> {
     let is_whole = |value: Json<'_>| value.is_object() || value.is_array();
     let (mut whole, mut joined) = (BTreeSet::new(), BTreeSet::new());
     for (path, value) in fields {
@@ -251,7 +248,7 @@ fn insert<'v>(
     mut fields: &mut BTreeMap<&'v str, Node<'v>>,
     path: &[&'v str],
     node: Node<'v>,
-) -> Result<(), Ambiguous> {
+) -> Result<(), Unclear> {
     let [keys @ .., last] = path else {
         return Ok(());
     };
@@ -264,7 +261,7 @@ fn insert<'v>(
         }
         match node {
             Node::Fields(inner) => fields = inner,
-            Node::Value(_) | Node::Text(_) => return Err(Ambiguous),
+            Node::Value(_) | Node::Text(_) => return Err(Unclear),
         }
     }
     match fields.entry(last) {
@@ -274,7 +271,7 @@ fn insert<'v>(
         }
         Entry::Occupied(place) => match (place.get(), node) {
             (Node::Fields(_), Node::Value(value)) if gives_way(path, value) => Ok(()),
-            _ => Err(Ambiguous),
+            _ => Err(Unclear),
         },
     }
 }
@@ -287,7 +284,7 @@ fn gives_way(path: &[&str], value: Json<'_>) -> bool {
     is_scalar && (!is_text || path.iter().any(|key| is_chosen(key)))
 }
 
-fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
+fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
     let fields = match node {
         Node::Value(value) => {
             rewrite::value(single(*value), 0, out);
@@ -302,7 +299,7 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
     if let Some(items) = fields.get(ITEMS) {
         return match fields.len() {
             1 => list::write(items, out),
-            _ => Err(Ambiguous),
+            _ => Err(Unclear),
         };
     }
     let mut written = Ok(());
@@ -321,7 +318,7 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
         }),
         count if count == fields.len() => {
             if fields.values().any(list::is_mixed) {
-                return Err(Ambiguous);
+                return Err(Unclear);
             }
             let mut items: Vec<_> = fields.iter().collect();
             items.sort_by_key(|(index, _)| (index.len(), **index));
@@ -329,7 +326,7 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
                 inner(key, node, out);
             });
         }
-        _ => return Err(Ambiguous),
+        _ => return Err(Unclear),
     }
     written
 }

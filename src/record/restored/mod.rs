@@ -4,24 +4,35 @@
 
 use simd_json::tape::Object;
 
-use crate::{audit::gke, record::any_value};
+use crate::{
+    audit::{Json, gke},
+    record::any_value,
+};
 
 mod flattened;
 mod implied;
+mod ocsf;
 mod recased;
 mod remapped;
 mod respelled;
 mod stringified;
 
-pub use flattened::{Ambiguous, is_of_pod, leads_to_event};
+pub use flattened::{is_of_pod, leads_to_event};
+
+/// There is no way to tell what an object was: it has two readings, such as `{"a":[],"a.b":2}`, of which neither may hide the other, or says too
+/// little.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unclear;
 
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
 /// other keys, or dropped what only an encoded path still tells, if one did.
-pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Ambiguous>> {
+pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Unclear>> {
     let reshaped = if is_event {
         stringified::event(object)
             .or_else(|| remapped::event(object))
             .or_else(|| implied::event(object))
+    } else if ocsf::is_api_activity(object) {
+        return Some(ocsf::event(object).ok_or(Unclear));
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
@@ -30,4 +41,14 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
             .or_else(|| any_value::map(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
+}
+
+/// What stands at `path`, whether its keys are nested or joined by dots.
+fn at<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
+    object.get(path).or_else(|| {
+        path.match_indices('.').find_map(|(dot, _)| {
+            let inner = object.get(&path[..dot])?.as_object()?;
+            at(&inner, &path[dot + 1..])
+        })
+    })
 }

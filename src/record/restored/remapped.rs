@@ -3,6 +3,7 @@
 
 use simd_json::{prelude::*, tape::Object};
 
+use super::at;
 use crate::{audit::Json, record::rewrite};
 
 /// The objects that hold them, which clients write nothing into but the agent and the URL.
@@ -70,18 +71,4 @@ fn is_held(key: &str) -> bool {
 fn is_verb(value: Json<'_>) -> bool {
     let verb = value.into_string();
     verb.is_some_and(|verb| verb.bytes().all(|byte| byte.is_ascii_lowercase()))
-}
-
-/// What stands at `path`, whether its keys are nested or joined.
-fn at<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
-    let nested = || {
-        let (first, rest) = path.split_once('.')?;
-        let inner = object.get(first)?;
-        let deeper = || {
-            let (key, rest) = rest.split_once('.')?;
-            inner.get(key)?.get(rest)
-        };
-        inner.get(rest).or_else(deeper)
-    };
-    object.get(path).or_else(nested)
 }

@@ -9,6 +9,7 @@ mod google;
 mod lengths;
 mod lifted;
 mod no_events;
+mod ocsf;
 mod other_logs;
 mod parts;
 mod printed;

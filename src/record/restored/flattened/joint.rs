@@ -113,9 +113,15 @@ impl Joint {
     }
 }
 
+/// What Security Lake writes there.
+pub const ITEMS_OF_OCSF: &str = "[]";
+
 /// A key, and which items of the array under it are told, if it says so: [`ITEMS`] as Splunk does, or an index, as LogScale does.
 fn item(key: &str) -> (&str, Option<&str>) {
-    let all = || Some((key.strip_suffix(ITEMS)?, ITEMS));
+    let all = || {
+        let name = key.strip_suffix(ITEMS);
+        Some((name.or_else(|| key.strip_suffix(ITEMS_OF_OCSF))?, ITEMS))
+    };
     let one = || {
         let (name, index) = key.strip_suffix(']')?.rsplit_once('[')?;
         is_index(index).then_some((name, index))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use simd_json::prelude::*;
 
 use super::{
-    Ambiguous, Json, Node, insert,
+    Json, Node, Unclear, insert,
     joint::{ITEMS, is_index},
     rewrite,
 };
@@ -85,7 +85,7 @@ enum Values<'v> {
 }
 
 /// Writes the array that `items` are of.
-pub fn write(items: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Ambiguous> {
+pub fn write(items: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
     let fields = match items {
         Node::Value(value) if value.is_array() => {
             rewrite::value(*value, 0, out);
@@ -134,7 +134,7 @@ fn collect<'v>(path: &mut Vec<&'v str>, fields: &Fields<'v>, leaves: &mut Vec<Le
 
 /// The objects that had the `leaves`. Where that cannot be told of some values, each of them gets an object of its own; but for those
 /// that mean something only together.
-fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Ambiguous> {
+fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Unclear> {
     let count = |leaf: &Leaf<'_>| match &leaf.values {
         Values::Each(values) => values.len(),
         Values::List(_) => 0,
@@ -148,7 +148,7 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Ambiguous> {
     let is_operation =
         |leaf: &Leaf<'_>| leaf.path.first().is_some_and(|key| OPERATION.contains(key));
     if of_each.is_some_and(|leaf| leaf.path == ["op"]) && !leaves.iter().all(is_operation) {
-        return Err(Ambiguous);
+        return Err(Unclear);
     }
     let longest = || leaves.iter().map(count).max().unwrap_or(0);
     let length = of_each.map_or_else(longest, count);
@@ -163,7 +163,7 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Ambiguous> {
             }
             Values::List(list) if length == 1 => insert(&mut objects[0], path, list)?,
             _ if are_together && path.first().is_some_and(|key| TOGETHER.contains(key)) => {
-                return Err(Ambiguous);
+                return Err(Unclear);
             }
             Values::Each(values) => {
                 for value in values {
@@ -176,7 +176,7 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Ambiguous> {
     Ok(objects)
 }
 
-fn alone<'v>(path: &[&'v str], node: Node<'v>) -> Result<Fields<'v>, Ambiguous> {
+fn alone<'v>(path: &[&'v str], node: Node<'v>) -> Result<Fields<'v>, Unclear> {
     let mut object = Fields::new();
     insert(&mut object, path, node)?;
     Ok(object)
