@@ -5,9 +5,12 @@
 
 use std::cell::OnceCell;
 
-use simd_json::tape::{Array, Object};
+use simd_json::{
+    prelude::*,
+    tape::{Array, Object},
+};
 
-use super::{doubt::Entry, envelope::Envelope, lifted, standing::Standing};
+use super::{doubt::Entry, envelope::Envelope, lifted, restored::is_of_pod, standing::Standing};
 use crate::audit::Json;
 
 /// What may tell where an event comes from.
@@ -19,8 +22,9 @@ pub trait Wrapper {
     /// the event lies in a text in this.
     fn is_of_client(&self, in_text: bool) -> bool;
 
-    /// What stands around an event under keys that say who did something. Around the outermost stands nothing.
-    fn actors(&self) -> Vec<(&str, Json<'_>)> {
+    /// Names that stand around an event under keys that say who did something, and the keys right before them. Around the outermost
+    /// stands nothing.
+    fn actors(&self) -> Vec<(&str, &str)> {
         Vec::new()
     }
 }
@@ -36,14 +40,38 @@ impl Wrapper for Envelope<'_> {
     }
 }
 
-/// The keys under which it is told who did something, or the first that are joined in one, in small letters.
-const ACTORS: [&str; 6] = ["user", "username", "usr", "actor", "principal", "identity"];
+/// How words begin, in small letters, that in a key tell who did something.
+const ACTORS: [&str; 6] = ["user", "usr", "actor", "principal", "identity", "subject"];
 
-/// Whether `key` is one of them, and is none of a client's, such as `user_agent`.
+/// Keys of an object that are looked at for them, levels of what stands under one, and bytes of a name: none of a ServiceAccount is longer.
+const MAX_KEYS: usize = 64;
+const MAX_ACTOR_DEPTH: usize = 3;
+const MAX_NAME_BYTES: usize = 512;
+
+/// Whether one of the words in `key` is such a word. Whoever makes a pod chooses its labels.
 fn says_who(key: &str) -> bool {
-    let first = key.split(['.', '_']).next().unwrap_or_default();
-    let is_first = |actor: &&str| actor.eq_ignore_ascii_case(first);
-    ACTORS.iter().any(is_first) && !lifted::is_of_client(key)
+    let begins = |word: &str, actor: &&str| {
+        let head = word.get(..actor.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(actor))
+    };
+    let mut words = key.split(['.', '_', '-', '/']);
+    !is_of_pod(key) && words.any(|word| ACTORS.iter().any(|actor| begins(word, actor)))
+}
+
+/// Adds the names in `value`, which stands under `key`, without texts of clients.
+fn add_names<'v>(key: &'v str, value: Json<'v>, depth: usize, names: &mut Vec<(&'v str, &'v str)>) {
+    if lifted::is_of_client(key) {
+        return;
+    }
+    if let Some(name) = value.into_string() {
+        names.extend(Some((key, name)).filter(|_| name.len() <= MAX_NAME_BYTES));
+    } else if let Some(object) = value.as_object().filter(|_| depth < MAX_ACTOR_DEPTH) {
+        let inner = object.iter().take(MAX_KEYS);
+        inner.for_each(|(key, value)| add_names(key, value, depth + 1, names));
+    } else if let Some(array) = value.as_array().filter(|_| depth < MAX_ACTOR_DEPTH) {
+        let items = array.iter().take(MAX_KEYS);
+        items.for_each(|item| add_names(key, item, depth + 1, names));
+    }
 }
 
 /// One wrapper inside of another.
@@ -103,10 +131,13 @@ impl<'v> Wrapper for Nested<'v> {
         })
     }
 
-    fn actors(&self) -> Vec<(&str, Json<'_>)> {
+    fn actors(&self) -> Vec<(&str, &str)> {
         let mut actors = self.outer.actors();
         if let Inner::Object(object) = self.inner {
-            actors.extend(object.iter().filter(|(key, _)| says_who(key)));
+            let keys = object.iter().take(MAX_KEYS);
+            for (key, value) in keys.filter(|(key, _)| says_who(key)) {
+                add_names(key, value, 0, &mut actors);
+            }
         }
         actors
     }

@@ -7,19 +7,22 @@
 mod joint;
 mod list;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+};
 
 use simd_json::{prelude::*, tape::Object};
 
 use super::Unclear;
-use joint::{ITEMS, Joint, is_chosen, is_index};
+use joint::{DOT, ITEMS, ITEMS_OF_OCSF, Joint, is_chosen, is_index, is_open};
 
 use crate::{
     audit::{Event, Json, gke},
     record::{lifted::Place, rewrite},
 };
 
-pub use joint::{ITEMS_OF_OCSF, is_of_pod};
+pub use joint::is_of_pod;
 
 /// What may have been taken apart.
 struct Form {
@@ -74,7 +77,7 @@ const FORMS: [Form; 2] = [
 const MAX_PREFIXES: usize = 4;
 
 /// Fields of bodies whose text tells what is looked for. Keys of a client's that are joined to one do not take its place.
-pub const TEXTS: [&str; 11] = [
+const TEXTS: [&str; 11] = [
     "kind",
     "name",
     "namespace",
@@ -199,11 +202,71 @@ fn is_event(fields: &Fields<'_>, joint: Joint) -> bool {
 
 /// A value, or what was taken apart.
 #[derive(Clone)]
-enum Node<'v> {
+pub enum Node<'v> {
     Value(Json<'v>),
-    /// The JSON of an array.
+    /// A value as JSON.
     Text(&'v str),
+    /// A value that is text.
+    Word(Cow<'v, str>),
+    /// The items of an array, which are texts.
+    Words(Vec<&'v str>),
     Fields(BTreeMap<&'v str, Node<'v>>),
+}
+
+/// An event that is put together.
+#[derive(Default)]
+pub struct Tree<'v>(BTreeMap<&'v str, Node<'v>>);
+
+impl<'v> Tree<'v> {
+    /// Puts `node` to the end of `path`, whose keys are joined by dots.
+    ///
+    /// # Errors
+    /// If something stands there, or on the way.
+    pub fn put(&mut self, path: &'v str, node: Node<'v>) -> Result<(), Unclear> {
+        insert(&mut self.0, &DOT.keys(path), node)
+    }
+
+    /// Puts what a store left over of an event under `keys`, the last of which may be several that are joined by dots; not where something
+    /// stands that it took out.
+    ///
+    /// # Errors
+    /// As of [`Tree::put`].
+    pub fn put_rest(&mut self, keys: &[&'v str], value: Json<'v>) -> Result<(), Unclear> {
+        let joined: Vec<_> = match keys {
+            [path] => DOT.keys(path),
+            keys => keys.to_vec(),
+        };
+        // Of a body nothing else is told.
+        if joined.first().is_some_and(|head| !is_open(head)) && self.holds(&joined) {
+            return Ok(());
+        }
+        let path = keys.last().copied().unwrap_or_default();
+        let node = match value.into_string() {
+            Some(text) if path.contains(ITEMS_OF_OCSF) => list::of_text(&joined, text)?,
+            _ => Some(Node::Value(value)),
+        };
+        node.map_or(Ok(()), |node| insert(&mut self.0, &joined, node))
+    }
+
+    /// Whether a value stands at the end of `keys`, or on the way.
+    fn holds(&self, keys: &[&str]) -> bool {
+        let mut fields = &self.0;
+        for key in keys {
+            match fields.get(key) {
+                Some(Node::Fields(inner)) => fields = inner,
+                found => return found.is_some(),
+            }
+        }
+        false
+    }
+
+    /// # Errors
+    /// If there is no one way to read it.
+    pub fn written(self) -> Result<Vec<u8>, Unclear> {
+        let mut out = Vec::new();
+        write(&Node::Fields(self.0), &mut out)?;
+        Ok(out)
+    }
 }
 
 fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec<u8>, Unclear> {
@@ -217,7 +280,7 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
             whole.insert(head);
         }
     }
-    let mut event = BTreeMap::new();
+    let mut event = Tree::default();
     for (path, value) in fields {
         // Of a part that is there in both ways the whole one counts.
         let is_repeated = match joint.head(path) {
@@ -229,19 +292,14 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
             let text = value
                 .into_string()
                 .filter(|text| list::is_text(&keys, text));
-            insert(
-                &mut event,
-                &keys,
-                text.map_or(Node::Value(*value), Node::Text),
-            )?;
+            let node = text.map_or(Node::Value(*value), Node::Text);
+            insert(&mut event.0, &keys, node)?;
         }
     }
     for (key, value) in others {
-        event.insert(key, Node::Value(*value));
+        event.0.insert(key, Node::Value(*value));
     }
-    let mut out = Vec::new();
-    write(&Node::Fields(event), &mut out)?;
-    Ok(out)
+    event.written()
 }
 
 fn insert<'v>(
@@ -261,7 +319,7 @@ fn insert<'v>(
         }
         match node {
             Node::Fields(inner) => fields = inner,
-            Node::Value(_) | Node::Text(_) => return Err(Unclear),
+            Node::Value(_) | Node::Text(_) | Node::Word(_) | Node::Words(_) => return Err(Unclear),
         }
     }
     match fields.entry(last) {
@@ -292,6 +350,14 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
         }
         Node::Text(json) => {
             out.extend_from_slice(json.as_bytes());
+            return Ok(());
+        }
+        Node::Word(text) => {
+            rewrite::text(text, out);
+            return Ok(());
+        }
+        Node::Words(texts) => {
+            rewrite::items(texts.iter(), out, |text, out| rewrite::text(text, out));
             return Ok(());
         }
         Node::Fields(fields) => fields,

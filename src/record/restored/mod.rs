@@ -27,12 +27,13 @@ pub struct Unclear;
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
 /// other keys, or dropped what only an encoded path still tells, if one did.
 pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Unclear>> {
+    if let Some(restored) = ocsf::restored(object) {
+        return Some(restored);
+    }
     let reshaped = if is_event {
         stringified::event(object)
             .or_else(|| remapped::event(object))
             .or_else(|| implied::event(object))
-    } else if ocsf::is_api_activity(object) {
-        return Some(ocsf::event(object).ok_or(Unclear));
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {

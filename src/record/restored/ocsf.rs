@@ -1,32 +1,42 @@
 //! Events that became API activities of OCSF (schema.ocsf.io/classes/api_activity), as AWS's Security Lake makes of EKS's, by the mapping in
-//! github.com/ocsf/examples, `mappings/markdown/AWS/v1.5.0/EKS Audit Logs`, and the older ones beside it.
+//! github.com/ocsf/examples, `mappings/markdown/AWS/v1.5.0/EKS Audit Logs`, and the older ones there.
 //!
-//! What has no place there stands under `unmapped`, either as it was or with its keys joined, and the items of an array as one text. The
-//! event is written with joined keys, as stores have them.
+//! What has no place there stands under `unmapped`, either as it was or with its keys joined, and the items of an array as one text.
 
 use std::borrow::Cow;
 
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    at,
-    flattened::{ITEMS_OF_OCSF, TEXTS},
+    Unclear, at,
+    flattened::{Node, Tree},
 };
 use crate::{
     audit::{Event, Json, ObjectRef, uri},
     record::rewrite,
 };
 
+const CLASS_UID: &str = "6003";
+
+/// What tells in which product's words an activity is told: those of its version, and of its names.
+const PRODUCTS: [(&str, &str); 4] = [
+    ("metadata.product.version", "audit.k8s.io/"),
+    ("metadata.product.name", "Amazon EKS"),
+    ("metadata.product.name", "Kubernetes"),
+    ("metadata.product.feature.name", "Kubernetes"),
+];
+
 /// The fields of an event of one value, and where it was put. Of two places the first counts that is there.
-const FIELDS: [(&str, &[&str]); 13] = [
+const FIELDS: [(&str, &[&str]); 14] = [
     ("auditID", &["api.request.uid"]),
     ("level", &["metadata.log_level"]),
     ("stage", &["message"]),
     ("requestURI", &[URI]),
-    ("verb", &["api.operation"]),
+    ("verb", &[VERB]),
     ("user.username", &[USERNAME]),
     ("user.uid", &["actor.user.uid"]),
     ("userAgent", &["http_request.user_agent"]),
+    ("objectRef.apiGroup", &["api.group.name"]),
     ("responseStatus.code", &["api.response.code"]),
     ("responseStatus.message", &["api.response.message"]),
     ("responseStatus.reason", &["api.response.error"]),
@@ -34,155 +44,114 @@ const FIELDS: [(&str, &[&str]); 13] = [
     ("stageTimestamp", &["time_dt", "time"]),
 ];
 
-const USERNAME: &str = "actor.user.name";
 const URI: &str = "http_request.url.path";
+const VERB: &str = "api.operation";
+const USERNAME: &str = "actor.user.name";
 
-/// Those of the first of the resources, but for `type`, which has the resource and the subresource.
-const OF_RESOURCE: [(&str, &str); 3] = [
-    ("objectRef.namespace", "namespace"),
-    ("objectRef.name", "name"),
-    ("objectRef.uid", "uid"),
-];
-
-/// The bodies, as text.
+/// The bodies.
 const BODIES: [(&str, &str); 2] = [
     ("requestObject", "api.request.data"),
     ("responseObject", "api.response.data"),
 ];
 
+const UNMAPPED: &str = "unmapped";
+
 /// The parts of an event of which some fields are mapped, and some are not.
 const DIVIDED: [&str; 3] = ["user", "objectRef", "responseStatus"];
 
-/// Where the whole event may be, as text.
-const RAW: &str = "raw_data";
+/// The objects of an activity that are looked at, of which some stores make text.
+const PARTS: [&str; 7] = [
+    "metadata",
+    "actor",
+    "api",
+    "http_request",
+    "src_endpoint",
+    "resources",
+    UNMAPPED,
+];
 
-/// Whether `object` tells of a request to an API server of Kubernetes.
-pub fn is_api_activity(object: &Object<'_, '_>) -> bool {
-    let says = |path: &str, is_it: &dyn Fn(&str) -> bool| {
-        at(object, path).is_some_and(|value| value.into_string().is_some_and(is_it))
-    };
-    object.get("class_uid").is_some()
-        && (says("metadata.product.version", &|version| {
-            version.starts_with("audit.k8s.io/")
-        }) || says("metadata.product.name", &|name| name == "Amazon EKS")
-            || says("metadata.product.feature.name", &|name| {
-                name.contains("Kubernetes")
-            }))
+/// What `object` was before it became an API activity; `None` if it is none of Kubernetes.
+pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
+    is_of_kubernetes(object).then(|| {
+        let whole = unquoted(object).or_else(|| raw(object));
+        whole.map_or_else(|| event(object), Ok)
+    })
 }
 
-/// The event that became `object`, which is an API activity; `None` if it does not tell who did what.
-pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
-    let raw = at(object, RAW).and_then(|raw| raw.into_string());
-    if let Some(raw) = raw.filter(|raw| rewrite::is_json(raw, &['{'])) {
-        return Some(raw.as_bytes().to_vec());
-    }
+fn is_of_kubernetes(object: &Object<'_, '_>) -> bool {
+    let is_class = |class: Json<'_>| {
+        let number = class.as_u64().map(|number| number.to_string());
+        number.as_deref().or(class.into_string()) == Some(CLASS_UID)
+    };
+    let metadata = object
+        .get("metadata")
+        .and_then(|metadata| metadata.into_string());
+    object.get("class_uid").is_some_and(is_class)
+        && PRODUCTS.iter().any(|(path, word)| {
+            let text = metadata.or_else(|| at(object, path)?.into_string());
+            text.is_some_and(|text| text.contains(word))
+        })
+}
+
+/// The activity with its objects, if they are text.
+fn unquoted(object: &Object<'_, '_>) -> Option<Vec<u8>> {
+    rewrite::object(object, |key, value| {
+        let text = value.into_string().filter(|_| PARTS.contains(&key))?;
+        rewrite::is_json(text, &['{', '[']).then(|| text.as_bytes().into())
+    })
+}
+
+/// The whole event, if it was kept.
+fn raw(object: &Object<'_, '_>) -> Option<Vec<u8>> {
+    let text = at(object, "raw_data")?.into_string()?;
+    let is_event = ["\"audit.k8s.io/", "\"auditID\""]
+        .iter()
+        .all(|mark| text.contains(mark));
+    (is_event && rewrite::is_json(text, &['{'])).then(|| text.as_bytes().to_vec())
+}
+
+fn event(object: &Object<'_, '_>) -> Result<Vec<u8>, Unclear> {
     let has_text = |path| at(object, path).is_some_and(|value| value.is_str());
-    if !(has_text(USERNAME) && has_text("api.operation")) {
-        return None;
+    if !(has_text(USERNAME) && has_text(VERB)) {
+        return Err(Unclear);
     }
-    let mut fields = mapped(object);
-    let unmapped = at(object, "unmapped").and_then(|unmapped| unmapped.as_object());
-    if let Some(unmapped) = &unmapped {
-        add_unmapped(unmapped, &mut fields);
-    }
-    let mut out = Vec::new();
-    rewrite::fields(fields.into_iter(), &mut out, |(key, written), out| {
-        rewrite::name(&key, out);
-        out.extend_from_slice(&written);
-    });
-    Some(out)
-}
-
-/// Keys of an event, and what stands under them as JSON.
-type Fields<'v> = Vec<(Cow<'v, str>, Vec<u8>)>;
-
-fn mapped<'v>(object: &Object<'v, 'v>) -> Fields<'v> {
-    let json = |value: Json<'_>| {
-        let mut out = Vec::new();
-        rewrite::value(value, 0, &mut out);
-        out
-    };
-    let text = |text: &str| {
-        let mut out = Vec::new();
-        rewrite::text(text, &mut out);
-        out
-    };
-    let mut fields: Fields<'v> = vec![
-        ("kind".into(), text("Event")),
-        ("apiVersion".into(), text("audit.k8s.io/v1")),
-    ];
+    let mut event = Tree::default();
+    event.put("kind", Node::Word("Event".into()))?;
+    event.put("apiVersion", Node::Word("audit.k8s.io/v1".into()))?;
     for (key, paths) in FIELDS {
-        let value = paths.iter().find_map(|path| {
-            let value = at(object, path)?;
-            (!value.is_null()).then_some(value)
-        });
-        fields.extend(value.map(|value| match value.as_u64() {
-            // Where the API server writes words.
-            Some(number) if key.ends_with("Timestamp") => (key.into(), text(&number.to_string())),
-            _ => (key.into(), json(value)),
-        }));
-    }
-    for (key, path) in BODIES {
-        let body = at(object, path).and_then(|body| body.into_string());
-        let body = body.filter(|body| rewrite::is_json(body, &['{', '[']));
-        fields.extend(body.map(|body| (key.into(), body.as_bytes().to_vec())));
-    }
-    let resources = at(object, "resources");
-    let resource = resources.map(|resources| resources.get_idx(0).unwrap_or(resources));
-    for (key, name) in OF_RESOURCE {
-        let value = resource.and_then(|resource| resource.get(name)?.into_string());
-        fields.extend(value.map(|value| (key.into(), text(value))));
-    }
-    if let Some(kind) = resource.and_then(|resource| resource.get("type")?.into_string()) {
-        let uri = at(object, URI).and_then(|uri| uri.into_string());
-        let (kind, inner) = taken_apart(kind, &uri::path(uri.unwrap_or_default()));
-        fields.push(("objectRef.resource".into(), text(kind)));
-        fields.extend(inner.map(|inner| ("objectRef.subresource".into(), text(inner))));
-    }
-    let group = at(object, "api.group.name").filter(|group| group.is_str());
-    fields.extend(group.map(|group| ("objectRef.apiGroup".into(), json(group))));
-    let groups = at(object, "actor.user.groups").and_then(|groups| groups.as_array());
-    if let Some(groups) = groups {
-        let mut out = Vec::new();
-        let names = groups
-            .iter()
-            .map(|group| group.get("name").unwrap_or(group));
-        rewrite::items(names, &mut out, |name, out| rewrite::value(name, 0, out));
-        fields.push(("user.groups".into(), out));
-    }
-    let mut out = Vec::new();
-    rewrite::items(addresses(object).into_iter(), &mut out, rewrite::text);
-    fields.push(("sourceIPs".into(), out));
-    fields
-}
-
-/// The resource and the subresource in `kind`, which the mapping joins without saying by what. If by nothing, the `path` of the request tells
-/// them apart.
-fn taken_apart<'v>(kind: &'v str, path: &str) -> (&'v str, Option<&'v str>) {
-    if let Some((resource, inner)) = kind.split_once(['/', ',', ' ']) {
-        return (resource, Some(inner));
-    }
-    let asked = ObjectRef::from_path(path);
-    let inner = asked
-        .resource
-        .and_then(|resource| kind.strip_prefix(resource));
-    match inner {
-        Some(inner) if asked.subresource == Some(inner) => {
-            (&kind[..kind.len() - inner.len()], Some(inner))
+        let values = paths.iter().filter_map(|path| at(object, path));
+        if let Some(value) = values.into_iter().find(|value| !value.is_null()) {
+            event.put(key, Node::Value(value))?;
         }
-        _ => (kind, None),
     }
+    event.put("user.groups", Node::Words(groups(object)))?;
+    event.put("sourceIPs", Node::Words(addresses(object)))?;
+    put_object(object, &mut event)?;
+    put_bodies(object, &mut event)?;
+    put_unmapped(object, &mut event)?;
+    event.written()
 }
 
-/// The addresses that the request came through. Newer mappings keep all of them beside what was mapped, too.
+fn groups<'v>(object: &Object<'v, 'v>) -> Vec<&'v str> {
+    let groups = at(object, "actor.user.groups").and_then(|groups| groups.as_array());
+    let groups = groups.iter().flat_map(|groups| groups.iter());
+    let names = groups.map(|group| group.get("name").unwrap_or(group));
+    names.filter_map(|name| name.into_string()).collect()
+}
+
+/// The addresses that the request came through. Newer mappings keep all of them beside what was mapped, too; that of 1.2 no more than two, so
+/// that the last may be any that a client has claimed.
 fn addresses<'v>(object: &Object<'v, 'v>) -> Vec<&'v str> {
-    let unmapped = at(object, "unmapped").and_then(|unmapped| unmapped.get("sourceIPs[]"));
-    if let Some(all) = unmapped {
+    if let Some(all) = at(object, UNMAPPED).and_then(|unmapped| unmapped.get("sourceIPs[]")) {
         return texts(all);
     }
-    let paths = ["src_endpoint.ip", "src_endpoint.intermediate_ips"];
-    let values = paths.into_iter().filter_map(|path| at(object, path));
-    values.flat_map(texts).collect()
+    let first = at(object, "src_endpoint.ip").map(texts).unwrap_or_default();
+    let others = at(object, "src_endpoint.intermediate_ips");
+    let may_lack = others.filter(|others| others.is_str());
+    let all = first
+        .into_iter()
+        .chain(others.map(texts).unwrap_or_default());
+    all.chain(may_lack.map(|_| "")).collect()
 }
 
 /// The texts of an array, or those that were made one.
@@ -197,41 +166,107 @@ fn texts(value: Json<'_>) -> Vec<&str> {
     }
 }
 
-/// Adds what was not mapped of an event to `fields`, of which none is told again.
-fn add_unmapped<'v>(unmapped: &Object<'v, 'v>, fields: &mut Fields<'v>) {
-    for (key, value) in unmapped.iter() {
-        let parts = value.as_object().filter(|_| DIVIDED.contains(&key));
-        let mut add = |key: Cow<'v, str>, value: Json<'v>| {
-            let head = key.split(['.', '[']).next().unwrap_or_default();
-            let is_told =
-                |(told, _): &(Cow<'_, str>, _)| told == key.trim_end_matches(ITEMS_OF_OCSF);
-            if Event::FIELDS.contains(&head) && head != "sourceIPs" && !fields.iter().any(is_told) {
-                fields.extend(items(&key, value).map(|written| (key, written)));
-            }
-        };
-        match parts {
-            Some(parts) => parts
-                .iter()
-                .for_each(|(inner, value)| add(format!("{key}.{inner}").into(), value)),
-            None => add(key.into(), value),
+/// Puts what the request was about.
+fn put_object<'v>(object: &Object<'v, 'v>, event: &mut Tree<'v>) -> Result<(), Unclear> {
+    let Some(resources) = at(object, "resources") else {
+        return Ok(());
+    };
+    let resource = resources.get_idx(0).unwrap_or(resources);
+    let told = |key: &str| resource.get(key).and_then(|value| value.into_string());
+    for (path, key) in [
+        ("objectRef.namespace", "namespace"),
+        ("objectRef.name", "name"),
+        ("objectRef.uid", "uid"),
+    ] {
+        if let Some(text) = told(key) {
+            event.put(path, Node::Word(text.into()))?;
         }
+    }
+    if let Some(kind) = told("type") {
+        let uri = at(object, URI).and_then(|uri| uri.into_string());
+        let uri = uri.unwrap_or_default();
+        let (resource, subresource) = taken_apart(kind, uri);
+        event.put("objectRef.resource", Node::Word(resource.into()))?;
+        if let Some(subresource) = subresource {
+            event.put("objectRef.subresource", Node::Word(subresource))?;
+        }
+    }
+    Ok(())
+}
+
+/// The resource and the subresource in `kind`. Some mappings join them without saying by what, and that of 1.2 has the first alone: then the
+/// path of the request tells the other.
+fn taken_apart<'v>(kind: &'v str, uri: &str) -> (&'v str, Option<Cow<'v, str>>) {
+    if let Some((resource, subresource)) = kind.split_once(['/', ',', ' ']) {
+        return (resource, Some(subresource.into()));
+    }
+    let path = uri::path(uri);
+    let asked = ObjectRef::from_path(&path);
+    let rest = asked
+        .resource
+        .and_then(|resource| kind.strip_prefix(resource));
+    match (rest, asked.subresource) {
+        (Some(rest), Some(subresource)) if rest == subresource => {
+            (&kind[..kind.len() - rest.len()], Some(rest.into()))
+        }
+        (Some(""), Some(subresource)) => (kind, Some(subresource.to_owned().into())),
+        _ => (kind, None),
     }
 }
 
-/// `value` of `key`, with the items that were made one text. What is looked at in the arrays of bodies has no commas in it; all else may, and
-/// is left out.
-fn items(key: &str, value: Json<'_>) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    match value.into_string().filter(|_| key.contains(ITEMS_OF_OCSF)) {
-        Some(text) => {
-            let last = key.rsplit('.').next().unwrap_or_default();
-            let is_body = BODIES.iter().any(|(body, _)| key.starts_with(body));
-            if is_body && !TEXTS.contains(&last.trim_end_matches(ITEMS_OF_OCSF)) {
-                return None;
-            }
-            rewrite::items(text.split(','), &mut out, rewrite::text);
-        }
-        None => rewrite::value(value, 0, &mut out),
+/// # Errors
+/// If one is text that is no JSON, and may have been cut off.
+fn put_bodies<'v>(object: &Object<'v, 'v>, event: &mut Tree<'v>) -> Result<(), Unclear> {
+    for (key, path) in BODIES {
+        let Some(body) = at(object, path).filter(|body| !is_nothing(*body)) else {
+            continue;
+        };
+        let node = match body.into_string() {
+            Some(text) if rewrite::is_json(text, &['{', '[']) => Node::Text(text),
+            Some(_) => return Err(Unclear),
+            None => Node::Value(body),
+        };
+        event.put(key, node)?;
     }
-    Some(out)
+    Ok(())
+}
+
+/// # Errors
+/// If what is unmapped is no object, nor stands under keys that are joined to its own.
+fn put_unmapped<'v>(object: &Object<'v, 'v>, event: &mut Tree<'v>) -> Result<(), Unclear> {
+    for (key, value) in object.iter() {
+        let Some(path) = key.strip_prefix(UNMAPPED) else {
+            continue;
+        };
+        match (path.strip_prefix('.'), value.as_object()) {
+            (Some(path), _) => put_left(path, value, event)?,
+            (None, Some(unmapped)) if path.is_empty() => {
+                for (path, value) in unmapped.iter() {
+                    put_left(path, value, event)?;
+                }
+            }
+            (None, None) if path.is_empty() && !is_nothing(value) => return Err(Unclear),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts what was left of an event under `path`.
+fn put_left<'v>(path: &'v str, value: Json<'v>, event: &mut Tree<'v>) -> Result<(), Unclear> {
+    let head = path.split(['.', '[']).next().unwrap_or_default();
+    if !Event::FIELDS.contains(&head) {
+        return Ok(());
+    }
+    match value.as_object().filter(|_| DIVIDED.contains(&path)) {
+        Some(parts) => {
+            let mut parts = parts.iter();
+            parts.try_for_each(|(key, value)| event.put_rest(&[path, key], value))
+        }
+        None => event.put_rest(&[path], value),
+    }
+}
+
+fn is_nothing(value: Json<'_>) -> bool {
+    value.is_null() || value.into_string() == Some("")
 }

@@ -17,8 +17,8 @@ use crate::{
 /// Parts of an event in which it may stand who did what, where it does not stand in its place.
 const TELLING: [&str; 4] = ["user", "User", "annotations", "Annotations"];
 
-/// What of `object`, an event that does not tell who did it, and of what lies around it nobody reads, and a shipper may have put that into;
-/// `None` if there is nothing. It is marked as what it is of.
+/// The fields of `object`, an event of nobody, and the names around it, that may still say who did it, as JSON that is marked as an audit
+/// event; `None` if there are none.
 fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     let is_unread = |(key, value): &(&str, Json<'_>)| {
         let is_empty = || value.as_object().is_some_and(|object| object.is_empty());
@@ -27,25 +27,31 @@ fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
             && !value.is_null()
             && !is_empty()
     };
-    let rest = object.iter().filter(is_unread);
-    let mut rest = rest.chain(wrapper.actors()).peekable();
+    let fields = object.iter().filter(is_unread).map(Rest::Field);
+    let names = wrapper.actors().into_iter().map(Rest::Name);
+    let mut rest = fields.chain(names).peekable();
     rest.peek()?;
     let mut out = Vec::new();
+    // Without its id, which may be a client's text.
+    let mark = Rest::Name(("auditID", ""));
     rewrite::fields(
-        [None].into_iter().chain(rest.map(Some)),
+        [mark].into_iter().chain(rest),
         &mut out,
-        |field, out| {
-            match field {
-                Some((key, value)) => rewrite::field(key, value, 0, out),
-                // Without the id, which may be a client's text.
-                None => {
-                    rewrite::name("auditID", out);
-                    rewrite::text("", out);
-                }
+        |rest, out| match rest {
+            Rest::Field((key, value)) => rewrite::field(key, value, 0, out),
+            Rest::Name((key, name)) => {
+                rewrite::name(key, out);
+                rewrite::text(name, out);
             }
         },
     );
     Some(out)
+}
+
+/// What may say who did something.
+enum Rest<'v> {
+    Field((&'v str, Json<'v>)),
+    Name((&'v str, &'v str)),
 }
 
 impl Search<'_> {

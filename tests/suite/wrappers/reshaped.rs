@@ -680,6 +680,9 @@ fn an_event_beside_which_it_stands_who_it_was_is_undecodable() {
         ("user_name", json!(DECOY)),
         ("actor", json!({"user": {"name": DECOY}})),
         ("Principal", json!(DECOY)),
+        ("userIdentity", json!({"arn": "x", "names": ["a", DECOY]})),
+        ("k8s.user.name", json!(DECOY)),
+        ("k8s-user", json!(DECOY)),
     ] {
         for record in beside(key, &value) {
             assert_eq!(techniques(&record), [Technique::Undecodable], "{record}");
@@ -690,6 +693,11 @@ fn an_event_beside_which_it_stands_who_it_was_is_undecodable() {
         ("user_agent", json!({"original": DECOY})),
         ("userAgent", json!(DECOY)),
         ("url", json!({"path": DECOY})),
+        (
+            "user",
+            json!({"name": "jane", "user_agent": DECOY, "agent": {"userAgent": DECOY}}),
+        ),
+        ("actor", json!({"name": "x", "http": {"uri": DECOY}})),
         ("labels", json!({"user": DECOY})),
     ] {
         for record in beside(key, &value) {

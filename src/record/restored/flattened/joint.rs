@@ -12,8 +12,11 @@ pub struct Joint(&'static str);
 /// What Splunk writes behind the key of an array.
 pub const ITEMS: &str = "{}";
 
+/// Security Lake's form of it.
+pub const ITEMS_OF_OCSF: &str = "[]";
+
 /// That of most stores.
-const DOT: Joint = Joint(".");
+pub const DOT: Joint = Joint(".");
 
 impl Joint {
     /// Those that are known, the usual ones first.
@@ -113,10 +116,7 @@ impl Joint {
     }
 }
 
-/// What Security Lake writes there.
-pub const ITEMS_OF_OCSF: &str = "[]";
-
-/// A key, and which items of the array under it are told, if it says so: [`ITEMS`] as Splunk does, or an index, as LogScale does.
+/// A key, and which items of the array under it are told, if it says so: all of them, or an index, as LogScale does.
 fn item(key: &str) -> (&str, Option<&str>) {
     let all = || {
         let name = key.strip_suffix(ITEMS);
@@ -159,7 +159,7 @@ fn is_inner(head: &str, key: &str) -> bool {
 }
 
 /// Whether the part `head` of an event may hold any keys.
-fn is_open(head: &str) -> bool {
+pub fn is_open(head: &str) -> bool {
     matches!(head, "annotations" | "requestObject" | "responseObject")
 }
 
@@ -209,6 +209,11 @@ mod tests {
                 &["annotations", "authorization.k8s.io/decision"],
             ),
             ("objectRef.name", &["objectRef", "name"]),
+            ("user.groups[]", &["user", "groups", "{}"]),
+            (
+                "requestObject.subjects[].name",
+                &["requestObject", "subjects", "{}", "name"],
+            ),
         ] {
             assert_eq!(DOT.keys(path), wanted);
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use simd_json::prelude::*;
 
 use super::{
-    Json, Node, Unclear, insert,
+    Node, TEXTS, Unclear, insert,
     joint::{ITEMS, is_index},
     rewrite,
 };
@@ -35,6 +35,9 @@ const BODIES: [&str; 2] = ["requestObject", "responseObject"];
 /// The keys of objects that mean something together only: those of subjects, and of the operations of patches.
 const TOGETHER: [&str; 6] = ["kind", "name", "namespace", "op", "path", "value"];
 
+/// The array of such objects that is none of a patch.
+const TOGETHER_KEY: &str = "subjects";
+
 /// The keys of an operation of a patch.
 const OPERATION: [&str; 4] = ["op", "path", "value", "from"];
 
@@ -46,6 +49,23 @@ pub fn is_text(path: &[&str], text: &str) -> bool {
         [] => false,
     };
     is_list && rewrite::is_json(text, &['['])
+}
+
+/// The items at the end of `path` of which a store made one `text`; `None` if nobody looks for them, and they may have commas in them.
+///
+/// # Errors
+/// If it tells more than one of what means something only together with others: those may be fewer.
+pub fn of_text<'v>(path: &[&str], text: &'v str) -> Result<Option<Node<'v>>, Unclear> {
+    let last = path.iter().rfind(|key| **key != ITEMS);
+    let is_body = path.first().is_some_and(|first| BODIES.contains(first));
+    if is_body && !last.is_some_and(|last| TEXTS.contains(last)) {
+        return Ok(None);
+    }
+    let are_together = path.get(1) == Some(&ITEMS) || path.contains(&TOGETHER_KEY);
+    match text.contains(',') {
+        true if is_body && are_together => Err(Unclear),
+        _ => Ok(Some(Node::Words(text.split(',').collect()))),
+    }
 }
 
 /// Whether what stands under `key` is an array that was taken apart without a sign of it.
@@ -68,6 +88,7 @@ pub fn is_mixed(item: &Node<'_>) -> bool {
         .iter()
         .any(|key| match fields.get(key) {
             Some(Node::Value(value)) => value.as_array().is_some_and(|array| array.len() > 1),
+            Some(Node::Words(words)) => words.len() > 1,
             _ => false,
         })
 }
@@ -79,7 +100,7 @@ struct Leaf<'v> {
 }
 
 enum Values<'v> {
-    Each(Vec<Json<'v>>),
+    Each(Vec<Node<'v>>),
     /// A list within the list, all of it.
     List(Node<'v>),
 }
@@ -92,6 +113,7 @@ pub fn write(items: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
             return Ok(());
         }
         Node::Fields(fields) => fields,
+        Node::Words(_) => return super::write(items, out),
         single => {
             out.push(b'[');
             super::write(single, out)?;
@@ -119,8 +141,16 @@ fn collect<'v>(path: &mut Vec<&'v str>, fields: &Fields<'v>, leaves: &mut Vec<Le
                 None
             }
             Node::Value(value) => {
-                let items = value.as_array().map(|array| array.iter().collect());
-                Some(Values::Each(items.unwrap_or_else(|| vec![*value])))
+                let items = value
+                    .as_array()
+                    .map(|array| array.iter().map(Node::Value).collect());
+                Some(Values::Each(items.unwrap_or_else(|| vec![node.clone()])))
+            }
+            Node::Words(words) => {
+                let items = words.iter().copied();
+                Some(Values::Each(
+                    items.map(|word| Node::Word(word.into())).collect(),
+                ))
             }
             other => Some(Values::List(other.clone())),
         };
@@ -158,7 +188,7 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Unclear> {
         match leaf.values {
             Values::Each(values) if values.len() == length => {
                 for (object, value) in objects.iter_mut().zip(values) {
-                    insert(object, path, Node::Value(value))?;
+                    insert(object, path, value)?;
                 }
             }
             Values::List(list) if length == 1 => insert(&mut objects[0], path, list)?,
@@ -167,7 +197,7 @@ fn objects<'v>(leaves: Vec<Leaf<'v>>) -> Result<Vec<Fields<'v>>, Unclear> {
             }
             Values::Each(values) => {
                 for value in values {
-                    objects.push(alone(path, Node::Value(value))?);
+                    objects.push(alone(path, value)?);
                 }
             }
             Values::List(list) => objects.push(alone(path, list)?),
