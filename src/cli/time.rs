@@ -18,7 +18,10 @@ pub(super) fn until(text: &str) -> Result<Timestamp, String> {
 
 /// The first and the last moment of what is meant; what names no zone is in UTC.
 fn parse(text: &str, now: Timestamp) -> Result<(Timestamp, Timestamp), String> {
-    let moment = if let Ok(time) = text.parse() {
+    let moment = if text.contains('[') {
+        // The names of zones are not known here.
+        None
+    } else if let Ok(time) = text.parse() {
         Some((time, time))
     } else if text.contains(':') {
         in_utc(text).map(|time| (time, time))
@@ -28,7 +31,8 @@ fn parse(text: &str, now: Timestamp) -> Result<(Timestamp, Timestamp), String> {
         back(text, now).map(|time| (time, time))
     };
     moment.ok_or_else(|| {
-        "write a time (2026-11-23T17:21:08Z), a date (2026-11-23), or a span back from now (2h, 7d)"
+        "write a time (2026-11-23T17:21:08Z, or with an offset: 2026-11-23T18:21:08+01:00), a date (2026-11-23), or a span \
+         back from now (2h, 7d)"
             .to_owned()
     })
 }
@@ -105,6 +109,9 @@ mod tests {
             "99999y",
             "-9999-01-01",
             "9999-12-31",
+            "2026-11-23T23:00[Asia/Tokyo]",
+            "2026-11-23T23:00+09:00[Asia/Tokyo]",
+            "2026-11-23[Asia/Tokyo]",
         ] {
             assert!(
                 parse(text, now()).is_err_and(|said| said.contains("2h, 7d")),

@@ -4,8 +4,12 @@ mod yaml;
 
 use std::fmt;
 
+use memchr::memmem;
+
 pub use yaml::YAML_START;
 use yaml::is_yaml;
+
+use super::packing::MAGICS;
 
 /// Bytes of a beginning that are kept: as many as a tar archive's first header has.
 pub const BEGINNING_BYTES: usize = 512;
@@ -151,8 +155,12 @@ impl Beginning {
 
     /// Of a stream that begins as text.
     pub fn packed_rest(&self, ending: &Ending) -> Option<Foreign> {
-        let head = &self.bytes[..self.length.min(WIDE_BYTES)];
-        let is_text = !head.iter().any(is_no_text);
+        let beginning = &self.bytes[..self.length];
+        let packed = MAGICS
+            .iter()
+            .filter_map(|magic| memmem::find(beginning, magic));
+        let text = &beginning[..packed.min().unwrap_or(beginning.len())];
+        let is_text = !text.iter().take(WIDE_BYTES).any(is_no_text);
         let is_packed = ending.was_packed || ending.is_packed();
         (is_text && is_packed).then_some(told(
             PACKED_REST,

@@ -105,6 +105,13 @@ impl Inputs {
         self.is_new("INSERT OR IGNORE INTO named VALUES (?1, ?2)", device, inode)
     }
 
+    /// Whether the file with these numbers was named.
+    pub fn is_named(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM named WHERE device = ?1 AND inode = ?2";
+        let mut statement = self.database.prepare_cached(sql)?;
+        statement.exists([device.cast_signed(), inode.cast_signed()])
+    }
+
     /// Whether the file with these numbers was not taken under another name before; it is from now on.
     pub fn is_first(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
         self.is_new("INSERT OR IGNORE INTO read VALUES (?1, ?2)", device, inode)

@@ -22,7 +22,7 @@ enum Component {
     Recursive,
 }
 
-/// Gives each path that fits `pattern` to `each`, and each directory that cannot be looked into.
+/// Gives each path that fits `pattern` to `each`, and each of which nobody can tell, or that cannot be looked into.
 ///
 /// # Errors
 /// If `pattern` is none.
@@ -39,8 +39,10 @@ pub(super) fn matching(
         match rest.first() {
             None => {
                 // Whatever has the name, also a link that leads nowhere.
-                if fs::symlink_metadata(&path).is_ok() {
-                    each(&path, Ok(()));
+                match fs::symlink_metadata(&path) {
+                    Ok(_) => each(&path, Ok(())),
+                    Err(error) if is_missing(&error) => {}
+                    Err(error) => each(&path, Err(error)),
                 }
             }
             Some(Component::Name(name)) => open.push((path.join(name), number + 1)),
@@ -95,9 +97,17 @@ fn components(pattern: &str) -> Result<Vec<Component>, PatternError> {
     Ok(components)
 }
 
-/// Whether `entry` is a directory or a link to one.
+/// Whether `entry` is a directory or a link to one, as far as anybody can tell.
 fn leads_on(entry: &fs::DirEntry) -> bool {
-    fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir())
+    match fs::metadata(entry.path()) {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => error.kind() == ErrorKind::PermissionDenied,
+    }
+}
+
+/// Whether there is no such path.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Gives all entries of the directory at `path` to `entry`. What is no directory has none.
@@ -119,7 +129,7 @@ fn look_into(
         Ok(())
     });
     if let Err(error) = result
-        && !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        && !is_missing(&error)
     {
         each(directory, Err(error));
     }

@@ -9,11 +9,15 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use jiff::Timestamp;
 use memchr::{memchr, memrchr};
+use rustix::{fs::fstat, stdio::stdin};
 
 use super::{
     Event, Remark,
@@ -79,6 +83,10 @@ pub(super) enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct Opened {
     pub file: Arc<File>,
+    /// Its length then.
+    length: u64,
+    /// It was told that it became shorter.
+    is_told: Arc<AtomicBool>,
     /// When it was written last: stands in for the time of events that tell none.
     pub written: Timestamp,
     /// How it begins.
@@ -86,12 +94,25 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    pub fn new(file: File, written: Timestamp) -> io::Result<Self> {
+    pub fn new(file: File, metadata: &Metadata) -> io::Result<Self> {
         Ok(Self {
             head: read_head(&file, HEAD_BYTES)?.into(),
+            length: metadata.len(),
+            is_told: Arc::default(),
             file: file.into(),
-            written,
+            written: written(metadata),
         })
+    }
+
+    /// # Errors
+    /// If it is shorter now: what was not read by then is lost. Once for all that read it.
+    pub fn check_length(&self) -> io::Result<()> {
+        match self.file.metadata()?.len() < self.length && !self.is_told.swap(true, Relaxed) {
+            true => Err(io::Error::other(
+                "became shorter while it was searched; what stood there is not known",
+            )),
+            false => Ok(()),
+        }
     }
 }
 
@@ -178,7 +199,7 @@ impl Plan {
         tell: &mut dyn FnMut(Event),
     ) -> Result<Option<Part>, Failure> {
         if input.kind == Kind::Stdin {
-            return Ok(Some(Part::Stdin));
+            return self.stdin(input, tell);
         }
         let metadata = fs::metadata(&input.path)?;
         if !metadata.is_file() {
@@ -186,10 +207,16 @@ impl Plan {
         }
         let file = File::open(&input.path)?;
         let metadata = file.metadata()?;
+        if !self.inputs.is_named(metadata.dev(), metadata.ino())? {
+            tell(Event::Trouble(Remark::new(
+                &input.path,
+                "is not the file that was there at the start; search that one again, which was moved or removed",
+            )));
+        }
         if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
             return Ok(None);
         }
-        let opened = Opened::new(file, written(&metadata))?;
+        let opened = Opened::new(file, &metadata)?;
         if metadata.len() <= self.range_bytes / UNDIVIDED_PART
             || !can_be_divided(&opened.head)
             || ends_packed(&opened, metadata.len())
@@ -214,16 +241,41 @@ impl Plan {
         tell: &mut dyn FnMut(Event),
     ) -> Result<Option<Part>, Failure> {
         if input.kind != Kind::Named {
+            tell(Event::Trouble(Remark::new(
+                &input.path,
+                "is no file any more; search again the one that was there at the start",
+            )));
             return Ok(None);
         }
-        if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
+        let is_first = self.is_first_stream(input, (metadata.dev(), metadata.ino()), tell)?;
+        Ok(is_first.then(|| Part::Stream(input.path.clone())))
+    }
+
+    fn stdin(
+        &mut self,
+        input: &Input,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<Option<Part>, Failure> {
+        let status = fstat(stdin()).map_err(io::Error::from)?;
+        let is_first = self.is_first_stream(input, (status.st_dev, status.st_ino), tell)?;
+        Ok(is_first.then_some(Part::Stdin))
+    }
+
+    /// Whether the stream with these numbers is taken for the first time.
+    fn is_first_stream(
+        &mut self,
+        input: &Input,
+        (device, inode): (u64, u64),
+        tell: &mut dyn FnMut(Event),
+    ) -> rusqlite::Result<bool> {
+        let is_first = self.inputs.is_first(device, inode)?;
+        if !is_first {
             tell(Event::Passed(Remark::new(
                 &input.path,
                 "named twice, and read once",
             )));
-            return Ok(None);
         }
-        Ok(Some(Part::Stream(input.path.clone())))
+        Ok(is_first)
     }
 
     fn next_range(&mut self) -> Option<Unit> {

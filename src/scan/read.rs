@@ -54,7 +54,7 @@ impl Reader<'_> {
     /// Reads `part` to its end.
     ///
     /// # Errors
-    /// If it cannot be read, or is compressed and damaged. What stood before was taken.
+    /// If it cannot be read, is compressed and damaged, or became shorter meanwhile. What stood before was taken.
     pub fn read(&mut self, part: &Part) -> Result<(), decompress::Error> {
         match part {
             Part::Stdin => {
@@ -65,8 +65,14 @@ impl Reader<'_> {
                 self.whole(&stdin, file.as_ref().map_or_else(Timestamp::now, written))
             }
             Part::Stream(path) => self.whole(&File::open(path)?, Timestamp::now()),
-            Part::Whole(opened) => self.whole(&opened.file, opened.written),
-            Part::Range { file, start, end } => Ok(self.range(file, *start, *end)?),
+            Part::Whole(opened) => {
+                self.whole(&opened.file, opened.written)?;
+                Ok(opened.check_length()?)
+            }
+            Part::Range { file, start, end } => {
+                self.range(file, *start, *end)?;
+                Ok(file.check_length()?)
+            }
         }
     }
 

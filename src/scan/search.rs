@@ -253,7 +253,12 @@ impl Kept<'_> {
             .drain(..)
             .map(|detection| Entry::new(&detection))
             .collect();
-        let kept = lock(&self.shared.ordered).add(self.unit.number, self.count, &entries);
+        let mut ordered = lock(&self.shared.ordered);
+        // The first reason is the one to tell: nothing is to be had of a database behind it.
+        if self.shared.has_failed.load(Relaxed) {
+            return;
+        }
+        let kept = ordered.add(self.unit.number, self.count, &entries);
         self.count += entries.len() as u64;
         if let Err(error) = kept {
             // What else is read would be read in vain.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     detect::Technique,
-    record::{framing::Piece, part_mark, partial::is_cut},
+    record::{decompress, framing::Piece, part_mark, partial::is_cut},
     source::Shape,
 };
 
@@ -74,6 +74,16 @@ fn read(part: &Part, max_line_bytes: usize) -> Vec<Read> {
 }
 
 fn read_but(passed: &dyn Fn(&[u8]) -> usize, part: &Part, max_line_bytes: usize) -> Vec<Read> {
+    let (lines, result) = try_read(passed, part, max_line_bytes);
+    result.unwrap();
+    lines
+}
+
+fn try_read(
+    passed: &dyn Fn(&[u8]) -> usize,
+    part: &Part,
+    max_line_bytes: usize,
+) -> (Vec<Read>, Result<(), decompress::Error>) {
     let mut taken = Taken {
         lines: Vec::new(),
         passed,
@@ -84,12 +94,14 @@ fn read_but(passed: &dyn Fn(&[u8]) -> usize, part: &Part, max_line_bytes: usize)
         take: &mut taken,
         progress: &|_| Ok(()),
     };
-    reader.read(part).unwrap();
-    taken.lines
+    let result = reader.read(part);
+    (taken.lines, result)
 }
 
 fn opened(path: &Path) -> Opened {
-    Opened::new(File::open(path).unwrap(), Timestamp::UNIX_EPOCH).unwrap()
+    let file = File::open(path).unwrap();
+    let metadata = file.metadata().unwrap();
+    Opened::new(file, &metadata).unwrap()
 }
 
 /// The ranges of a file, cut at `cuts`.
@@ -262,13 +274,71 @@ fn a_file_that_is_made_shorter_under_a_look_is_read_as_far_as_it_goes() {
         // All of it is touched.
         unmarked(lines)
     };
-    let read = read_but(&passed, &ranges(file.path(), &[])[0], 16 << 20);
+    let (read, result) = try_read(&passed, &ranges(file.path(), &[])[0], 16 << 20);
+    let told = result.unwrap_err().to_string();
+    assert!(told.contains("became shorter"), "{told}");
     let bytes: usize = read.iter().map(|(_, bytes, _)| bytes.len()).sum();
     // The first two looks passed what they saw.
     assert!((1..1_000_000).contains(&bytes), "{bytes} bytes were read");
     assert!(
         read.iter()
             .all(|(_, bytes, _)| b"{\"a\":1}\n".starts_with(bytes))
+    );
+}
+
+#[test]
+fn a_file_that_became_shorter_is_told_of_once() {
+    let file = file(&b"{\"a\":1}\n".repeat(1000));
+    let opened = opened(file.path());
+    let whole = Part::Whole(opened.clone());
+    let range = |start, end| Part::Range {
+        file: opened.clone(),
+        start,
+        end,
+    };
+    let read = |part: &Part| try_read(&|_| 0, part, 1 << 20).1;
+    assert!(read(&whole).is_ok());
+    file.as_file().set_len(8080).unwrap();
+    assert!(read(&whole).is_ok(), "longer is none");
+    file.as_file().set_len(100).unwrap();
+    let told = [range(0, 4096), range(4096, u64::MAX), whole].map(|part| read(&part).is_err());
+    assert_eq!(told, [true, false, false]);
+}
+
+#[test]
+fn a_file_in_the_place_of_another_is_told_of() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["a.log", "b.log", "c.log"] {
+        fs::write(path(name), "{}\n").unwrap();
+    }
+    let found = find(&[folder.path().to_owned()], &mut |event| {
+        panic!("{event:?}")
+    })
+    .unwrap();
+    let mut plan = Plan::new(found.inputs);
+    // As logrotate does.
+    fs::rename(path("a.log"), path("a.log.1")).unwrap();
+    fs::write(path("a.log"), "{}\n").unwrap();
+    fs::remove_file(path("b.log")).unwrap();
+    fs::create_dir(path("b.log")).unwrap();
+    let mut told = Vec::new();
+    let mut count = 0;
+    while plan
+        .next(&mut |event| told.push(format!("{event:?}")))
+        .unwrap()
+        .is_some()
+    {
+        count += 1;
+    }
+    assert_eq!((count, told.len()), (2, 2), "{told:?}");
+    assert!(
+        told[0].contains("a.log") && told[0].contains("not the file"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].contains("b.log") && told[1].contains("no file any more"),
+        "{told:?}"
     );
 }
 
@@ -460,9 +530,11 @@ fn links_to_files_are_followed_and_loops_are_not() {
 fn what_is_not_there_is_told() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
+    // Whether there is such a file nobody can tell.
+    let long = format!("e*/{}", "x".repeat(300));
     let (inputs, troubles) = found(
         folder.path(),
-        &["none", "*.log", "empty", "a[", "\u{1b}[31m"],
+        &["none", "*.log", "empty", "a[", "\u{1b}[31m", &long],
     );
     assert_eq!(inputs, []);
     let beginnings = [
@@ -471,6 +543,7 @@ fn what_is_not_there_is_told() {
         "empty: there is no file",
         "a[: there is no such file",
         "\\u{1b}",
+        "empty/xxx",
     ];
     assert_eq!(troubles.len(), beginnings.len(), "{troubles:?}");
     for (trouble, beginning) in troubles.iter().zip(beginnings) {

@@ -150,6 +150,9 @@ fn what_is_packed_behind_text_is_told() {
         ("long", [&long[..], &gzip(&log)].concat()),
         ("between", [&plain[..], &large, &plain].concat()),
         ("both.gz", gzip(&[&plain[..], &gzip(&log)].concat())),
+        ("short", [b"{}\n", &gzip(&log)[..]].concat()),
+        ("newline", [b"\n", &zstd(&log)[..]].concat()),
+        ("mark", ["\u{feff}".as_bytes(), &gzip(&log)].concat()),
     ] {
         setting.write(name, &bytes);
         let ran = scan(&setting, &[name]);

@@ -165,6 +165,17 @@ fn a_stream_that_is_named_twice_is_read_once() {
         ran.stderr
     );
     assert!(ran.stderr.contains("inputs=1"), "{}", ran.stderr);
+
+    let ran = setting.run(
+        &["scan", "--json", "-", "/dev/stdin"],
+        &hit(1, "2026-11-23T17:00:00Z"),
+    );
+    assert_eq!(Told::read(&ran.stdout).count(), 1, "{}", ran.stderr);
+    setting.write("hit", hit(1, "2026-11-23T17:00:00Z"));
+    let file = fs::File::open(setting.path("hit")).expect("it was written");
+    let mut program = setting.program(&["scan", "--json", "-", "hit"]);
+    let ran = setting.start(program.stdin(file)).wait();
+    assert_eq!(Told::read(&ran.stdout).count(), 1, "{}", ran.stderr);
 }
 
 #[test]

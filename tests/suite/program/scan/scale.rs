@@ -99,6 +99,30 @@ fn a_full_disk_is_told_at_once_and_by_where_it_is() {
 }
 
 #[test]
+fn of_several_threads_the_first_tells_why_nothing_more_is_kept() {
+    let setting = Setting::empty();
+    let room = setting.path("room").display().to_string();
+    fs::create_dir(&room).expect("the directory is ours");
+    let hits = hits(10_000);
+    let names = ["a", "b", "c", "d"];
+    names.iter().for_each(|name| setting.write(name, &hits));
+    let binary = env!("CARGO_BIN_EXE_baitline");
+    let script =
+        format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json --threads 4 a b c d");
+    for _ in 0..4 {
+        let mut program = Command::new("sh");
+        program.args(["-c", &script]).env("TMPDIR", &room);
+        program.current_dir(setting.path("")).stdin(Stdio::null());
+        let ran = setting
+            .start(program.stdout(Stdio::piped()).stderr(Stdio::piped()))
+            .wait();
+        assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("cannot be kept in"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("malformed"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_summary_of_a_flood_tells_what_was_done_and_how_it_ended() {
     let setting = Setting::empty();
     setting.write("log", hits(2000));
