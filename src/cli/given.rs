@@ -23,7 +23,7 @@ impl Given {
         if !self.config.is_empty() {
             return config::load(&self.config, &env);
         }
-        self.without_files(has_slack)
+        self.without_files(&|decoys| config::parse(&built_in(decoys, has_slack), &env))
     }
 
     /// Loads what a search of the past takes of it.
@@ -31,14 +31,16 @@ impl Given {
         if !self.config.is_empty() {
             return config::load_for_search(&self.config, &env);
         }
-        self.without_files(false)
+        self.without_files(&|decoys| config::parse_for_search(&built_in(decoys, false), &env))
     }
 
-    fn without_files(&self, has_slack: bool) -> Result<Loaded, Faults> {
-        let parse = |decoys: Vec<Value>| {
-            // Nobody has seen these texts: places in them would say nothing.
-            config::parse(&built_in(decoys, has_slack), &env).map_err(Faults::without_positions)
-        };
+    /// Loads what `load` makes of decoys.
+    fn without_files(
+        &self,
+        load: &dyn Fn(Vec<Value>) -> Result<Loaded, Faults>,
+    ) -> Result<Loaded, Faults> {
+        // Nobody has seen these texts: places in them would say nothing.
+        let parse = |decoys| load(decoys).map_err(Faults::without_positions);
         if self.decoy.is_empty() {
             return parse(vec![example_decoy()]);
         }

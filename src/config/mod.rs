@@ -102,6 +102,14 @@ pub fn parse(texts: &[Text], env: &dyn Fn(&str) -> Option<String>) -> Result<Loa
     Loader::new(Vec::new()).load(texts, env)
 }
 
+/// As [`load_for_search`], of texts in memory.
+pub fn parse_for_search(
+    texts: &[Text],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Faults> {
+    Loader::new(Vec::new()).load_for_search(texts, env)
+}
+
 /// What the reference documentation says about one type of component, about decoys, or about
 /// the pipeline as a whole.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
+use crate::format::text::Style;
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -20,10 +22,15 @@ pub enum LogFormat {
 /// Only baitline's own lines are written: what an HTTP library logs in detail may hold a
 /// webhook's path, which is a secret.
 pub fn start_log(format: LogFormat, level: LevelFilter) {
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let [no_color, term] = ["NO_COLOR", "TERM"].map(std::env::var_os);
+    let style = Style::of(
+        io::stderr().is_terminal(),
+        no_color.as_deref(),
+        term.as_deref(),
+    );
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(!is_plain && io::stderr().is_terminal())
+        .with_ansi(style == Style::Colour)
         .with_target(false)
         .log_internal_errors(false);
     let own = Targets::new().with_target("baitline", level);

@@ -7,6 +7,7 @@ mod terminal;
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{Read, Write},
     process::Stdio,
     thread,
@@ -193,8 +194,11 @@ fn recordings_give_what_run_gives_however_they_are_packed() {
 fn without_a_configuration_it_is_the_example() {
     let setting = Setting::empty();
     setting.write("log", &*METADATA);
+    // What `run` would write nobody asks of a search.
+    fs::create_dir(setting.path("alert.txt")).expect("the directory is ours");
     let ran = scan(&setting, &["log"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("alert.txt"), "{}", ran.stderr);
     assert!(
         ran.stdout
             .contains("CRITICAL opened: Token of decoy honeypot/backup-sa used")

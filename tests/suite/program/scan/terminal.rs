@@ -12,8 +12,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::{Setting, clean};
 
-/// What `program` writes to a terminal that is its standard error.
-fn shown(mut program: Command) -> String {
+/// What `program` writes to a terminal of this kind that is its standard error.
+fn shown(mut program: Command, terminal_kind: &str) -> String {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).expect("it is ours");
     unlockpt(&terminal).expect("it is ours");
@@ -25,7 +25,7 @@ fn shown(mut program: Command) -> String {
         .open(name)
         .expect("it is there");
     program
-        .env("TERM", "xterm")
+        .env("TERM", terminal_kind)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     let mut running = program.stderr(other_end).spawn().expect("it starts");
@@ -51,13 +51,18 @@ fn a_bar_has_the_rate_and_the_time_that_is_left() {
     for _ in 0..50 {
         log.write_all(&lines).expect("room");
     }
-    let bar = shown(setting.program(&["scan", "log"]));
+    let bar = shown(setting.program(&["scan", "log"]), "xterm");
     for part in [" of ", "/s, ", " left", "\r"] {
         assert!(bar.contains(part), "{part:?} in {bar:?}");
     }
     // What stays is the last line, and no bar.
     let last = bar.rsplit('\r').find(|line| !line.trim().is_empty());
     assert!(last.is_some_and(|line| !line.contains(" left")), "{bar:?}");
-    let quiet = shown(setting.program(&["-q", "scan", "log"]));
+    let quiet = shown(setting.program(&["-q", "scan", "log"]), "xterm");
     assert_eq!(quiet, "");
+    let plain = shown(setting.program(&["scan", "log"]), "dumb");
+    assert!(
+        plain.contains("searched") && !plain.contains('\u{1b}'),
+        "{plain:?}"
+    );
 }
