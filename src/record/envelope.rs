@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 use jiff::Timestamp;
 use simd_json::{prelude::*, tape::Object};
 
-use super::log_line;
+use super::{log_line, rewrite};
 use crate::audit::{Json, from_epoch, from_epoch_fraction, parse_time};
 
 /// What is known of the origin of an event.
@@ -349,7 +349,7 @@ impl<'v> Told<'v> {
     /// The first text that is not empty.
     fn text(&self, paths: &[&str]) -> Option<&'v str> {
         self.values(paths)
-            .filter_map(|value| value.into_string())
+            .filter_map(|value| rewrite::single(value).into_string())
             .find(|text| !text.is_empty())
     }
 

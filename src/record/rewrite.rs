@@ -77,6 +77,16 @@ pub fn value(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// Elastic has the fields of a document as arrays, most of one item. Where baitline reads a list, one item will do.
+pub fn single(value: Json<'_>) -> Json<'_> {
+    let item = value
+        .as_array()
+        .filter(|array| array.len() == 1)
+        .and_then(|array| array.get(0));
+    item.filter(|item| !item.is_object() && !item.is_array())
+        .unwrap_or(value)
+}
+
 /// Appends an object, of which `write` appends each field.
 pub fn fields<T>(
     fields: impl Iterator<Item = T>,

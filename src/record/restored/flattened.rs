@@ -226,6 +226,20 @@ impl<'v> Tree<'v> {
         insert(&mut self.0, &DOT.keys(path), node)
     }
 
+    /// Puts `node` to the end of `path`, which lies in `part`.
+    ///
+    /// # Errors
+    /// As of [`Tree::put`].
+    pub fn put_below(
+        &mut self,
+        part: &'v str,
+        path: &'v str,
+        node: Node<'v>,
+    ) -> Result<(), Unclear> {
+        let keys = [vec![part], DOT.keys(path)].concat();
+        insert(&mut self.0, &keys, node)
+    }
+
     /// Puts what a store left over of an event under `keys`, the last of which may be several that are joined by dots; not where something
     /// stands that it took out.
     ///
@@ -336,7 +350,7 @@ fn insert<'v>(
 
 /// Whether fields at the same `path` may stand in place of `value`, as of the label `app` beside `app.kubernetes.io/name`.
 fn gives_way(path: &[&str], value: Json<'_>) -> bool {
-    let value = single(value);
+    let value = rewrite::single(value);
     let is_scalar = !value.is_object() && !value.is_array();
     let is_text = path.last().is_some_and(|key| TEXTS.contains(key));
     is_scalar && (!is_text || path.iter().any(|key| is_chosen(key)))
@@ -345,7 +359,7 @@ fn gives_way(path: &[&str], value: Json<'_>) -> bool {
 fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
     let fields = match node {
         Node::Value(value) => {
-            rewrite::value(single(*value), 0, out);
+            rewrite::value(rewrite::single(*value), 0, out);
             return Ok(());
         }
         Node::Text(json) => {
@@ -395,16 +409,6 @@ fn write(node: &Node<'_>, out: &mut Vec<u8>) -> Result<(), Unclear> {
         _ => return Err(Unclear),
     }
     written
-}
-
-/// Elastic has the fields of a document as arrays, most of one item. Where baitline reads a list, one item will do.
-fn single(value: Json<'_>) -> Json<'_> {
-    let item = value
-        .as_array()
-        .filter(|array| array.len() == 1)
-        .and_then(|array| array.get(0));
-    item.filter(|item| !item.is_object() && !item.is_array())
-        .unwrap_or(value)
 }
 
 #[cfg(test)]

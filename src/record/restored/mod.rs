@@ -9,6 +9,7 @@ use crate::{
     record::any_value,
 };
 
+mod elastic;
 mod flattened;
 mod implied;
 mod ocsf;
@@ -27,7 +28,7 @@ pub struct Unclear;
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
 /// other keys, or dropped what only an encoded path still tells, if one did.
 pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Unclear>> {
-    if let Some(restored) = ocsf::restored(object) {
+    if let Some(restored) = ocsf::restored(object).or_else(|| elastic::entry(object)) {
         return Some(restored);
     }
     let reshaped = if is_event {

@@ -5,7 +5,7 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::recased::named;
+use super::{elastic, recased::named};
 use crate::{
     audit::{Json, gke},
     record::rewrite,
@@ -86,10 +86,8 @@ fn of_elastic(object: &Object<'_, '_>) -> Option<Vec<u8>> {
         let joined = object.get(format!("event.{key}").as_str());
         joined.or_else(|| object.get("event")?.get(key))
     };
-    let original = of_event("original").and_then(|text| text.into_string());
-    if let Some(text) = original.filter(|text| text.contains("\"protoPayload\"") && is_object(text))
-    {
-        return Some(text.as_bytes().to_vec());
+    if let Some(original) = elastic::original(object) {
+        return Some(original);
     }
     let fields = [
         (gke::PAYLOADS[0], Some(log)),

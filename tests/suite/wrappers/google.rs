@@ -67,6 +67,114 @@ fn elastic(module: &str, entry: &Value) -> Value {
         "user_agent": {"original": "curl"}, "client": {"user": {"email": DECOY}}})
 }
 
+/// As Elastic's integration for GCP spreads an entry over fields of ECS. Newer versions tell the name of a resource in parts.
+fn ecs(entry: &Value, in_parts: bool) -> Value {
+    let payload = &entry["protoPayload"];
+    let (who, name) = (&payload["authenticationInfo"], &payload["resourceName"]);
+    let mut record = json!({"@timestamp": entry["timestamp"], "client": {"user": {"email": who["principalEmail"]}},
+        "cloud": {"project": {"id": "p-1"}, "provider": "gcp"},
+        "event": {"id": entry["insertId"], "action": payload["methodName"], "dataset": "gcp.audit", "kind": "event"},
+        "gcp": {"audit": {"type": payload["@type"], "authorization_info": payload["authorizationInfo"], "labels": entry["labels"],
+            "authentication_info": {"authority_selector": who["authoritySelector"]},
+            "request": payload["request"], "status": payload["status"], "resource": {"type": "k8s_cluster"}}},
+        "orchestrator": {"cluster": {"name": "prod"}, "type": "kubernetes"}, "service": {"name": payload["serviceName"]},
+        "source": {"ip": payload["requestMetadata"]["callerIp"]},
+        "user_agent": {"original": payload["requestMetadata"]["callerSuppliedUserAgent"], "name": "Other"}});
+    let segments: Vec<&str> = name.as_str().expect("a name").split('/').collect();
+    match segments[..] {
+        [_, version, _, namespace, kind, ref name @ ..] if in_parts => {
+            let resource = json!({"type": kind, "name": name.first()});
+            record["orchestrator"]["api_version"] = version.into();
+            record["orchestrator"]["namespace"] = namespace.into();
+            record["orchestrator"]["resource"] = resource;
+        }
+        _ => record["gcp"]["audit"]["resource_name"] = name.clone(),
+    }
+    record
+}
+
+/// As answers of Elasticsearch have the fields of a document.
+fn fields(record: &Value) -> Value {
+    let Value::Object(joined) = with_dots("", record) else {
+        return Value::Null;
+    };
+    let list = |value: Value| {
+        if value.is_array() {
+            value
+        } else {
+            json!([value])
+        }
+    };
+    let fields: Map<_, _> = joined
+        .into_iter()
+        .map(|(key, value)| (key, list(value)))
+        .collect();
+    json!({"_index": "logs-gcp.audit", "fields": fields})
+}
+
+#[test]
+fn an_entry_says_the_same_where_elastic_spread_it_over_its_fields() {
+    let use_of_token = entry();
+    let mut grant = entry();
+    let payload = &mut grant["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+    payload["methodName"] = "io.k8s.authorization.rbac.v1.rolebindings.create".into();
+    payload["resourceName"] = "rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/x".into();
+    payload["authorizationInfo"][0]["permission"] = payload["methodName"].clone();
+    payload["request"] = json!({"subjects": [{"kind": "ServiceAccount", "name": "backup-sa", "namespace": "honeypot"}]});
+    let mut exec = entry();
+    let payload = &mut exec["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+    payload["methodName"] = "io.k8s.core.v1.pods.exec.create".into();
+    payload["resourceName"] = "core/v1/namespaces/honeypot/pods/file-backup/exec".into();
+    for (entry, technique) in [
+        (use_of_token, Technique::TokenUse),
+        (grant, Technique::PrivilegeGrant),
+        (exec, Technique::PodExec),
+    ] {
+        let mut wanted = without_origin(found(None, entry.to_string().as_bytes()));
+        assert_eq!(wanted.len(), 1, "{entry}");
+        assert_eq!(wanted[0].technique, technique);
+        wanted[0].request.stage = None;
+        for in_parts in [false, true] {
+            let nested = ecs(&entry, in_parts);
+            let mut old = nested.clone();
+            old["user"] = old["client"]["user"].take();
+            for record in [
+                with_dots("", &nested),
+                json!({"_source": nested}),
+                fields(&nested),
+                old,
+                nested,
+            ] {
+                let told = found(None, record.to_string().as_bytes());
+                assert_eq!(told.len(), 1, "{record}");
+                assert_eq!(told[0].cluster.as_deref(), Some("prod"), "{record}");
+                let mut told = without_origin(told);
+                // Elastic does not tell of an operation.
+                told[0].detection_id = wanted[0].detection_id;
+                assert_eq!(told, wanted, "{record}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_client_writes_into_it_is_no_event_where_elastic_spread_it() {
+    for forgery in forgeries() {
+        let mut entry = entry();
+        let payload = &mut entry["protoPayload"];
+        payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+        payload["request"] = forgery.clone();
+        payload["requestMetadata"]["callerSuppliedUserAgent"] = forgery.clone();
+        payload["status"] = json!({"code": 7, "message": forgery});
+        let nested = ecs(&entry, true);
+        for record in [with_dots("", &nested), fields(&nested), nested] {
+            assert_eq!(ids(&record), [""; 0], "{record}");
+        }
+    }
+}
+
 /// The scalars and arrays in `value` under all keys on the way to them, with dots between.
 fn joined(path: &str, value: &Value, out: &mut Map<String, Value>) {
     match value {

@@ -5,6 +5,16 @@ use crate::audit::{Event, gke};
 /// Keys that are taken apart of those that were joined. Pod specs lie less deep.
 const MAX_KEYS: usize = 24;
 
+/// The keys of an event below which a client chooses some.
+const HOLDERS_OF_CHOSEN: [&str; 6] = [
+    "requestObject",
+    "responseObject",
+    "responseStatus",
+    "annotations",
+    "extra",
+    "labels",
+];
+
 /// What a store writes between two keys that it joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Joint(&'static str);
@@ -112,7 +122,13 @@ impl Joint {
         };
         let mut inner = keys.split(DOT.0).flat_map(|keys| keys.split(self.0));
         let is_of_payload = payloads().any(|payload| keys.contains(payload));
-        !is_of_pod(keys) && !is_of_payload && !inner.any(|key| is_inside(key) || is_chosen(key))
+        // A client may join its keys by another mark than the store.
+        let mut words = keys.split(['.', '_', '/', ':', '-']);
+        let is_of_client = words.any(|word| HOLDERS_OF_CHOSEN.contains(&word));
+        !is_of_pod(keys)
+            && !is_of_payload
+            && !is_of_client
+            && !inner.any(|key| is_inside(key) || is_chosen(key))
     }
 }
 
