@@ -193,7 +193,7 @@ impl<'v> Event<'v> {
             Field::Verb => self.verb = value.into_string(),
             Field::User => self.user = User::from_value(value),
             Field::ImpersonatedUser => self.impersonated = self::field(value, "username"),
-            Field::SourceIps => self.source_ips = strings(value),
+            Field::SourceIps => self.source_ips = addresses(value),
             Field::UserAgent => self.user_agent = said(value),
             Field::ObjectRef => self.object = ObjectRef::from_value(value),
             Field::ResponseStatus => {
@@ -441,6 +441,16 @@ fn is_plain(field: Field, value: Json<'_>) -> bool {
         | Field::Level
         | Field::AuthenticationMetadata => true,
     }
+}
+
+/// Addresses, of which some stores make one text: `6.6.6.6, 10.0.3.7`, perhaps in brackets, as Graylog, Kibana, Hive and Postgres do.
+fn addresses<'v>(value: Json<'v>) -> Vec<&'v str> {
+    let Some(text) = value.into_string() else {
+        return strings(value);
+    };
+    let around = |letter: char| letter.is_whitespace() || "[]{}\"'".contains(letter);
+    let items = text.split([',', '\n']);
+    items.map(|item| item.trim_matches(around)).collect()
 }
 
 fn strings<'v>(value: Json<'v>) -> Vec<&'v str> {

@@ -118,7 +118,10 @@ impl<'o, 'v> Entry<'o, 'v> {
             Some(status) => Some(http_code::from_grpc(number(status, "code").unwrap_or(0))),
             None => progress.is_last.then_some(200),
         };
-        let message = status.and_then(|status| field(status, "message"));
+        let answer = self.body("response", "responseJson");
+        let message = status
+            .and_then(|status| field(status, "message"))
+            .or_else(|| refusal(answer?));
         // Of fields that were picked one by one the path is not known.
         let picked = |part: Option<Json<'v>>, key: &str| {
             part.map_or_else(|| self.text(key), |part| field(part, key))
@@ -157,7 +160,7 @@ impl<'o, 'v> Entry<'o, 'v> {
             stage_time: time,
             annotations: self.annotations(code),
             request_object: self.body("request", "requestJson"),
-            response_object: self.body("response", "responseJson"),
+            response_object: answer,
             ..Event::default()
         }
     }
@@ -362,6 +365,12 @@ fn refuses_impersonation(message: &str) -> bool {
     message
         .match_indices("\" cannot impersonate")
         .any(|(at, _)| !message[..at].ends_with('\\'))
+}
+
+/// What `answer` says, if it is the API server's own, that there is none.
+fn refusal(answer: Json<'_>) -> Option<&str> {
+    let is_status = field(answer, "@type").is_some_and(|kind| kind.ends_with("/v1.Status"));
+    field(answer, "message").filter(|_| is_status)
 }
 
 /// Protobuf's `Any` keeps what is no object, such as a JSON patch, under `value`.

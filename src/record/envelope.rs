@@ -73,6 +73,7 @@ const NODE: &[&str] = &[
     "kubernetes.node_name",
     "k8s.node.name",
     "node_name",
+    "nodeName",
     "stream.node_name",
     "stream.node",
     "stream.host",
@@ -82,6 +83,8 @@ const NODE: &[&str] = &[
     "host.hostname",
     "host",
     "hostname",
+    "Hostname",
+    "_host",
 ];
 const POD: &[&str] = &[
     "kubernetes.pod_name",
@@ -91,6 +94,7 @@ const POD: &[&str] = &[
     "pod",
     "pod_s",
     "PodName",
+    "podName",
     "resource.labels.pod_name",
     "stream.pod",
 ];
@@ -107,6 +111,7 @@ const CONTAINER: &[&str] = &[
     "kubernetes.container.name",
     "k8s.container.name",
     "container.name",
+    "containerName",
     "resource.labels.container_name",
     "stream.container",
 ];
@@ -128,8 +133,8 @@ pub(super) const LOG_STREAM: &[&str] = &[
     "@logStream",
     "awscloudwatch.log_stream",
 ];
-/// CloudWatch Insights' `ACCOUNT:GROUP`.
-const LOG: &[&str] = &["@log"];
+/// CloudWatch Insights' `ACCOUNT:GROUP`, and Live Tail's.
+const LOG: &[&str] = &["@log", "logGroupIdentifier"];
 const TIME: &[&str] = &[
     "timestamp",
     "@timestamp",
@@ -139,6 +144,7 @@ const TIME: &[&str] = &[
     "p_event_time",
     "__REALTIME_TIMESTAMP",
     "timeUnixNano",
+    "observedTimeUnixNano",
     "date",
     // Splunk's, of what it exports.
     "_time",
@@ -247,7 +253,11 @@ impl<'v> Envelope<'v> {
             .cluster
             .or_else(|| told.text(CLUSTER).map(Cow::Borrowed))
             .or_else(|| told.tag(CLUSTER_TAG).map(Cow::Borrowed))
-            .or_else(|| behind(resource?, "managedClusters").map(|name| name.to_lowercase().into()))
+            .or_else(|| {
+                let mut kinds = ["managedClusters", "connectedClusters"].iter();
+                let name = kinds.find_map(|kind| behind(resource?, kind))?;
+                Some(name.to_lowercase().into())
+            })
             .or_else(|| cluster_of_group(all.log_group?).map(Cow::Borrowed));
         all.time = told.values(TIME).find_map(time).or(self.time);
         if told.get(PACKED).is_some() {
@@ -388,6 +398,7 @@ impl<'v> Told<'v> {
 }
 
 fn time(value: Json<'_>) -> Option<Timestamp> {
+    let value = rewrite::single(value);
     if let Some(text) = value.into_string() {
         return parse_time(text);
     }

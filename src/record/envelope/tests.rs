@@ -52,6 +52,42 @@ fn azures_resources_are_read_in_any_case() {
     }
 }
 
+#[test]
+fn where_it_comes_from_is_told_in_many_words() {
+    let live_tail =
+        json!({"logGroupIdentifier": "111122223333:/aws/eks/prod-1/cluster", "message": "{}"});
+    within(&Envelope::default(), &live_tail, |told| {
+        assert_eq!(
+            (told.cluster.as_deref(), told.account),
+            (Some("prod-1"), Some("111122223333"))
+        );
+        assert_eq!(told.log_group, Some("/aws/eks/prod-1/cluster"));
+    });
+    let arc = json!({"_ResourceId": "/subscriptions/s-1/resourcegroups/rg/providers/microsoft.kubernetes/connectedclusters/Edge"});
+    within(&Envelope::default(), &arc, |told| {
+        assert_eq!(told.cluster.as_deref(), Some("edge"));
+    });
+    let stern = json!({"nodeName": "cp-1", "podName": "kube-apiserver", "containerName": "api"});
+    within(&Envelope::default(), &stern, |told| {
+        assert_eq!(
+            (told.node, told.pod, told.container),
+            (Some("cp-1"), Some("kube-apiserver"), Some("api"))
+        );
+    });
+    for key in ["Hostname", "_host"] {
+        within(&Envelope::default(), &json!({key: "cp-1"}), |told| {
+            assert_eq!(told.node, Some("cp-1"));
+        });
+    }
+    within(
+        &Envelope::default(),
+        &json!({"observedTimeUnixNano": "1795454468000000000"}),
+        |told| {
+            assert_eq!(told.time.map(|time| time.as_second()), Some(1_795_454_468));
+        },
+    );
+}
+
 /// Elsewhere `location` is where a log came from, as Wazuh has it.
 #[test]
 fn a_location_is_that_of_a_resource() {
@@ -192,7 +228,7 @@ fn an_empty_text_tells_nothing() {
 
 #[test]
 fn what_is_no_text_tells_nothing() {
-    let object = json!({"host": {"name": 1}, "cluster": ["x"], "time": {"a": 1}, "timestamp": 1e300, "owner": null});
+    let object = json!({"host": {"name": 1}, "cluster": ["x", "y"], "time": {"a": 1}, "timestamp": 1e300, "owner": null});
     within(&Envelope::default(), &object, |envelope| {
         assert_eq!(
             envelope,

@@ -303,10 +303,12 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
         };
         if !is_repeated {
             let keys = joint.keys(path);
-            let text = value
-                .into_string()
-                .filter(|text| list::is_text(&keys, text));
-            let node = text.map_or(Node::Value(*value), Node::Text);
+            let text = value.into_string();
+            let json = text.filter(|text| list::is_text(&keys, text));
+            if json.is_none() && text.is_some_and(|text| list::is_printed(&keys, text)) {
+                return Err(Unclear);
+            }
+            let node = json.map_or(Node::Value(*value), Node::Text);
             insert(&mut event.0, &keys, node)?;
         }
     }

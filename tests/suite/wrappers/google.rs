@@ -327,6 +327,23 @@ fn an_entry_that_is_cut_off_is_undecodable_however_its_keys_are_spelled() {
     }
 }
 
+#[test]
+fn a_refusal_to_impersonate_may_stand_in_the_answer_alone() {
+    let mut entry = entry();
+    let payload = &mut entry["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+    payload["status"] = json!({"code": 7});
+    let message = "serviceaccounts \"backup-sa\" is forbidden: User \"jane\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"honeypot\"";
+    payload["response"] =
+        json!({"@type": "core.k8s.io/v1.Status", "code": 403, "message": message});
+    let all = found(None, entry.to_string().as_bytes());
+    let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
+    assert_eq!(techniques, [Technique::ImpersonationDenied]);
+    // Another's object may say anything.
+    entry["protoPayload"]["response"]["@type"] = "core.k8s.io/v1.ConfigMap".into();
+    assert_eq!(ids(&entry), [""; 0]);
+}
+
 /// The switch to another protocol is no answer that gRPC has a code for.
 #[test]
 fn a_stream_that_was_opened_was_no_failure() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{found, told_event, without_origin};
+use super::{forged::hit, found, told_event, without_origin};
 use crate::soundness::events;
 use baitline::detect::{Detection, Technique};
 
@@ -770,6 +770,51 @@ fn keys_with_domains_may_have_lost_their_dots_and_slashes() {
     event["user"]["extra"] = json!({"authentication": {"kubernetes": {"io/credential-id": ["JTI=1"], "io/pod-name": "p-1"}}});
     event["annotations"] = json!({"authorization": {"k8s": {"io/decision": "allow"}}});
     same(&event);
+}
+
+/// Or what a client claims would be believed, and make an incident of its own of each request.
+#[test]
+fn addresses_may_have_become_one_text() {
+    let mut event = hit("1");
+    for text in [
+        "6.6.6.6, 10.0.3.7",
+        "6.6.6.6,10.0.3.7",
+        "[6.6.6.6, 10.0.3.7]",
+        "{6.6.6.6,10.0.3.7}",
+        "6.6.6.6\n10.0.3.7",
+        "[\"6.6.6.6\",\"10.0.3.7\"]",
+        "['6.6.6.6', '10.0.3.7']",
+    ] {
+        event["sourceIPs"] = text.into();
+        for record in [
+            event.clone(),
+            json!({"a.auditID": "1", "a.verb": "list", "a.user.username": DECOY, "a.sourceIPs": text}),
+        ] {
+            let told = found(None, record.to_string().as_bytes());
+            assert_eq!(told[0].source_ip.as_deref(), Some("10.0.3.7"), "{record}");
+            assert_eq!(told[0].claimed_ips.len(), 1, "{record}");
+        }
+    }
+    for (text, wanted) in [
+        ("10.0.3.7", Some("10.0.3.7")),
+        ("fd00::1", Some("fd00::1")),
+        ("", None),
+        ("6.6.6.6, ", None),
+    ] {
+        event["sourceIPs"] = text.into();
+        let told = found(None, event.to_string().as_bytes());
+        assert_eq!(told[0].source_ip.as_deref(), wanted, "{event}");
+    }
+}
+
+/// As Graylog does with arrays of objects.
+#[test]
+fn subjects_that_became_what_java_prints_are_undecodable() {
+    let mut event = json!({"auditID": "1", "verb": "create", "user_username": "jane", "requestURI": "/x", "objectRef_resource": "rolebindings",
+        "requestObject_subjects": "{kind=ServiceAccount, name=backup-sa, namespace=honeypot}"});
+    assert_eq!(techniques(&event), [Technique::Undecodable]);
+    event["requestObject_subjects"] = "{kind=User, name=jane}".into();
+    assert_eq!(techniques(&event), []);
 }
 
 #[test]

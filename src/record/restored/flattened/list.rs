@@ -51,6 +51,14 @@ pub fn is_text(path: &[&str], text: &str) -> bool {
     is_list && rewrite::is_json(text, &['['])
 }
 
+/// Whether `text`, which stands at the end of `path` in a body, is an array of objects that nobody can read: `{kind=User, name=jane}`, as
+/// Graylog has of what Java prints.
+pub fn is_printed(path: &[&str], text: &str) -> bool {
+    let is_list = path.last().is_some_and(|last| LISTS.contains(last));
+    let is_body = path.first().is_some_and(|first| BODIES.contains(first));
+    is_list && is_body && text.contains('{')
+}
+
 /// The items at the end of `path` of which a store made one `text`; `None` if nobody looks for them, and they may have commas in them.
 ///
 /// # Errors
