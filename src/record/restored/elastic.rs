@@ -40,12 +40,13 @@ const FIELDS: [(&str, &[&str]); 13] = [
         "protoPayload.authorizationInfo",
         &["gcp.audit.authorization_info"],
     ),
-    ("protoPayload.status.code", &["gcp.audit.status.code"]),
+    ("protoPayload.status.code", &[STATUS]),
     ("protoPayload.status.message", &["gcp.audit.status.message"]),
 ];
 
 const SERVICE: &str = "service.name";
 const ACTION: &str = "event.action";
+const STATUS: &str = "gcp.audit.status.code";
 const RESOURCE_NAME: &str = "gcp.audit.resource_name";
 
 /// The bodies.
@@ -74,6 +75,10 @@ pub fn entry(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         }
         if let Some(path) = path.filter(|_| at(object, RESOURCE_NAME).is_none()) {
             entry.put("protoPayload.resourceName", Node::Word(path.into()))?;
+        }
+        // Of a request that succeeded there is no status.
+        if text(object, "event.outcome") == Some("success") && at(object, STATUS).is_none() {
+            entry.put("protoPayload.status", Node::Text("{}"))?;
         }
         put_bodies(object, &mut entry)?;
         entry.written()

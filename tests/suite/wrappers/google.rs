@@ -71,9 +71,13 @@ fn elastic(module: &str, entry: &Value) -> Value {
 fn ecs(entry: &Value, in_parts: bool) -> Value {
     let payload = &entry["protoPayload"];
     let (who, name) = (&payload["authenticationInfo"], &payload["resourceName"]);
+    let outcome = match payload["status"]["code"].is_null() {
+        true => "success",
+        false => "failure",
+    };
     let mut record = json!({"@timestamp": entry["timestamp"], "client": {"user": {"email": who["principalEmail"]}},
         "cloud": {"project": {"id": "p-1"}, "provider": "gcp"},
-        "event": {"id": entry["insertId"], "action": payload["methodName"], "dataset": "gcp.audit", "kind": "event"},
+        "event": {"id": entry["insertId"], "action": payload["methodName"], "dataset": "gcp.audit", "kind": "event", "outcome": outcome},
         "gcp": {"audit": {"type": payload["@type"], "authorization_info": payload["authorizationInfo"], "labels": entry["labels"],
             "authentication_info": {"authority_selector": who["authoritySelector"]},
             "request": payload["request"], "status": payload["status"], "resource": {"type": "k8s_cluster"}}},
@@ -127,8 +131,11 @@ fn an_entry_says_the_same_where_elastic_spread_it_over_its_fields() {
     payload["authenticationInfo"] = json!({"principalEmail": "jane"});
     payload["methodName"] = "io.k8s.core.v1.pods.exec.create".into();
     payload["resourceName"] = "core/v1/namespaces/honeypot/pods/file-backup/exec".into();
+    let mut success = entry();
+    success["protoPayload"]["status"] = json!({});
     for (entry, technique) in [
         (use_of_token, Technique::TokenUse),
+        (success, Technique::TokenUse),
         (grant, Technique::PrivilegeGrant),
         (exec, Technique::PodExec),
     ] {
