@@ -40,7 +40,10 @@ impl Given {
         load: &dyn Fn(Vec<Value>) -> Result<Loaded, Faults>,
     ) -> Result<Loaded, Faults> {
         // Nobody has seen these texts: places in them would say nothing.
-        let parse = |decoys| load(decoys).map_err(Faults::without_positions);
+        let parse = |decoys| {
+            let loaded = load(decoys).map(Loaded::without_positions);
+            loaded.map_err(Faults::without_positions)
+        };
         if self.decoy.is_empty() {
             return parse(vec![example_decoy()]);
         }

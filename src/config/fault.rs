@@ -34,6 +34,12 @@ impl Fault {
             message: message.into(),
         }
     }
+
+    pub(super) fn forget_position(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.position = None;
+        }
+    }
 }
 
 /// Everything that is wrong with a configuration: at least one fault, sorted, none twice.
@@ -54,9 +60,7 @@ impl Faults {
 
     /// The same without lines and columns, for texts that no user wrote.
     pub(crate) fn without_positions(mut self) -> Self {
-        for place in self.0.iter_mut().filter_map(|fault| fault.place.as_mut()) {
-            place.position = None;
-        }
+        self.0.iter_mut().for_each(Fault::forget_position);
         self
     }
 }

@@ -75,6 +75,14 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
 }
 
+impl Loaded {
+    /// As [`Faults::without_positions`].
+    pub(crate) fn without_positions(mut self) -> Self {
+        self.warnings.iter_mut().for_each(Fault::forget_position);
+        self
+    }
+}
+
 /// Loads the configuration that all `paths` make together. Each is a file (`.yaml`, `.yml`,
 /// `.toml`, `.json`) or a directory, of which the files of these kinds are taken, sorted by
 /// name, hidden ones and subdirectories left out. `env` looks up variables of the environment.

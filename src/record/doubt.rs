@@ -5,7 +5,10 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::lifted;
+use super::{
+    key::{ends_with, is},
+    lifted,
+};
 use crate::audit::Json;
 
 /// Keys of an object that are looked at, for each that leads to an event.
@@ -200,21 +203,4 @@ pub fn names_text_of_client(name: &str) -> bool {
 /// Whether shippers keep texts under `key`.
 pub fn keeps_texts(key: &str) -> bool {
     is_of_record(key) || OF_EITHER.iter().any(|known| is(key, known))
-}
-
-/// `key` in small letters, without what joins its words, from its end on.
-fn letters(key: &str) -> impl Iterator<Item = u8> {
-    let letters = key.bytes().rev().filter(u8::is_ascii_alphanumeric);
-    letters.map(|byte| byte.to_ascii_lowercase())
-}
-
-/// Whether `key` ends with `end`, but for its case and what joins its words.
-pub fn ends_with(key: &str, end: &str) -> bool {
-    let mut letters = letters(key);
-    end.bytes().rev().all(|byte| letters.next() == Some(byte))
-}
-
-/// Whether `key` is `other`, but for its case and what joins its words.
-fn is(key: &str, other: &str) -> bool {
-    letters(key).eq(other.bytes().rev())
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::doubt::ends_with;
+use super::key::ends_with;
 use crate::audit::{Event, Json};
 
 /// Keys under which shippers keep the record as it came, as text or decoded.

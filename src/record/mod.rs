@@ -28,6 +28,7 @@ pub mod escape;
 pub mod foreign;
 pub mod framing;
 mod header;
+mod key;
 mod layer;
 mod lifted;
 mod log_line;

@@ -8,6 +8,7 @@ use simd_json::{prelude::*, tape::Object};
 
 use super::{
     envelope::{LOG_GROUP, LOG_STREAM, RESOURCE_ID},
+    key::at,
     partial::whole_text,
     pieces::holds_plain_rest,
 };
@@ -123,9 +124,5 @@ fn first<'v>(object: &Object<'v, 'v>, paths: &[&str]) -> Option<&'v str> {
 
 /// The text at `path`, whether its keys are nested or, as some shippers flatten them, one.
 fn text<'v>(object: &Object<'v, 'v>, path: &str) -> Option<&'v str> {
-    let nested = || {
-        let (key, inner) = path.split_once('.')?;
-        object.get(key)?.get(inner)
-    };
-    object.get(path).or_else(nested)?.into_string()
+    at(object, path)?.into_string()
 }

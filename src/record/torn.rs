@@ -5,6 +5,8 @@
 use memchr::memmem;
 use simd_json::tape::Object;
 
+use super::key::{ends_with, letters};
+
 /// The parts that say who touched what, in small letters, and what of the keys in them tells them from keys of shippers.
 const PARTS: [(&str, &[&str]); 6] = [
     ("user", &["username", "groups"]),
@@ -47,10 +49,7 @@ const OF_CLIENTS: [&str; 9] = [
 pub fn was_event(object: &Object<'_, '_>) -> bool {
     let is_there = |end: &&&str| {
         let mut keys = object.iter().map(|(key, _)| key);
-        keys.any(|key| {
-            let mut letters = letters(key).rev();
-            end.bytes().rev().all(|byte| letters.next() == Some(byte))
-        })
+        keys.any(|key| ends_with(key, end))
     };
     ENDS.iter().filter(is_there).take(ENOUGH).count() == ENOUGH
 }
@@ -61,12 +60,6 @@ pub fn is_of_client(key: &str) -> bool {
     OF_CLIENTS
         .iter()
         .any(|field| memmem::find(&key, field.as_bytes()).is_some())
-}
-
-/// `key` in small letters, without what joins its words.
-fn letters(key: &str) -> impl DoubleEndedIterator<Item = u8> + Clone {
-    let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
-    letters.map(|byte| byte.to_ascii_lowercase())
 }
 
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.

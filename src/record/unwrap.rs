@@ -141,6 +141,23 @@ struct Search<'s> {
     aim: Aim<'s>,
 }
 
+/// What `go` gives of a search with what is left of `room`, of which `found` is told.
+fn watched<T>(
+    found: &mut dyn FnMut(Finding<'_>),
+    room: &mut usize,
+    aim: Aim<'_>,
+    go: impl FnOnce(&mut Search<'_>) -> T,
+) -> T {
+    let mut search = Search {
+        found,
+        room: *room,
+        aim,
+    };
+    let result = go(&mut search);
+    *room = search.room;
+    result
+}
+
 impl Search<'_> {
     /// Searches a decoded value; `text` is what it was decoded from, and is broken if something
     /// in it cannot be searched: once, however much that is.

@@ -5,10 +5,13 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    Unclear, at,
+    Unclear,
     flattened::{Node, Tree},
 };
-use crate::{audit::Json, record::rewrite};
+use crate::{
+    audit::Json,
+    record::{key::at, rewrite},
+};
 
 const MODULE: &str = "gcp.audit.";
 

@@ -4,10 +4,7 @@
 
 use simd_json::tape::Object;
 
-use crate::{
-    audit::{Json, gke},
-    record::any_value,
-};
+use crate::{audit::gke, record::any_value};
 
 mod elastic;
 mod flattened;
@@ -43,14 +40,4 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
             .or_else(|| any_value::map(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
-}
-
-/// What stands at `path`, whether its keys are nested or joined by dots.
-fn at<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
-    object.get(path).or_else(|| {
-        path.match_indices('.').find_map(|(dot, _)| {
-            let inner = object.get(&path[..dot])?.as_object()?;
-            at(&inner, &path[dot + 1..])
-        })
-    })
 }

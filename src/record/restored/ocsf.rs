@@ -8,15 +8,17 @@ use std::borrow::Cow;
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    Unclear, at,
+    Unclear,
     flattened::{Node, Tree},
 };
 use crate::{
     audit::{Event, Json, ObjectRef, uri},
-    record::rewrite,
+    record::{key::at, rewrite},
 };
 
-const CLASS_UID: &str = "6003";
+/// The class of API activities, which some stores have as text.
+const CLASS_UID: u64 = 6003;
+const CLASS_TEXT: &str = "6003";
 
 /// What tells in which product's words an activity is told: those of its version, and of its names.
 const PRODUCTS: [(&str, &str); 4] = [
@@ -80,8 +82,7 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
 
 fn is_of_kubernetes(object: &Object<'_, '_>) -> bool {
     let is_class = |class: Json<'_>| {
-        let number = class.as_u64().map(|number| number.to_string());
-        number.as_deref().or(class.into_string()) == Some(CLASS_UID)
+        class.as_u64() == Some(CLASS_UID) || class.into_string() == Some(CLASS_TEXT)
     };
     let metadata = object
         .get("metadata")
@@ -119,8 +120,8 @@ fn event(object: &Object<'_, '_>) -> Result<Vec<u8>, Unclear> {
     event.put("kind", Node::Word("Event".into()))?;
     event.put("apiVersion", Node::Word("audit.k8s.io/v1".into()))?;
     for (key, paths) in FIELDS {
-        let values = paths.iter().filter_map(|path| at(object, path));
-        if let Some(value) = values.into_iter().find(|value| !value.is_null()) {
+        let mut values = paths.iter().filter_map(|path| at(object, path));
+        if let Some(value) = values.find(|value| !value.is_null()) {
             event.put(key, Node::Value(value))?;
         }
     }

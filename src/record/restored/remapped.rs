@@ -3,8 +3,10 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::at;
-use crate::{audit::Json, record::rewrite};
+use crate::{
+    audit::Json,
+    record::{key::at, rewrite},
+};
 
 /// The objects that hold them, which clients write nothing into but the agent and the URL.
 const HOLDERS: [&str; 3] = ["usr", "http", "network"];

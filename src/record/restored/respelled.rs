@@ -8,7 +8,7 @@ use simd_json::{prelude::*, tape::Object};
 use super::{elastic, recased::named};
 use crate::{
     audit::{Json, gke},
-    record::rewrite,
+    record::{key::at, rewrite},
 };
 
 /// The fields of an entry beside its payload that are looked at.
@@ -82,16 +82,12 @@ fn of_elastic(object: &Object<'_, '_>) -> Option<Vec<u8>> {
         let fields = log.as_object()?;
         (has(&fields, "methodName") || has(&fields, "serviceName")).then_some(log)
     })?;
-    let of_event = |key: &str| {
-        let joined = object.get(format!("event.{key}").as_str());
-        joined.or_else(|| object.get("event")?.get(key))
-    };
     if let Some(original) = elastic::original(object) {
         return Some(original);
     }
     let fields = [
         (gke::PAYLOADS[0], Some(log)),
-        ("insertId", of_event("id")),
+        ("insertId", at(object, "event.id")),
         ("timestamp", object.get("@timestamp")),
         ("labels", log.get("labels")),
     ];

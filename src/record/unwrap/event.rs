@@ -2,7 +2,9 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use super::{Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper};
+use super::{
+    Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper, watched,
+};
 use crate::{
     audit::{Event, Json, gke, repeated},
     record::{
@@ -101,31 +103,28 @@ impl Search<'_> {
                 copies.add(bytes, is_timed);
             }
         };
-        let mut search = Search {
-            found: &mut broken,
-            room: self.room,
-            aim: Aim::Inside(copies, is_timed),
-        };
+        let aim = Aim::Inside(copies, is_timed);
         let is_entry = !Event::is_one(object);
         let is_picked = is_entry && gke::Entry::new(object).is_some_and(|entry| entry.is_picked());
         let nowhere = Envelope::default();
-        for (key, value) in object.iter() {
-            match value.as_object() {
-                // Alone it would be an entry of its own, in which nothing is looked for.
-                Some(payload) if is_entry && gke::PAYLOADS.contains(&key) => {
-                    for (_, value) in payload.iter() {
+        watched(&mut broken, &mut self.room, aim, |search| {
+            for (key, value) in object.iter() {
+                match value.as_object() {
+                    // Alone it would be an entry of its own, in which nothing is looked for.
+                    Some(payload) if is_entry && gke::PAYLOADS.contains(&key) => {
+                        for (_, value) in payload.iter() {
+                            search.value(inside.layers(), value, 0, &nowhere);
+                        }
+                    }
+                    // A shipper wrote it.
+                    _ if is_picked && Place::of(key) == Place::Record => {}
+                    _ if is_entry || Place::of(key) == Place::Event => {
                         search.value(inside.layers(), value, 0, &nowhere);
                     }
+                    _ => {}
                 }
-                // A shipper wrote it.
-                _ if is_picked && Place::of(key) == Place::Record => {}
-                _ if is_entry || Place::of(key) == Place::Event => {
-                    search.value(inside.layers(), value, 0, &nowhere);
-                }
-                _ => {}
             }
-        }
-        self.room = search.room;
+        });
     }
 
     /// Tells `event`, which `object` is, unless it is a copy of a text of a client.
@@ -185,13 +184,9 @@ impl Search<'_> {
                 Finding::Broken(..) | Finding::Doubtful(..) if is_text => {}
                 other => found(other),
             };
-            let mut search = Search {
-                found: &mut judge,
-                room: self.room,
-                aim: self.aim,
-            };
-            let is_all = search.beside(deeper, part, object, (key, value), depth, wrapper);
-            self.room = search.room;
+            let is_all = watched(&mut judge, &mut self.room, self.aim, |search| {
+                search.beside(deeper, part, object, (key, value), depth, wrapper)
+            });
             is_searched &= (is_all || is_text) && is_clear;
         }
         if is_readable && !is_told {
@@ -224,17 +219,13 @@ impl Search<'_> {
             is_told |= matches!(finding, Finding::Event(..));
             found(finding);
         };
-        let mut search = Search {
-            found: &mut watch,
-            room: self.room,
-            aim: self.aim,
-        };
         let part = Part::of(object);
         let carriers = object.iter().filter(|(key, _)| !torn::is_of_client(key));
-        for entry in carriers {
-            is_searched &= search.entry(deeper, part, object, entry, depth, wrapper);
-        }
-        self.room = search.room;
+        watched(&mut watch, &mut self.room, self.aim, |search| {
+            for entry in carriers {
+                is_searched &= search.entry(deeper, part, object, entry, depth, wrapper);
+            }
+        });
         is_told && is_searched
     }
 

@@ -4,7 +4,7 @@ use memchr::{memchr_iter, memmem};
 
 use super::{
     Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, holds_json,
-    trimmed,
+    trimmed, watched,
 };
 use crate::record::{
     csv_row::WholeEvents,
@@ -80,13 +80,9 @@ impl Search<'_> {
                     found(finding);
                 }
             };
-            let mut search = Search {
-                found: &mut watch,
-                room: self.room,
-                aim: self.aim,
-            };
-            let is_decoded = search.piece(layer, deeper, &places, piece, wrapper);
-            self.room = search.room;
+            let is_decoded = watched(&mut watch, &mut self.room, self.aim, |search| {
+                search.piece(layer, deeper, &places, piece, wrapper)
+            });
             if is_decoded {
                 rest[place].fill(b' ');
             }
@@ -159,16 +155,11 @@ impl Search<'_> {
                 found(finding);
             }
         };
-        let mut search = Search {
-            found: &mut events,
-            room: self.room,
-            aim: self.aim,
-        };
-        let is_decoded = layer.decode_mended(json, &mut |value| {
-            search.decoded(deeper, value, json, wrapper);
-        });
-        self.room = search.room;
-        is_decoded
+        watched(&mut events, &mut self.room, self.aim, |search| {
+            layer.decode_mended(json, &mut |value| {
+                search.decoded(deeper, value, json, wrapper);
+            })
+        })
     }
 
     /// Where a wrapper is cut off behind a string that holds an event, that event is still

@@ -147,6 +147,12 @@ fn what_is_no_command_is_told_how_to_write_one() {
         assert_eq!((ran.code, &*ran.stdout), (Some(78), ""), "{arguments:?}");
         assert!(ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
     }
+    let common = setting.run(&["scan", "log", "--decoy", "kube-system/default"], b"");
+    assert!(
+        common.stderr.contains("WARN --decoy: decoy"),
+        "{}",
+        common.stderr
+    );
     setting.write(
         "aggregator.yaml",
         "sources: { bus: { type: stdin, decoding: { codec: detection } } }\n\
