@@ -5,10 +5,12 @@
 
 use std::{
     ffi::OsStr,
-    os::unix::ffi::OsStrExt,
+    fs::Metadata,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::scratch;
@@ -41,6 +43,8 @@ pub(super) struct Input {
 /// All inputs.
 pub(super) struct Inputs {
     database: Connection,
+    /// When they began to be found, in seconds since 1970.
+    began: i64,
     /// The argument and the path of the last that was taken.
     last: (i64, Vec<u8>),
 }
@@ -49,6 +53,7 @@ impl Inputs {
     pub fn new() -> rusqlite::Result<Self> {
         Ok(Self {
             database: scratch::open(SCHEMA)?,
+            began: Timestamp::now().as_second(),
             last: (-1, Vec::new()),
         })
     }
@@ -105,11 +110,16 @@ impl Inputs {
         self.is_new("INSERT OR IGNORE INTO named VALUES (?1, ?2)", device, inode)
     }
 
-    /// Whether the file with these numbers was named.
-    pub fn is_named(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
+    /// Whether the file with this `metadata` came to its place after those there were named. By its number alone that cannot be told: file
+    /// systems in user space may give a file another one each time.
+    pub fn is_new_in_its_place(&self, metadata: &Metadata) -> rusqlite::Result<bool> {
+        if metadata.ctime() < self.began {
+            return Ok(false);
+        }
         let sql = "SELECT 1 FROM named WHERE device = ?1 AND inode = ?2";
         let mut statement = self.database.prepare_cached(sql)?;
-        statement.exists([device.cast_signed(), inode.cast_signed()])
+        let numbers = [metadata.dev(), metadata.ino()];
+        Ok(!statement.exists(numbers.map(u64::cast_signed))?)
     }
 
     /// Whether the file with these numbers was not taken under another name before; it is from now on.

@@ -207,7 +207,7 @@ impl Plan {
         }
         let file = File::open(&input.path)?;
         let metadata = file.metadata()?;
-        if !self.inputs.is_named(metadata.dev(), metadata.ino())? {
+        if self.inputs.is_new_in_its_place(&metadata)? {
             tell(Event::Trouble(Remark::new(
                 &input.path,
                 "is not the file that was there at the start; search that one again, which was moved or removed",
