@@ -10,7 +10,9 @@ use simd_json::{
     tape::{Array, Object},
 };
 
-use super::{doubt::Entry, envelope::Envelope, lifted, restored::is_of_pod, standing::Standing};
+use super::{
+    doubt::Entry, envelope::Envelope, key::is, lifted, restored::is_of_pod, standing::Standing,
+};
 use crate::audit::Json;
 
 /// What may tell where an event comes from.
@@ -43,9 +45,11 @@ impl Wrapper for Envelope<'_> {
 /// How words begin, in small letters, that in a key tell who did something.
 const ACTORS: [&str; 6] = ["user", "usr", "actor", "principal", "identity", "subject"];
 
-/// Keys of an object that are looked at for them, levels of what stands under one, and bytes of a name: none of a ServiceAccount is longer.
+/// Keys of an object that are looked at for them, names in what stands under them, levels of that, and bytes of a name: none of a
+/// ServiceAccount is longer. All is looked at again for each event of nobody.
 const MAX_KEYS: usize = 64;
-const MAX_ACTOR_DEPTH: usize = 3;
+const MAX_NAMES: usize = 64;
+const MAX_ACTOR_DEPTH: usize = 2;
 const MAX_NAME_BYTES: usize = 512;
 
 /// Whether one of the words in `key` is such a word. Whoever makes a pod chooses its labels.
@@ -60,7 +64,9 @@ fn says_who(key: &str) -> bool {
 
 /// Adds the names in `value`, which stands under `key`, without texts of clients.
 fn add_names<'v>(key: &'v str, value: Json<'v>, depth: usize, names: &mut Vec<(&'v str, &'v str)>) {
-    if lifted::is_of_client(key) {
+    // `user` may hold an `agent`, too.
+    let is_of_client = lifted::is_of_client(key) || key.split('.').any(|key| is(key, "agent"));
+    if is_of_client || names.len() == MAX_NAMES {
         return;
     }
     if let Some(name) = value.into_string() {
@@ -132,13 +138,14 @@ impl<'v> Wrapper for Nested<'v> {
     }
 
     fn actors(&self) -> Vec<(&str, &str)> {
-        let mut actors = self.outer.actors();
+        let mut names = Vec::new();
         if let Inner::Object(object) = self.inner {
             let keys = object.iter().take(MAX_KEYS);
             for (key, value) in keys.filter(|(key, _)| says_who(key)) {
-                add_names(key, value, 0, &mut actors);
+                add_names(key, value, 0, &mut names);
             }
         }
-        actors
+        names.extend(self.outer.actors());
+        names
     }
 }

@@ -41,6 +41,16 @@ fn many_values_behind_a_stray_bracket() {
 }
 
 #[test]
+fn names_around_many_events_of_nobody() {
+    let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "user": {}});
+    takes_no_longer_than_its_length(1 << 9, |count| {
+        let names = vec![vec!["jane"; 4]; count];
+        let record = json!({"user": names, "honeypot": "backup-sa", "items": vec![&event; count]});
+        assert_eq!(found(None, record.to_string().as_bytes()), []);
+    });
+}
+
+#[test]
 fn quoted_tags_of_a_container_runtime() {
     takes_no_longer_than_its_length(1 << 17, |count| {
         let line = format!(

@@ -739,6 +739,7 @@ fn an_event_beside_which_it_stands_who_it_was_is_undecodable() {
             "user",
             json!({"name": "jane", "user_agent": DECOY, "agent": {"userAgent": DECOY}}),
         ),
+        ("user", json!({"agent": {"original": DECOY}})),
         ("actor", json!({"name": "x", "http": {"uri": DECOY}})),
         ("labels", json!({"user": DECOY})),
     ] {
