@@ -145,10 +145,10 @@ impl Follower {
             return Ok(Turn::Truncated);
         }
         if stamp.size == self.offset() {
-            // It may have been truncated and written anew to the very same length.
-            let changed = self.seen.is_some_and(|seen| seen != stamp);
+            // It may have been truncated and written anew to the very same length, also since it was read.
+            let is_seen = self.seen == Some(stamp);
             self.seen = Some(stamp);
-            let same = !changed || fingerprint.confirm(&self.file, self.offset(), &[])?;
+            let same = is_seen || fingerprint.confirm(&self.file, self.offset(), &[])?;
             return Ok(if same { Turn::Idle } else { Turn::Truncated });
         }
         for _ in 0..READS_PER_TURN {
@@ -241,5 +241,41 @@ fn beginning(file: &File, head: &Head) -> Vec<u8> {
         true => known(),
         // What cannot be read here fails where it is read on.
         false => read_head(file, HEAD_BYTES).unwrap_or_else(|_| known()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::source::Block;
+
+    /// As `copytruncate` leaves it, if the log goes on at once.
+    #[test]
+    fn a_file_that_is_written_anew_before_a_look_is_begun_again_though_it_is_as_long() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.log");
+        fs::write(&path, "one\n").unwrap();
+        let file = File::open(&path).unwrap();
+        let head = Head::of(&file).unwrap();
+        let mut fingerprint = head.fingerprint.clone();
+        let mut follower = Follower::new(file, &head, 0, None, 1 << 20);
+        let mut turn = || {
+            let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+            let mut nowhere = |_: &Block<'_>| {};
+            let feed = &mut Feed::new(&mut nowhere);
+            follower.turn(stamp, &mut fingerprint, &path, feed).unwrap()
+        };
+        assert_eq!(turn(), Turn::Progress);
+        assert_eq!(turn(), Turn::Idle);
+        fs::write(&path, "two\nsix\n").unwrap();
+        assert_eq!(turn(), Turn::Truncated);
+        fs::write(&path, "one\nten\n").unwrap();
+        assert_eq!(turn(), Turn::Progress);
+        fs::write(&path, "two\nsix\n").unwrap();
+        assert_eq!(turn(), Turn::Truncated);
     }
 }
