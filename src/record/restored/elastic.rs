@@ -7,6 +7,7 @@ use simd_json::{prelude::*, tape::Object};
 use super::{
     Unclear,
     flattened::{Node, Tree},
+    kept,
 };
 use crate::{
     audit::Json,
@@ -71,11 +72,7 @@ pub fn entry(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         }
         let path = path(object);
         let mut entry = Tree::default();
-        for (key, places) in FIELDS {
-            if let Some(value) = places.iter().find_map(|place| at(object, place)) {
-                entry.put(key, Node::Value(value))?;
-            }
-        }
+        entry.put_from(object, &FIELDS)?;
         if let Some(path) = path.filter(|_| at(object, RESOURCE_NAME).is_none()) {
             entry.put("protoPayload.resourceName", Node::Word(path.into()))?;
         }
@@ -90,9 +87,7 @@ pub fn entry(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
 
 /// The entry, if it was kept as it came.
 pub fn original(object: &Object<'_, '_>) -> Option<Vec<u8>> {
-    let text = at(object, "event.original")?.into_string()?;
-    let is_entry = text.contains("\"protoPayload\"") && rewrite::is_json(text, &['{']);
-    is_entry.then(|| text.as_bytes().to_vec())
+    kept(object, "event.original", &["\"protoPayload\""])
 }
 
 /// Puts the bodies, and the labels.

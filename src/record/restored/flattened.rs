@@ -19,7 +19,7 @@ use joint::{DOT, ITEMS, ITEMS_OF_OCSF, Joint, is_chosen, is_index, is_open};
 
 use crate::{
     audit::{Event, Json, gke},
-    record::{lifted::Place, rewrite},
+    record::{key::at, lifted::Place, rewrite},
 };
 
 pub use joint::is_of_pod;
@@ -224,6 +224,24 @@ impl<'v> Tree<'v> {
     /// If something stands there, or on the way.
     pub fn put(&mut self, path: &'v str, node: Node<'v>) -> Result<(), Unclear> {
         insert(&mut self.0, &DOT.keys(path), node)
+    }
+
+    /// Puts what stands in `object` at the first place that has something to the end of each path.
+    ///
+    /// # Errors
+    /// As of [`Tree::put`].
+    pub fn put_from(
+        &mut self,
+        object: &Object<'v, 'v>,
+        fields: &[(&'static str, &[&str])],
+    ) -> Result<(), Unclear> {
+        for (path, places) in fields {
+            let mut values = places.iter().filter_map(|place| at(object, place));
+            if let Some(value) = values.find(|value| !value.is_null()) {
+                self.put(path, Node::Value(value))?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts `node` to the end of `path`, which lies in `part`.

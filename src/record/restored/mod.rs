@@ -2,9 +2,12 @@
 //!
 //! Each of these forms is written anew as JSON with the keys of its writer, and is searched as a layer of its own.
 
-use simd_json::tape::Object;
+use simd_json::{prelude::*, tape::Object};
 
-use crate::{audit::gke, record::any_value};
+use crate::{
+    audit::gke,
+    record::{any_value, key::at, rewrite},
+};
 
 mod elastic;
 mod flattened;
@@ -40,4 +43,11 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
             .or_else(|| any_value::map(object))
     };
     reshaped.map(Ok).or_else(|| flattened::restored(object))
+}
+
+/// The JSON that was kept as it came at `path` of `object`, if all of `marks` stand in it.
+fn kept(object: &Object<'_, '_>, path: &str, marks: &[&str]) -> Option<Vec<u8>> {
+    let text = at(object, path)?.into_string()?;
+    let is_it = marks.iter().all(|mark| text.contains(mark)) && rewrite::is_json(text, &['{']);
+    is_it.then(|| text.as_bytes().to_vec())
 }

@@ -10,6 +10,7 @@ use simd_json::{prelude::*, tape::Object};
 use super::{
     Unclear,
     flattened::{Node, Tree},
+    kept,
 };
 use crate::{
     audit::{Event, Json, ObjectRef, uri},
@@ -75,7 +76,8 @@ const PARTS: [&str; 7] = [
 /// What `object` was before it became an API activity; `None` if it is none of Kubernetes.
 pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
     is_of_kubernetes(object).then(|| {
-        let whole = unquoted(object).or_else(|| raw(object));
+        let raw = || kept(object, "raw_data", &["\"audit.k8s.io/", "\"auditID\""]);
+        let whole = unquoted(object).or_else(raw);
         whole.map_or_else(|| event(object), Ok)
     })
 }
@@ -84,11 +86,9 @@ fn is_of_kubernetes(object: &Object<'_, '_>) -> bool {
     let is_class = |class: Json<'_>| {
         class.as_u64() == Some(CLASS_UID) || class.into_string() == Some(CLASS_TEXT)
     };
-    let metadata = object
-        .get("metadata")
-        .and_then(|metadata| metadata.into_string());
     object.get("class_uid").is_some_and(is_class)
         && PRODUCTS.iter().any(|(path, word)| {
+            let metadata = object.get("metadata").and_then(|all| all.into_string());
             let text = metadata.or_else(|| at(object, path)?.into_string());
             text.is_some_and(|text| text.contains(word))
         })
@@ -102,15 +102,6 @@ fn unquoted(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     })
 }
 
-/// The whole event, if it was kept.
-fn raw(object: &Object<'_, '_>) -> Option<Vec<u8>> {
-    let text = at(object, "raw_data")?.into_string()?;
-    let is_event = ["\"audit.k8s.io/", "\"auditID\""]
-        .iter()
-        .all(|mark| text.contains(mark));
-    (is_event && rewrite::is_json(text, &['{'])).then(|| text.as_bytes().to_vec())
-}
-
 fn event(object: &Object<'_, '_>) -> Result<Vec<u8>, Unclear> {
     let has_text = |path| at(object, path).is_some_and(|value| value.is_str());
     if !(has_text(USERNAME) && has_text(VERB)) {
@@ -119,12 +110,7 @@ fn event(object: &Object<'_, '_>) -> Result<Vec<u8>, Unclear> {
     let mut event = Tree::default();
     event.put("kind", Node::Word("Event".into()))?;
     event.put("apiVersion", Node::Word("audit.k8s.io/v1".into()))?;
-    for (key, paths) in FIELDS {
-        let mut values = paths.iter().filter_map(|path| at(object, path));
-        if let Some(value) = values.find(|value| !value.is_null()) {
-            event.put(key, Node::Value(value))?;
-        }
-    }
+    event.put_from(object, &FIELDS)?;
     event.put("user.groups", Node::Words(groups(object)))?;
     event.put("sourceIPs", Node::Words(addresses(object)))?;
     put_object(object, &mut event)?;
