@@ -15,6 +15,7 @@
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
 //! | what another baitline found | [`detections`] |
 
+mod actors;
 mod any_value;
 mod copies;
 mod csv_row;
