@@ -66,20 +66,28 @@ fn hits(count: u32) -> Vec<u8> {
     joined((0..count).map(hit))
 }
 
+/// A scan with these arguments whose scratch files lie in `room` and may not grow beyond some size: a write fails as on a full disk, but for
+/// the reason.
+fn without_room(setting: &Setting, room: &str, arguments: &str) -> Command {
+    let binary = env!("CARGO_BIN_EXE_baitline");
+    let script = format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json {arguments}");
+    let mut program = Command::new("sh");
+    program
+        .args(["-c", &script])
+        .env("TMPDIR", room)
+        .current_dir(setting.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    program
+}
+
 #[test]
 fn a_full_disk_is_told_at_once_and_by_where_it_is() {
     let setting = Setting::empty();
     let room = setting.path("room").display().to_string();
     fs::create_dir(&room).expect("the directory is ours");
-    let binary = env!("CARGO_BIN_EXE_baitline");
-    // A file may not grow beyond this; the write fails as on a full disk, but for the reason.
-    let script = format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json -");
-    let mut program = Command::new("sh");
-    program.args(["-c", &script]).env("TMPDIR", &room);
-    program
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut program = without_room(&setting, &room, "-");
+    program.stdin(Stdio::piped());
     // Its standard input does not end: it stops by itself.
     let mut running = setting.start(&mut program);
     running.write(&hits(10_000));
@@ -106,16 +114,9 @@ fn of_several_threads_the_first_tells_why_nothing_more_is_kept() {
     let hits = hits(10_000);
     let names = ["a", "b", "c", "d"];
     names.iter().for_each(|name| setting.write(name, &hits));
-    let binary = env!("CARGO_BIN_EXE_baitline");
-    let script =
-        format!("trap '' XFSZ; ulimit -f 4000; exec {binary} scan --json --threads 4 a b c d");
     for _ in 0..4 {
-        let mut program = Command::new("sh");
-        program.args(["-c", &script]).env("TMPDIR", &room);
-        program.current_dir(setting.path("")).stdin(Stdio::null());
-        let ran = setting
-            .start(program.stdout(Stdio::piped()).stderr(Stdio::piped()))
-            .wait();
+        let mut program = without_room(&setting, &room, "--threads 4 a b c d");
+        let ran = setting.start(program.stdin(Stdio::null())).wait();
         assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{}", ran.stderr);
         assert!(ran.stderr.contains("cannot be kept in"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("malformed"), "{}", ran.stderr);
