@@ -3,61 +3,34 @@
 //!
 //! | what comes in | who reads it |
 //! | --- | --- |
-//! | a stream | [`decompress`], [`framing`] with `structural` and `header`; [`foreign`] tells what nobody reads |
-//! | lines that a container runtime cut | `partial` in its own format, `rejoin` by the marks of shippers (`part_mark`) |
-//! | JSON that is spread over lines, among others | `document` |
-//! | a record | `unwrap`, layer by layer, with what `wrapper`, `envelope` and `log_line` know of what lies around an event |
-//! | values in it that are packed | `encoded`, `packing` |
-//! | another shape of an event | `restored`, `table`, `any_value`; `lifted` and `copies` tell the event from what stands beside it |
-//! | text that is not one value of JSON | `pieces`, `python`, `repair`, [`escape`] |
-//! | text of clients that other programs log | `doubt` by keys, `standing` in lines of text |
-//! | what can only be named | `printed`, `torn`, `csv_row`, `other_log` |
+//! | a stream | `stream`: [`decompress`], then [`framing`] with what it knows of lines, documents over many lines and rows of CSV; [`foreign`] tells what nobody reads |
+//! | lines that a container runtime cut | `parts`: `partial` in its own format, `rejoin` by the marks of shippers (`part_mark`) |
+//! | a record | `unwrap`, layer by layer, with what `wrapper` and `envelope` know of what lies around an event; `encoded` undoes what is packed in it; `lifted` and `copies` tell the event from what stands beside it |
+//! | another shape of an event | `restored` |
+//! | text that is not one value of JSON | `text` |
+//! | text of clients that other programs log, and what can only be named | `doubt` |
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
 //! | what another baitline found | [`detections`] |
 
-mod actors;
-mod any_value;
-mod copies;
-mod csv_row;
-pub mod decompress;
 pub mod detections;
-pub(crate) mod document;
 mod doubt;
-pub(crate) mod encoded;
-mod envelope;
-pub mod escape;
-pub mod foreign;
-pub mod framing;
-mod header;
 mod key;
-mod layer;
-mod lifted;
-mod log_line;
 pub mod msgpack;
-mod other_log;
-pub(crate) mod packing;
-pub(crate) mod part_mark;
-pub(crate) mod partial;
-mod pieces;
-pub(crate) mod printed;
+mod parts;
 pub mod protobuf;
-pub(crate) mod python;
-mod rejoin;
-mod repair;
 mod restored;
 pub(crate) mod rewrite;
-mod run;
-mod standing;
-mod structural;
-mod table;
-mod torn;
+mod stream;
+mod text;
 mod unwrap;
-mod wrapper;
 
-pub use copies::Copies;
-pub use envelope::Envelope;
-pub use header::{Header, Row};
-pub(crate) use pieces::begins_key;
-pub use rejoin::{Given, Place, Rejoiner};
-pub use unwrap::{Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper};
-pub use wrapper::Wrapper;
+pub(crate) use doubt::printed;
+pub use parts::rejoin::{Given, Place, Rejoiner};
+pub(crate) use parts::{part_mark, partial};
+pub use stream::header::{Header, Row};
+pub use stream::{decompress, foreign, framing};
+pub(crate) use stream::{document, packing};
+pub use text::escape;
+pub(crate) use text::{pieces::begins_key, python};
+pub(crate) use unwrap::encoded;
+pub use unwrap::{Copies, Envelope, Finding, MAX_DEPTH, MAX_LAYERS, Unwrapper, Wrapper};

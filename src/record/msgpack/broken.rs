@@ -4,10 +4,8 @@ use std::{io::Write, ops::Range};
 
 use memchr::memchr_iter;
 
-use super::{
-    super::{encoded, packing, rewrite::lossy_text},
-    Token, string_end,
-};
+use super::{Token, string_end};
+use crate::record::{rewrite::lossy_text, stream::packing, unwrap::encoded};
 
 /// Bytes of a string that is shown to begin where nothing else can be read.
 const MAX_WORD_BYTES: usize = 255;

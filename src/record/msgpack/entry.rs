@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::{Fault, Token, walk};
-use crate::audit::{from_epoch, from_epoch_fraction};
-use crate::record::run::run;
+use crate::{
+    audit::{from_epoch, from_epoch_fraction},
+    record::stream::run::run,
+};
 
 /// The extension type of Fluentd's EventTime: seconds and nanoseconds, of four bytes each.
 const EVENT_TIME: i8 = 0;

@@ -7,13 +7,15 @@
 use std::io::Write;
 
 use super::{
-    super::{encoded, packing, rewrite::lossy_text},
     Fault, Token, begins_with_entry,
     broken::broken,
     entries,
     entry::{length, parts},
 };
-use crate::audit::wire_time;
+use crate::{
+    audit::wire_time,
+    record::{rewrite::lossy_text, stream::packing, unwrap::encoded},
+};
 
 /// Levels that are written as they are: more than are searched. What lies deeper is written flat.
 const MAX_DEPTH: usize = 128;

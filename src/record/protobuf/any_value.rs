@@ -10,12 +10,11 @@
 
 use std::io::Write;
 
-use super::{
-    super::{
-        encoded, packing,
-        rewrite::{self, lossy_text},
-    },
-    Fault, Field, Value, whole_fields,
+use super::{Fault, Field, Value, whole_fields};
+use crate::record::{
+    rewrite::{self, lossy_text},
+    stream::packing,
+    unwrap::encoded,
 };
 
 /// Values in one another, at most: more than are searched.

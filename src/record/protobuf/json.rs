@@ -6,11 +6,11 @@
 
 use std::io::Write;
 
-use super::{
-    super::{encoded, packing, rewrite::lossy_text},
-    event::{Token, walk},
+use super::event::{Token, walk};
+use crate::{
+    audit::wire_time,
+    record::{rewrite::lossy_text, stream::packing, unwrap::encoded},
 };
-use crate::audit::wire_time;
 
 /// The map of an event that is no map, as Vector writes it for readers that know no other.
 const DUMMY: &[u8] = b"{\".\":null}";

@@ -10,7 +10,7 @@ mod any_value;
 mod event;
 mod json;
 
-use super::run::run;
+use super::stream::run::run;
 
 pub(crate) use any_value::{key_and_value, write_any_value, write_attribute};
 pub use event::{Broken, Span, Token, is_log, walk};

@@ -19,7 +19,7 @@ use joint::{DOT, ITEMS, ITEMS_OF_OCSF, Joint, is_chosen, is_index, is_open};
 
 use crate::{
     audit::{Event, Json, gke},
-    record::{key::at, lifted::Place, rewrite},
+    record::{key::at, rewrite, unwrap::lifted::Place},
 };
 
 pub use joint::is_of_pod;

@@ -4,11 +4,10 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use crate::{
-    audit::gke,
-    record::{any_value, key::at, rewrite},
-};
+use super::{key::at, rewrite};
+use crate::audit::gke;
 
+pub(super) mod any_value;
 mod elastic;
 mod flattened;
 mod implied;
@@ -17,6 +16,7 @@ mod recased;
 mod remapped;
 mod respelled;
 mod stringified;
+pub(super) mod table;
 
 pub use flattened::{is_of_pod, leads_to_event};
 

@@ -5,14 +5,16 @@ use simd_json::{prelude::*, tape::Object};
 use super::{
     Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper, watched,
 };
+use super::{
+    copies::{Copies, written},
+    envelope::Envelope,
+    lifted::{self, Beside, Place},
+};
 use crate::{
     audit::{Event, Json, gke, repeated},
     record::{
-        copies::{Copies, written},
-        envelope::Envelope,
-        lifted::{self, Beside, Place},
+        doubt::torn::{self, is_torn},
         rewrite,
-        torn::{self, is_torn},
     },
 };
 

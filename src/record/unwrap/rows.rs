@@ -3,7 +3,7 @@
 use simd_json::tape::Object;
 
 use super::{Finding, Layer, Search, Wrapper};
-use crate::record::table::{Row, Table};
+use crate::record::restored::table::{Row, Table};
 
 impl Search<'_> {
     /// Searches the rows of `table`, and what stands beside it in `object`; whether all of that could be.

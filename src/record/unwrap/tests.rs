@@ -3,8 +3,8 @@ use std::cell::Cell;
 use base64::prelude::*;
 use proptest::{prelude::*, sample::subsequence};
 
+use super::lifted::Place;
 use super::*;
-use crate::record::lifted::Place;
 
 /// The auditIDs of the events found, and how many parts were broken.
 fn unwrap(record: &str) -> (Vec<String>, usize) {

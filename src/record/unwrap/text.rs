@@ -2,21 +2,26 @@
 
 use memchr::{memchr_iter, memmem};
 
+use super::encoded;
 use super::{
     Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, holds_json,
     trimmed, watched,
 };
 use crate::record::{
-    csv_row::WholeEvents,
-    document::without_colours,
-    encoded,
-    escape::{undoubled, unescaped, without_entities},
-    msgpack, other_log,
-    part_mark::{MAX_PART_BYTES, Part},
-    partial::open_part,
-    pieces::{Piece, first_mark_end, is_own, pieces},
-    printed,
-    standing::{Lines, string_length},
+    doubt::{
+        other_log, printed,
+        standing::{Lines, string_length},
+    },
+    msgpack,
+    parts::{
+        part_mark::{MAX_PART_BYTES, Part},
+        partial::open_part,
+    },
+    stream::{csv_row::WholeEvents, document::without_colours},
+    text::{
+        escape::{undoubled, unescaped, without_entities},
+        pieces::{Piece, first_mark_end, is_own, pieces},
+    },
 };
 
 impl Search<'_> {

@@ -1,0 +1,285 @@
+//! How values of JSON stand in a line of text: as what a shipper or a logger wrote behind its own head of the line, or within what a
+//! client sent and a server logged.
+//!
+//! Behind what a shipper carries stands nothing but what closes it, separators and numbers. Where a client's text stands in
+//! quotes, a value in it stands within them.
+
+use std::{cell::Cell, ops::Range};
+
+use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr};
+
+use super::keys;
+use crate::record::{
+    text::{
+        escape::{first_quote, is_escaped, last_quote},
+        pieces::{Piece, value_length},
+    },
+    unwrap::lifted::is_of_client,
+};
+
+/// Values of a line that are judged by all of it.
+const MAX_LOOKS: usize = 256;
+
+/// Brackets without a partner that are passed over in search of the last value.
+const MAX_OPEN: usize = 8;
+
+/// Bytes in which a tag of XML is looked for.
+const MAX_TAG_BYTES: usize = 256;
+
+/// A text that is searched from its beginning to its end.
+pub struct Lines<'t> {
+    text: &'t [u8],
+    last: Cell<Line>,
+}
+
+/// What is known of the last line that was looked at.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    start: usize,
+    end: usize,
+    /// Where the value ends with which it begins.
+    value_end: usize,
+    /// Whether something is said behind its last value.
+    says_more: bool,
+    /// How far its quotes are counted, and whether one of them is open there.
+    counted: usize,
+    in_quotes: bool,
+    /// How many places were judged by all of it.
+    looks: usize,
+}
+
+/// What stands at one place in a text.
+pub struct Standing<'v> {
+    lines: &'v Lines<'v>,
+    place: Range<usize>,
+    form: Form,
+}
+
+/// How it is written there.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As it is.
+    Plain,
+    /// In a field of CSV.
+    Doubled,
+    /// In a text of XML.
+    Entities,
+    /// In a string, behind escaped quotes.
+    Escaped,
+}
+
+impl<'t> Lines<'t> {
+    pub fn new(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            last: Cell::default(),
+        }
+    }
+
+    /// How `piece` stands in it.
+    pub fn standing(&'t self, piece: &Piece<'_>) -> Standing<'t> {
+        let form = match piece {
+            Piece::Value(_) | Piece::Python(..) => Form::Plain,
+            Piece::Doubled(_) => Form::Doubled,
+            Piece::Entities(_) => Form::Entities,
+            Piece::Broken(_) => Form::Escaped,
+        };
+        let (text, all) = (piece.text(), self.text.len());
+        // It lies in the text.
+        let start = text.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let start = start.min(all);
+        Standing {
+            lines: self,
+            place: start..(start + text.len()).min(all),
+            form,
+        }
+    }
+
+    /// The line in which `place` ends, of which all is known that is asked of a value there.
+    fn line(&self, place: &Range<usize>) -> Line {
+        let mut line = self.last.get();
+        if !(line.start..line.end).contains(&place.start) || place.end > line.end {
+            let start = memrchr(b'\n', &self.text[..place.start]).map_or(0, |newline| newline + 1);
+            let length = memchr(b'\n', &self.text[place.end..]);
+            let end = length.map_or(self.text.len(), |length| place.end + length);
+            line = Line {
+                start,
+                end,
+                value_end: start + first_value_length(&self.text[start..end]),
+                looks: 0,
+                says_more: says_more(behind_values(&self.text[place.end..end])),
+                counted: start,
+                in_quotes: false,
+            };
+        }
+        let counted = line.counted.max(place.start);
+        let mut uncounted = line.counted;
+        // Before a zero stands a length, as journald writes one.
+        if let Some(zero) = memrchr(0, &self.text[line.counted..counted]) {
+            uncounted += zero;
+            line.in_quotes = false;
+        }
+        let quotes = memchr_iter(b'"', &self.text[uncounted..counted]);
+        let quotes = quotes.filter(|at| !is_escaped(&self.text[..uncounted + at]));
+        line.in_quotes ^= quotes.count() % 2 == 1;
+        line.counted = counted;
+        line.looks += 1;
+        self.last.set(line);
+        line
+    }
+}
+
+impl Standing<'_> {
+    /// Whether it may be what a client sent.
+    pub fn is_of_client(&self) -> bool {
+        let line = self.lines.line(&self.place);
+        let before = &self.lines.text[line.start..self.place.start];
+        match self.form {
+            // What stands in a value that is damaged or cut off is no text.
+            Form::Plain => {
+                let is_inside = line.value_end > self.place.end;
+                line.in_quotes || (line.says_more && !is_inside) || is_named(before)
+            }
+            // A field that goes on from another line is text.
+            Form::Doubled => memchr(b'"', before).is_none(),
+            Form::Entities => names_client(before),
+            Form::Escaped => {
+                let at = self.place.start - line.start;
+                !is_carried(&self.lines.text[line.start..line.end], at, &line)
+            }
+        }
+    }
+}
+
+/// How long the value is with which `line` begins: all of it, if that is cut off, and nothing if it begins with none.
+fn first_value_length(line: &[u8]) -> usize {
+    let start = line.len() - line.trim_ascii_start().len();
+    match line.get(start) {
+        Some(b'{' | b'[') => {
+            let length = value_length(line[start..].iter().copied());
+            length.map_or(line.len() + 1, |length| start + length)
+        }
+        _ => 0,
+    }
+}
+
+/// What stands behind the last whole value in `text`.
+fn behind_values(text: &[u8]) -> &[u8] {
+    let (mut end, mut at, mut open) = (0, 0, 0);
+    while let Some(offset) = memchr2(b'{', b'[', &text[at..]).filter(|_| open < MAX_OPEN) {
+        at += offset;
+        match value_length(text[at..].iter().copied()) {
+            Some(length) => {
+                at += length;
+                end = at;
+            }
+            None => {
+                at += 1;
+                open += 1;
+            }
+        }
+    }
+    &text[end..]
+}
+
+/// Whether `text` is more than what closes things, separators, numbers, tags of XML and colours of a terminal.
+fn says_more(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let [byte, behind @ ..] = rest {
+        let length = |end| memchr(end, &behind[..behind.len().min(MAX_TAG_BYTES)]);
+        let skipped = match byte {
+            b'<' if behind.starts_with(b"/") => length(b'>'),
+            b'\x1b' => length(b'm'),
+            // What is left of a record that was a part of another.
+            b'n' if behind.starts_with(b"ull") => Some(2),
+            b'"' | b'}' => None,
+            byte if byte.is_ascii_alphabetic() || !byte.is_ascii() => None,
+            _ => {
+                rest = behind;
+                continue;
+            }
+        };
+        let Some(skipped) = skipped else {
+            return true;
+        };
+        rest = &behind[skipped + 1..];
+    }
+    false
+}
+
+/// Whether `before` ends with what something of a client's is called.
+fn is_named(before: &[u8]) -> bool {
+    let is_between = |byte: &u8| b" \t:='\"".contains(byte);
+    let length = before.iter().rposition(|byte| !is_between(byte));
+    let name = last_name(&before[..length.map_or(0, |last| last + 1)]);
+    std::str::from_utf8(name).is_ok_and(keys::names_text_of_client)
+}
+
+/// Whether the field of XML that `before` ends in is one of a client's texts.
+fn names_client(before: &[u8]) -> bool {
+    let tags = &before[before.len().saturating_sub(MAX_TAG_BYTES)..];
+    let closed = memmem::rfind(tags, b"</").map_or(0, |at| at + 2);
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let names = tags[closed..].split(|byte| !is_of_name(byte));
+    names
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .any(is_of_client)
+}
+
+/// Whether the string in quotes in which `at` stands in `line` is one that a shipper or a logger keeps a record in.
+fn is_carried(line: &[u8], at: usize, known: &Line) -> bool {
+    let Some(open) = opening_quote(&line[..at]) else {
+        // All of the text may stand in a string.
+        return line[..at].trim_ascii().is_empty();
+    };
+    let string = string_length(&line[at..], line[open]);
+    let head = line[..open].trim_ascii_end();
+    let behind = line.get(at + string + 1..).unwrap_or_default();
+    match head.split_last() {
+        None => !says_more(behind),
+        Some((b'=', name)) => {
+            known.looks <= MAX_LOOKS && is_record(last_name(name)) && is_logfmt(behind)
+        }
+        Some((b':', name)) => {
+            let name = name.trim_ascii_end().strip_suffix(b"\"");
+            name.is_some_and(|name| is_record(last_name(name)))
+        }
+        Some((b'(' | b',', _)) if line[open] == b'\'' => !says_more(behind),
+        Some((b'[' | b',', _)) => known.value_end > known.start + at,
+        Some(_) => false,
+    }
+}
+
+/// Where the string begins that goes on behind `before`.
+fn opening_quote(before: &[u8]) -> Option<usize> {
+    if before.ends_with(b"'") {
+        return Some(before.len() - 1);
+    }
+    last_quote(before)
+}
+
+/// How many bytes of `text` stand in the string in `quote`s in which it begins.
+pub fn string_length(text: &[u8], quote: u8) -> usize {
+    first_quote(text, quote).unwrap_or(text.len())
+}
+
+/// The key that `before` ends with.
+fn last_name(before: &[u8]) -> &[u8] {
+    let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"@._-".contains(byte);
+    let length = before.iter().rev().take_while(is_of_name).count();
+    &before[before.len() - length..]
+}
+
+fn is_record(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(keys::keeps_texts)
+}
+
+/// Whether `text` is what may stand behind a pair of logfmt: more of them.
+fn is_logfmt(text: &[u8]) -> bool {
+    let mut in_quotes = false;
+    let mut words = text.split(|byte| {
+        in_quotes ^= *byte == b'"';
+        !in_quotes && byte.is_ascii_whitespace()
+    });
+    words.all(|word| memchr(b'=', word).is_some() || !says_more(word))
+}

@@ -1,0 +1,8 @@
+//! Text that is not one value of JSON, but may have some in it: behind the beginning of a log line, in pieces, cut off, or as
+//! Python prints it.
+
+pub mod escape;
+pub(super) mod log_line;
+pub(super) mod pieces;
+pub(crate) mod python;
+pub(super) mod repair;

@@ -1,0 +1,383 @@
+//! What stands in a text that is more, or less, than one JSON value: several values back to
+//! back, behind a log prefix, before trailing text, cut off at either end, or damaged.
+
+use memchr::{memchr, memchr_iter, memchr2, memmem};
+
+use super::{escape::entity, python};
+
+/// Brackets that are stepped into in search of whole values, one within the other: those
+/// without a partner, and those around what cannot be decoded.
+const MAX_OPEN: usize = 8;
+
+/// Keys that only an audit event has; the last two are Google's.
+const KEYS: [&str; 8] = [
+    "auditID",
+    "auditid",
+    "AUDITID",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "AuditId",
+    "methodName",
+    "insertId",
+];
+
+/// Words that only the keys of audit events hold, and Google's name for what it makes of one.
+const MARKS: [&str; 13] = [
+    "auditID",
+    "auditid",
+    "AUDITID",
+    "requestURI",
+    "requesturi",
+    "REQUESTURI",
+    "Timestamp",
+    "AuditId",
+    "protoPayload",
+    "protopayload",
+    "proto_payload",
+    "authentication_info",
+    "cloud.audit.AuditLog",
+];
+
+/// Bytes that joined keys may have before the last.
+const MAX_PREFIX_BYTES: usize = 128;
+
+/// How baitline's own JSON lines begin; one that is cut off is no audit event.
+const OWN: [&[u8]; 2] = [
+    b"{\"type\":\"alert\",\"schema\":",
+    b"{\"type\":\"detection\",\"schema\":",
+];
+
+/// A part of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'r> {
+    /// From a bracket to its partner.
+    Value(&'r [u8]),
+    /// A value in a field of CSV, where each quote is written twice, to the end of the field.
+    Doubled(&'r [u8]),
+    /// A value in text of XML, with entities for its quotes, to the end of the text.
+    Entities(&'r [u8]),
+    /// A value that Python printed, and the same as JSON.
+    Python(&'r [u8], Vec<u8>),
+    /// What is left of something that was cut off or damaged.
+    Broken(&'r [u8]),
+}
+
+impl<'r> Piece<'r> {
+    /// It, as it stands in the text.
+    pub fn text(&self) -> &'r [u8] {
+        match self {
+            Self::Value(text)
+            | Self::Doubled(text)
+            | Self::Entities(text)
+            | Self::Python(text, _)
+            | Self::Broken(text) => text,
+        }
+    }
+}
+
+/// Calls `take` with the pieces of `text`, in order. It returns whether it could decode a
+/// value; into one that it could not, this steps.
+///
+/// Behind a bracket without a partner, and inside what cannot be decoded, whole values are
+/// still looked for, so that a damaged list gives its sound items; but not behind the mark of
+/// an audit event, since what stands there may be a body of that event.
+pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> bool) {
+    let (values, tail) = text.split_at(headless(text).unwrap_or(text.len()));
+    step_through(values, 0, take);
+    if !tail.is_empty() {
+        take(Piece::Broken(tail));
+    }
+}
+
+/// Takes the values in `text`, which lies inside of `depth` values that cannot be decoded
+/// and begins with the bracket of the innermost.
+fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> bool) {
+    let (mut at, mut open) = (depth.min(1), depth);
+    let mut broken = (depth > 0).then_some(0);
+    while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
+        let start = at + offset;
+        if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
+            break;
+        }
+        if text.get(start + 1) == Some(&b'\\') {
+            broken = Some(start);
+            break;
+        }
+        if let Some(length) = doubled_end(&text[start..]) {
+            take(Piece::Doubled(&text[start..start + length]));
+            at = start + length;
+        } else if let Some(length) = entities_end(&text[start..]) {
+            take(Piece::Entities(&text[start..start + length]));
+            at = start + length;
+        } else if let Some((json, length)) = python::json(&text[start..])
+            && take(Piece::Python(&text[start..start + length], json))
+        {
+            at = start + length;
+        } else if let Some(length) = value_end(&text[start..]) {
+            let value = &text[start..start + length];
+            if !take(Piece::Value(value)) && !is_own(value) {
+                if depth < MAX_OPEN {
+                    step_through(value, depth + 1, take);
+                } else {
+                    take(Piece::Broken(value));
+                }
+            }
+            broken = broken.filter(|_| !bears_mark(value));
+            at = start + length;
+        } else {
+            if broken.is_none() && is_own(&text[start..]) {
+                return;
+            }
+            broken = broken.or(Some(start));
+            open += 1;
+            at = start + 1;
+        }
+    }
+    if let Some(start) = broken {
+        take(Piece::Broken(&text[start..]));
+    }
+}
+
+/// Whether `text` begins as baitline's own JSON lines do.
+pub fn is_own(text: &[u8]) -> bool {
+    OWN.iter().any(|own| text.starts_with(own))
+}
+
+/// Where one of baitline's own JSON lines begins in `text`, its quotes escaped or not.
+pub fn own_start(text: &[u8]) -> Option<usize> {
+    let length = OWN.iter().map(|own| own.len()).max().unwrap_or(0);
+    memchr_iter(b'{', text).find(|start| {
+        let bytes = text[*start..].iter().copied();
+        let head: Vec<u8> = bytes.filter(|byte| *byte != b'\\').take(length).collect();
+        is_own(&head)
+    })
+}
+
+/// Where the rest of an event begins whose beginning was cut off: some of its fields stand
+/// outside of all brackets. Whole events may come before it.
+fn headless(text: &[u8]) -> Option<usize> {
+    let (mut at, mut start, mut has_begun) = (0, 0, false);
+    loop {
+        let end = memchr2(b'{', b'[', &text[at..]).map_or(text.len(), |offset| at + offset);
+        let between = &text[at..end];
+        if has_field(between) {
+            return Some(start);
+        }
+        has_begun |= memchr(b'"', between).is_some();
+        at = end + doubled_end(&text[end..]).or_else(|| value_end(&text[end..]))?;
+        if !has_begun && bears_mark(&text[end..at]) {
+            start = at;
+        }
+    }
+}
+
+/// Whether the rest of an event stands in `text` with quotes that are not escaped: not in a string that somebody logged.
+pub fn holds_plain_rest(text: &[u8]) -> bool {
+    let is_plain = |key: &str| memmem::find(text, format!("\"{key}\":").as_bytes()).is_some();
+    headless(text).is_some() && KEYS.into_iter().any(is_plain)
+}
+
+/// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
+fn has_field(text: &[u8]) -> bool {
+    let is_key = |key: &str, at: usize| {
+        let after = text[at + key.len()..].trim_ascii_start();
+        let backslashes = after.iter().take_while(|byte| **byte == b'\\').count();
+        begins_key(&text[..at])
+            && after[backslashes..]
+                .strip_prefix(b"\"")
+                .is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
+    };
+    KEYS.iter()
+        .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
+}
+
+/// Whether `before` ends where a key begins: at a quote, or behind keys that were joined to it, as in
+/// `"kubernetes.audit.auditID"`.
+pub fn begins_key(before: &[u8]) -> bool {
+    let is_of_key =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@');
+    let prefix = before.iter().rev().take(MAX_PREFIX_BYTES);
+    let length = prefix.take_while(|byte| is_of_key(byte)).count();
+    let (before, prefix) = before.split_at(before.len() - length);
+    before.ends_with(b"\"") && (prefix.is_empty() || prefix.ends_with(b"."))
+}
+
+/// Whether `text` holds a word that stands only in audit events, before their bodies.
+pub fn bears_mark(text: &[u8]) -> bool {
+    MARKS
+        .iter()
+        .any(|mark| memmem::find(text, mark.as_bytes()).is_some())
+}
+
+/// Where the first of the words of [`bears_mark`] ends in `text`: what begins before stands behind none.
+pub fn first_mark_end(text: &[u8]) -> Option<usize> {
+    MARKS
+        .iter()
+        .filter_map(|mark| Some(memmem::find(text, mark.as_bytes())? + mark.len()))
+        .min()
+}
+
+/// The length of the rest of a field of CSV, if what begins with the brackets at the start of `text` has its quotes doubled:
+/// `{""kind"":""Event""}`.
+///
+/// Within a string of JSON a quote stands behind a backslash, so that no text of a client looks like this. A key that is
+/// empty is followed by a colon, an item by a comma or a bracket.
+fn doubled_end(text: &[u8]) -> Option<usize> {
+    let brackets = open_brackets(text);
+    let first = text[brackets..].strip_prefix(b"\"\"")?.first()?;
+    if first.is_ascii_whitespace() || matches!(first, b':' | b',' | b']' | b'}') {
+        return None;
+    }
+    let mut at = brackets;
+    while let Some(offset) = memchr(b'"', &text[at..]) {
+        at += offset;
+        if text.get(at + 1) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
+    }
+    Some(text.len())
+}
+
+/// The length of the rest of a text of XML, if what begins with the brackets at the start of `text` has entities for its quotes:
+/// `{&quot;kind&quot;:&quot;Event&quot;}`. Brackets in its strings cannot be told from others, so that all of it is one.
+fn entities_end(text: &[u8]) -> Option<usize> {
+    let brackets = open_brackets(text);
+    let is_quote = entity(&text[brackets..]).is_some_and(|(character, _)| character == b'"');
+    is_quote.then(|| memchr2(b'<', b'"', text).unwrap_or(text.len()))
+}
+
+/// How many brackets `text` begins with, as far as they are stepped into.
+pub fn open_brackets(text: &[u8]) -> usize {
+    let is_bracket = |byte: &&u8| matches!(byte, b'{' | b'[');
+    text.iter().take(MAX_OPEN).take_while(is_bracket).count()
+}
+
+/// The length of the value that begins with the bracket at the start of `text`.
+fn value_end(text: &[u8]) -> Option<usize> {
+    value_length(text.iter().copied())
+}
+
+/// How many of `bytes`, the first of which is a bracket, are the value that it begins; nothing behind it is taken.
+pub fn value_length(bytes: impl Iterator<Item = u8>) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (index, byte) in bytes.enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(index + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The values and the broken parts.
+    fn parts(record: &str) -> (Vec<&str>, Vec<&str>) {
+        let (mut whole, mut broken) = (Vec::new(), Vec::new());
+        pieces(record.as_bytes(), &mut |piece| {
+            let (list, bytes) = match piece {
+                Piece::Value(bytes) | Piece::Doubled(bytes) | Piece::Entities(bytes) => {
+                    (&mut whole, bytes)
+                }
+                Piece::Broken(bytes) => (&mut broken, bytes),
+                Piece::Python(..) => return false,
+            };
+            list.push(std::str::from_utf8(bytes).unwrap());
+            true
+        });
+        (whole, broken)
+    }
+
+    #[test]
+    fn brackets_in_strings_do_not_count() {
+        assert_eq!(
+            parts(r#"x {"a":"}\"]["} [1] y"#),
+            (vec![r#"{"a":"}\"]["}"#, "[1]"], vec![])
+        );
+    }
+
+    #[test]
+    fn a_stray_bracket_hides_nothing() {
+        assert_eq!(parts(r#"[WARN app: {"a":1}"#).0, [r#"{"a":1}"#]);
+        assert_eq!(parts(r#"{"a":{"b""#), (vec![], vec![r#"{"a":{"b""#]));
+    }
+
+    #[test]
+    fn fields_outside_of_brackets_are_the_rest_of_an_event() {
+        for rest in [
+            r#"a"},"b":{"c":1},"auditID":"1","d":[]}"#,
+            r#"\"a\":1,\"stageTimestamp\" : \"2026\"}","e":{}}"#,
+        ] {
+            assert_eq!(parts(rest), (vec![], vec![rest]));
+            let behind = format!(r#"{{"auditID":1}}{rest}"#);
+            assert_eq!(parts(&behind), (vec![r#"{"auditID":1}"#], vec![rest]));
+            let body = format!(r#"{{"a":1}},{rest}"#);
+            assert_eq!(parts(&body), (vec![], vec![body.as_str()]));
+        }
+        assert_eq!(parts(r#"the "auditID" of "x" {"a":1}"#).1.len(), 0);
+    }
+
+    #[test]
+    fn a_field_of_csv_ends_at_a_single_quote() {
+        let field = r#"{""a"":""\""}}\"""",""b"":[""x"","""",{}],""auditID"":1}"#;
+        for record in [
+            format!(r#"2026,"{field}",x"#),
+            format!(r#""{field}""#),
+            format!(r#""{field}"#),
+            format!(r#"[WARN] "x, ""y""","{field}""#),
+        ] {
+            let (values, broken) = parts(&record);
+            assert_eq!(values.last(), Some(&field), "{record}");
+            assert_eq!(broken, [""; 0], "{record}");
+        }
+        let list = format!("[{field}]");
+        assert_eq!(parts(&format!(r#""{list}""#)).0, [list]);
+        let two = format!(r#""{field}","{field}""#);
+        assert_eq!(parts(&two), (vec![field, field], vec![]));
+        for plain in [
+            r#"{"":1}"#,
+            r#"{"" : 1}"#,
+            r#"["",""]"#,
+            r#"[""]"#,
+            r#"[[""]]"#,
+        ] {
+            assert_eq!(parts(&format!("x {plain} y")).0, [plain]);
+        }
+    }
+
+    #[test]
+    fn a_text_of_xml_ends_where_the_next_begins() {
+        let event = "{&quot;a&quot;:&quot;}]&amp;quot;&quot;,&quot;b&#34;:[1]}";
+        for (record, wanted) in [
+            (format!("<d>{event}</d><d>{event}</d>"), vec![event, event]),
+            (format!("<d a=\"{event}\"/> {{}}"), vec![event, "{}"]),
+            (format!("x {event}"), vec![event]),
+        ] {
+            assert_eq!(parts(&record), (wanted, vec![]), "{record}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(record in proptest::collection::vec(prop_oneof![
+            Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), any::<u8>()], 0..200)) {
+            for decodes in [true, false] {
+                pieces(&record, &mut |_| decodes);
+            }
+        }
+    }
+}

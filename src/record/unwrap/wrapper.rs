@@ -1,0 +1,105 @@
+//! What lies around the place that is searched, read only where something is found.
+//!
+//! Most events touch no decoy, and most objects lead to no event. So on the way down each object, array and line is merely
+//! remembered, and what they tell is read when it is asked for, once for all that lies inside.
+
+use std::cell::OnceCell;
+
+use simd_json::tape::{Array, Object};
+
+use super::envelope::Envelope;
+use crate::record::doubt::{actors, keys::Entry, standing::Standing};
+
+/// What may tell where an event comes from.
+pub trait Wrapper {
+    /// What this tells, with all that lies around it.
+    fn envelope(&self) -> &Envelope<'_>;
+
+    /// Whether an event that stands in it may be a text of a client that another program logged. `in_text` tells whether
+    /// the event lies in a text in this.
+    fn is_of_client(&self, in_text: bool) -> bool;
+
+    /// Names that stand around an event under keys that say who did something, and the keys right before them. Around the outermost
+    /// stands nothing.
+    fn actors(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+}
+
+/// The outermost, of which all is known.
+impl Wrapper for Envelope<'_> {
+    fn envelope(&self) -> &Envelope<'_> {
+        self
+    }
+
+    fn is_of_client(&self, _: bool) -> bool {
+        false
+    }
+}
+
+/// One wrapper inside of another.
+pub struct Nested<'v> {
+    outer: &'v dyn Wrapper,
+    inner: Inner<'v>,
+    envelope: OnceCell<Envelope<'v>>,
+    /// What [`Wrapper::is_of_client`] says, outside of a text and in one.
+    doubts: [OnceCell<bool>; 2],
+}
+
+/// What wraps.
+pub enum Inner<'v> {
+    Object(&'v Object<'v, 'v>),
+    Array(&'v Array<'v, 'v>),
+    /// What lies behind a key of an object.
+    Entry(Entry<'v>),
+    /// A log line, with what stands in it.
+    Line(&'v [u8]),
+    /// What stands at one place in a text.
+    Piece(Standing<'v>),
+}
+
+impl<'v> Nested<'v> {
+    /// Reads nothing yet.
+    pub fn new(outer: &'v dyn Wrapper, inner: Inner<'v>) -> Self {
+        Self {
+            outer,
+            inner,
+            envelope: OnceCell::new(),
+            doubts: Default::default(),
+        }
+    }
+}
+
+impl<'v> Wrapper for Nested<'v> {
+    fn envelope(&self) -> &Envelope<'_> {
+        let tells = |tell: &dyn Fn(&'v Envelope<'v>) -> Envelope<'v>| {
+            self.envelope.get_or_init(|| tell(self.outer.envelope()))
+        };
+        match self.inner {
+            Inner::Object(object) => tells(&|outer| outer.around(object)),
+            Inner::Array(array) => tells(&|outer| outer.among(array)),
+            Inner::Line(line) => tells(&|outer| outer.behind(line)),
+            Inner::Entry(_) | Inner::Piece(_) => self.outer.envelope(),
+        }
+    }
+
+    fn is_of_client(&self, in_text: bool) -> bool {
+        *self.doubts[usize::from(in_text)].get_or_init(|| match &self.inner {
+            Inner::Entry(entry) => {
+                let in_text = entry.is_in_text(in_text);
+                entry.is_of_client(in_text) || self.outer.is_of_client(in_text)
+            }
+            Inner::Piece(standing) => standing.is_of_client() || self.outer.is_of_client(in_text),
+            Inner::Object(_) | Inner::Array(_) | Inner::Line(_) => self.outer.is_of_client(in_text),
+        })
+    }
+
+    fn actors(&self) -> Vec<(&str, &str)> {
+        let mut names = match self.inner {
+            Inner::Object(object) => actors::names(object),
+            _ => Vec::new(),
+        };
+        names.extend(self.outer.actors());
+        names
+    }
+}
