@@ -4,6 +4,7 @@ mod data_dir;
 mod dead_letters;
 mod given;
 mod incidents;
+mod orders;
 mod progress;
 mod run;
 mod scan;

@@ -12,6 +12,7 @@ const SO_FAR: &str = "{spinner} {bytes} {bytes_per_sec}";
 const BEAT: Duration = Duration::from_millis(200);
 
 /// A bar on standard error; nothing if that is no terminal.
+#[derive(Clone)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {

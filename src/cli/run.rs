@@ -1,18 +1,16 @@
 //! `baitline run`: the live tripwire.
 
 use std::{
-    env, fs,
+    env,
     io::{self, IsTerminal},
     process::ExitCode,
-    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, getrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{BAD_CONFIGURATION, FAILED, given::Given, tell};
+use super::{BAD_CONFIGURATION, FAILED, given::Given, orders, tell};
 use crate::{
     config::{Pipeline, Source, SourceConfig},
     topology,
@@ -74,7 +72,11 @@ fn watch(pipeline: Pipeline) -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        tokio::spawn(heed_signals(shutdown.clone()));
+        let heeded = shutdown.clone();
+        tokio::spawn(orders::heed(move |order| {
+            info!("{order}: stopping; a second signal leaves at once");
+            heeded.cancel();
+        }));
         topology::run(pipeline, shutdown).await
     });
     // A thread may still hang in a write to a terminal that nobody reads.
@@ -87,73 +89,4 @@ fn watch(pipeline: Pipeline) -> ExitCode {
             FAILED.into()
         }
     }
-}
-
-/// Signals that come so soon after the first are the same order: `timeout` sends its own to its child and to the group.
-const SAME_ORDER: Duration = Duration::from_secs(1);
-
-/// The signals by which a process is told to stop.
-struct Orders {
-    interrupt: Signal,
-    terminate: Signal,
-    /// `None` where whoever started the process had it ignored, as `nohup` does.
-    hangup: Option<Signal>,
-}
-
-impl Orders {
-    fn heed() -> io::Result<Self> {
-        let hangup = match is_ignored(libc::SIGHUP) {
-            true => None,
-            false => Some(signal(SignalKind::hangup())?),
-        };
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup,
-        })
-    }
-
-    /// The name of the next that comes.
-    async fn next(&mut self) -> &'static str {
-        let hangup = async {
-            match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = hangup => "SIGHUP",
-        }
-    }
-}
-
-/// Whether the signal `number` is ignored, as far as the system tells.
-fn is_ignored(number: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
-}
-
-/// The first signal drains, a second one leaves at once.
-async fn heed_signals(shutdown: CancellationToken) {
-    let mut orders = match Orders::heed() {
-        Ok(orders) => orders,
-        Err(error) => {
-            warn!("signals cannot be heard, and a stop will not drain: {error}");
-            return;
-        }
-    };
-    let first = orders.next().await;
-    let heard = Instant::now();
-    info!("{first}: stopping; a second signal leaves at once");
-    shutdown.cancel();
-    let mut second = orders.next().await;
-    while heard.elapsed() < SAME_ORDER {
-        second = orders.next().await;
-    }
-    error!("{second}: told to stop a second time, leaving at once");
-    std::process::exit(FAILED.into());
 }

@@ -4,17 +4,26 @@ use std::{
     io::{self, BufWriter, ErrorKind, IsTerminal},
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    thread::available_parallelism,
+    process::{ExitCode, exit},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::{self, available_parallelism},
 };
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use jiff::Timestamp;
+use tokio::runtime::Builder;
 use tracing::{Level, enabled, error, info, warn};
 
-use super::{BAD_CONFIGURATION, FAILED, HITS, given::Given, progress::Progress, style, tell, time};
-use crate::scan::{self, Event, Report, Rules, Searched, Shown, Window};
+use super::{
+    BAD_CONFIGURATION, FAILED, HITS, given::Given, orders, progress::Progress, style, tell, time,
+};
+use crate::{
+    scan::{self, Event, Report, Rules, Searched, Shown, Watch, Window},
+    source::Stop,
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -59,8 +68,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if arguments.paths.iter().any(|path| path == Path::new("-")) && io::stdin().is_terminal() {
         warn!("reading from the terminal; pipe a log in: zcat audit.log.gz | baitline scan -");
     }
+    let stop = match Stop::new() {
+        Ok(stop) => stop,
+        Err(error) => {
+            error!("the search cannot be made one that can be stopped: {error}");
+            return FAILED.into();
+        }
+    };
     let is_troubled = AtomicBool::new(false);
-    match scan(arguments, &rules, &is_troubled) {
+    match scan(arguments, &rules, &stop, &is_troubled) {
         Ok(_) if is_troubled.into_inner() => FAILED.into(),
         Ok(true) => HITS.into(),
         Ok(false) => ExitCode::SUCCESS,
@@ -94,6 +110,7 @@ fn rules(arguments: &Arguments) -> Result<Rules, String> {
 fn scan(
     arguments: &Arguments,
     rules: &Rules,
+    stop: &Stop,
     is_troubled: &AtomicBool,
 ) -> Result<bool, scan::Error> {
     let threads = arguments.threads.or_else(|| available_parallelism().ok());
@@ -102,7 +119,9 @@ fn scan(
         to: arguments.to,
     };
     let progress = Progress::new(enabled!(Level::INFO));
-    let watch = |event| match event {
+    let is_over = Arc::new(AtomicBool::new(false));
+    heed_orders(progress.clone(), stop.clone(), is_over.clone());
+    let tell = |event| match event {
         Event::Begins(bytes) => progress.begin(bytes),
         Event::Read(bytes) => progress.advance(bytes),
         Event::Passed(remark) => progress.aside(|| info!("{remark}")),
@@ -112,7 +131,9 @@ fn scan(
         }
     };
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
-    let searched = scan::search(&arguments.paths, rules, window, threads, &watch);
+    let watch = Watch { tell: &tell, stop };
+    let searched = scan::search(&arguments.paths, rules, window, threads, watch);
+    is_over.store(true, Relaxed);
     progress.end();
     let searched = searched?;
     say_counts(&searched);
@@ -122,6 +143,25 @@ fn scan(
         written => written?,
     }
     Ok(searched.has_hit())
+}
+
+/// Has the first order to stop end the search, so that what was found is told; or the process, if the search is over.
+fn heed_orders(progress: Progress, stop: Stop, is_over: Arc<AtomicBool>) {
+    let stop = move |order: &str| {
+        if is_over.load(Relaxed) {
+            error!("{order}: told to stop, leaving at once");
+            exit(FAILED.into());
+        }
+        progress.aside(|| info!("{order}: stopping; a second signal leaves at once"));
+        stop.trigger();
+    };
+    let heed = move || {
+        let runtime = Builder::new_current_thread().enable_io().build();
+        // Without one, signals end the process as they end any.
+        runtime.map(|runtime| runtime.block_on(orders::heed(stop)))
+    };
+    // The same holds where the system gives no more threads.
+    let _ = thread::Builder::new().spawn(heed);
 }
 
 fn report(arguments: &Arguments, rules: &Rules, searched: &Searched) -> Result<(), scan::Error> {

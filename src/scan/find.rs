@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Event, Remark,
+    Event, Remark, Watch,
     inputs::{Inputs, Kind},
     matching::matching,
 };
@@ -25,11 +25,11 @@ pub(super) struct Found {
     pub bytes: Option<u64>,
 }
 
-/// What `arguments` name. What cannot be found is told to `tell`, and passed.
+/// What `arguments` name, or what was found of it until `watch` had enough. What cannot be found is told, and passed.
 ///
 /// # Errors
 /// If the scratch database fails.
-pub(super) fn find(arguments: &[PathBuf], tell: &mut dyn FnMut(Event)) -> rusqlite::Result<Found> {
+pub(super) fn find(arguments: &[PathBuf], watch: Watch<'_>) -> rusqlite::Result<Found> {
     let mut finder = Finder {
         found: Found {
             inputs: Inputs::new()?,
@@ -37,7 +37,7 @@ pub(super) fn find(arguments: &[PathBuf], tell: &mut dyn FnMut(Event)) -> rusqli
         },
         argument: 0,
         has_stdin: false,
-        tell,
+        watch,
     };
     for argument in arguments {
         finder.argument(argument)?;
@@ -46,12 +46,12 @@ pub(super) fn find(arguments: &[PathBuf], tell: &mut dyn FnMut(Event)) -> rusqli
     Ok(finder.found)
 }
 
-struct Finder<'t> {
+struct Finder<'w> {
     found: Found,
     /// The number of the argument.
     argument: i64,
     has_stdin: bool,
-    tell: &'t mut dyn FnMut(Event),
+    watch: Watch<'w>,
 }
 
 impl Finder<'_> {
@@ -147,6 +147,9 @@ impl Finder<'_> {
                 }
             };
             for entry in entries.into_iter().flatten() {
+                if self.watch.stop.is_triggered() {
+                    return Ok(());
+                }
                 match entry {
                     Ok(entry) => is_empty &= !self.entry(&entry)?,
                     Err(error) => self.trouble(&folder, error),
@@ -185,10 +188,10 @@ impl Finder<'_> {
     }
 
     fn trouble(&mut self, path: &Path, reason: impl ToString) {
-        (self.tell)(Event::Trouble(Remark::new(path, reason)));
+        (self.watch.tell)(Event::Trouble(Remark::new(path, reason)));
     }
 
     fn passed(&mut self, path: &Path, reason: &str) {
-        (self.tell)(Event::Passed(Remark::new(path, reason)));
+        (self.watch.tell)(Event::Passed(Remark::new(path, reason)));
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     dedupe::Alert,
     detect::Detection,
     format::{json, visible},
+    source::Stop,
 };
 
 pub use report::{Report, Shown};
@@ -81,6 +82,15 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.input, self.reason)
     }
+}
+
+/// Who is told how a search goes, and ends it.
+#[derive(Clone, Copy)]
+pub struct Watch<'w> {
+    /// Every thread calls it.
+    pub tell: &'w (dyn Fn(Event) + Sync),
+    /// Once it is thrown no more is read, and what was found is given.
+    pub stop: &'w Stop,
 }
 
 /// What is said of a search while it goes on.

@@ -1,23 +1,30 @@
 //! Reads a unit: its bytes, through decompression and framing, to blocks.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, ErrorKind, Read},
-    os::{fd::AsFd, unix::fs::FileExt},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileExt, OpenOptionsExt},
+    },
+    path::Path,
 };
 
 use jiff::Timestamp;
 use memchr::{memchr, memrchr};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 
 use super::{
     mapped::{LARGE_PAGE_BYTES, Mapped},
     plan::{Opened, Part, written},
 };
-use crate::record::{
-    decompress::{self, Decompressor},
-    framing::{Framer, Piece, READ_BYTES},
-    partial::holds_parts,
+use crate::{
+    record::{
+        decompress::{self, Decompressor},
+        framing::{Framer, Piece, READ_BYTES},
+        partial::holds_parts,
+    },
+    source::Stop,
 };
 
 /// Bytes that are read at once where only the end of a line is wanted.
@@ -48,13 +55,15 @@ pub(super) struct Reader<'r> {
     pub take: &'r mut dyn Take,
     /// Told how many bytes of the input each read gave. If it fails, no more is read.
     pub progress: &'r dyn Fn(u64) -> io::Result<()>,
+    /// Nothing more is waited for once it is thrown.
+    pub stop: &'r Stop,
 }
 
 impl Reader<'_> {
     /// Reads `part` to its end.
     ///
     /// # Errors
-    /// If it cannot be read, is compressed and damaged, or became shorter meanwhile. What stood before was taken.
+    /// If it cannot be read to its end, is compressed and damaged, or became shorter meanwhile. What stood before was taken.
     pub fn read(&mut self, part: &Part) -> Result<(), decompress::Error> {
         match part {
             Part::Stdin => {
@@ -64,7 +73,7 @@ impl Reader<'_> {
                 let file = metadata.filter(|metadata| metadata.is_file());
                 self.whole(&stdin, file.as_ref().map_or_else(Timestamp::now, written))
             }
-            Part::Stream(path) => self.whole(&File::open(path)?, Timestamp::now()),
+            Part::Stream(path) => self.whole(&open_stream(path)?, Timestamp::now()),
             Part::Whole(opened) => {
                 self.whole(&opened.file, opened.written)?;
                 Ok(opened.check_length()?)
@@ -80,7 +89,7 @@ impl Reader<'_> {
         let mut framer = Framer::new(self.max_line_bytes);
         let mut decompressor = Decompressor::new();
         let mut fill = |into: &mut [u8]| {
-            let count = read(file, into)?;
+            let count = read(file, self.stop, into)?;
             (self.progress)(count as u64)?;
             Ok(count)
         };
@@ -234,21 +243,29 @@ fn whole_lines(bytes: &[u8], most: usize) -> Option<&[u8]> {
     Some(&bytes[..=newline])
 }
 
+/// Does not wait for a writer: [`read`] does.
+fn open_stream(path: &Path) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits() as i32;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+}
+
 /// Reads what is there, and waits if there is nothing yet.
-fn read(mut file: &File, into: &mut [u8]) -> io::Result<usize> {
-    loop {
+///
+/// # Errors
+/// If it cannot be read, or waited for any longer.
+fn read(mut file: &File, stop: &Stop, into: &mut [u8]) -> io::Result<usize> {
+    while stop.wait_readable(file.as_fd())? {
         match file.read(into) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Whoever shares standard input may have made it non-blocking.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                poll(
-                    &mut [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)],
-                    None,
-                )?;
-            }
+            Err(error)
+                if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
             read => return read,
         }
     }
+    Err(ErrorKind::Interrupted.into())
 }
 
 fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {

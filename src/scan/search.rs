@@ -14,7 +14,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Error, Event, Remark, Rules, Window,
+    Error, Event, Remark, Rules, Watch, Window,
     find::{Found, find},
     ordered::{Entry, Ordered},
     plan::{Plan, Unit},
@@ -56,7 +56,6 @@ impl Searched {
 }
 
 /// Searches all that `paths` name (files, directories, globs, `-` for standard input) for touches of decoys in `window`.
-/// `watch` is told how it goes; every thread calls it.
 ///
 /// # Errors
 /// If what was found cannot be kept. An input that cannot be read is told to `watch` and passed.
@@ -65,10 +64,10 @@ pub fn search(
     rules: &Rules,
     window: Window,
     threads: NonZeroUsize,
-    watch: &(dyn Fn(Event) + Sync),
+    watch: Watch<'_>,
 ) -> Result<Searched, Error> {
-    let Found { inputs, bytes } = find(paths, &mut |event| watch(event))?;
-    watch(Event::Begins(bytes));
+    let Found { inputs, bytes } = find(paths, watch)?;
+    (watch.tell)(Event::Begins(bytes));
     search_units(Plan::new(inputs), rules, window, threads, watch)
 }
 
@@ -77,7 +76,7 @@ pub(super) fn search_units(
     rules: &Rules,
     window: Window,
     threads: NonZeroUsize,
-    watch: &(dyn Fn(Event) + Sync),
+    watch: Watch<'_>,
 ) -> Result<Searched, Error> {
     let shared = Shared {
         detector: rules.detector()?,
@@ -108,7 +107,10 @@ pub(super) fn search_units(
     if counts.is_err() {
         let count = lock(&shared.ordered).count();
         let lost = format!("{count} events that touch a decoy were found, and cannot be told");
-        watch(Event::Trouble(Remark::of("stopped", lost)));
+        (watch.tell)(Event::Trouble(Remark::of("stopped", lost)));
+    } else if watch.stop.is_triggered() {
+        let rest = "what was not read by then is not searched; what was found is told";
+        (watch.tell)(Event::Trouble(Remark::of("stopped", rest)));
     }
     Ok(Searched {
         counts: counts?,
@@ -128,7 +130,7 @@ struct Shared<'s> {
     ordered: Mutex<Ordered>,
     /// What was found can no longer be kept.
     has_failed: AtomicBool,
-    watch: &'s (dyn Fn(Event) + Sync),
+    watch: Watch<'s>,
 }
 
 /// What one thread works with.
@@ -157,8 +159,11 @@ impl<'s> Worker<'s> {
     }
 
     fn next(&self) -> Result<Option<Unit>, Error> {
-        let tell = &mut |event| (self.shared.watch)(event);
-        Ok(lock(&self.shared.plan).next(tell)?)
+        let Watch { tell, stop } = self.shared.watch;
+        match stop.is_triggered() {
+            true => Ok(None),
+            false => Ok(lock(&self.shared.plan).next(&mut |event| tell(event))?),
+        }
     }
 
     fn unit(&mut self, unit: &Unit) -> Result<(), Error> {
@@ -172,17 +177,20 @@ impl<'s> Worker<'s> {
             arrival: Timestamp::UNIX_EPOCH,
             failure: None,
         };
+        let Watch { tell, stop } = shared.watch;
+        let is_over = || stop.is_triggered() || shared.has_failed.load(Relaxed);
         let mut reader = Reader {
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             mapped_bytes: shared.mapped_bytes,
             take: &mut kept,
             progress: &|bytes| {
-                (shared.watch)(Event::Read(bytes));
-                match shared.has_failed.load(Relaxed) {
+                tell(Event::Read(bytes));
+                match is_over() {
                     false => Ok(()),
                     true => Err(io::ErrorKind::Interrupted.into()),
                 }
             },
+            stop,
         };
         let outcome = reader.read(&unit.part);
         kept.finish();
@@ -190,9 +198,9 @@ impl<'s> Worker<'s> {
             return Err(error.into());
         }
         if let Err(error) = outcome
-            && !shared.has_failed.load(Relaxed)
+            && !is_over()
         {
-            (shared.watch)(Event::Trouble(Remark::of(&unit.name, error)));
+            tell(Event::Trouble(Remark::of(&unit.name, error)));
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use tempfile::{NamedTempFile, TempDir};
 
 use super::{
-    Event, Remark, Rules, Window,
-    find::find,
+    Event, Remark, Rules, Watch, Window,
+    find::{Found, find},
     inputs::{Input, Inputs, Kind},
     plan::{Opened, Part, Plan},
     read::{Reader, Take},
@@ -26,13 +26,18 @@ use super::{
 use crate::{
     detect::Technique,
     record::{decompress, framing::Piece, part_mark, partial::is_cut},
-    source::Shape,
+    source::{Shape, Stop},
 };
 
 fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     file
+}
+
+fn find_all(paths: &[PathBuf], tell: &(dyn Fn(Event) + Sync)) -> Found {
+    let stop = &Stop::new().unwrap();
+    find(paths, Watch { tell, stop }).unwrap()
 }
 
 /// A line, or a part of an oversized record, with where it begins.
@@ -93,6 +98,7 @@ fn try_read(
         mapped_bytes: 2 << 20,
         take: &mut taken,
         progress: &|_| Ok(()),
+        stop: &Stop::new().unwrap(),
     };
     let result = reader.read(part);
     (taken.lines, result)
@@ -312,10 +318,7 @@ fn a_file_in_the_place_of_another_is_told_of() {
     for name in ["a.log", "b.log", "c.log"] {
         fs::write(path(name), "{}\n").unwrap();
     }
-    let found = find(&[folder.path().to_owned()], &mut |event| {
-        panic!("{event:?}")
-    })
-    .unwrap();
+    let found = find_all(&[folder.path().to_owned()], &|event| panic!("{event:?}"));
     let mut plan = Plan::new(found.inputs);
     // As logrotate does.
     fs::rename(path("a.log"), path("a.log.1")).unwrap();
@@ -360,7 +363,7 @@ fn units(mut plan: Plan) -> Vec<(String, &'static str)> {
 }
 
 fn plan(paths: &[PathBuf], range_bytes: u64) -> Plan {
-    let found = find(paths, &mut |event| panic!("{event:?}")).unwrap();
+    let found = find_all(paths, &|event| panic!("{event:?}"));
     Plan::with_ranges(found.inputs, range_bytes)
 }
 
@@ -437,12 +440,12 @@ fn found(folder: &Path, arguments: &[&str]) -> (Vec<(String, Kind)>, Vec<String>
             path => folder.join(path),
         })
         .collect();
-    let mut troubles = Vec::new();
+    let troubles = Mutex::new(Vec::new());
     let relative = |path: &Path| {
         let path = path.strip_prefix(folder).unwrap_or(path);
         path.display().to_string()
     };
-    let mut tell = |event| {
+    let tell = |event| {
         let (sort, remark): (_, Remark) = match event {
             Event::Trouble(remark) => ("", remark),
             Event::Passed(remark) => ("passed ", remark),
@@ -450,14 +453,14 @@ fn found(folder: &Path, arguments: &[&str]) -> (Vec<(String, Kind)>, Vec<String>
         };
         let text = remark.to_string();
         let text = text.replace(&format!("{}/", folder.display()), "");
-        troubles.push(format!("{sort}{text}"));
+        troubles.lock().unwrap().push(format!("{sort}{text}"));
     };
-    let mut inputs: Inputs = find(&arguments, &mut tell).unwrap().inputs;
+    let mut inputs: Inputs = find_all(&arguments, &tell).inputs;
     let mut all = Vec::new();
     while let Some(Input { path, kind }) = inputs.next().unwrap() {
         all.push((relative(&path), kind));
     }
-    (all, troubles)
+    (all, troubles.into_inner().unwrap())
 }
 
 #[test]
@@ -497,7 +500,7 @@ fn inputs_come_in_the_order_of_the_arguments_and_then_of_paths() {
     // But no file is read twice, nor counted.
     let paths = [folder.path().join("logs"), folder.path().join("logs/b")];
     assert_eq!(units(plan(&paths, 100)).len(), 4);
-    let found = find(&paths, &mut |event| panic!("{event:?}")).unwrap();
+    let found = find_all(&paths, &|event| panic!("{event:?}"));
     assert_eq!(found.bytes, Some(4));
 }
 
@@ -573,12 +576,16 @@ fn places(log: &str, threads: usize, range_bytes: u64) -> Vec<String> {
     let plan = plan(&[file.path().to_owned()], range_bytes);
     let threads = NonZeroUsize::new(threads).unwrap();
     let troubles = Mutex::new(Vec::new());
-    let watch = |event| {
+    let tell = |event| {
         if let Event::Trouble(trouble) = event {
             troubles.lock().unwrap().push(trouble);
         }
     };
-    let searched = search_units(plan, &rules(), Window::default(), threads, &watch).unwrap();
+    let watch = Watch {
+        tell: &tell,
+        stop: &Stop::new().unwrap(),
+    };
+    let searched = search_units(plan, &rules(), Window::default(), threads, watch).unwrap();
     assert_eq!(troubles.into_inner().unwrap(), []);
     let mut places = Vec::new();
     searched

@@ -176,15 +176,32 @@ impl Running {
         assert!(status.expect("there is a shell").success());
     }
 
+    /// Waits until it has handlers of its own for the signals that end a process.
+    pub fn wait_until_it_heeds_signals(&self) {
+        let (hangup, interrupt, terminate) = (1, 1 << 1, 1 << 14);
+        let all = hangup | interrupt | terminate;
+        let caught = || u64::from_str_radix(&self.status("SigCgt"), 16).expect("a mask");
+        while caught() & all != all {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The most memory it has had so far, in KiB.
     pub fn peak_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
-            .expect("the program runs");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        let peak = self.status("VmHWM");
+        let number = peak.strip_suffix(" kB");
         number
             .and_then(|number| number.parse().ok())
             .expect("a number of kB")
+    }
+
+    /// What the system tells of the process.
+    fn status(&self, field: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("the program runs");
+        let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+        let value = fields.find_map(|(name, value)| (name == field).then_some(value));
+        value.expect("such a field").trim().to_owned()
     }
 
     /// Closes its standard input and waits until it has ended.

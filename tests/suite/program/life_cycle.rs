@@ -52,14 +52,17 @@ fn no_standard_input_is_an_end_of_input() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
-/// Has programs that are started hear hang-ups, as `nohup` has this one and so them ignore: what is caught here is as usual there.
-fn undo_nohup() {
+/// Has programs that are started hear what `nohup`, or a shell that runs this one in the background, has this one and so them ignore: what
+/// is caught here is as usual there.
+pub fn undo_nohup() {
     let runtime = Builder::new_current_thread().enable_io().build();
     let runtime = runtime.expect("a runtime");
     let _entered = runtime.enter();
-    // It is caught as long as the process lives.
-    let heard = signal(SignalKind::hangup());
-    assert!(heard.is_ok(), "{heard:?}");
+    // They are caught as long as the process lives.
+    for kind in [SignalKind::hangup(), SignalKind::interrupt()] {
+        let heard = signal(kind);
+        assert!(heard.is_ok(), "{heard:?}");
+    }
 }
 
 #[test]

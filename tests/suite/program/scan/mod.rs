@@ -3,6 +3,7 @@
 mod packed;
 mod paths;
 mod scale;
+mod stopped;
 mod terminal;
 
 use std::{
