@@ -14,16 +14,16 @@ pub(super) fn new_name<'v>(event: &Event<'v>) -> Option<&'v str> {
     if event.verb != Some("create") || event.object.subresource.is_some() {
         return None;
     }
-    string(event.request_object?.get("metadata")?, "name")
+    string(get(event.request_object?, "metadata")?, "name")
 }
 
 /// A TokenReview or SubjectAccessReview about the decoy: its token was shown to whoever asks.
 pub(super) fn reviews_token(event: &Event<'_>, decoy: &Decoy) -> bool {
     let asks_about = |body: Option<Json<'_>>, path: [&str; 2], key| {
-        body.and_then(|body| body.get(path[0]))
+        body.and_then(|body| get(body, path[0]))
             .and_then(|inner| match path[1] {
                 "" => Some(inner),
-                deeper => inner.get(deeper),
+                deeper => get(inner, deeper),
             })
             .and_then(|inner| string(inner, key))
             == Some(decoy.user.as_str())
@@ -103,7 +103,7 @@ fn patch_adds_subject(patch: Json<'_>, outcome: Option<Json<'_>>, decoy: &Decoy)
 /// Path and value of a JSON patch operation that adds or replaces something.
 fn added<'v>(operation: Json<'v>) -> Option<(&'v str, Json<'v>)> {
     matches!(string(operation, "op")?, "add" | "replace")
-        .then(|| Some((string(operation, "path")?, operation.get("value")?)))
+        .then(|| Some((string(operation, "path")?, get(operation, "value")?)))
         .flatten()
 }
 
@@ -169,9 +169,9 @@ const POD_SPECS: [&[&str]; 4] = [
 fn has_pod_spec(body: Json<'_>, decoy: &Decoy) -> bool {
     POD_SPECS.iter().any(|path| {
         path.iter()
-            .try_fold(body, |inner, key| inner.get(*key))
+            .try_fold(body, |inner, key| get(inner, key))
             .is_some_and(|spec| {
-                let is_spec = path.len() > 1 || spec.get("template").is_none();
+                let is_spec = path.len() > 1 || get(spec, "template").is_none();
                 is_spec && pod_spec_names(spec, decoy, 0)
             })
     })
@@ -190,7 +190,7 @@ fn patches_pod_spec(path: &str, value: Json<'_>, decoy: &Decoy) -> bool {
         None => POD_SPECS.iter().any(|spec| {
             spec.strip_prefix(keys.as_slice()).is_some_and(|rest| {
                 rest.iter()
-                    .try_fold(value, |inner, key| inner.get(*key))
+                    .try_fold(value, |inner, key| get(inner, key))
                     .is_some_and(|spec| pod_spec_names(spec, decoy, 0))
             })
         }),
@@ -230,8 +230,15 @@ fn refers_to_secret(key: &str) -> bool {
     )
 }
 
+/// What stands under `key`: the last of several, which the API server takes, too.
+fn get<'v>(value: Json<'v>, key: &str) -> Option<Json<'v>> {
+    let fields = value.as_object()?;
+    let same = fields.iter().filter(|(name, _)| *name == key);
+    same.last().map(|(_, value)| value)
+}
+
 fn string<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
-    value.get(key)?.into_string()
+    get(value, key)?.into_string()
 }
 
 fn any_item<'v>(value: Json<'v>, holds: impl FnMut(Json<'v>) -> bool) -> bool {

@@ -2,7 +2,7 @@
 
 use baitline::detect::Technique;
 
-use super::{DECOY, event, found_in, json};
+use super::{DECOY, event, found_in, json, object};
 use crate::recordings::decoy;
 
 fn techniques(text: &str) -> Vec<Technique> {
@@ -103,5 +103,50 @@ fn a_field_in_another_case_that_stands_twice_hides_nothing() {
             user(other)
         );
         assert!(!techniques(&record).is_empty(), "{record}");
+    }
+}
+
+/// Go's decoder takes the last of them (`encoding/json`), and the API server logs a patch as it came.
+#[test]
+fn of_keys_that_stand_twice_in_a_patch_the_last_counts() {
+    let object = object("clusterrolebindings", None, None, Some("x"));
+    let event =
+        event(json!({"verb": "patch", "objectRef": object, "requestObject": 0})).to_string();
+    let told = |patch: &str| {
+        techniques(&event.replace("\"requestObject\":0", &format!("\"requestObject\":{patch}")))
+    };
+    let account = r#"{"kind":"ServiceAccount","name":"backup-sa","namespace":"honeypot"}"#;
+    let other = account.replace("backup-sa", "a");
+    for (patch, wanted) in [
+        (
+            format!(r#"[{{"op":"test","path":"/subjects/-","value":{account},"op":"add"}}]"#),
+            true,
+        ),
+        (
+            format!(r#"[{{"op":"add","path":"/subjects/-","value":{account},"op":"test"}}]"#),
+            false,
+        ),
+        (
+            format!(r#"[{{"op":"add","path":"/subjects/-","value":{other},"value":{account}}}]"#),
+            true,
+        ),
+        (
+            format!(r#"[{{"op":"add","path":"/x","value":{account},"path":"/subjects/-"}}]"#),
+            true,
+        ),
+        (
+            format!(
+                r#"{{"subjects":[{}]}}"#,
+                account.replace("\"name\"", "\"name\":\"a\",\"name\"")
+            ),
+            true,
+        ),
+    ] {
+        let wanted: &[_] = if wanted {
+            &[Technique::PrivilegeGrant]
+        } else {
+            &[]
+        };
+        assert_eq!(told(&patch), wanted, "{patch}");
     }
 }
