@@ -166,6 +166,26 @@ proptest! {
 }
 
 /// Parts of any length, as conmon writes them, each record among so many other lines that few of those one looks at are a runtime's.
+/// A shipper may strip the newline by which a line that was cut is told from one that was not.
+#[test]
+fn an_event_that_is_whole_is_no_part_however_long_it_is() {
+    let docker = |event: &[u8]| {
+        let log = String::from_utf8_lossy(event);
+        serde_json::json!({"log": log, "stream": "stdout", "time": TIME}).to_string() + "\n"
+    };
+    let long = padded(0);
+    let short = String::from_utf8(long.clone())
+        .expect("text")
+        .replace("\"auditID\":\"1\"", "\"auditID\":\"2\"");
+    let short = short.replace(&"x".repeat(16 << 9), "");
+    let log = docker(&long)
+        + &docker(short.as_bytes())
+        + &docker(&long).replace("\\\"1\\\"", "\\\"3\\\"");
+    let all = found(log.as_bytes(), &[1 << 20]);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all.iter().all(|one| one.technique == Technique::TokenUse));
+}
+
 #[test]
 fn parts_among_other_lines_are_joined_however_they_are_read() {
     let event = |number: usize| {

@@ -14,7 +14,7 @@ use crate::{
         needle::{Format, PackedNeedles},
         undecodable::BrokenText,
     },
-    record::{self, Envelope, Given, Row, document, part_mark, partial::is_cut},
+    record::{self, Envelope, Given, Header, Row, document, part_mark, partial::is_cut},
     source::{Block, Provenance, Shape},
 };
 
@@ -192,7 +192,10 @@ impl Detector {
     /// Searches a record, or what is to be searched in its place if a part of a line stands in it.
     fn candidate(&mut self, record: &Record<'_>, why: Why, out: &mut Vec<Detection>) {
         let bytes = record.bytes;
-        let may_be_part = self.rejoiner.is_waiting_for(bytes) || part_mark::is_open(bytes);
+        // A cell of a client's may look like the beginning of a runtime's line.
+        let is_row = record.block.header.is_some_and(Header::is_of_events);
+        let may_be_part =
+            !is_row && (self.rejoiner.is_waiting_for(bytes) || part_mark::is_open(bytes));
         let rejoined = may_be_part.then(|| {
             let place = record::Place {
                 offset: self.counts.bytes,

@@ -16,7 +16,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use unfinished::Unfinished;
 
 use super::part_mark::Part;
-use crate::record::stream::framing::Piece;
+use crate::record::stream::{framing::Piece, header::Header};
 
 /// Bytes from one probe to the next: CRI-O cuts after 8 KiB, containerd and Docker after 16.
 const PROBE_BYTES: usize = 8 << 10;
@@ -52,6 +52,10 @@ impl Joiner {
 
     /// Hands on a run of whole lines, without the parts of records that are not complete.
     pub fn lines(&mut self, run: Piece<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        // A cell of a client's may look like the beginning of a runtime's line.
+        if run.header.is_some_and(Header::is_of_events) {
+            return emit(run);
+        }
         if self.is_runtime_log || is_worth_a_walk(run.bytes) {
             return self.walk(run, emit);
         }

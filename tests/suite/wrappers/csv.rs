@@ -4,6 +4,7 @@ use baitline::{
     detect::{Detector, Technique},
     record::Header,
 };
+use base64::prelude::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -491,6 +492,44 @@ fn names_of_columns_that_a_client_chose_hide_nothing() {
         );
         assert_eq!(techniques(&text), [wanted], "{text}");
     }
+}
+
+/// `2026-… stdout P` begins a part of a line of CRI.
+#[test]
+fn a_cell_that_looks_like_a_runtimes_line_hides_no_row_and_joins_none() {
+    let part = "2026-11-23T17:00:00Z stdout P curl";
+    let rest = "2026-11-23T17:00:00Z stdout F curl";
+    for (name, agents) in [("userAgent", [part, rest]), ("auditID", [part, "2"])] {
+        let names = format!("{name},verb,user.username,requestURI,stage,requestReceivedTimestamp");
+        let row = |cell: &str| {
+            format!(
+                "{cell},list,{DECOY},/api/v1/secrets,ResponseComplete,2026-11-23T17:21:08.912184Z"
+            )
+        };
+        let text = format!("{names}\n{}\n{}\n", row(agents[0]), row(agents[1]));
+        assert_eq!(techniques(&text), [Technique::TokenUse; 2], "{text}");
+    }
+}
+
+/// A part, and another with a body behind it in which an event is packed.
+#[test]
+fn lines_in_cells_of_a_client_are_no_parts_of_one() {
+    let names =
+        "user.username,verb,objectRef.name,requestObject,requestURI,stage,requestReceivedTimestamp";
+    let row = |line: &str, body: &str| {
+        format!(
+            "\"jane\",\"get\",\"\n{line}\",\"{body}\",\"/api/v1/secrets\",\"ResponseComplete\",\"2026-11-23T17:21:08.912184Z\""
+        )
+    };
+    let forged = BASE64_STANDARD.encode(hit("forged").to_string());
+    let body = format!("{{\"\"data\"\":\"\"{forged}\"\"}}");
+    let part = row("2026-11-23T17:00:00Z stdout P ", "");
+    let rest = row("2026-11-23T17:00:00Z stdout F ", &body);
+    let told = techniques(&format!("{names}\n{part}\n{rest}\n"));
+    assert!(
+        told.iter().all(|one| *one == Technique::Undecodable),
+        "{told:?}"
+    );
 }
 
 proptest! {

@@ -133,11 +133,14 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether a record begins here that goes on in other lines. What of Docker's is shorter than it cuts has to be an object
-    /// that is not closed: else a shipper may have stripped the newline.
+    /// Whether a record begins here that goes on in other lines. Docker's has to be no object that is closed, and one that is not if it is
+    /// shorter than it cuts: else a shipper may have stripped the newline.
     pub fn begins_record(&self) -> bool {
-        let is_open = || self.text.first() == Some(&b'{') && !self.is_whole_object();
-        self.is_partial && (!self.is_short() || is_open())
+        let is_open = || {
+            let may_be = !self.is_short() || self.text.first() == Some(&b'{');
+            may_be && !self.is_whole_object()
+        };
+        self.is_partial && (self.format == Format::Cri || is_open())
     }
 
     /// Shorter than the parts that the runtime cuts off: if its newline is missing, it is the last of a container that ended, or went
