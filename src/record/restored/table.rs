@@ -121,14 +121,14 @@ impl<'v> Table<'v> {
         })
     }
 
-    /// The key in the object behind which the rows stand.
-    pub fn key(&self) -> &'static str {
-        self.form.rows[0]
+    /// The keys in the object behind which the columns and the rows stand.
+    pub fn keys(&self) -> [&'static str; 2] {
+        [self.form.columns[0], self.form.rows[0]]
     }
 
     /// Whether `object`, which it was read from, has two such keys, or two for the columns.
     pub fn is_ambiguous(&self, object: &Object<'v, 'v>) -> bool {
-        [self.form.rows[0], self.form.columns[0]].iter().any(|key| {
+        self.keys().iter().any(|key| {
             let mut same = object.iter().filter(|(other, _)| other == key);
             same.nth(1).is_some()
         })

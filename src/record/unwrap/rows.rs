@@ -39,7 +39,9 @@ impl Search<'_> {
                 }
             }
         }
-        for (key, value) in object.iter().filter(|(key, _)| *key != table.key()) {
+        // Names of columns have keys of clients in them, where a store joined keys.
+        let beside = object.iter().filter(|(key, _)| !table.keys().contains(key));
+        for (key, value) in beside {
             is_searched &= self.entry(deeper, None, object, (key, value), depth, wrapper);
         }
         is_searched && !(has_misfits && table.is_of_events())

@@ -262,6 +262,20 @@ fn what_a_client_writes_into_a_row_is_no_event() {
     }
 }
 
+/// A client chooses the keys of what it makes, and a store joins them to names of columns.
+#[test]
+fn a_name_of_a_column_is_no_event() {
+    let mut quiet = hit("quiet");
+    quiet["user"] = json!({"username": "jane"});
+    for forged in [hit("forged").to_string(), format!("x\n{}", hit("forged"))] {
+        let mut event = quiet.clone();
+        event["requestObject"] = json!({"metadata": {"annotations": {forged: "z"}}});
+        for table in tables(&event) {
+            assert_eq!(techniques(&table), [], "{table}");
+        }
+    }
+}
+
 #[test]
 fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
     let event = hit("1").to_string();
