@@ -186,9 +186,10 @@ fn is_words(text: &str) -> bool {
 /// Whether a shipper keeps records as they came under `key`, in which several may be joined.
 fn is_of_record(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    lifted::is_of_record(last)
-        || OF_RECORDS.iter().any(|record| is(last, record))
-        || ENDS_OF_RECORDS.iter().any(|end| ends_with(last, end))
+    !lifted::is_of_client(key)
+        && (lifted::is_of_record(last)
+            || OF_RECORDS.iter().any(|record| is(last, record))
+            || ENDS_OF_RECORDS.iter().any(|end| ends_with(last, end)))
 }
 
 fn is_of_request(key: &str) -> bool {
@@ -202,7 +203,8 @@ pub fn names_text_of_client(name: &str) -> bool {
     lifted::is_of_client(name) || known.any(|known| is(name, known))
 }
 
-/// Whether shippers keep texts under `key`.
+/// Whether shippers keep texts under `key`, which is no field of an event, nor in one.
 pub fn keeps_texts(key: &str) -> bool {
-    is_of_record(key) || OF_EITHER.iter().any(|known| is(key, known))
+    lifted::field(key).is_none()
+        && (is_of_record(key) || OF_EITHER.iter().any(|known| is(key, known)))
 }

@@ -222,6 +222,22 @@ fn what_a_client_writes_into_an_event_is_no_printed_event() {
     }
 }
 
+#[test]
+fn what_a_client_writes_into_fields_of_logfmt_is_no_event() {
+    let forged = json!(hit("forged").to_string());
+    for field in [
+        "requestObject.data.log",
+        "requestObject.message",
+        "responseStatus.message",
+        "impersonatedUser.extra.log",
+    ] {
+        let mut line = logfmt("", &event("jane", "curl"));
+        line.push_str(&format!(" {field}={forged}"));
+        let all = ids(&line);
+        assert!(all.iter().all(|(id, _)| id == "undecodable"), "{line}");
+    }
+}
+
 /// One of its keys stands in many a log, and so do the names of a decoy.
 #[test]
 fn names_beside_a_single_key_are_no_event() {
