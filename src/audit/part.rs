@@ -65,6 +65,19 @@ impl Event<'_> {
     }
 }
 
+impl Event<'_> {
+    /// Whether it tells a time that no client can guess.
+    pub fn is_finely_timed(&self) -> bool {
+        let times = [self.received, self.stage_time];
+        times.into_iter().flatten().any(tells_time_finely)
+    }
+}
+
+/// Whether `text` is a time that is finer than to the millisecond. A client can name all milliseconds in which its request may come.
+pub(crate) fn tells_time_finely(text: &str) -> bool {
+    parse_time(text).is_some_and(|time| time.as_microsecond() % 1_000 != 0)
+}
+
 fn is_same(part: Timestamp, whole: Timestamp) -> Option<bool> {
     let (part, whole) = (part.as_microsecond(), whole.as_microsecond());
     let is_cut_to = |unit: i64| part % unit == 0 && part == whole - whole.rem_euclid(unit);

@@ -14,7 +14,7 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 11] = [
+const MARKS: [&str; 14] = [
     "audit.k8s.io",
     "auditID",
     "auditid",
@@ -26,6 +26,10 @@ const MARKS: [&str; 11] = [
     "proto_payload",
     "authentication_info",
     "AuditId",
+    // Of Google's entries, behind the front of one that was cut off.
+    "authenticationInfo",
+    "callerSuppliedUserAgent",
+    "io.k8s.",
 ];
 
 /// What stands only before bodies, however the rest is damaged.

@@ -82,7 +82,7 @@ impl<'t> Lines<'t> {
             Piece::Value(_) | Piece::Python(..) => Form::Plain,
             Piece::Doubled(_) => Form::Doubled,
             Piece::Entities(_) => Form::Entities,
-            Piece::Broken(_) => Form::Escaped,
+            Piece::Broken(_) | Piece::Strings(..) => Form::Escaped,
         };
         let (text, all) = (piece.text(), self.text.len());
         // It lies in the text.

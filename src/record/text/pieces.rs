@@ -9,8 +9,8 @@ use super::{escape::entity, python};
 /// without a partner, and those around what cannot be decoded.
 const MAX_OPEN: usize = 8;
 
-/// Keys that only an audit event has; the last two are Google's.
-const KEYS: [&str; 8] = [
+/// Keys that only an audit event has; the last four are Google's.
+const KEYS: [&str; 10] = [
     "auditID",
     "auditid",
     "AUDITID",
@@ -19,6 +19,8 @@ const KEYS: [&str; 8] = [
     "AuditId",
     "methodName",
     "insertId",
+    "protoPayload",
+    "protopayload_auditlog",
 ];
 
 /// Words that only the keys of audit events hold, and Google's name for what it makes of one.
@@ -35,8 +37,11 @@ const MARKS: [&str; 13] = [
     "protopayload",
     "proto_payload",
     "authentication_info",
-    "cloud.audit.AuditLog",
+    AUDIT_LOG,
 ];
+
+/// What Google calls an event that it made of one.
+const AUDIT_LOG: &str = "cloud.audit.AuditLog";
 
 /// Bytes that joined keys may have before the last.
 const MAX_PREFIX_BYTES: usize = 128;
@@ -60,6 +65,8 @@ pub enum Piece<'r> {
     Python(&'r [u8], Vec<u8>),
     /// What is left of something that was cut off or damaged.
     Broken(&'r [u8]),
+    /// The same, if nothing stands in the strings that begin so many bytes in, with escaped quotes.
+    Strings(&'r [u8], usize),
 }
 
 impl<'r> Piece<'r> {
@@ -70,7 +77,8 @@ impl<'r> Piece<'r> {
             | Self::Doubled(text)
             | Self::Entities(text)
             | Self::Python(text, _)
-            | Self::Broken(text) => text,
+            | Self::Broken(text)
+            | Self::Strings(text, _) => text,
         }
     }
 }
@@ -100,8 +108,9 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             break;
         }
         if text.get(start + 1) == Some(&b'\\') {
-            broken = Some(start);
-            break;
+            let first = broken.unwrap_or(start);
+            take(Piece::Strings(&text[first..], start - first));
+            return;
         }
         if let Some(length) = doubled_end(&text[start..]) {
             take(Piece::Doubled(&text[start..start + length]));
@@ -122,7 +131,7 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
                     take(Piece::Broken(value));
                 }
             }
-            broken = broken.filter(|_| !bears_mark(value));
+            broken = broken.filter(|_| !bears_mark_as_key(value));
             at = start + length;
         } else {
             if broken.is_none() && is_own(&text[start..]) {
@@ -164,7 +173,11 @@ fn headless(text: &[u8]) -> Option<usize> {
             return Some(start);
         }
         has_begun |= memchr(b'"', between).is_some();
-        at = end + doubled_end(&text[end..]).or_else(|| value_end(&text[end..]))?;
+        at = end + doubled_end(&text[end..]).or_else(|| value_end_in_string(&text[end..]))?;
+        // An event in a string is whole, and what stands beside it was lifted out of it.
+        if is_in_string(&text[end..]) && !is_in_string(between) && has_field(&text[end..at]) {
+            return None;
+        }
         if !has_begun && bears_mark(&text[end..at]) {
             start = at;
         }
@@ -207,6 +220,22 @@ pub fn bears_mark(text: &[u8]) -> bool {
     MARKS
         .iter()
         .any(|mark| memmem::find(text, mark.as_bytes()).is_some())
+}
+
+/// The same, but not where such a key stands as a name beside its value, as in `{"key":"auditID","value":"1"}`.
+fn bears_mark_as_key(text: &[u8]) -> bool {
+    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-/@".contains(byte);
+    let is_key = |end: usize| {
+        let rest = &text[end..];
+        let rest = &rest[rest.iter().take_while(|byte| is_of_key(byte)).count()..];
+        let rest = &rest[rest.iter().take_while(|byte| **byte == b'\\').count()..];
+        let behind = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'"));
+        behind.is_none_or(|behind| behind.trim_ascii_start().starts_with(b":"))
+    };
+    MARKS.iter().any(|mark| {
+        let mut places = memmem::find_iter(text, mark);
+        places.any(|at| *mark == AUDIT_LOG || is_key(at + mark.len()))
+    })
 }
 
 /// Where the first of the words of [`bears_mark`] ends in `text`: what begins before stands behind none.
@@ -258,6 +287,47 @@ fn value_end(text: &[u8]) -> Option<usize> {
     value_length(text.iter().copied())
 }
 
+/// As [`value_end`], also if the value stands in strings, each quote of it behind as many backslashes as the first.
+fn value_end_in_string(text: &[u8]) -> Option<usize> {
+    let quote = memchr(b'"', text)?;
+    let layers = escapes_before(&text[..quote]);
+    if layers == 0 {
+        return value_end(text);
+    }
+    let (mut depth, mut in_string, mut backslashes) = (0_usize, false, 0_usize);
+    for (index, byte) in text.iter().enumerate() {
+        match byte {
+            b'\\' => {
+                backslashes += 1;
+                continue;
+            }
+            b'"' if backslashes < layers => return None,
+            // Within a string of the value it is behind one more backslash, and as many for each layer again.
+            b'"' if backslashes % (2 * (layers + 1)) == layers => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(index + 1);
+                }
+            }
+            _ => {}
+        }
+        backslashes = 0;
+    }
+    None
+}
+
+/// The backslashes that `text` ends with.
+fn escapes_before(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| **byte == b'\\').count()
+}
+
+/// Whether the first quote in `text` is escaped.
+fn is_in_string(text: &[u8]) -> bool {
+    memchr(b'"', text).is_some_and(|quote| escapes_before(&text[..quote]) > 0)
+}
+
 /// How many of `bytes`, the first of which is a bracket, are the value that it begins; nothing behind it is taken.
 pub fn value_length(bytes: impl Iterator<Item = u8>) -> Option<usize> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -294,6 +364,7 @@ mod tests {
                     (&mut whole, bytes)
                 }
                 Piece::Broken(bytes) => (&mut broken, bytes),
+                Piece::Strings(bytes, at) => (&mut broken, &bytes[at..]),
                 Piece::Python(..) => return false,
             };
             list.push(std::str::from_utf8(bytes).unwrap());
@@ -321,6 +392,9 @@ mod tests {
         for rest in [
             r#"a"},"b":{"c":1},"auditID":"1","d":[]}"#,
             r#"\"a\":1,\"stageTimestamp\" : \"2026\"}","e":{}}"#,
+            r#"1\"},\"a\":{\"b\":\"\\\"}[\"},\"auditID\":\"1\"}","e":{}}"#,
+            r#"d":"1","protoPayload":{"methodName":"m"},"timestamp":"2026"}"#,
+            r#"1","user":"{\"username\":\"[}\\\"\"}","auditID":"1"}"#,
         ] {
             assert_eq!(parts(rest), (vec![], vec![rest]));
             let behind = format!(r#"{{"auditID":1}}{rest}"#);
@@ -328,6 +402,9 @@ mod tests {
             let body = format!(r#"{{"a":1}},{rest}"#);
             assert_eq!(parts(&body), (vec![], vec![body.as_str()]));
         }
+        let carried = r#"a":"1","log":"{\"auditID\":\"1\",\"b\":{}}","stageTimestamp":"2026"}"#;
+        let place = carried.find("{\\").unwrap();
+        assert_eq!(parts(carried), (vec![], vec![&carried[place..]]));
         assert_eq!(parts(r#"the "auditID" of "x" {"a":1}"#).1.len(), 0);
     }
 

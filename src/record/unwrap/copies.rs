@@ -6,39 +6,81 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
 };
 
 use simd_json::tape::Object;
 
-use crate::record::rewrite;
+use crate::{
+    audit::{tells_time_finely, uri::percent_decoded},
+    record::{rewrite, text::escape::unescaped},
+};
+
+/// Bytes that are decompressed from the texts of clients in a record. A client can have few stand for very many.
+const MAX_DECOMPRESSED_BYTES: usize = 16 << 20;
+
+/// How the keys end of times that only the server knows.
+const TIMES: [&str; 2] = ["imestamp", "ReceivedTime"];
+
+/// Bytes between a key and its time, in whatever way an event is written.
+const MAX_BETWEEN: usize = 12;
 
 /// What would be told of the texts of clients in a record if they were no such texts: events as they are `written`, and what cannot
 /// be decoded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Copies {
-    /// Whether it is certain that what says the same is a copy. A client does not know the time of another's request, but where
-    /// a store keeps no times it may know all that is left.
-    texts: RefCell<HashMap<Vec<u8>, bool>>,
+    /// By their hashes, which no client can foresee: whether it is certain that what says the same is a copy. A client does not know the
+    /// time of another's request, but where a store keeps none, or none finer than a client can guess, it may know all that is left.
+    texts: RefCell<HashMap<u64, bool>>,
+    hasher: RandomState,
+    /// Bytes that may still be decompressed.
+    room: Cell<usize>,
+    /// They hold more than was looked at, so that anything may be a copy.
+    is_beyond: Cell<bool>,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self {
+            texts: RefCell::default(),
+            hasher: RandomState::new(),
+            room: Cell::new(MAX_DECOMPRESSED_BYTES),
+            is_beyond: Cell::new(false),
+        }
+    }
 }
 
 impl Copies {
     pub fn is_empty(&self) -> bool {
-        self.texts.borrow().is_empty()
+        self.texts.borrow().is_empty() && !self.is_beyond.get()
+    }
+
+    pub(super) fn room(&self) -> usize {
+        self.room.get()
+    }
+
+    /// `bytes` more were decompressed, and that was not all of it if not `is_whole`.
+    pub(super) fn decompressed(&self, bytes: usize, is_whole: bool) {
+        self.room.set(self.room.get().saturating_sub(bytes));
+        self.is_beyond.set(self.is_beyond.get() || !is_whole);
     }
 
     pub(super) fn add(&self, text: &[u8], is_certain: bool) {
         let mut texts = self.texts.borrow_mut();
-        match texts.get_mut(text) {
-            Some(known) => *known |= is_certain,
-            None => {
-                texts.insert(text.to_vec(), is_certain);
-            }
-        }
+        *texts.entry(self.hasher.hash_one(text)).or_default() |= is_certain;
     }
 
-    /// Whether it is certain that `text` is a copy; `None` if it is none.
-    pub(super) fn certainty(&self, text: &[u8]) -> Option<bool> {
-        self.texts.borrow().get(text).copied()
+    /// Whether it is certain that `text` is a copy; `None` if it is none. What `is_packed` may stand in what was not looked at.
+    pub(super) fn certainty(&self, text: &[u8], is_packed: bool) -> Option<bool> {
+        let known = self.texts.borrow();
+        let known = known.get(&self.hasher.hash_one(text)).copied();
+        known.or((is_packed && self.is_beyond.get()).then_some(false))
+    }
+
+    /// Whether `text`, which cannot be decoded, is a copy for certain. A client can have another's event cut off before the times in it, and
+    /// knows what stands before them.
+    pub(super) fn is_copy_of_broken(&self, text: &[u8]) -> bool {
+        self.certainty(text, false) == Some(true) && holds_time(text)
     }
 }
 
@@ -65,6 +107,26 @@ impl Sightings {
         let (events, broken) = (self.events.get(), self.broken.get());
         events > 0 && events + broken > 1 && (self.is_in_text.get() || broken > 0)
     }
+}
+
+/// Whether a time stands in `text` that a client cannot know.
+fn holds_time(text: &[u8]) -> bool {
+    let text = unescaped(&String::from_utf8_lossy(text));
+    let text = percent_decoded(&text);
+    let begins_with_time = |rest: &str| {
+        let between = rest.find(|letter: char| letter.is_ascii_digit());
+        let Some(between) = between.filter(|bytes| *bytes <= MAX_BETWEEN) else {
+            return false;
+        };
+        let time = &rest[between..];
+        let is_of_time = |letter: char| letter.is_ascii_alphanumeric() || "-:.+".contains(letter);
+        let end = time.find(|letter| !is_of_time(letter));
+        tells_time_finely(&time[..end.unwrap_or(time.len())])
+    };
+    TIMES.iter().any(|key| {
+        let mut places = text.match_indices(key);
+        places.any(|(at, key)| begins_with_time(&text[at + key.len()..]))
+    })
 }
 
 /// `object` in the one way in which it is compared.

@@ -70,7 +70,7 @@ impl Search<'_> {
         // In another layer than that of the record.
         let is_in_text = deeper.len() < MAX_LAYERS;
         // Most events are but told, and need no time for that.
-        let is_timed = || event.time().is_some();
+        let is_timed = || event.is_finely_timed();
         match self.aim {
             Aim::Tell(sightings) => sightings.add_event(is_in_text),
             Aim::Collect(copies, inside) => {
@@ -79,15 +79,15 @@ impl Search<'_> {
             Aim::Inside(copies, is_carrier_timed) => {
                 copies.add(&written(object), is_carrier_timed || is_timed());
             }
-            Aim::TellWithout(copies) if is_in_text => {
+            Aim::TellWithout(copies, is_packed) if is_in_text => {
                 let bytes = written(object);
-                let certainty = copies.certainty(&bytes);
+                let certainty = copies.certainty(&bytes, is_packed);
                 if certainty == Some(false) {
                     (self.found)(Finding::Broken(&bytes, wrapper));
                 }
                 return certainty.is_none();
             }
-            Aim::TellWithout(_) => {}
+            Aim::TellWithout(..) => {}
         }
         true
     }

@@ -102,10 +102,10 @@ impl Unwrapper {
     ) {
         let mut others = |finding: Finding<'_>| match finding {
             Finding::Broken(bytes, _) | Finding::Doubtful(_, bytes, _)
-                if copies.certainty(bytes) == Some(true) => {}
+                if copies.is_copy_of_broken(bytes) => {}
             other => found(other),
         };
-        self.search(record, Aim::TellWithout(copies), &mut others);
+        self.search(record, Aim::TellWithout(copies, false), &mut others);
     }
 
     fn layers(&mut self) -> &mut [Layer] {
@@ -135,8 +135,18 @@ enum Aim<'s> {
     Collect(&'s Copies, &'s RefCell<Unwrapper>),
     /// The same, inside of such a text, and whether the event tells a time to which it belongs.
     Inside(&'s Copies, bool),
-    /// To tell what is found but for these.
-    TellWithout(&'s Copies),
+    /// To tell what is found but for these, and whether it stands in what was packed.
+    TellWithout(&'s Copies, bool),
+}
+
+impl Aim<'_> {
+    /// The same, in what was packed.
+    fn in_packed(self) -> Self {
+        match self {
+            Self::TellWithout(copies, _) => Self::TellWithout(copies, true),
+            aim => aim,
+        }
+    }
 }
 
 /// One record's way down. What is found goes out by `found`.

@@ -70,8 +70,8 @@ impl Search<'_> {
         let (mut rest, mut broken) = (text.to_vec(), Vec::new());
         let mut whole = WholeEvents::new(text);
         pieces(text, &mut |piece| {
-            if let Piece::Broken(bytes) = piece {
-                broken.push(bytes);
+            if let Piece::Broken(_) | Piece::Strings(..) = piece {
+                broken.push(piece);
                 return true;
             }
             let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
@@ -105,11 +105,12 @@ impl Search<'_> {
         }
         printed.append(&mut doubtful);
         printed.sort_unstable_by_key(|line| line.as_ptr());
-        for bytes in broken {
+        for piece in broken {
+            let start = piece.text().as_ptr();
             let mut lines = printed.iter();
-            match lines.position(|line| line.as_ptr_range().contains(&bytes.as_ptr())) {
-                Some(place) if !is_escaped(bytes) => go_on(text, &mut printed[place..]),
-                _ => self.broken(deeper, &places, bytes, wrapper),
+            match lines.position(|line| line.as_ptr_range().contains(&start)) {
+                Some(place) if strings(&piece).is_none() => go_on(text, &mut printed[place..]),
+                _ => self.broken(deeper, &places, &piece, wrapper),
             }
         }
         for line in printed {
@@ -126,8 +127,8 @@ impl Search<'_> {
         piece: Piece<'_>,
         wrapper: &dyn Wrapper,
     ) -> bool {
-        if let Piece::Broken(bytes) = piece {
-            self.broken(deeper, places, bytes, wrapper);
+        if let Piece::Broken(_) | Piece::Strings(..) = piece {
+            self.broken(deeper, places, &piece, wrapper);
             return true;
         }
         let wrapper = &Nested::new(wrapper, Inner::Piece(places.standing(&piece)));
@@ -140,7 +141,7 @@ impl Search<'_> {
             Piece::Python(_, json) => return self.python(layer, deeper, &json, wrapper),
             Piece::Doubled(bytes) => self.text(deeper, &undoubled(bytes), wrapper),
             Piece::Entities(bytes) => self.text(deeper, &without_entities(bytes), wrapper),
-            Piece::Broken(_) => {}
+            Piece::Broken(_) | Piece::Strings(..) => {}
         }
         true
     }
@@ -173,11 +174,22 @@ impl Search<'_> {
         &mut self,
         deeper: &mut [Layer],
         places: &Lines<'_>,
-        bytes: &[u8],
+        piece: &Piece<'_>,
         wrapper: &dyn Wrapper,
     ) {
-        if is_escaped(bytes) && !deeper.is_empty() {
-            return self.strings(deeper, places, bytes, wrapper);
+        let bytes = piece.text();
+        if let Some(strings) = strings(piece).filter(|_| !deeper.is_empty()) {
+            let inside = self.strings(deeper, places, strings, wrapper);
+            let before = &bytes[..bytes.len() - strings.len()];
+            match inside.told {
+                Told::Nothing => (self.found)(Finding::Broken(bytes, wrapper)),
+                Told::Own => (self.found)(Finding::Broken(before, wrapper)),
+                Told::Event => {
+                    let broken = inside.broken.iter();
+                    broken.for_each(|bytes| (self.found)(Finding::Broken(bytes, wrapper)));
+                }
+            }
+            return;
         }
         (self.found)(Finding::Broken(bytes, wrapper));
         // Behind the mark of an event it may be a part of a body.
@@ -194,14 +206,37 @@ impl Search<'_> {
         places: &Lines<'_>,
         bytes: &[u8],
         wrapper: &dyn Wrapper,
-    ) {
+    ) -> Strings {
+        let mut strings = Strings {
+            told: Told::Nothing,
+            broken: Vec::new(),
+        };
         let mut rest = bytes;
         while !rest.is_empty() {
             let (string, behind) = rest.split_at(string_length(rest, b'"'));
             let standing = places.standing(&Piece::Broken(string));
             let plain = unescaped(&String::from_utf8_lossy(string));
             let inside = &Nested::new(wrapper, Inner::Piece(standing));
-            self.text(deeper, plain.as_bytes(), inside);
+            let found = &mut *self.found;
+            let mut watch = |finding: Finding<'_>| match finding {
+                Finding::Broken(bytes, _)
+                    if plain.as_bytes().as_ptr_range().contains(&bytes.as_ptr()) =>
+                {
+                    strings.broken.push(bytes.to_vec());
+                }
+                other => {
+                    if !matches!(other, Finding::Broken(..)) {
+                        strings.told = Told::Event;
+                    }
+                    found(other);
+                }
+            };
+            watched(&mut watch, &mut self.room, self.aim, |search| {
+                search.text(deeper, plain.as_bytes(), inside);
+            });
+            if strings.told == Told::Nothing && is_own(trimmed(plain.as_bytes())) {
+                strings.told = Told::Own;
+            }
             let behind = behind.get(1..).unwrap_or_default();
             let (between, others) = behind.split_at(escaped_start(behind));
             if holds_json(between) {
@@ -209,6 +244,7 @@ impl Search<'_> {
             }
             rest = others;
         }
+        strings
     }
 
     /// Searches text that may be a part of an event. Of the last part, what stands from a bracket to its end is one whole value
@@ -243,17 +279,48 @@ impl Search<'_> {
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
     pub(super) fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
-        self.room = self.room.saturating_sub(decoded.made);
+        let room = match self.aim {
+            Aim::Inside(copies, _) => copies.room(),
+            _ => self.room,
+        };
+        let decoded = encoded::decoded(text, room.min(MAX_DECOMPRESSED_BYTES));
+        let aim = match self.aim {
+            Aim::Inside(copies, _) => {
+                copies.decompressed(decoded.made, decoded.is_whole);
+                self.aim
+            }
+            aim => {
+                self.room = self.room.saturating_sub(decoded.made);
+                aim.in_packed()
+            }
+        };
         let entries = msgpack::entries_as_json(&decoded.bytes);
         let text = entries.as_deref().unwrap_or(&decoded.bytes);
         if holds_json(text) {
-            self.text(deeper, text, wrapper);
+            watched(self.found, &mut self.room, aim, |search| {
+                search.text(deeper, text, wrapper);
+            });
         }
         if !decoded.is_whole {
             (self.found)(Finding::Broken(&decoded.damaged, wrapper));
         }
     }
+}
+
+/// What was found in strings.
+struct Strings {
+    told: Told,
+    /// What in them is broken, and is not told.
+    broken: Vec<Vec<u8>>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Told {
+    /// They are parts of what was cut off.
+    Nothing,
+    /// Baitline's own output, which tells nothing.
+    Own,
+    Event,
 }
 
 /// Lets each of `lines` of `text` go on to the next of them, or to the end: what begins in the first and is broken ends in none.
@@ -276,8 +343,17 @@ fn escaped_start(text: &[u8]) -> usize {
     starts.next().unwrap_or(text.len())
 }
 
-/// Whether what `bytes` begin with stands in a string, behind escaped quotes.
-fn is_escaped(bytes: &[u8]) -> bool {
-    let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
-    start.is_some_and(|start| bytes[start..].starts_with(b"\\"))
+/// The strings of `piece` with escaped quotes, if there are such.
+fn strings<'t>(piece: &Piece<'t>) -> Option<&'t [u8]> {
+    let bytes = piece.text();
+    match piece {
+        Piece::Strings(_, at) => Some(&bytes[*at..]),
+        // It begins in one.
+        _ => {
+            let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
+            start
+                .is_some_and(|start| bytes[start..].starts_with(b"\\"))
+                .then_some(bytes)
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Texts of clients that a shipper copied beside the whole event, and genuine events beside each other.
 
+use base64::prelude::*;
 use serde_json::{Value, json};
 
-use super::forged::{DECOY, hit, ids};
+use super::{
+    forged::{DECOY, hit, ids},
+    shapes::gzip,
+};
 
 /// An event of somebody else, by a client that calls itself `user_agent`.
 fn quiet(user_agent: &str) -> Value {
@@ -171,4 +175,56 @@ fn an_event_that_is_kept_as_text_beside_its_fields_is_told_once() {
     });
     let many = Value::Array(many.collect()).to_string();
     assert_eq!(ids(&many).len(), 10_000);
+}
+
+/// Times stand last in an event, so that a client can have them cut off, and knows all that is left.
+#[test]
+fn an_event_that_was_cut_before_its_times_is_not_hidden_by_another_clients_text() {
+    let mut event = hit("1");
+    event
+        .as_object_mut()
+        .expect("an object")
+        .remove("requestReceivedTimestamp");
+    let cut = event.to_string();
+    let cut = &cut[..cut.len() - 3];
+    let packed = BASE64_STANDARD.encode(gzip(cut.as_bytes()));
+    for text in [cut.to_owned(), json!({"data": packed}).to_string()] {
+        let other = quiet(&text).to_string();
+        for record in [
+            json!({"logEvents": [{"message": cut}, {"message": other}]}),
+            json!([other, cut]),
+        ] {
+            let all = ids(&record.to_string());
+            assert_eq!(all, [("undecodable".to_owned(), None)], "{record}");
+        }
+    }
+}
+
+/// A client can name each millisecond in which another's request may come.
+#[test]
+fn an_event_whose_time_a_client_can_guess_is_not_hidden() {
+    let coarse = |mut event: Value| {
+        event["requestReceivedTimestamp"] = "2026-11-23T17:21:08.912Z".into();
+        event.to_string()
+    };
+    let real = coarse(hit("real"));
+    let other = coarse(quiet(&real));
+    let record = json!({"logEvents": [{"message": real}, {"message": other}]});
+    assert_eq!(ids(&record.to_string()), [("undecodable".to_owned(), None)]);
+}
+
+/// What a client packs into a text is looked at as far as that costs little.
+#[test]
+fn a_text_that_unpacks_to_very_much_hides_nothing_and_forges_nothing() {
+    let forged = format!("{}{}", " ".repeat(40 << 20), hit("forged"));
+    let packed = json!({"data": BASE64_STANDARD.encode(gzip(forged.as_bytes()))}).to_string();
+    let real = hit("real").to_string();
+    let record = json!({"logEvents": [{"message": real}, {"message": quiet(&packed).to_string()}]});
+    assert_eq!(ids(&record.to_string()), [("real".to_owned(), None)]);
+    let record = json!({"message": quiet(&packed).to_string(), "client": packed});
+    assert!(
+        ids(&record.to_string())
+            .iter()
+            .all(|(id, _)| id == "undecodable")
+    );
 }

@@ -3,6 +3,7 @@
 mod arrays;
 mod copies;
 mod csv;
+mod cut;
 pub mod forged;
 mod gke;
 mod google;

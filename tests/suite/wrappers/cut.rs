@@ -1,0 +1,157 @@
+//! Records of which a front or an end was cut off.
+
+use serde_json::{Value, json};
+
+use super::{
+    forged::{DECOY, hit},
+    found,
+};
+
+/// What only an event has. Of a record without any of these nobody can tell what it was.
+const MARKS: [&str; 6] = [
+    "auditID",
+    "requestReceivedTimestamp",
+    "stageTimestamp",
+    "protoPayload",
+    "methodName",
+    "authenticationInfo",
+];
+
+/// An event in the order in which the API server writes it, refused, so that the answer names the decoy too.
+fn event() -> String {
+    let user = json!({"username": DECOY, "groups": ["system:serviceaccounts"], "extra": {"a/b": ["JTI=1"]}});
+    let message =
+        format!("secrets is forbidden: User \"{DECOY}\" cannot list resource \"secrets\"");
+    let status = json!({"metadata": {}, "message": message, "code": 403});
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/secrets?limit=5","verb":"list","user":{user},"sourceIPs":["10.0.3.7"],"userAgent":"curl","objectRef":{{"resource":"secrets"}},"responseStatus":{status},"requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z","stageTimestamp":"2026-11-23T17:21:08.914002Z","annotations":{{"authorization.k8s.io/decision":"forbid"}}}}"#
+    )
+}
+
+/// Google's, in the order of the alphabet.
+fn entry() -> String {
+    json!({"insertId": "1", "labels": {"authorization.k8s.io/decision": "forbid"},
+        "operation": {"first": true, "id": "1", "last": true},
+        "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+            "authenticationInfo": {"principalEmail": DECOY},
+            "authorizationInfo": [{"granted": false, "permission": "io.k8s.core.v1.secrets.list"}],
+            "methodName": "io.k8s.core.v1.secrets.list", "requestMetadata": {"callerIp": "10.0.3.7"},
+            "resourceName": "core/v1/secrets", "serviceName": "k8s.io", "status": {"code": 7}},
+        "timestamp": "2026-11-23T17:21:08.912184Z"})
+    .to_string()
+}
+
+/// `event` with its parts as text.
+fn with_texts(event: &str) -> String {
+    let mut event: Value = serde_json::from_str(event).expect("it is JSON");
+    for (_, part) in event.as_object_mut().expect("an object") {
+        if part.is_object() || part.is_array() {
+            *part = part.to_string().into();
+        }
+    }
+    event.to_string()
+}
+
+fn records() -> Vec<String> {
+    let events = [event(), entry(), with_texts(&event())];
+    let wrapped = events.iter().flat_map(|event| {
+        [
+            event.clone(),
+            format!("2026-11-23T17:21:08.9Z stdout F {event}"),
+            json!({"log": format!("{event}\n"), "stream": "stdout"}).to_string(),
+            json!({"message": json!({"log": event}).to_string(), "host": "h"}).to_string(),
+            json!({"records": [{"category": "kube-audit", "properties": {"log": event, "pod": "p"}}]}).to_string(),
+            json!({"logGroup": "/aws/eks/a/cluster", "logEvents": [{"id": "1", "message": event}]}).to_string(),
+            json!({"logRecords": [{"body": {"stringValue": event}, "attributes": [{"key": "a", "value": {"stringValue": "b"}}]}]})
+                .to_string(),
+        ]
+    });
+    wrapped.collect()
+}
+
+#[test]
+fn no_front_that_was_cut_off_hides_what_is_behind_it() {
+    for record in records() {
+        let fronts = (1..record.len()).map(|front| &record[front..]);
+        let fronts = fronts.take_while(|rest| rest.contains(DECOY));
+        for rest in fronts
+            .step_by(5)
+            .filter(|rest| MARKS.iter().any(|mark| rest.contains(mark)))
+        {
+            assert!(!found(None, rest.as_bytes()).is_empty(), "{rest}");
+        }
+    }
+}
+
+#[test]
+fn no_end_that_was_cut_off_hides_what_is_before_it() {
+    for record in records() {
+        for end in (1..record.len()).rev().step_by(5) {
+            let front = &record[..end];
+            let user = front.find(DECOY).filter(|at| at + DECOY.len() < end);
+            if user.is_some() && MARKS.iter().any(|mark| front.contains(mark)) {
+                assert!(!found(None, front.as_bytes()).is_empty(), "{front}");
+            }
+        }
+    }
+}
+
+/// A client decides by its length where a record is cut.
+#[test]
+fn a_body_in_which_a_record_was_cut_hides_nothing() {
+    let body = json!({"kind": "ConfigMap", "data": {"k": "A".repeat(50)}}).to_string();
+    let mut event = hit("1");
+    event["verb"] = "create".into();
+    let pairs = |names: [&str; 2]| -> Vec<Value> {
+        let pair = |(key, value): (&String, &Value)| {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            json!({names[0]: key, names[1]: value})
+        };
+        event
+            .as_object()
+            .expect("an object")
+            .iter()
+            .map(pair)
+            .collect()
+    };
+    let mut activity = json!({"class_uid": 6003, "metadata": {"product": {"name": "Amazon EKS"}, "version": "audit.k8s.io/v1"}});
+    activity["actor"]["user"]["name"] = DECOY.into();
+    let carriers = [
+        format!(
+            "{},\"api\":{{\"request\":{{\"data\":",
+            activity.to_string().trim_end_matches('}')
+        ),
+        format!(
+            "{{\"protopayload_auditlog\":{},\"requestJson\":",
+            json!(entry()).to_string().trim_end_matches("}\"")
+        ),
+        format!(
+            "{{\"results\":[{},{{\"field\":\"requestObject\",\"value\":",
+            json!(pairs(["field", "value"]))
+                .to_string()
+                .trim_end_matches(']')
+        ),
+        format!(
+            "{{\"attributes\":{},{{\"key\":\"requestObject\",\"value\":",
+            json!(pairs(["key", "value"]))
+                .to_string()
+                .trim_end_matches(']')
+        ),
+    ];
+    for carrier in carriers {
+        let record = format!("{carrier}{}", json!(body));
+        for end in carrier.len()..record.len() {
+            let front = &record[..end];
+            assert!(!found(None, front.as_bytes()).is_empty(), "{front}");
+        }
+    }
+}
+
+#[test]
+fn an_uncut_record_of_each_kind_is_told() {
+    for record in records() {
+        assert_eq!(found(None, record.as_bytes()).len(), 1, "{record}");
+    }
+}
