@@ -408,6 +408,9 @@ pub(super) fn is_object_or_nothing(value: Json<'_>) -> bool {
 /// The number under `key`, which some stores write as text.
 pub(super) fn number(value: Json<'_>, key: &str) -> Option<u64> {
     let number = value.get(key)?;
+    // MongoDB's.
+    let mut kinds = ["$numberInt", "$numberLong"].iter();
+    let number = kinds.find_map(|kind| number.get(*kind)).unwrap_or(number);
     number
         .as_u64()
         .or_else(|| number.into_string()?.parse().ok())

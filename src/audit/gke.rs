@@ -136,6 +136,8 @@ impl<'o, 'v> Entry<'o, 'v> {
         Event {
             audit_id: progress
                 .id
+                // The id of an entry that is one of several for one request ends with its number.
+                .or_else(|| field(self.outer("split")?, "uid"))
                 .or_else(|| self.outer("insertId").and_then(said)),
             stage: progress.stage(),
             verb: method.verb,

@@ -16,6 +16,6 @@ mod words;
 
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
-pub(crate) use part::tells_time_finely;
+pub(crate) use part::{may_be_cut_from, tells_time_finely};
 pub use time::{from_epoch, from_epoch_fraction, parse_time, to_microsecond, wire_time};
 pub(crate) use words::{Text, words};

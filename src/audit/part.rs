@@ -79,10 +79,14 @@ pub(crate) fn tells_time_finely(text: &str) -> bool {
 }
 
 fn is_same(part: Timestamp, whole: Timestamp) -> Option<bool> {
+    (!may_be_cut_from(part, whole)).then_some(part.as_microsecond() == whole.as_microsecond())
+}
+
+/// Whether `part` is `whole` to the millisecond, or to the second, as some stores keep times.
+pub(crate) fn may_be_cut_from(part: Timestamp, whole: Timestamp) -> bool {
     let (part, whole) = (part.as_microsecond(), whole.as_microsecond());
     let is_cut_to = |unit: i64| part % unit == 0 && part == whole - whole.rem_euclid(unit);
-    let is_coarse = is_cut_to(1_000_000) || is_cut_to(1_000);
-    (!is_coarse).then_some(part == whole)
+    is_cut_to(1_000_000) || is_cut_to(1_000)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! From blocks to detections.
 
+mod once;
 mod records;
 
 use std::{
-    collections::HashMap,
     iter, mem,
     ops::Add,
     sync::{Arc, OnceLock},
@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use memchr::{memchr_iter, memrchr};
+use once::tell_once;
 use records::Record;
 use smallvec::SmallVec;
 
@@ -236,7 +237,7 @@ impl Detector {
         }
         self.unwrapper = unwrapper;
         if out.len() > length + 1 {
-            tell_once(out, length);
+            tell_once(out, length, record.arrival);
         }
     }
 
@@ -380,18 +381,5 @@ impl Detector {
                 .filter(|(decoy, names)| names.name_decoy(decoy))
                 .map(|(decoy, _)| undecodable(&identity, excerpt.clone(), decoy, &context)),
         );
-    }
-}
-
-/// Drops each detection behind `from` that is the first of its id once more: a shipper may keep an event as text beside what it
-/// parsed of it.
-fn tell_once(out: &mut Vec<Detection>, from: usize) {
-    let mut firsts = HashMap::new();
-    for detection in out.split_off(from) {
-        let first = *firsts.entry(detection.detection_id).or_insert(out.len());
-        // A client may choose the id of its requests, and give one to two of them.
-        if out.get(first) != Some(&detection) {
-            out.push(detection);
-        }
     }
 }

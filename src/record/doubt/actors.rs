@@ -3,7 +3,7 @@
 use simd_json::{prelude::*, tape::Object};
 
 use crate::{
-    audit::Json,
+    audit::{Json, gke},
     record::{key::is, restored::is_of_pod, unwrap::lifted},
 };
 
@@ -27,14 +27,17 @@ pub fn names<'v>(object: &Object<'v, 'v>) -> Vec<(&'v str, &'v str)> {
     names
 }
 
-/// Whether one of the words in `key` is such a word. Whoever makes a pod chooses its labels.
+/// Whether one of the words in `key` is such a word. Whoever makes a pod chooses its labels; in what Google makes of an event stand bodies.
 fn says_who(key: &str) -> bool {
     let begins = |word: &str, actor: &&str| {
         let head = word.get(..actor.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(actor))
     };
     let mut words = key.split(['.', '_', '-', '/']);
-    !is_of_pod(key) && words.any(|word| ACTORS.iter().any(|actor| begins(word, actor)))
+    let is_of_payload = || key.split('.').any(|key| gke::PAYLOADS.contains(&key));
+    !is_of_pod(key)
+        && !is_of_payload()
+        && words.any(|word| ACTORS.iter().any(|actor| begins(word, actor)))
 }
 
 /// Adds the names in `value`, which stands under `key`, without texts of clients.

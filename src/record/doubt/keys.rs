@@ -56,7 +56,7 @@ const WHOLE_OF_REQUESTS: [&str; 1] = ["ua"];
 const NAMES: [&str; 3] = ["key", "name", "field"];
 
 /// Keys under which shippers keep a record as it came, written so, beside those of [`lifted`].
-const OF_RECORDS: [&str; 14] = [
+const OF_RECORDS: [&str; 15] = [
     "rawdata",
     "line",
     "entry",
@@ -71,6 +71,7 @@ const OF_RECORDS: [&str; 14] = [
     "textpayload",
     "jsonpayload",
     "properties",
+    "frames",
 ];
 
 /// How keys end, written so, under which nobody but a shipper has anything.

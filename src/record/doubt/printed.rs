@@ -14,7 +14,7 @@ use memchr::{
 
 use crate::record::{
     stream::csv_row,
-    text::{pieces::own_start, python},
+    text::{legacy, pieces::own_start, python},
 };
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
@@ -55,7 +55,7 @@ const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 /// over lines.
 pub fn bears_marks(text: &[u8]) -> bool {
     let is_line = |line: &[u8]| csv_row::is_row(line) || is_spread(line);
-    has_keys(text) || text.split(|byte| *byte == b'\n').any(is_line)
+    has_keys(text) || legacy::may_be_in(text) || text.split(|byte| *byte == b'\n').any(is_line)
 }
 
 /// Whether a line of an event that is spread over lines may stand in `text`.
@@ -180,7 +180,7 @@ pub fn without_marks(mut text: String) -> String {
             text = text.replace(&marked, &format!("{key}\" : \""));
         }
     }
-    csv_row::without_rows(text)
+    legacy::without_marks(csv_row::without_rows(text))
 }
 
 #[cfg(test)]
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|io.k8s.core.v1.pods.get|system:a|\"username\": \"|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
+        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|io.k8s.core.v1.pods.get|system:a| AUDIT: id=|\"username\": \"|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
             prop_assert!(!bears_marks(without_marks(text).as_bytes()));
         }
     }

@@ -1,6 +1,7 @@
-//! Entries of Google's that Elastic's integration spread over fields of ECS (github.com/elastic/integrations,
+//! Entries of Google's that one of Elastic's integrations spread over fields of ECS (github.com/elastic/integrations,
 //! `packages/gcp/data_stream/audit/elasticsearch/ingest_pipeline/default.yml`): who asked is the client's user, what for the action. What
-//! has no place there stands under `gcp.audit`.
+//! has no place there stands under `gcp.audit`. Another, for Kubernetes (`packages/kubernetes`, `audit_logs`), gave what stands around
+//! the payload the names that the API server has for it.
 
 use simd_json::{prelude::*, tape::Object};
 
@@ -10,7 +11,7 @@ use super::{
     kept,
 };
 use crate::{
-    audit::Json,
+    audit::{Json, gke},
     record::{key::at, rewrite},
 };
 
@@ -53,6 +54,15 @@ const ACTION: &str = "event.action";
 const STATUS: &str = "gcp.audit.status.code";
 const RESOURCE_NAME: &str = "gcp.audit.resource_name";
 
+/// What the integration for Kubernetes renamed.
+const RENAMED: [(&str, &[&str]); 5] = [
+    ("insertId", &["auditID"]),
+    ("timestamp", &["stageTimestamp"]),
+    ("labels", &["annotations"]),
+    ("operation", &["operation"]),
+    ("protoPayload.status", &["responseStatus"]),
+];
+
 /// The bodies.
 const BODIES: [&str; 2] = ["request", "response"];
 
@@ -83,6 +93,23 @@ pub fn entry(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         put_bodies(object, &mut entry)?;
         entry.written()
     })
+}
+
+/// The entry of which `object` has the payload, and beside it what was renamed; `None` if nothing was.
+pub fn renamed(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
+    let payload = object.get(gke::PAYLOADS[0])?.as_object()?;
+    let is_renamed = ["auditID", "stageTimestamp", "responseStatus"];
+    is_renamed
+        .iter()
+        .any(|key| object.get(*key).is_some())
+        .then(|| {
+            let mut entry = Tree::default();
+            for (key, value) in payload.iter() {
+                entry.put_below(gke::PAYLOADS[0], key, Node::Value(value))?;
+            }
+            entry.put_from(object, &RENAMED)?;
+            entry.written()
+        })
 }
 
 /// The entry, if it was kept as it came.

@@ -28,7 +28,8 @@ pub struct Unclear;
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
 /// other keys, or dropped what only an encoded path still tells, if one did.
 pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Unclear>> {
-    if let Some(restored) = ocsf::restored(object).or_else(|| elastic::entry(object)) {
+    let foreign = ocsf::restored(object).or_else(|| elastic::entry(object));
+    if let Some(restored) = foreign.or_else(|| elastic::renamed(object)) {
         return Some(restored);
     }
     let reshaped = if is_event {

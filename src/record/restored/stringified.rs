@@ -21,6 +21,9 @@ const TIMES: [&str; 4] = [
     "StageReceivedTime",
 ];
 
+/// Who asked, and as whom. Some label events with the names alone.
+const USERS: [&str; 4] = ["user", "User", "impersonatedUser", "ImpersonatedUser"];
+
 /// `event` as it was written; `None` if no part of it is text, and no time of it a number.
 pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
     // Of most events none is, and they are many.
@@ -32,7 +35,9 @@ pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
         return None;
     }
     rewrite::object(event, |key, value| {
-        part(Event::PARTS, key, value).or_else(|| time(key, value))
+        part(Event::PARTS, key, value)
+            .or_else(|| user(event, key, value))
+            .or_else(|| time(key, value))
     })
 }
 
@@ -52,13 +57,40 @@ fn part<'v>(parts: &[&str], key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>>
     rewrite::is_json(text, &['{', '[']).then(|| text.as_bytes().into())
 }
 
-/// A number since 1970, as text.
+/// The user of `event` of whom `value` is but the name. What has brackets is an object in a notation of its own, and where keys were joined
+/// it is something else.
+fn user<'v>(event: &Object<'_, '_>, key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
+    let name = value.into_string().filter(|_| USERS.contains(&key))?;
+    let is_joined = |(other, _): (&str, Json<'_>)| {
+        let rest = other.strip_prefix(key).and_then(|rest| rest.chars().next());
+        rest.is_some_and(|next| !next.is_ascii_alphanumeric())
+    };
+    let is_name =
+        !name.is_empty() && !name.contains(['{', '[', '=']) && !event.iter().any(is_joined);
+    is_name.then(|| {
+        let mut out = Vec::new();
+        rewrite::fields([name].into_iter(), &mut out, |name, out| {
+            rewrite::name("username", out);
+            rewrite::text(name, out);
+        });
+        out.into()
+    })
+}
+
+/// A time that is no text as one: a number since 1970, or MongoDB's object.
 fn time<'v>(key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
+    if !TIMES.contains(&key) || value.is_str() {
+        return None;
+    }
+    let date = value.get("$date");
+    let value = date.map_or(value, |date| date.get("$numberLong").unwrap_or(date));
     let number = || {
         let fraction = || value.as_f64().map(|number| number.to_string());
         let whole = value.as_u64().map(|number| number.to_string());
         whole.or_else(fraction)
     };
-    let number = TIMES.contains(&key).then(number).flatten()?;
-    Some(format!("\"{number}\"").into_bytes().into())
+    let text = value.into_string().map(str::to_owned).or_else(number)?;
+    let mut out = Vec::new();
+    rewrite::text(&text, &mut out);
+    Some(out.into())
 }

@@ -33,7 +33,7 @@ struct Form {
     rows: &'static [&'static str],
 }
 
-const FORMS: [Form; 11] = [
+const FORMS: [Form; 14] = [
     form(&["columns"], &["rows"]),
     form(&["columns"], &["values"]),
     form(&["columns"], &["data"]),
@@ -41,6 +41,10 @@ const FORMS: [Form; 11] = [
     form(&["fields"], &["rows"]),
     BY_COLUMN,
     form(&["schema", "fields"], &["rows"]),
+    // Grafana's frames, ClickHouse's `JSONCompact`, Pinot.
+    IN_FRAMES,
+    form(&["meta"], &["data"]),
+    form(&["dataSchema", "columnNames"], &["rows"]),
     form(&["resultSetMetaData", "rowType"], &["data"]),
     form(
         &["manifest", "schema", "columns"],
@@ -53,6 +57,12 @@ const FORMS: [Form; 11] = [
 
 /// Splunk's `json_cols`. Others have the cells of a column together where they were asked to (ES|QL's `columnar`), and do not say so.
 const BY_COLUMN: Form = form(&["fields"], &["columns"]);
+
+/// Grafana's, which always have the cells of a column together.
+const IN_FRAMES: Form = form(&["schema", "fields"], &["data", "values"]);
+
+/// Of no object.
+const HEADED: Form = form(&["0"], &["0"]);
 
 const fn form(columns: &'static [&'static str], rows: &'static [&'static str]) -> Form {
     Form { columns, rows }
@@ -111,7 +121,7 @@ impl<'v> Table<'v> {
             let columns = at(object, form.columns)?.as_array()?;
             let columns = columns.iter().map(Column::read);
             let columns: Vec<_> = columns.collect::<Option<_>>()?;
-            let is_said = form.rows == BY_COLUMN.rows;
+            let is_said = [BY_COLUMN.rows, IN_FRAMES.rows].contains(&form.rows);
             (!columns.is_empty()).then(|| Self {
                 is_by_column: is_by_column(&rows, &columns, is_said),
                 columns,
@@ -119,6 +129,19 @@ impl<'v> Table<'v> {
                 form,
             })
         })
+    }
+
+    /// Of an array whose first row has the names of its columns: Druid's.
+    pub fn of_rows(rows: &Array<'v, 'v>) -> Option<Self> {
+        let first = rows.iter().next()?.as_array()?;
+        let columns = first.iter().map(Column::read);
+        let table = Self {
+            columns: columns.collect::<Option<_>>()?,
+            rows: *rows,
+            is_by_column: false,
+            form: &HEADED,
+        };
+        table.is_of_events().then_some(table)
     }
 
     /// The keys in the object behind which the columns and the rows stand.
@@ -238,19 +261,26 @@ fn is_by_column(rows: &Array<'_, '_>, columns: &[Column<'_>], is_said: bool) -> 
     }
 }
 
-/// The object that `array` is, if it is nothing but `{"field":…,"value":…}`, as CloudWatch Insights tells a row.
+/// How the name of a value and the value are called: in CloudWatch Insights, and in Alibaba's Log Service and its clients.
+const PAIRS: [[&str; 2]; 3] = [["field", "value"], ["key", "value"], ["Key", "Value"]];
+
+/// The object that `array` is, if it is nothing but [`PAIRS`] of one kind.
 pub fn named_values(array: &Array<'_, '_>) -> Option<Vec<u8>> {
+    let first = array.iter().next()?.as_object()?;
+    let [field, value] = PAIRS
+        .iter()
+        .find(|[field, _]| first.get(*field).is_some())?;
     let pair = |item: Json<'_>| -> Option<()> {
         let object = item.as_object().filter(|object| object.len() == 2)?;
-        let is_named = object.get("field").is_some_and(|field| field.is_str());
-        (is_named && object.get("value").is_some()).then_some(())
+        let is_named = object.get(*field).is_some_and(|field| field.is_str());
+        (is_named && object.get(*value).is_some()).then_some(())
     };
-    if array.is_empty() || array.iter().any(|item| pair(item).is_none()) {
+    if array.iter().any(|item| pair(item).is_none()) {
         return None;
     }
     let fields = array.iter().filter_map(|told| {
-        let name = told.get("field")?.into_string()?;
-        Some((Column::new(name, told), told.get("value")?))
+        let name = told.get(*field)?.into_string()?;
+        Some((Column::new(name, told), told.get(*value)?))
     });
     Some(named(fields).0)
 }

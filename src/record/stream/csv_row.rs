@@ -38,6 +38,11 @@ pub fn is_row(line: &[u8]) -> bool {
     is_row_by(|is| cells(line).any(is))
 }
 
+/// Whether `cells` are the row of an event.
+pub fn are_of_event<'c, C: Iterator<Item = &'c str>>(cells: impl Fn() -> C) -> bool {
+    is_row_by(|is| cells().any(|cell| is(cell.as_bytes())))
+}
+
 /// Whether a line is the row of an event, of which `has_cell` tells whether any of its cells is such.
 fn is_row_by(has_cell: impl Fn(Is) -> bool) -> bool {
     TOGETHER

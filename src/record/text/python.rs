@@ -64,8 +64,8 @@ pub fn without_beginnings(mut text: String) -> String {
     text
 }
 
-/// Appends the string at the beginning of `text` as JSON has it; how long it is, with its quotes.
-fn string(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+/// Appends the string at the beginning of `text`, a quote, as JSON has it; how long it is, with its quotes. Go's `%q` writes it so, too.
+pub fn string(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let (quote, mut at) = (text[0], 1);
     out.push(b'"');
     loop {

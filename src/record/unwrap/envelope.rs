@@ -65,8 +65,9 @@ const CLUSTER: &[&str] = &[
     "_cluster",
     "fields.cluster_name",
     "fields.cluster",
-    // Security Lake's.
+    // Security Lake's, and Yandex's.
     "unmapped.eks_cluster_name",
+    "details.cluster_id",
 ];
 const NODE: &[&str] = &[
     "kubernetes.host",
@@ -118,7 +119,7 @@ const CONTAINER: &[&str] = &[
     "stream.container",
 ];
 const PROJECT: &[&str] = &["resource.labels.project_id", "cloud.project.id"];
-const ACCOUNT: &[&str] = &["cloud.account.id", "owner", "account"];
+const ACCOUNT: &[&str] = &["cloud.account.id", "owner", "@owner", "account"];
 const REGION: &[&str] = &[
     "cloud.region",
     "awsRegion",
@@ -127,12 +128,20 @@ const REGION: &[&str] = &[
 ];
 /// Azure's, beside the id of a resource. Others have a file there, or the name of a log.
 const LOCATION: &[&str] = &["location"];
-pub const LOG_GROUP: &[&str] = &["logGroup", "log_group", "awscloudwatch.log_group"];
+pub const LOG_GROUP: &[&str] = &[
+    "logGroup",
+    "log_group",
+    "@log_group",
+    "aws.log_group",
+    "awscloudwatch.log_group",
+];
 pub const LOG_STREAM: &[&str] = &[
     "logStream",
     "logStreamName",
     "log_stream",
     "@logStream",
+    "@log_stream",
+    "aws.log_stream",
     "awscloudwatch.log_stream",
 ];
 /// CloudWatch Insights' `ACCOUNT:GROUP`, and Live Tail's.
@@ -151,7 +160,12 @@ const TIME: &[&str] = &[
     // Splunk's, of what it exports.
     "_time",
 ];
-pub const RESOURCE_ID: &[&str] = &["resourceId", "ResourceId", "_ResourceId"];
+pub const RESOURCE_ID: &[&str] = &[
+    "resourceId",
+    "ResourceId",
+    "_ResourceId",
+    "azure.resource.id",
+];
 
 /// Datadog's texts of the form `KEY:VALUE`, and the key of the cluster among them (docs.datadoghq.com/containers/kubernetes/tag).
 const TAGS: &str = "tags";

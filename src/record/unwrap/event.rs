@@ -33,7 +33,16 @@ fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     };
     let fields = object.iter().filter(is_unread).map(Rest::Field);
     let names = wrapper.actors().into_iter().map(Rest::Name);
-    let mut rest = fields.chain(names).peekable();
+    marked(fields.chain(names))
+}
+
+/// The names around an entry of nobody, as [`unread`].
+pub(super) fn names_around(wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
+    marked(wrapper.actors().into_iter().map(Rest::Name))
+}
+
+fn marked<'v>(rest: impl Iterator<Item = Rest<'v>>) -> Option<Vec<u8>> {
+    let mut rest = rest.peekable();
     rest.peek()?;
     let mut out = Vec::new();
     // Without its id, which may be a client's text.

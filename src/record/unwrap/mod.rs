@@ -36,7 +36,8 @@ use super::{
         Unclear, any_value, is_of_pod, restored,
         table::{self, Table},
     },
-    text::pieces::bears_mark,
+    stream::csv_row,
+    text::{legacy, pieces::bears_mark},
 };
 use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
 
@@ -205,9 +206,15 @@ impl Search<'_> {
             if depth == MAX_DEPTH {
                 return false;
             }
-            if let Some(row) = table::named_values(&array).or_else(|| any_value::attributes(&array))
+            if let Some(row) = any_value::attributes(&array).or_else(|| table::named_values(&array))
             {
                 return self.reshaped(deeper, &row, depth, wrapper);
+            }
+            if let Some(table) = Table::of_rows(&array) {
+                return self.rows(deeper, &table, depth + 1, wrapper);
+            }
+            if csv_row::are_of_event(|| array.iter().filter_map(|item| item.into_string())) {
+                return false;
             }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));
             for inner in array.iter() {
@@ -246,7 +253,13 @@ impl Search<'_> {
         if let Some(entry) = gke::Entry::new(object) {
             let is_readable = entry.is_readable();
             if is_readable && entry.is_kubernetes() {
-                self.tell(deeper, object, &entry.event(), wrapper);
+                let event = entry.event();
+                self.tell(deeper, object, &event, wrapper);
+                if event.user.username.is_none()
+                    && let Some(names) = event::names_around(wrapper)
+                {
+                    (self.found)(Finding::Broken(&names, wrapper));
+                }
             }
             let is_searched = !entry.is_picked() || self.records(deeper, object, depth, wrapper);
             return is_searched && is_readable && !repeated::is_ambiguous_entry(object);
@@ -371,6 +384,7 @@ fn holds_json(text: &[u8]) -> bool {
         || holds(b"{\"")
         || holds(b"{\\\"")
         || printed::may_be_spread(text)
+        || legacy::may_be_in(text)
         || bears_mark(text)
 }
 

@@ -15,7 +15,24 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let (mut is_searched, mut has_misfits) = (!table.is_ambiguous(object), false);
+        let mut is_searched = self.rows(deeper, table, depth, wrapper);
+        // Names of columns have keys of clients in them, where a store joined keys.
+        let beside = object.iter().filter(|(key, _)| !table.keys().contains(key));
+        for (key, value) in beside {
+            is_searched &= self.entry(deeper, None, object, (key, value), depth, wrapper);
+        }
+        is_searched && !table.is_ambiguous(object)
+    }
+
+    /// Searches the rows of `table`; whether all of them could be.
+    pub(super) fn rows<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        table: &Table<'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let (mut is_searched, mut has_misfits) = (true, false);
         for row in table.rows() {
             match row {
                 // The others are read nevertheless.
@@ -38,11 +55,6 @@ impl Search<'_> {
                     is_searched = false;
                 }
             }
-        }
-        // Names of columns have keys of clients in them, where a store joined keys.
-        let beside = object.iter().filter(|(key, _)| !table.keys().contains(key));
-        for (key, value) in beside {
-            is_searched &= self.entry(deeper, None, object, (key, value), depth, wrapper);
         }
         is_searched && !(has_misfits && table.is_of_events())
     }

@@ -20,6 +20,7 @@ use crate::record::{
     stream::{csv_row::WholeEvents, document::without_colours},
     text::{
         escape::{undoubled, unescaped, without_entities},
+        legacy,
         pieces::{Piece, first_mark_end, is_own, pieces},
     },
 };
@@ -48,7 +49,10 @@ impl Search<'_> {
             return self.part(deeper, Part::Open, part, wrapper);
         }
         for lines in other_log::without_klog(text) {
-            self.lines(layer, deeper, lines, wrapper);
+            match legacy::may_be_in(lines) {
+                true => self.legacy_lines(layer, deeper, lines, wrapper),
+                false => self.lines(layer, deeper, lines, wrapper),
+            }
         }
     }
 
@@ -115,6 +119,29 @@ impl Search<'_> {
         }
         for line in printed {
             (self.found)(Finding::Broken(line, wrapper));
+        }
+    }
+
+    /// Searches lines of which some may be in the API server's legacy format.
+    fn legacy_lines(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        text: &[u8],
+        wrapper: &dyn Wrapper,
+    ) {
+        let places = Lines::new(text);
+        for line in text.split(|byte| *byte == b'\n') {
+            match legacy::event(line) {
+                Some((start, json)) => {
+                    let standing = places.standing(&Piece::Value(&line[start..]));
+                    let wrapper = &Nested::new(wrapper, Inner::Piece(standing));
+                    layer.decode_mended(&json, &mut |value| {
+                        self.decoded(deeper, value, line, wrapper);
+                    });
+                }
+                None => self.lines(layer, deeper, line, wrapper),
+            }
         }
     }
 

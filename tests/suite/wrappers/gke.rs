@@ -3,7 +3,7 @@
 use baitline::detect::{Class, Detection, Technique};
 use serde_json::{Value, json};
 
-use super::found;
+use super::{found, without_origin};
 use crate::recordings::recording;
 
 /// The entry that GKE would have written for a request, from the event of its end: see `src/audit/gke.rs` for the sources.
@@ -126,6 +126,73 @@ fn an_entry_is_the_hit_that_the_event_is() {
         }
         assert!(hits > 100 && techniques.len() > 8, "{hits} {techniques:?}");
     }
+}
+
+/// As Elastic's integration for Kubernetes names what stands around the payload
+/// (github.com/elastic/integrations, `packages/kubernetes/data_stream/audit_logs`).
+fn renamed(mut entry: Value) -> Value {
+    let mut audit = json!({"auditID": entry["insertId"], "stageTimestamp": entry["timestamp"],
+        "requestReceivedTimestamp": entry["receiveTimestamp"], "annotations": entry["labels"],
+        "operation": entry["operation"], "resource": entry["resource"], "logName": entry["logName"]});
+    audit["responseStatus"] = entry["protoPayload"]["status"].take();
+    let payload = entry["protoPayload"].as_object_mut().expect("a payload");
+    payload.remove("status");
+    audit["protoPayload"] = entry["protoPayload"].take();
+    json!({"kubernetes": {"audit": audit}, "event": {"kind": "event"}})
+}
+
+#[test]
+fn an_entry_whose_fields_elastic_renamed_says_the_same() {
+    let text =
+        String::from_utf8(recording("request-response", "audit.ndjson.gz")).expect("it is text");
+    let mut hits = 0;
+    for line in text.lines() {
+        let entry = entry(&serde_json::from_str(line).expect("an event is JSON"));
+        let told =
+            |record: &Value| without_origin(found(Some("own"), record.to_string().as_bytes()));
+        let wanted = told(&entry);
+        let mut record = renamed(entry.clone());
+        assert_eq!(told(&record), wanted, "{record}");
+        // Where it keeps what it was made of.
+        record["event"]["original"] = entry.to_string().into();
+        assert_eq!(told(&record), wanted, "{record}");
+        hits += wanted.len();
+    }
+    assert!(hits > 100, "{hits}");
+}
+
+/// cloud.google.com/logging/docs/audit/split-logs: all but the bodies stands in each entry.
+#[test]
+fn entries_of_one_request_that_was_too_long_are_one_hit() {
+    let event = super::forged::hit("1");
+    let split = |index: u64, uid: &str| {
+        let mut entry = entry(&event);
+        entry["insertId"] = format!("{uid}-{index}").into();
+        entry["split"] = json!({"uid": uid, "index": index, "totalSplits": 2});
+        entry.to_string()
+    };
+    let ids = |records: [String; 2]| {
+        let all = found(None, records.join("\n").as_bytes());
+        assert_eq!(all.len(), 2);
+        [all[0].request_id, all[1].request_id]
+    };
+    let [one, other] = ids([split(0, "a"), split(1, "a")]);
+    assert_eq!(one, other);
+    let [one, other] = ids([split(0, "a"), split(0, "b")]);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn an_entry_that_tells_nobody_beside_which_it_stands_who_did_it_is_undecodable() {
+    let mut entry = entry(&super::forged::hit("1"));
+    let principal = entry["protoPayload"]["authenticationInfo"]["principalEmail"].take();
+    let record = |user: &Value| json!({"google_cloud_audit": entry, "user": {"name": user}});
+    let techniques = |record: Value| -> Vec<Technique> {
+        let all = found(None, record.to_string().as_bytes());
+        all.iter().map(|one| one.technique).collect()
+    };
+    assert_eq!(techniques(record(&principal)), [Technique::Undecodable]);
+    assert_eq!(techniques(record(&json!("jane"))), []);
 }
 
 /// As a query of BigQuery's has them.

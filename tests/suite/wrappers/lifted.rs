@@ -180,3 +180,66 @@ fn a_whole_event_that_is_cut_off_beside_its_fields_is_told() {
     let record = json!({"auditID": "real", "stage": "ResponseComplete", "verb": "list", "message": text[..text.len() - 9]});
     assert_eq!(ids(&record.to_string()), once("undecodable"));
 }
+
+/// Fields that stand in another object than the whole event: labels of Loki, attributes of OpenTelemetry, what Elastic's
+/// integrations make of an event whose original they keep.
+#[test]
+fn fields_elsewhere_in_the_record_are_told_once_with_the_event() {
+    let mut event = hit("real");
+    event["responseStatus"] = json!({"code": 403});
+    event["user"]["groups"] = json!(["a"]);
+    let text = event.to_string();
+    let labels = json!({"job": "audit", "user_username": DECOY, "verb": "list", "requestURI": "/api/v1/namespaces",
+        "responseStatus_code": "403"});
+    let named =
+        json!({"job": "audit", "user": DECOY, "verb": "list", "responseStatus_code": "403"});
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let attributes = [
+        attribute("user.username", DECOY),
+        attribute("verb", "list"),
+        attribute("requestURI", "/api/v1/namespaces"),
+    ];
+    let mut timed = attributes.to_vec();
+    timed.push(attribute(
+        "requestReceivedTimestamp",
+        "2026-11-23T17:21:08.912184Z",
+    ));
+    let mut beside = event.clone();
+    beside["user"]
+        .as_object_mut()
+        .expect("a user")
+        .remove("groups");
+    let azure = json!({"category": "kube-audit", "properties": {"log": text}});
+    for record in [
+        json!({"streams": [{"stream": labels, "values": [["1795454469250000000", text]]}]}),
+        json!({"streams": [{"stream": named, "values": [["1795454469250000000", text]]}]}),
+        json!({"data": {"result": [{"stream": event, "values": [["1795454469250000000", text]]}]}}),
+        json!([{"line": text, "date": "2026-11-23T17:21:09Z", "fields": labels}]),
+        json!({"logRecords": [{"body": {"stringValue": text}, "attributes": attributes}]}),
+        json!({"logRecords": [{"attributes": timed, "body": {"stringValue": text}}]}),
+        json!({"event": {"original": azure.to_string()}, "kubernetes": {"audit": beside}}),
+    ] {
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+}
+
+/// A client may give one id to all its requests, and rows of a table may tell none.
+#[test]
+fn what_says_the_same_of_two_requests_is_told_of_both() {
+    let event = hit("chosen");
+    let mut later = event.clone();
+    later["requestReceivedTimestamp"] = "2026-11-23T17:21:08.912185Z".into();
+    let mut begun = event.clone();
+    begun["stage"] = "RequestReceived".into();
+    let row =
+        json!({"verb": "list", "user": {"username": DECOY}, "requestURI": "/api/v1/namespaces"});
+    for records in [
+        json!([event, later]),
+        json!({"kind": "EventList", "items": [event, later]}),
+        json!([begun, event]),
+        json!([row, row]),
+        json!([event, {"message": later.to_string()}]),
+    ] {
+        assert_eq!(ids(&records.to_string()).len(), 2, "{records}");
+    }
+}

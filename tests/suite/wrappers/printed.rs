@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     forged::{DECOY, hit, ids},
-    found,
+    found, without_origin,
 };
+use crate::recordings::recording;
 
 fn techniques(record: &str) -> Vec<Technique> {
     let all = found(None, record.as_bytes());
@@ -250,4 +251,121 @@ fn names_beside_a_single_key_are_no_event() {
     ] {
         assert_eq!(techniques(&record), [], "{record}");
     }
+}
+
+/// As Go's `%q`.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            '\u{7f}' | '\0'..' ' => out.push_str(&format!("\\x{:02x}", letter as u32)),
+            letter => out.push(letter),
+        }
+    }
+    out + "\""
+}
+
+/// As the API server writes it with `--audit-log-format=legacy`.
+fn legacy(event: &Value) -> String {
+    let text = |value: &Value, none: &str| quoted(value.as_str().unwrap_or(none));
+    let groups = event["user"]["groups"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let groups: Vec<_> = groups
+        .iter()
+        .filter_map(Value::as_str)
+        .map(quoted)
+        .collect();
+    let code = event["responseStatus"]["code"].as_u64();
+    format!(
+        "{} AUDIT: id={} stage={} ip={} method={} user={} groups={} as={} asgroups=\"<lookup>\" user-agent={} namespace={} uri={} response=\"{}\"",
+        event["requestReceivedTimestamp"].as_str().expect("a time"),
+        text(&event["auditID"], ""),
+        text(&event["stage"], ""),
+        text(&event["sourceIPs"][0], "<unknown>"),
+        text(&event["verb"], ""),
+        text(&event["user"]["username"], "<none>"),
+        quoted(&groups.join(",")),
+        text(&event["impersonatedUser"]["username"], "<self>"),
+        text(&event["userAgent"], ""),
+        text(&event["objectRef"]["namespace"], "<none>"),
+        text(&event["requestURI"], ""),
+        code.map_or("<deferred>".to_owned(), |code| code.to_string()),
+    )
+}
+
+/// It has the path of a request, and no object but by it.
+#[test]
+fn a_line_in_the_legacy_format_is_the_hit_that_the_event_is() {
+    let text = String::from_utf8(recording("metadata", "audit.ndjson.gz")).expect("it is text");
+    let mut hits = 0;
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).expect("an event is JSON");
+        let mut left = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "user": {"username": event["user"]["username"]}});
+        for key in [
+            "auditID",
+            "stage",
+            "verb",
+            "requestURI",
+            "userAgent",
+            "requestReceivedTimestamp",
+        ] {
+            left[key] = event[key].clone();
+        }
+        left["sourceIPs"] = json!([event["sourceIPs"][0]]);
+        if let Some(user) = event["impersonatedUser"]["username"].as_str() {
+            left["impersonatedUser"] = json!({"username": user});
+        }
+        if let Some(code) = event["responseStatus"]["code"].as_u64() {
+            left["responseStatus"] = json!({"code": code});
+        }
+        let told = |record: &str| without_origin(found(None, record.as_bytes()));
+        let (wanted, legacy) = (told(&left.to_string()), legacy(&event));
+        for record in [
+            legacy.clone(),
+            format!("2026-11-23T17:21:09Z stdout F {legacy}"),
+            json!({"log": format!("{legacy}\n"), "stream": "stdout"}).to_string(),
+            json!({"logEvents": [{"message": legacy}]}).to_string(),
+        ] {
+            assert_eq!(told(&record), wanted, "{record}");
+        }
+        hits += wanted.len();
+    }
+    assert!(hits > 100, "{hits}");
+}
+
+#[test]
+fn what_a_client_writes_into_the_legacy_format_or_as_it_is_no_event() {
+    let forged = legacy(&hit("forged"));
+    let mut quiet = event("jane", &format!("x {forged}"));
+    quiet["requestURI"] = format!("/a\n{forged}").into();
+    for record in [
+        legacy(&quiet),
+        quiet.to_string(),
+        format!("2026-11-23T17:21:09Z stdout F {quiet}"),
+        format!("2026-11-23T17:21:09Z stdout F {}", legacy(&quiet)),
+        json!({"log": legacy(&quiet)}).to_string(),
+    ] {
+        assert_eq!(ids(&record), [], "{record}");
+    }
+    let real = event(DECOY, &forged);
+    for record in [
+        format!("2026-11-23T17:21:09Z stdout F {real}"),
+        legacy(&real),
+    ] {
+        assert_eq!(ids(&record), [("real".to_owned(), None)], "{record}");
+    }
+    for end in 0..forged.len() {
+        let told = ids(&forged[..end]);
+        // Cut behind a field, it is a line with fewer.
+        let known = ["undecodable", "forged"];
+        assert!(told.iter().all(|(id, _)| known.contains(&&**id)), "{end}");
+    }
+    assert_eq!(
+        ids(&forged[..forged.len() - 3]),
+        [("undecodable".to_owned(), None)]
+    );
 }

@@ -71,6 +71,12 @@ fn tables(event: &Value) -> Vec<Value> {
         all.push(json!({"columns": names(&event, "name"), "rows": [row(&event), nothing]}));
         let fields: Value = event.iter().map(|(name, _)| name.clone()).collect();
         all.push(json!({"preview": false, "fields": fields, "rows": [row(&event)]}));
+        // ClickHouse's `JSONCompact`, Pinot, Druid.
+        all.push(json!({"meta": names(&event, "name"), "data": [row(&event), nothing], "rows": 2}));
+        all.push(
+            json!({"resultTable": {"dataSchema": {"columnNames": fields}, "rows": [row(&event)]}}),
+        );
+        all.push(json!([fields, nothing, row(&event)]));
         all.push(json!({"manifest": {"schema": {"columns": names(&event, "name")}}, "result": {"data_array": [row(&event)]}}));
     }
     let own = cells(event, str::to_owned);
@@ -80,6 +86,9 @@ fn tables(event: &Value) -> Vec<Value> {
     // Splunk's `json_cols`; ES|QL's `columnar`; pandas' `split`, Trino.
     all.push(json!({"fields": fields, "columns": by_column}));
     all.push(json!({"columns": names(&own, "name"), "values": by_column}));
+    // Grafana's frames.
+    let frame = json!({"schema": {"name": "x", "fields": names(&own, "name")}, "data": {"values": by_column}});
+    all.push(json!({"results": {"A": {"status": 200, "frames": [frame]}}}));
     all.push(json!({"columns": fields, "index": [0], "data": [row(&own)]}));
     // BigQuery, of text and of records.
     let texts: Value = own.iter().map(|(_, text)| cell(text)).collect();
@@ -108,6 +117,13 @@ fn tables(event: &Value) -> Vec<Value> {
         .map(|(name, cell)| json!({"field": name, "value": cell}))
         .collect();
     all.push(json!({"results": [[{"field": "@ptr", "value": "x"}], fields], "status": "Complete"}));
+    // Alibaba's Log Service, as its API and as its client in Go has it.
+    for [key, value] in [["key", "value"], ["Key", "Value"]] {
+        let pairs = own
+            .iter()
+            .map(|(name, cell)| json!({key: name, value: cell}));
+        all.push(json!({"logs": [{"time": 1, "contents": pairs.collect::<Value>()}]}));
+    }
     joined
         .iter_mut()
         .for_each(|(name, _)| name.insert_str(0, "kubernetes.audit."));
@@ -304,6 +320,22 @@ fn what_is_like_a_table_and_is_none_is_searched_as_it_is() {
 }
 
 /// Such a table of as many rows as columns is read by rows, unless it says what it is, or other cells would stand below the names.
+/// ClickHouse's `JSONCompactEachRowWithNames` has the names of the columns in another record.
+#[test]
+fn a_row_whose_columns_nobody_knows_is_undecodable() {
+    let texts = cells(&hit("8e3bf0f8-b495-450d-a404-cfdf2b51bc67"), str::to_owned);
+    for record in [
+        row(&texts),
+        json!({ "row": row(&texts) }),
+        json!([row(&texts)]),
+    ] {
+        assert_eq!(techniques(&record), [Technique::Undecodable], "{record}");
+    }
+    let mut quiet = hit("8e3bf0f8-b495-450d-a404-cfdf2b51bc67");
+    quiet["user"] = json!({"username": "jane"});
+    assert_eq!(techniques(&row(&cells(&quiet, str::to_owned))), []);
+}
+
 #[test]
 fn a_table_as_long_as_wide_is_what_it_says() {
     let cells = cells(&hit("1"), str::to_owned);
