@@ -3,7 +3,6 @@
 use std::{
     fs::{self, DirEntry, Metadata},
     io::ErrorKind,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -67,7 +66,7 @@ impl Finder<'_> {
             Some(pattern) if pattern.contains(['*', '?', '[']) && is_missing() => {
                 self.glob(pattern)
             }
-            _ => self.named(argument, Kind::Named),
+            _ => self.named(argument, Kind::Named).map(|_| ()),
         }
     }
 
@@ -83,49 +82,53 @@ impl Finder<'_> {
 
     /// What fits a pattern that the shell has left as it is.
     fn glob(&mut self, pattern: &str) -> rusqlite::Result<()> {
-        let mut is_empty = true;
+        let (mut is_empty, mut has_passed) = (true, false);
         let mut result = Ok(());
-        let is_pattern = matching(pattern, &mut |path, looked_into| {
-            is_empty = false;
-            match looked_into {
-                Err(error) => self.trouble(path, error),
-                Ok(()) if result.is_ok() => result = self.named(path, Kind::Listed),
-                Ok(()) => {}
+        let is_pattern = matching(pattern, &mut |path, looked_into| match looked_into {
+            Err(error) => {
+                is_empty = false;
+                self.trouble(path, error);
             }
+            Ok(()) => match self.named(path, Kind::Listed) {
+                Ok(is_passed) => {
+                    has_passed |= is_passed;
+                    is_empty &= is_passed;
+                }
+                Err(error) => result = Err(error),
+            },
         });
+        result?;
+        let reason = match has_passed {
+            true => "as a pattern it matches no file",
+            false => "there is no such file, and as a pattern it matches nothing",
+        };
         if is_pattern.is_err() || is_empty {
-            let path = Path::new(pattern);
-            self.trouble(
-                path,
-                "there is no such file, and as a pattern it matches nothing",
-            );
+            self.trouble(Path::new(pattern), reason);
         }
-        result
+        Ok(())
     }
 
-    /// A file, or the files in a directory.
-    fn named(&mut self, path: &Path, kind: Kind) -> rusqlite::Result<()> {
+    /// A file, or the files in a directory. True if it is neither, and is passed.
+    fn named(&mut self, path: &Path, kind: Kind) -> rusqlite::Result<bool> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path),
-            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, kind),
+            Ok(metadata) if metadata.is_dir() => self.directory(path)?,
+            Ok(metadata) if metadata.is_file() => self.file(path, &metadata, kind)?,
             Ok(_) if kind == Kind::Named => {
                 self.found.bytes = None;
-                self.add(path, kind)
+                self.add(path, kind)?;
             }
             Ok(_) => {
                 self.passed(path, NEITHER);
-                Ok(())
+                return Ok(true);
             }
-            Err(error) => {
-                self.trouble(path, error);
-                Ok(())
-            }
+            Err(error) => self.trouble(path, error),
         }
+        Ok(false)
     }
 
     fn file(&mut self, path: &Path, metadata: &Metadata, kind: Kind) -> rusqlite::Result<()> {
         let (inputs, bytes) = (&self.found.inputs, &mut self.found.bytes);
-        if inputs.is_first_name(metadata.dev(), metadata.ino())? {
+        if inputs.is_first_name(metadata)? {
             *bytes = bytes.map(|sum| sum + metadata.len());
         }
         self.add(path, kind)
@@ -163,7 +166,7 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// True if it is a file.
+    /// True if it is a file, or nobody knows.
     fn entry(&mut self, entry: &DirEntry) -> rusqlite::Result<bool> {
         let path = entry.path();
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -178,7 +181,10 @@ impl Finder<'_> {
             Ok(metadata) if metadata.is_dir() => self.found.inputs.add_folder(&path)?,
             Ok(_) => self.passed(&path, NEITHER),
             // A link that leads nowhere is told by its own name: the file that was meant is missing.
-            Err(error) => self.trouble(&path, error),
+            Err(error) => {
+                self.trouble(&path, error);
+                return Ok(true);
+            }
         }
         Ok(false)
     }

@@ -18,7 +18,7 @@ use super::scratch;
 const SCHEMA: &str = "
     CREATE TABLE input (argument INTEGER, path BLOB, kind INTEGER, PRIMARY KEY (argument, path)) WITHOUT ROWID;
     CREATE TABLE folder (path BLOB);
-    CREATE TABLE named (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID;
+    CREATE TABLE named (device INTEGER, inode INTEGER, length INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID;
     CREATE TABLE read (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID;
 ";
 
@@ -105,9 +105,21 @@ impl Inputs {
         }))
     }
 
-    /// Whether the file with these numbers was not named before; it is from now on.
-    pub fn is_first_name(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
-        self.is_new("INSERT OR IGNORE INTO named VALUES (?1, ?2)", device, inode)
+    /// Whether the file with this `metadata` was not named before; it is from now on.
+    pub fn is_first_name(&self, metadata: &Metadata) -> rusqlite::Result<bool> {
+        let sql = "INSERT OR IGNORE INTO named VALUES (?1, ?2, ?3)";
+        let mut statement = self.database.prepare_cached(sql)?;
+        let numbers = [metadata.dev(), metadata.ino(), metadata.len()];
+        Ok(statement.execute(numbers.map(u64::cast_signed))? > 0)
+    }
+
+    /// How long the file with this `metadata` was when it was named; 0 if it never was.
+    pub fn length_when_named(&self, metadata: &Metadata) -> rusqlite::Result<u64> {
+        let sql = "SELECT length FROM named WHERE device = ?1 AND inode = ?2";
+        let mut statement = self.database.prepare_cached(sql)?;
+        let numbers = [metadata.dev(), metadata.ino()].map(u64::cast_signed);
+        let length: Option<i64> = statement.query_row(numbers, |row| row.get(0)).optional()?;
+        Ok(length.unwrap_or(0).cast_unsigned())
     }
 
     /// Whether the file with this `metadata` came to its place after those there were named. By its number alone that cannot be told: file
@@ -124,11 +136,8 @@ impl Inputs {
 
     /// Whether the file with these numbers was not taken under another name before; it is from now on.
     pub fn is_first(&self, device: u64, inode: u64) -> rusqlite::Result<bool> {
-        self.is_new("INSERT OR IGNORE INTO read VALUES (?1, ?2)", device, inode)
-    }
-
-    fn is_new(&self, insert: &str, device: u64, inode: u64) -> rusqlite::Result<bool> {
-        let mut statement = self.database.prepare_cached(insert)?;
+        let sql = "INSERT OR IGNORE INTO read VALUES (?1, ?2)";
+        let mut statement = self.database.prepare_cached(sql)?;
         Ok(statement.execute([device.cast_signed(), inode.cast_signed()])? > 0)
     }
 }

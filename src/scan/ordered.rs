@@ -11,8 +11,7 @@ use crate::{
     format::json,
 };
 
-const SCHEMA: &str =
-    "CREATE TABLE detection (time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
+const SCHEMA: &str = "CREATE TABLE detection (time INTEGER, stage_time INTEGER, unit INTEGER, number INTEGER, json BLOB)";
 
 /// Detections, put in order.
 #[derive(Default)]
@@ -27,6 +26,7 @@ pub(super) struct Ordered {
 /// A detection on its way there.
 pub(super) struct Entry {
     time: Timestamp,
+    stage_time: Timestamp,
     is_hit: bool,
     json: Vec<u8>,
 }
@@ -37,6 +37,7 @@ impl Entry {
         json::detection(detection, &mut json);
         Self {
             time: detection.time,
+            stage_time: detection.stage_time.unwrap_or(detection.time),
             is_hit: detection.class == Class::Detect,
             json,
         }
@@ -51,11 +52,11 @@ impl Ordered {
             Some(database) => database,
             None => self.database.insert(scratch::open(SCHEMA)?),
         };
-        let sql = "INSERT INTO detection VALUES (?1, ?2, ?3, ?4)";
+        let sql = "INSERT INTO detection VALUES (?1, ?2, ?3, ?4, ?5)";
         let mut statement = database.prepare_cached(sql)?;
         for (number, entry) in (first..).zip(entries) {
-            let time = entry.time.as_microsecond();
-            statement.execute(params![time, unit, number, entry.json])?;
+            let [time, stage_time] = [entry.time, entry.stage_time].map(Timestamp::as_microsecond);
+            statement.execute(params![time, stage_time, unit, number, entry.json])?;
             self.has_hit |= entry.is_hit;
             self.count += 1;
         }
@@ -70,8 +71,8 @@ impl Ordered {
         self.count
     }
 
-    /// Gives each detection to `next`, as it is and as a line of JSON: in the order of event time, and where that is the same in the
-    /// order of the bytes.
+    /// Gives each detection to `next`, as it is and as a line of JSON: in the order of event time, where that is the same in that of
+    /// the stages, and then in that of the bytes. Logs may be named in any order, and the stages of a request lie in two of them.
     pub fn each(
         &self,
         mut next: impl FnMut(&Detection, &[u8]) -> Result<(), Error>,
@@ -80,9 +81,9 @@ impl Ordered {
             return Ok(());
         };
         database.execute_batch(
-            "CREATE INDEX IF NOT EXISTS in_order ON detection (time, unit, number)",
+            "CREATE INDEX IF NOT EXISTS in_order ON detection (time, stage_time, unit, number)",
         )?;
-        let sql = "SELECT json FROM detection ORDER BY time, unit, number";
+        let sql = "SELECT json FROM detection ORDER BY time, stage_time, unit, number";
         let mut statement = database.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -83,7 +83,7 @@ pub(super) enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct Opened {
     pub file: Arc<File>,
-    /// Its length then.
+    /// How long it was then, or before.
     length: u64,
     /// It was told that it became shorter.
     is_told: Arc<AtomicBool>,
@@ -216,7 +216,13 @@ impl Plan {
         if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
             return Ok(None);
         }
-        let opened = Opened::new(file, &metadata)?;
+        let opened = Opened {
+            length: self
+                .inputs
+                .length_when_named(&metadata)?
+                .max(metadata.len()),
+            ..Opened::new(file, &metadata)?
+        };
         if metadata.len() <= self.range_bytes / UNDIVIDED_PART
             || !can_be_divided(&opened.head)
             || ends_packed(&opened, metadata.len())

@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use memchr::{memmem, memrchr};
 use proptest::prelude::*;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::{
@@ -312,6 +313,34 @@ fn a_file_that_became_shorter_is_told_of_once() {
 }
 
 #[test]
+fn a_file_that_became_shorter_before_it_was_opened_is_told_of() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["a.log", "b.log"] {
+        fs::write(path(name), "{}\n{}\n").unwrap();
+    }
+    let found = find_all(&[folder.path().to_owned()], &|event| panic!("{event:?}"));
+    fs::write(path("a.log"), "{}\n").unwrap();
+    let mut plan = Plan::new(found.inputs);
+    let mut tell = |event| panic!("{event:?}");
+    let units = std::iter::from_fn(|| plan.next(&mut tell).unwrap());
+    let told: Vec<_> = units
+        .map(|unit| try_read(&|_| 0, &unit.part, 1000).1)
+        .map(|result| result.map_err(|error| error.to_string()))
+        .collect();
+    let [first, second] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        first
+            .as_ref()
+            .is_err_and(|told| told.contains("became shorter")),
+        "{first:?}"
+    );
+    assert_eq!(second, &Ok(()));
+}
+
+#[test]
 fn a_file_in_the_place_of_another_is_told_of() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -519,6 +548,9 @@ fn links_to_files_are_followed_and_loops_are_not() {
     let mut troubles = troubles;
     troubles.sort();
     assert_eq!(troubles.len(), 2, "{troubles:?}");
+    // Of a folder of which nobody knows whether files are in it, it is not said that there are none.
+    fs::remove_file(path("target")).unwrap();
+    assert_eq!(found(folder.path(), &["alias"]).1.len(), 3);
     assert!(
         troubles[0].starts_with("alias/dangling: No such file"),
         "{troubles:?}"
@@ -527,6 +559,28 @@ fn links_to_files_are_followed_and_loops_are_not() {
         troubles[1],
         "passed alias/loop: passed: a link to a directory"
     );
+}
+
+#[test]
+fn a_pattern_of_nothing_but_what_is_passed_is_told() {
+    let folder = TempDir::new().unwrap();
+    mknodat(
+        CWD,
+        folder.path().join("fifo"),
+        FileType::Fifo,
+        Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let (inputs, troubles) = found(folder.path(), &["f*"]);
+    assert_eq!(inputs, []);
+    let wanted = [
+        "passed fifo: passed: neither a file nor a directory",
+        "f*: as a pattern it matches no file",
+    ];
+    assert_eq!(troubles, wanted);
+    fs::write(folder.path().join("file"), "x").unwrap();
+    assert_eq!(found(folder.path(), &["f*"]).1, wanted[..1]);
 }
 
 #[test]

@@ -171,6 +171,35 @@ fn with_budget() -> Value {
     configuration
 }
 
+/// Both stages bear the time at which the request was received.
+#[test]
+fn the_stages_of_a_request_may_lie_in_two_files_that_are_named_in_any_order() {
+    let setting = Setting::empty();
+    let stage = |name: &str, time: &str, code: Value| {
+        let changes = json!({"stage": name, "stageTimestamp": time, "responseStatus": code,
+            "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z"});
+        joined([token_use(1, "10.0.3.7", changes).to_string()])
+    };
+    setting.write(
+        "a",
+        stage(
+            "RequestReceived",
+            "2026-11-23T17:21:08.912184Z",
+            json!(null),
+        ),
+    );
+    setting.write(
+        "b",
+        stage(
+            "ResponseComplete",
+            "2026-11-23T17:21:08.914002Z",
+            json!({"code": 403}),
+        ),
+    );
+    let [forth, back] = [["a", "b"], ["b", "a"]].map(|files| scan(&setting, &files).stdout);
+    assert_eq!(forth, back);
+}
+
 #[test]
 fn recordings_give_what_run_gives_however_they_are_packed() {
     for folder in ["metadata", "request-response"] {
