@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Bytes that are decompressed from the texts of clients in a record. A client can have few stand for very many.
-const MAX_DECOMPRESSED_BYTES: usize = 16 << 20;
+const MAX_DECOMPRESSED_BYTES: usize = 4 << 20;
 
 /// How the keys end of times that only the server knows.
 const TIMES: [&str; 2] = ["imestamp", "ReceivedTime"];
