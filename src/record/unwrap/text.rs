@@ -136,9 +136,12 @@ impl Search<'_> {
                 Some((start, json)) => {
                     let standing = places.standing(&Piece::Value(&line[start..]));
                     let wrapper = &Nested::new(wrapper, Inner::Piece(standing));
-                    layer.decode_mended(&json, &mut |value| {
+                    let is_decoded = layer.decode_mended(&json, &mut |value| {
                         self.decoded(deeper, value, line, wrapper);
                     });
+                    if !is_decoded {
+                        (self.found)(Finding::Broken(line, wrapper));
+                    }
                 }
                 None => self.lines(layer, deeper, line, wrapper),
             }
@@ -244,6 +247,8 @@ impl Search<'_> {
             let standing = places.standing(&Piece::Broken(string));
             let plain = unescaped(&String::from_utf8_lossy(string));
             let inside = &Nested::new(wrapper, Inner::Piece(standing));
+            let behind = behind.get(1..).unwrap_or_default();
+            let (between, others) = behind.split_at(escaped_start(behind));
             let found = &mut *self.found;
             let mut watch = |finding: Finding<'_>| match finding {
                 Finding::Broken(bytes, _)
@@ -260,14 +265,12 @@ impl Search<'_> {
             };
             watched(&mut watch, &mut self.room, self.aim, |search| {
                 search.text(deeper, plain.as_bytes(), inside);
+                if holds_json(between) {
+                    search.text(deeper, between, wrapper);
+                }
             });
             if strings.told == Told::Nothing && is_own(trimmed(plain.as_bytes())) {
                 strings.told = Told::Own;
-            }
-            let behind = behind.get(1..).unwrap_or_default();
-            let (between, others) = behind.split_at(escaped_start(behind));
-            if holds_json(between) {
-                self.text(deeper, between, wrapper);
             }
             rest = others;
         }
