@@ -12,7 +12,8 @@ use super::keys;
 use crate::record::{
     text::{
         escape::{first_quote, is_escaped, last_quote},
-        pieces::{Piece, value_length},
+        extent::value_length,
+        pieces::Piece,
     },
     unwrap::lifted::is_of_client,
 };

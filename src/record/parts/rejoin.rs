@@ -29,7 +29,7 @@ use serde_json::value::RawValue;
 
 use super::part_mark::{MAX_PART_BYTES, Part};
 use crate::{
-    record::text::{pieces::value_length, repair::repaired},
+    record::text::{extent::value_length, repair::repaired},
     source::Provenance,
 };
 

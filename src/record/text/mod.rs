@@ -2,6 +2,7 @@
 //! Python prints it.
 
 pub mod escape;
+pub(super) mod extent;
 pub(super) mod legacy;
 pub(super) mod log_line;
 pub(super) mod pieces;

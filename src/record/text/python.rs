@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::pieces::open_brackets;
+use super::extent::open_brackets;
 
 /// How an object begins.
 pub const BEGINNING: &[u8] = b"{'";

@@ -1,6 +1,6 @@
 //! Mends JSON that the API server may well write and the fast parser refuses.
 
-use super::pieces::value_length;
+use super::extent::value_length;
 
 /// Digits that a number may have before it is taken to be out of range.
 const MAX_NUMBER_BYTES: usize = 15;

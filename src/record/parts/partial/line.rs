@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use crate::record::{
     parts::part_mark::DOCKER_PART_BYTES,
-    text::{escape::ends_in_newline, pieces::value_length},
+    text::{escape::ends_in_newline, extent::value_length},
 };
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
