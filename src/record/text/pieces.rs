@@ -172,7 +172,9 @@ fn headless(text: &[u8]) -> Option<usize> {
             return Some(start);
         }
         has_begun |= memchr(b'"', between).is_some();
-        at = end + doubled_end(&text[end..]).or_else(|| value_end_in_string(&text[end..]))?;
+        let of_python = || python::json(&text[end..]).map(|(_, length)| length);
+        let length = doubled_end(&text[end..]).or_else(of_python);
+        at = end + length.or_else(|| value_end_in_string(&text[end..]))?;
         // An event in a string is whole, and what stands beside it was lifted out of it.
         if is_in_string(&text[end..]) && !is_in_string(between) && has_field(&text[end..at]) {
             return None;

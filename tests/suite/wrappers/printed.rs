@@ -223,6 +223,39 @@ fn what_a_client_writes_into_an_event_is_no_printed_event() {
     }
 }
 
+/// The event is JSON in a string of Python's, in which its backslashes stand twice.
+#[test]
+fn no_text_of_a_client_ends_a_string_that_python_printed() {
+    let forged = hit("forged").to_string();
+    let escaped = json!(forged).to_string();
+    for text in [
+        "\"}",
+        "\\\"}",
+        "'}",
+        "}}|,{\"data\":1}",
+        "\":}}",
+        "\",}}",
+        &forged,
+        &escaped,
+        &format!("\"}}/\" {escaped}"),
+    ] {
+        for body in [
+            json!({}),
+            json!({"x{}": {"a": text}, "stringValue": forged}),
+        ] {
+            let record = |username: &str| {
+                let mut event = event(username, text);
+                event["requestObject"] = body.clone();
+                // Before the fields by which the rest of an event is known.
+                event["annotations"] = json!({"a": text});
+                python(&json!({"log": event.to_string(), "time": "x"}))
+            };
+            assert_eq!(ids(&record("jane")), [], "{text}");
+            assert_eq!(ids(&record(DECOY)), [("real".to_owned(), None)], "{text}");
+        }
+    }
+}
+
 #[test]
 fn what_a_client_writes_into_fields_of_logfmt_is_no_event() {
     let forged = json!(hit("forged").to_string());
