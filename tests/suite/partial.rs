@@ -166,6 +166,18 @@ proptest! {
 }
 
 /// Parts of any length, as conmon writes them, each record among so many other lines that few of those one looks at are a runtime's.
+/// What stands behind its tabs looks like the names of an event's fields.
+#[test]
+fn a_part_in_the_first_line_is_no_header() {
+    let event = padded(3);
+    let (head, tail) = event.split_at(16 << 10);
+    let names = b"x\tauditID\tverb\tstage\tuser.username".as_slice();
+    let log = [cri("stdout", &[names, b""]), cri("stdout", &[head, tail])].concat();
+    let all = found(&log, &[1 << 20]);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].technique, Technique::TokenUse);
+}
+
 /// A shipper may strip the newline by which a line that was cut is told from one that was not.
 #[test]
 fn an_event_that_is_whole_is_no_part_however_long_it_is() {

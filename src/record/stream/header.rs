@@ -11,6 +11,7 @@ use super::csv_row::{SEPARATORS, is_stage};
 use crate::{
     audit::gke,
     record::{
+        parts::partial::is_line_of_a_runtime,
         restored::leads_to_event,
         rewrite,
         unwrap::lifted::{self, field, known},
@@ -83,6 +84,10 @@ impl Header {
         }
         let most = most.min(MAX_HEADER_BYTES);
         let line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+        // What a container prints may look like names.
+        if is_line_of_a_runtime(line) {
+            return None;
+        }
         let read = |line, is_whole| {
             let mut separators = SEPARATORS.into_iter();
             separators.find_map(|separator| Self::read(line, separator, is_whole))
