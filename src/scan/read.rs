@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind},
     os::{
         fd::AsFd,
         unix::fs::{FileExt, OpenOptionsExt},
@@ -89,7 +89,8 @@ impl Reader<'_> {
         let mut framer = Framer::new(self.max_line_bytes);
         let mut decompressor = Decompressor::new();
         let mut fill = |into: &mut [u8]| {
-            let count = read(file, self.stop, into)?;
+            let read = self.stop.read(file.as_fd(), into)?;
+            let count = read.ok_or(ErrorKind::Interrupted)?;
             (self.progress)(count as u64)?;
             Ok(count)
         };
@@ -243,29 +244,13 @@ fn whole_lines(bytes: &[u8], most: usize) -> Option<&[u8]> {
     Some(&bytes[..=newline])
 }
 
-/// Does not wait for a writer: [`read`] does.
+/// Does not wait for a writer: [`Stop::read`] does.
 fn open_stream(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
     OpenOptions::new()
         .read(true)
         .custom_flags(nonblocking)
         .open(path)
-}
-
-/// Reads what is there, and waits if there is nothing yet.
-///
-/// # Errors
-/// If it cannot be read, or waited for any longer.
-fn read(mut file: &File, stop: &Stop, into: &mut [u8]) -> io::Result<usize> {
-    while stop.wait_readable(file.as_fd())? {
-        match file.read(into) {
-            // Whoever shares standard input may have made it non-blocking.
-            Err(error)
-                if [ErrorKind::Interrupted, ErrorKind::WouldBlock].contains(&error.kind()) => {}
-            read => return read,
-        }
-    }
-    Err(ErrorKind::Interrupted.into())
 }
 
 fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<usize> {

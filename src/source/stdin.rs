@@ -3,13 +3,9 @@
 //! Gzip and zstd are recognised and decoded. A record is handed on when its newline is there; the last needs none.
 //! Nothing can be acknowledged to a pipe: what was read and not committed when the process is killed is gone.
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::os::fd::BorrowedFd;
 
 use compact_str::format_compact;
-use rustix::io::Errno;
 use tracing::warn;
 
 use super::{Block, Context, Decoding, Ended, Error, Outlet, Progress, Stop};
@@ -64,7 +60,7 @@ pub(crate) fn read(
             outlet.commit(Progress::default());
         }
     };
-    let mut fill = |into: &mut [u8]| read_or_stop(input, stop, into);
+    let mut fill = |into: &mut [u8]| Ok(stop.read(input, into)?.unwrap_or(0));
     let result = loop {
         match decompressor.read(framer.space(READ_BYTES), &mut fill) {
             Ok(0) if stop.is_triggered() => break Ok(Ended::Stopped),
@@ -85,19 +81,6 @@ pub(crate) fn read(
         warn!("standard input: {foreign}");
     }
     result.map_err(Error::Stdin)
-}
-
-/// Reads what is there, and waits if there is nothing yet. 0 at the end, or if stopped.
-fn read_or_stop(input: BorrowedFd<'_>, stop: &Stop, into: &mut [u8]) -> io::Result<usize> {
-    loop {
-        if !stop.wait_readable(input.as_fd())? {
-            return Ok(0);
-        }
-        match rustix::io::read(input, &mut *into) {
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            read => return Ok(read?),
-        }
-    }
 }
 
 #[cfg(test)]

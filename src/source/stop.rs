@@ -60,8 +60,20 @@ impl Stop {
         self.is_triggered()
     }
 
+    /// Reads what is there, and waits if there is nothing yet. 0 at the end; `None` if stopped.
+    pub(crate) fn read(&self, input: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Option<usize>> {
+        while self.wait_readable(input)? {
+            match rustix::io::read(input, &mut *into) {
+                // Whoever shares standard input may have made it non-blocking.
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                read => return Ok(Some(read?)),
+            }
+        }
+        Ok(None)
+    }
+
     /// Waits until `descriptor` can be read, or is at its end. False if stopped.
-    pub(crate) fn wait_readable(&self, descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    fn wait_readable(&self, descriptor: BorrowedFd<'_>) -> io::Result<bool> {
         loop {
             match self.poll(Some(descriptor), None) {
                 Ok(()) => return Ok(!self.is_triggered()),
