@@ -4,8 +4,12 @@ use memchr::{memchr, memchr_iter, memmem, memrchr_iter};
 
 /// Whether a backslash escapes what stands behind `before`.
 pub fn is_escaped(before: &[u8]) -> bool {
-    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\');
-    backslashes.count() % 2 == 1
+    backslashes(before) % 2 == 1
+}
+
+/// How many backslashes `text` ends with.
+pub fn backslashes(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// Where the first `quote` stands in `text` that no backslash escapes: there ends the string in which it begins.

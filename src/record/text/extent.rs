@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2};
 
-use super::escape::entity;
+use super::escape::{backslashes, entity};
 
 /// Brackets within each other that are stepped into in search of whole values: those without a partner, and those around what cannot be
 /// decoded.
@@ -52,63 +52,70 @@ pub fn value_end(text: &[u8]) -> Option<usize> {
 /// As [`value_end`], also if the value stands in strings, each quote of it behind as many backslashes as the first.
 pub fn value_end_in_string(text: &[u8]) -> Option<usize> {
     let quote = memchr(b'"', text)?;
-    let layers = escapes_before(&text[..quote]);
+    let layers = backslashes(&text[..quote]);
     if layers == 0 {
         return value_end(text);
     }
-    let (mut depth, mut in_string, mut backslashes) = (0_usize, false, 0_usize);
+    let (mut open, mut before) = (Open::default(), 0_usize);
     for (index, byte) in text.iter().enumerate() {
-        match byte {
-            b'\\' => {
-                backslashes += 1;
-                continue;
-            }
-            b'"' if backslashes < layers => return None,
-            // Within a string of the value it is behind one more backslash, and as many for each layer again.
-            b'"' if backslashes % (2 * (layers + 1)) == layers => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(index + 1);
-                }
-            }
-            _ => {}
+        if *byte == b'\\' {
+            before += 1;
+            continue;
         }
-        backslashes = 0;
+        // Within a string of the value a quote is behind one more backslash, and as many for each layer again.
+        let is_escaped = *byte == b'"' && before % (2 * (layers + 1)) != layers;
+        if *byte == b'"' && before < layers {
+            return None;
+        }
+        if !is_escaped && open.is_over_behind(*byte) {
+            return Some(index + 1);
+        }
+        before = 0;
     }
     None
-}
-
-/// The backslashes that `text` ends with.
-fn escapes_before(text: &[u8]) -> usize {
-    text.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
 /// Whether the first quote in `text` is escaped.
 pub fn is_in_string(text: &[u8]) -> bool {
-    memchr(b'"', text).is_some_and(|quote| escapes_before(&text[..quote]) > 0)
+    memchr(b'"', text).is_some_and(|quote| backslashes(&text[..quote]) > 0)
 }
 
 /// How many of `bytes`, the first of which is a bracket, are the value that it begins; nothing behind it is taken.
 pub fn value_length(bytes: impl Iterator<Item = u8>) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let (mut open, mut escaped) = (Open::default(), false);
     for (index, byte) in bytes.enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(index + 1);
-                }
-            }
-            _ => {}
+        if escaped {
+            escaped = false;
+        } else if byte == b'\\' {
+            escaped = open.in_string;
+        } else if open.is_over_behind(byte) {
+            return Some(index + 1);
         }
     }
     None
+}
+
+/// What of a value is open.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    in_string: bool,
+}
+
+impl Open {
+    /// Takes the next byte, which is not escaped; whether the value ends with it.
+    fn is_over_behind(&mut self, byte: u8) -> bool {
+        match byte {
+            b'"' => self.in_string = !self.in_string,
+            b'{' | b'[' if !self.in_string => self.depth += 1,
+            b'}' | b']' if !self.in_string => {
+                self.depth -= 1;
+                return self.depth == 0;
+            }
+            _ => {}
+        }
+        false
+    }
 }
 
 #[cfg(test)]

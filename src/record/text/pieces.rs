@@ -69,6 +69,15 @@ pub enum Piece<'r> {
 }
 
 impl<'r> Piece<'r> {
+    /// What is left and may begin in a string, behind escaped quotes.
+    fn rest(text: &'r [u8]) -> Self {
+        let start = text.iter().position(|byte| !matches!(byte, b'{' | b'['));
+        match start.is_some_and(|start| text[start] == b'\\') {
+            true => Self::Strings(text, 0),
+            false => Self::Broken(text),
+        }
+    }
+
     /// It, as it stands in the text.
     pub fn text(&self) -> &'r [u8] {
         match self {
@@ -92,7 +101,7 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> bool) {
     let (values, tail) = text.split_at(headless(text).unwrap_or(text.len()));
     step_through(values, 0, take);
     if !tail.is_empty() {
-        take(Piece::Broken(tail));
+        take(Piece::rest(tail));
     }
 }
 
@@ -127,7 +136,7 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
                 if depth < MAX_OPEN {
                     step_through(value, depth + 1, take);
                 } else {
-                    take(Piece::Broken(value));
+                    take(Piece::rest(value));
                 }
             }
             broken = broken.filter(|_| !bears_mark_as_key(value));
@@ -142,7 +151,7 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
         }
     }
     if let Some(start) = broken {
-        take(Piece::Broken(&text[start..]));
+        take(Piece::rest(&text[start..]));
     }
 }
 

@@ -33,7 +33,6 @@ pub struct Copies {
     /// time of another's request, but where a store keeps none, or none finer than a client can guess, it may know all that is left.
     texts: RefCell<HashMap<u64, bool>>,
     hasher: RandomState,
-    /// Bytes that may still be decompressed.
     room: Cell<usize>,
     /// They hold more than was looked at, so that anything may be a copy.
     is_beyond: Cell<bool>,
@@ -55,14 +54,14 @@ impl Copies {
         self.texts.borrow().is_empty() && !self.is_beyond.get()
     }
 
-    pub(super) fn room(&self) -> usize {
-        self.room.get()
+    /// Bytes that may still be decompressed.
+    pub(super) fn room(&self) -> &Cell<usize> {
+        &self.room
     }
 
-    /// `bytes` more were decompressed, and that was not all of it if not `is_whole`.
-    pub(super) fn decompressed(&self, bytes: usize, is_whole: bool) {
-        self.room.set(self.room.get().saturating_sub(bytes));
-        self.is_beyond.set(self.is_beyond.get() || !is_whole);
+    /// Not all was looked at.
+    pub(super) fn pass_over(&self) {
+        self.is_beyond.set(true);
     }
 
     pub(super) fn add(&self, text: &[u8], is_certain: bool) {

@@ -3,12 +3,11 @@
 use simd_json::{prelude::*, tape::Object};
 
 use super::{
-    Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper, watched,
-};
-use super::{
+    Aim, Finding, Layer, MAX_DEPTH, MAX_LAYERS, Part, Search, Unwrapper, Wrapper,
     copies::{Copies, written},
     envelope::Envelope,
     lifted::{self, Beside, Place},
+    watched,
 };
 use crate::{
     audit::{Event, Json, gke, repeated},
@@ -118,7 +117,8 @@ impl Search<'_> {
         let is_entry = !Event::is_one(object);
         let is_picked = is_entry && gke::Entry::new(object).is_some_and(|entry| entry.is_picked());
         let nowhere = Envelope::default();
-        watched(&mut broken, &mut self.room, aim, |search| {
+        let mut room = copies.room().get();
+        watched(&mut broken, &mut room, aim, |search| {
             for (key, value) in object.iter() {
                 match value.as_object() {
                     // Alone it would be an entry of its own, in which nothing is looked for.
@@ -136,6 +136,7 @@ impl Search<'_> {
                 }
             }
         });
+        copies.room().set(room);
     }
 
     /// Tells `event`, which `object` is, unless it is a copy of a text of a client.

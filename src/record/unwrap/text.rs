@@ -2,10 +2,9 @@
 
 use memchr::{memchr_iter, memmem};
 
-use super::encoded;
 use super::{
-    Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, holds_json,
-    trimmed, watched,
+    Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, encoded,
+    holds_json, trimmed, watched,
 };
 use crate::record::{
     doubt::{
@@ -113,7 +112,9 @@ impl Search<'_> {
             let start = piece.text().as_ptr();
             let mut lines = printed.iter();
             match lines.position(|line| line.as_ptr_range().contains(&start)) {
-                Some(place) if strings(&piece).is_none() => go_on(text, &mut printed[place..]),
+                Some(place) if matches!(piece, Piece::Broken(_)) => {
+                    go_on(text, &mut printed[place..])
+                }
                 _ => self.broken(deeper, &places, &piece, wrapper),
             }
         }
@@ -208,9 +209,11 @@ impl Search<'_> {
         wrapper: &dyn Wrapper,
     ) {
         let bytes = piece.text();
-        if let Some(strings) = strings(piece).filter(|_| !deeper.is_empty()) {
+        if let Piece::Strings(_, at) = piece
+            && !deeper.is_empty()
+        {
+            let (before, strings) = bytes.split_at(*at);
             let inside = self.strings(deeper, places, strings, wrapper);
-            let before = &bytes[..bytes.len() - strings.len()];
             match inside.told {
                 Told::Nothing => (self.found)(Finding::Broken(bytes, wrapper)),
                 Told::Own => (self.found)(Finding::Broken(before, wrapper)),
@@ -309,24 +312,17 @@ impl Search<'_> {
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
     pub(super) fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let room = match self.aim {
-            Aim::Inside(copies, _) => copies.room(),
-            _ => self.room,
-        };
-        let decoded = encoded::decoded(text, room.min(MAX_DECOMPRESSED_BYTES));
-        let aim = match self.aim {
-            Aim::Inside(copies, _) => {
-                copies.decompressed(decoded.made, decoded.is_whole);
-                self.aim
-            }
-            aim => {
-                self.room = self.room.saturating_sub(decoded.made);
-                aim.in_packed()
-            }
-        };
+        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
+        self.room = self.room.saturating_sub(decoded.made);
+        if let Aim::Inside(copies, _) = self.aim
+            && !decoded.is_whole
+        {
+            copies.pass_over();
+        }
         let entries = msgpack::entries_as_json(&decoded.bytes);
         let text = entries.as_deref().unwrap_or(&decoded.bytes);
         if holds_json(text) {
+            let aim = self.aim.in_packed();
             watched(self.found, &mut self.room, aim, |search| {
                 search.text(deeper, text, wrapper);
             });
@@ -371,19 +367,4 @@ fn escaped_start(text: &[u8]) -> usize {
         (brackets > 0).then(|| at - brackets)
     });
     starts.next().unwrap_or(text.len())
-}
-
-/// The strings of `piece` with escaped quotes, if there are such.
-fn strings<'t>(piece: &Piece<'t>) -> Option<&'t [u8]> {
-    let bytes = piece.text();
-    match piece {
-        Piece::Strings(_, at) => Some(&bytes[*at..]),
-        // It begins in one.
-        _ => {
-            let start = bytes.iter().position(|byte| !matches!(byte, b'{' | b'['));
-            start
-                .is_some_and(|start| bytes[start..].starts_with(b"\\"))
-                .then_some(bytes)
-        }
-    }
 }
