@@ -63,9 +63,7 @@ impl Event<'_> {
             .filter_map(|(part, whole)| is_same(parse_time(part?)?, parse_time(whole?)?))
             .min()
     }
-}
 
-impl Event<'_> {
     /// Whether it tells a time that no client can guess.
     pub fn is_finely_timed(&self) -> bool {
         let times = [self.received, self.stage_time];

@@ -61,10 +61,10 @@ impl Orders {
     /// The name of the next that comes.
     async fn next(&mut self) -> &'static str {
         poll_fn(|context| {
-            let mut come = |(name, order): &mut (&'static str, Signal)| {
-                order.poll_recv(context).is_ready().then_some(*name)
-            };
-            let next = self.0.iter_mut().find_map(&mut come);
+            let next = self.0.iter_mut().find_map(|(name, order)| {
+                let has_come = order.poll_recv(context).is_ready();
+                has_come.then_some(*name)
+            });
             next.map_or(Poll::Pending, Poll::Ready)
         })
         .await

@@ -24,20 +24,21 @@ pub(super) fn tell_once(out: &mut Vec<Detection>, from: usize, arrival: Timestam
         }
     }
     let all = out.split_off(from);
-    let mut by_id: HashMap<Option<&str>, Vec<usize>> = HashMap::new();
+    let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, detection) in all.iter().enumerate() {
-        let id = detection.request.audit_id.as_deref();
-        for id in [id, None].into_iter().take(1 + usize::from(id.is_some())) {
+        if let Some(id) = &detection.request.audit_id {
             let alike = by_id.entry(id).or_default();
             if alike.len() < MAX_ALIKE {
                 alike.push(at);
             }
         }
     }
+    let any: Vec<usize> = (0..all.len().min(MAX_ALIKE)).collect();
     let is_kept = |at: usize| {
         let part = &all[at];
-        let alike = by_id.get(&part.request.audit_id.as_deref());
-        !alike.into_iter().flatten().any(|other| {
+        let id = part.request.audit_id.as_deref();
+        let alike = id.and_then(|id| by_id.get(id)).unwrap_or(&any);
+        !alike.iter().any(|other| {
             let whole = &all[*other];
             // Of two that say the same, one stays.
             *other != at
