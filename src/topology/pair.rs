@@ -16,6 +16,7 @@ use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{
     detect::{Counts, Detection, Detector},
+    record::document,
     source::{Block, Shape},
 };
 
@@ -101,13 +102,18 @@ impl Helper {
     }
 }
 
-/// Whole lines, about [`PIECE_BYTES`] of them each time.
+/// Whole lines, about [`PIECE_BYTES`] of them each time, and whole documents that are spread over lines.
 fn pieces(lines: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
+    let line_end = |from: usize| {
+        let newline = memchr(b'\n', lines.get(from..).unwrap_or_default());
+        newline.map_or(lines.len(), |at| from + at + 1)
+    };
     iter::from_fn(move || {
-        let rest = &lines[start..];
-        let newline = memchr(b'\n', rest.get(PIECE_BYTES..).unwrap_or_default());
-        let end = newline.map_or(lines.len(), |at| start + PIECE_BYTES + at + 1);
+        let mut end = line_end(start + PIECE_BYTES);
+        while document::may_go_on(&lines[end..]) {
+            end = line_end(end);
+        }
         let piece = start..end;
         start = end;
         (!piece.is_empty()).then_some(piece)
@@ -279,6 +285,35 @@ mod tests {
         );
         assert_eq!(of_both, of_one);
         assert_eq!(first.counts() + helper.detector.counts(), one.counts());
+    }
+
+    #[test]
+    fn a_document_that_is_spread_over_lines_is_looked_at_by_one() {
+        let pretty = |number| {
+            let event: serde_json::Value = serde_json::from_str(&hit(number)).unwrap();
+            serde_json::to_string_pretty(&event).unwrap()
+        };
+        let text: String = (0..1000)
+            .map(|number| match number % 3 {
+                0 => hit(number) + "\n",
+                _ => pretty(number) + "\n",
+            })
+            .collect();
+        let block = Block {
+            bytes: text.as_bytes(),
+            shape: Shape::Lines,
+            header: None,
+            first_part: None,
+            provenance: &|at| at.to_string().into(),
+        };
+        let (mut one, mut first) = (detector(), detector());
+        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let (mut of_one, mut of_both) = (Vec::new(), Vec::new());
+        let arrival = Timestamp::UNIX_EPOCH;
+        one.scan(&block, arrival, &mut of_one);
+        share(&mut first, &mut helper, &block, arrival, &mut of_both);
+        assert_eq!(of_one.len(), 1000);
+        assert_eq!(of_both, of_one);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn around(lines: &[u8], from: usize, line: Range<usize>) -> Option<Range<usi
 /// Where the first line of the document begins in which the line that begins at `start` would lie.
 pub fn beginning(lines: &[u8], from: usize, start: usize) -> Option<usize> {
     let mut start = start;
-    while is_indented(&lines[start..]) || closes(&lines[start..]) {
+    while may_go_on(&lines[start..]) {
         let before = lines.get(from..start)?.strip_suffix(b"\n")?;
         start = from + memrchr(b'\n', before).map_or(0, |newline| newline + 1);
     }
@@ -64,6 +64,11 @@ pub fn open(lines: &[u8], from: usize) -> Option<usize> {
         (start, end) = (last(&lines[..start])?, start);
     }
     opens(&lines[start..end]).then_some(start)
+}
+
+/// Whether the line that `lines` begins with may go on a document, so that it is not to be looked at without those before it.
+pub fn may_go_on(lines: &[u8]) -> bool {
+    is_indented(lines) || closes(lines)
 }
 
 fn is_indented(line: &[u8]) -> bool {
