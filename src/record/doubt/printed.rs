@@ -34,9 +34,11 @@ const KEYS: [&str; 11] = [
 
 static FINDERS: LazyLock<[Finder<'static>; 11]> = LazyLock::new(|| KEYS.map(Finder::new));
 
-/// Those under which a decoy is named by one text, and what stands between a key and a text in JSON that is spread over lines.
+/// Those under which a decoy is named by one text, the quotes around a text, in JSON and in a cell of CSV, and what stands between a key and
+/// a text in JSON that is spread over lines.
 const SPREAD: [&str; 4] = ["username", "requestURI", "principalEmail", "resourceName"];
-const BEFORE_TEXT: &str = "\": \"";
+const QUOTES: [&str; 2] = ["\"", "\"\""];
+const BETWEEN_TEXTS: &str = ": ";
 
 /// What the value of an event's `apiVersion` begins with.
 const VERSION: &str = "audit.k8s.io/v1";
@@ -60,24 +62,26 @@ pub fn bears_marks(text: &[u8]) -> bool {
 
 /// Whether a line of an event that is spread over lines may stand in `text`.
 pub fn may_be_spread(text: &[u8]) -> bool {
-    memmem::find(text, BEFORE_TEXT.as_bytes()).is_some()
+    memmem::find(text, b"\": \"").is_some()
 }
 
 /// Whether `line` is one of those of an event that is spread over lines by which a decoy is named: with whatever stands before each line
 /// of it, and is no JSON. The others may be records of their own.
 fn is_spread(line: &[u8]) -> bool {
-    let is_one = |key: &str| {
-        let key = format!("\"{key}{BEFORE_TEXT}");
+    let is_one = |key: &str, quote: &str| {
+        let key = format!("{quote}{key}{quote}{BETWEEN_TEXTS}{quote}");
         let rest = memmem::find(line, key.as_bytes())
             .filter(|at| memchr(b'"', &line[..*at]).is_none())
             .map(|at| &line[at + key.len()..]);
         // A plus goes on in the next line of a table of psql's.
         let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'+');
         rest.is_some_and(|rest| {
-            memchr(b'"', rest).is_some_and(|quote| rest[quote + 1..].iter().all(is_end))
+            let end = memchr(b'"', rest).and_then(|end| rest[end..].strip_prefix(quote.as_bytes()));
+            end.is_some_and(|behind| behind.iter().all(is_end))
         })
     };
-    may_be_spread(line) && SPREAD.iter().any(|key| is_one(key))
+    let is_any = |key: &&str| QUOTES.iter().any(|quote| is_one(key, quote));
+    may_be_spread(line) && SPREAD.iter().any(is_any)
 }
 
 /// Whether `text` has the keys of an event, in whatever notation has no quotes, or in that of Python, behind the beginning of a value.
@@ -174,10 +178,13 @@ pub fn without_marks(mut text: String) -> String {
             }
         }
     }
-    for key in SPREAD {
-        let marked = format!("{key}{BEFORE_TEXT}");
+    for (key, quote) in SPREAD
+        .into_iter()
+        .flat_map(|key| QUOTES.map(|quote| (key, quote)))
+    {
+        let marked = format!("{key}{quote}{BETWEEN_TEXTS}{quote}");
         if text.contains(&marked) {
-            text = text.replace(&marked, &format!("{key}\" : \""));
+            text = text.replace(&marked, &format!("{key}{quote} {BETWEEN_TEXTS}{quote}"));
         }
     }
     legacy::without_marks(csv_row::without_rows(text))
@@ -225,6 +232,9 @@ mod tests {
             ),
             ("apiVersion: audit.k8s.io/v1 kind=Policy", false),
             ("  \"username\": \"a\",", true),
+            ("  \"\"username\"\": \"\"a\"\",", true),
+            ("  \"\"username\"\": \"\"a\",", false),
+            ("  \"\"username\"\": \"\"a\"\",x", false),
             ("[pod/a/b]    \"requestURI\": \"/a\"\r", true),
             ("   \"principalEmail\": \"a\", +", true),
             ("  \"username\": \"a\", \"b\": 1", false),
@@ -255,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|io.k8s.core.v1.pods.get|system:a| AUDIT: id=|\"username\": \"|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
+        fn marks_can_be_taken_away(text in "((auditID|AuditId|requestURI|stageTimestamp)|ResponseComplete|RequestReceived|io.k8s.core.v1.pods.get|system:a| AUDIT: id=|\"username\": \"|\"\"username\"\": \"\"|[=:{ ,;|\"\n\t/]|%22|%3A|audit.k8s.io/v1){0,9}") {
             prop_assert!(!bears_marks(without_marks(text).as_bytes()));
         }
     }

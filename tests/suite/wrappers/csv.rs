@@ -451,6 +451,28 @@ fn an_event_in_a_cell_is_none_where_columns_are_fields() {
     }
 }
 
+/// Nobody joins its lines, but a line that names the decoy is told.
+#[test]
+fn an_event_that_is_spread_over_lines_in_a_cell_is_undecodable() {
+    for (username, wanted) in [(DECOY, &[Technique::Undecodable][..]), ("jane", &[])] {
+        let mut event = hit("spread");
+        event["user"]["username"] = username.into();
+        let pretty = serde_json::to_string_pretty(&event).expect("it is JSON");
+        let cell = pretty.replace('"', "\"\"");
+        for (names, row) in [
+            ("", format!("2026,\"{cell}\"\n")),
+            ("@timestamp,@message\n", format!("2026,\"{cell}\"\n")),
+            ("id;_raw;host\n", format!("1;\"{cell}\";a\n")),
+            (
+                "\"id\",\"event\"\r\n",
+                format!("\"1\",\"{}\"\r\n", cell.replace('\n', "\r\n")),
+            ),
+        ] {
+            assert_eq!(techniques(&format!("{names}{row}")), wanted, "{names}{row}");
+        }
+    }
+}
+
 /// Clients choose the keys in bodies, which are names of columns where a store joins them.
 #[test]
 fn names_of_columns_that_a_client_chose_hide_nothing() {
