@@ -80,7 +80,7 @@ impl<'t> Lines<'t> {
     /// How `piece` stands in it.
     pub fn standing(&'t self, piece: &Piece<'_>) -> Standing<'t> {
         let form = match piece {
-            Piece::Value(_) | Piece::Python(..) => Form::Plain,
+            Piece::Value(_) | Piece::Python(..) | Piece::Backslashed(..) => Form::Plain,
             Piece::Doubled(_) => Form::Doubled,
             Piece::Entities(_) => Form::Entities,
             Piece::Broken(_) | Piece::Strings(..) => Form::Escaped,

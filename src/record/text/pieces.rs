@@ -4,6 +4,7 @@
 use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use super::{
+    backslashed,
     extent::{MAX_OPEN, doubled_end, entities_end, is_in_string, value_end, value_end_in_string},
     python,
 };
@@ -62,6 +63,8 @@ pub enum Piece<'r> {
     Entities(&'r [u8]),
     /// A value that Python printed, and the same as JSON.
     Python(&'r [u8], Vec<u8>),
+    /// Values in a text whose backslashes were doubled, and the same as JSON.
+    Backslashed(&'r [u8], Vec<u8>),
     /// What is left of something that was cut off or damaged.
     Broken(&'r [u8]),
     /// The same, if nothing stands in the strings that begin so many bytes in, with escaped quotes.
@@ -85,6 +88,7 @@ impl<'r> Piece<'r> {
             | Self::Doubled(text)
             | Self::Entities(text)
             | Self::Python(text, _)
+            | Self::Backslashed(text, _)
             | Self::Broken(text)
             | Self::Strings(text, _) => text,
         }
@@ -115,12 +119,14 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
         if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
             break;
         }
-        if text.get(start + 1) == Some(&b'\\') {
+        if let Some((json, length)) = backslashed::json(text, start) {
+            take(Piece::Backslashed(&text[start..start + length], json));
+            at = start + length;
+        } else if text.get(start + 1) == Some(&b'\\') {
             let first = broken.unwrap_or(start);
             take(Piece::Strings(&text[first..], start - first));
             return;
-        }
-        if let Some(length) = doubled_end(&text[start..]) {
+        } else if let Some(length) = doubled_end(&text[start..]) {
             take(Piece::Doubled(&text[start..start + length]));
             at = start + length;
         } else if let Some(length) = entities_end(&text[start..]) {
@@ -181,7 +187,10 @@ fn headless(text: &[u8]) -> Option<usize> {
             return Some(start);
         }
         has_begun |= memchr(b'"', between).is_some();
-        let of_python = || python::json(&text[end..]).map(|(_, length)| length);
+        let of_python = || {
+            let value = python::json(&text[end..]).or_else(|| backslashed::json(text, end));
+            value.map(|(_, length)| length)
+        };
         let length = doubled_end(&text[end..]).or_else(of_python);
         at = end + length.or_else(|| value_end_in_string(&text[end..]))?;
         // An event in a string is whole, and what stands beside it was lifted out of it.
@@ -272,7 +281,7 @@ mod tests {
                 }
                 Piece::Broken(bytes) => (&mut broken, bytes),
                 Piece::Strings(bytes, at) => (&mut broken, &bytes[at..]),
-                Piece::Python(..) => return false,
+                Piece::Python(..) | Piece::Backslashed(..) => return false,
             };
             list.push(std::str::from_utf8(bytes).unwrap());
             true

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::extent::open_brackets;
+use super::{backslashed::undone, escape::first_quote, extent::open_brackets};
 
 /// How an object begins.
 pub const BEGINNING: &[u8] = b"{'";
@@ -29,6 +29,12 @@ pub fn json(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         let rest = &text[at..];
         match byte {
             b'\'' | b'"' => at += string(rest, &mut out)?,
+            b'b' if matches!(rest.get(1), Some(b'\'' | b'"')) => {
+                let string = &rest[2..][..first_quote(&rest[2..], rest[1])?];
+                let bytes = undone(string, true)?;
+                serde_json::to_writer(&mut out, &String::from_utf8_lossy(&bytes)).ok()?;
+                at += string.len() + "b''".len();
+            }
             _ => match WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
                 Some((word, json)) => {
                     out.extend_from_slice(json);
@@ -85,22 +91,15 @@ pub fn string(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
 
 /// Appends what stands behind a backslash; how long that is.
 fn escape(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-    let (letter, digits) = text.split_first()?;
-    let count = match letter {
-        b'x' => 2,
-        b'u' => 4,
-        b'U' => 8,
-        b'\'' => {
-            out.push(b'\'');
-            return Some(1);
+    let letter = *text.first()?;
+    let Some(count) = digits_behind(letter) else {
+        match letter {
+            b'\'' => out.push(b'\''),
+            letter => out.extend_from_slice(&[b'\\', letter]),
         }
-        letter => {
-            out.extend_from_slice(&[b'\\', *letter]);
-            return Some(1);
-        }
+        return Some(1);
     };
-    let digits = std::str::from_utf8(digits.get(..count)?).ok()?;
-    let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?);
+    let character = char::from_u32(code(text)?);
     let mut escaped = String::new();
     for unit in character
         .unwrap_or(char::REPLACEMENT_CHARACTER)
@@ -111,6 +110,23 @@ fn escape(text: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     }
     out.extend_from_slice(escaped.as_bytes());
     Some(1 + count)
+}
+
+/// How many hexadecimal digits follow `letter` behind a backslash, if it stands for a character by its number.
+pub fn digits_behind(letter: u8) -> Option<usize> {
+    match letter {
+        b'x' => Some(2),
+        b'u' => Some(4),
+        b'U' => Some(8),
+        _ => None,
+    }
+}
+
+/// The number that `text`, which stands behind a backslash, has for a character.
+pub fn code(text: &[u8]) -> Option<u32> {
+    let (letter, digits) = text.split_first()?;
+    let digits = digits.get(..digits_behind(*letter)?)?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -127,8 +143,8 @@ mod tests {
 
     #[test]
     fn what_python_prints_is_read() {
-        let text = r#"{'a': 'it"s', 'b': "it's}", 'c': [True, False, None, 1.5], 'd': '\\\'\x7f\u2028\U0001f600\n', 'e': {}} tail"#;
-        let wanted = json!({"a": "it\"s", "b": "it's}", "c": [true, false, null, 1.5], "d": "\\'\u{7f}\u{2028}\u{1f600}\n", "e": {}});
+        let text = r#"{'a': 'it"s', 'b': "it's}", 'c': [True, False, None, 1.5], 'd': '\\\'\x7f\u2028\U0001f600\n', 'e': {}, 'f': b'\xc3\xa9"\n'} tail"#;
+        let wanted = json!({"a": "it\"s", "b": "it's}", "c": [true, false, null, 1.5], "d": "\\'\u{7f}\u{2028}\u{1f600}\n", "e": {}, "f": "é\"\n"});
         assert_eq!(read(text), Some((wanted, text.len() - " tail".len())));
         for none in [
             "{'a': 'b'",

@@ -170,6 +170,7 @@ impl Search<'_> {
                 });
             }
             Piece::Python(_, json) => return self.python(layer, deeper, &json, wrapper),
+            Piece::Backslashed(_, json) => self.text(deeper, &json, wrapper),
             Piece::Doubled(bytes) => self.text(deeper, &undoubled(bytes), wrapper),
             Piece::Entities(bytes) => self.text(deeper, &without_entities(bytes), wrapper),
             Piece::Broken(_) | Piece::Strings(..) => {}

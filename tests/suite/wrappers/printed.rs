@@ -256,6 +256,71 @@ fn no_text_of_a_client_ends_a_string_that_python_printed() {
     }
 }
 
+/// As Python prints the bytes of `text`, which has double quotes.
+fn bytes_of_python(text: &str) -> String {
+    let escaped = text.bytes().map(|byte| match byte {
+        b'\n' => "\\n".to_owned(),
+        b'\\' | b'\'' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    });
+    format!("b'{}'", escaped.collect::<String>())
+}
+
+#[test]
+fn an_event_whose_backslashes_were_doubled_is_the_event() {
+    let forged = hit("forged").to_string();
+    for text in AGENTS.into_iter().chain([
+        "\\\"}",
+        "'}",
+        "\"}}|,{\"data\":1}",
+        "b'{\"a\"",
+        "\n\t\\n",
+        "\u{e9}\u{7f}",
+        &forged,
+        &json!(forged).to_string(),
+        &bytes_of_python(&forged),
+    ]) {
+        for (username, wanted) in [(DECOY, "real"), ("jane", "")] {
+            let mut event = event(username, text);
+            // In the order in which the API server writes it.
+            event["annotations"] = json!({"a": text});
+            let pretty = serde_json::to_string_pretty(&event).expect("it is JSON");
+            for printed in [event.to_string(), pretty].map(|json| bytes_of_python(&json)) {
+                let doubled = event.to_string().replace('\\', "\\\\");
+                for line in [
+                    printed.clone(),
+                    printed[1..].to_owned(),
+                    format!("2026-11-23 17:21:09,123 INFO got {printed}"),
+                    format!("{{'topic': 'audit', 'value': {printed}}}"),
+                    // As `mysql --batch` and PostgreSQL's COPY have it.
+                    doubled.clone(),
+                    format!("17\t{doubled}\t2026-11-23 17:21:09"),
+                ] {
+                    for record in [line.clone(), json!({"message": line}).to_string()] {
+                        let told: Vec<_> = ids(&record).into_iter().map(|(id, _)| id).collect();
+                        assert_eq!(told.concat(), wanted, "{record}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Postgres writes a backslash once.
+#[test]
+fn a_string_of_sql_is_none_of_python() {
+    let forged = hit("forged").to_string();
+    for text in ["a", "\\", &forged, &json!(forged).to_string()] {
+        for (username, wanted) in [(DECOY, "real"), ("jane", "")] {
+            let event = event(username, text).to_string().replace('\'', "''");
+            let record = format!("INSERT INTO audit VALUES (17, '{event}');");
+            let told: Vec<_> = ids(&record).into_iter().map(|(id, _)| id).collect();
+            assert_eq!(told.concat(), wanted, "{record}");
+        }
+    }
+}
+
 #[test]
 fn what_a_client_writes_into_fields_of_logfmt_is_no_event() {
     let forged = json!(hit("forged").to_string());
