@@ -23,6 +23,7 @@ use super::{
     Event, Remark,
     inputs::{Input, Inputs, Kind},
     mapped::LARGE_PAGE_BYTES,
+    read::open,
 };
 use crate::{
     record::{
@@ -205,13 +206,16 @@ impl Plan {
         if !metadata.is_file() {
             return self.stream(input, &metadata, tell);
         }
-        let file = File::open(&input.path)?;
+        let file = open(&input.path)?;
         let metadata = file.metadata()?;
         if self.inputs.is_new_in_its_place(&metadata)? {
             tell(Event::Trouble(Remark::new(
                 &input.path,
                 "is not the file that was there at the start; search that one again, which was moved or removed",
             )));
+        }
+        if !metadata.is_file() {
+            return Ok(None);
         }
         if !self.inputs.is_first(metadata.dev(), metadata.ino())? {
             return Ok(None);

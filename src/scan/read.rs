@@ -73,7 +73,7 @@ impl Reader<'_> {
                 let file = metadata.filter(|metadata| metadata.is_file());
                 self.whole(&stdin, file.as_ref().map_or_else(Timestamp::now, written))
             }
-            Part::Stream(path) => self.whole(&open_stream(path)?, Timestamp::now()),
+            Part::Stream(path) => self.whole(&open(path)?, Timestamp::now()),
             Part::Whole(opened) => {
                 self.whole(&opened.file, opened.written)?;
                 Ok(opened.check_length()?)
@@ -244,8 +244,8 @@ fn whole_lines(bytes: &[u8], most: usize) -> Option<&[u8]> {
     Some(&bytes[..=newline])
 }
 
-/// Does not wait for a writer: [`Stop::read`] does.
-fn open_stream(path: &Path) -> io::Result<File> {
+/// Opens what may be a FIFO, also one that came into a file's place; it does not wait for a writer: [`Stop::read`] does.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
     OpenOptions::new()
         .read(true)

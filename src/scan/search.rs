@@ -149,13 +149,20 @@ impl<'s> Worker<'s> {
 
     /// Searches units until there are no more, or one thread has failed.
     fn work(mut self) -> Result<Counts, Error> {
-        while let Some(unit) = self.next()? {
-            if let Err(error) = self.unit(&unit) {
+        match self.units() {
+            Ok(()) => Ok(self.detector.counts()),
+            Err(error) => {
                 lock(&self.shared.plan).stop();
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(self.detector.counts())
+    }
+
+    fn units(&mut self) -> Result<(), Error> {
+        while let Some(unit) = self.next()? {
+            self.unit(&unit)?;
+        }
+        Ok(())
     }
 
     fn next(&self) -> Result<Option<Unit>, Error> {
