@@ -29,8 +29,8 @@ pub(super) struct Declared<'a> {
     pub silence: Option<Duration>,
     /// `decoding.codec` says so, whether or not its options have faults.
     pub reads_detections: bool,
-    /// The value of its option `include`, in order, for comparisons.
-    pub include: Option<Vec<&'a str>>,
+    /// The values of its options `include` and `exclude`, in order, for comparisons.
+    pub globs: [Option<Vec<&'a str>>; 2],
 }
 
 /// One entry of `inputs`.
@@ -143,7 +143,7 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
         inputs: None,
         silence: None,
         reads_detections: false,
-        include: None,
+        globs: [None, None],
     };
     let entries = match &entry.node.value {
         Value::Map(entries) => entries,
@@ -159,7 +159,7 @@ fn component<'a>(role: Role, entry: &'a Entry, faults: &mut Vec<Fault>) -> Decla
         }
     };
     declared.component = component_type(&declared, value_of("type", entries), faults);
-    declared.include = value_of("include", entries).and_then(texts);
+    declared.globs = ["include", "exclude"].map(|option| value_of(option, entries).and_then(texts));
     declared.reads_detections = codec(entries) == Some(Decoding::Detection.as_str());
     declared.inputs = match role {
         Role::Source => Some(Vec::new()),

@@ -139,16 +139,17 @@ fn braced<'a>(rest: &mut &'a str) -> Result<Braced<'a>, String> {
             "a variable within ${{{name}…}} cannot be expanded; use one variable"
         ));
     }
-    let rule = match (rule.split_at_checked(1), or_empty) {
-        (Some(("-", text)), _) => Rule::Default { text, or_empty },
-        (Some(("?", text)), _) => Rule::Fail { text, or_empty },
-        (Some(("", _)) | None, false) => Rule::Required,
-        _ => {
-            return Err(format!(
-                "cannot read what follows the name in ${{{name}…}}; write ${{{name}}}, \
-                 ${{{name}:-default}} or ${{{name}:?message}}"
-            ));
-        }
+    let rule = if let Some(text) = rule.strip_prefix('-') {
+        Rule::Default { text, or_empty }
+    } else if let Some(text) = rule.strip_prefix('?') {
+        Rule::Fail { text, or_empty }
+    } else if rule.is_empty() && !or_empty {
+        Rule::Required
+    } else {
+        return Err(format!(
+            "cannot read what follows the name in ${{{name}…}}; write ${{{name}}}, \
+             ${{{name}:-default}} or ${{{name}:?message}}"
+        ));
     };
     Ok(Braced { name, rule })
 }
@@ -259,6 +260,10 @@ mod tests {
             ),
             (
                 "${A:+x}",
+                "cannot read what follows the name in ${A…}; write ${A}, ${A:-default} or ${A:?message}",
+            ),
+            (
+                "${A–b}",
                 "cannot read what follows the name in ${A…}; write ${A}, ${A:-default} or ${A:?message}",
             ),
             (

@@ -9,9 +9,8 @@ use super::{
     tree::{Entry, Lines, MAX_DEPTH, Node, Str, Value},
 };
 
-/// How many values all aliases of a file together may repeat, so that a few lines
-/// of nested anchors cannot fill the memory.
-const MAX_ALIASED: usize = 100_000;
+/// How many values all anchors and aliases of a file together may repeat, so that a few nested ones cannot fill the memory.
+const MAX_REPEATED: usize = 100_000;
 
 /// The tree of `text`, or `None` with a fault if it is not YAML. An empty document is null.
 pub(super) fn parse(text: &str, lines: &Lines<'_>, faults: &mut Vec<Fault>) -> Option<Node> {
@@ -20,7 +19,7 @@ pub(super) fn parse(text: &str, lines: &Lines<'_>, faults: &mut Vec<Fault>) -> O
         faults,
         open: Vec::new(),
         anchors: HashMap::new(),
-        aliased: 0,
+        repeated: 0,
         root: None,
     };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
@@ -58,7 +57,7 @@ struct Builder<'a, 'f> {
     /// The lists and maps that have begun and not ended, outermost first.
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
-    aliased: usize,
+    repeated: usize,
     root: Option<Node>,
 }
 
@@ -149,6 +148,7 @@ impl Builder<'_, '_> {
     /// Puts a finished node where it belongs.
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), Refused> {
         if anchor != 0 {
+            self.repeat(node.size(), &node.place)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|open| &mut open.content) {
@@ -169,16 +169,24 @@ impl Builder<'_, '_> {
                 "this alias stands inside what it names; write it out",
             );
         };
-        self.aliased += node.size();
-        if self.aliased > MAX_ALIASED {
-            let message = format!("the aliases repeat more than {MAX_ALIASED} values");
-            return self.refuse(place, message);
-        }
         if self.expects_key() && matches!(node.value, Value::List(_) | Value::Map(_)) {
             return self.refuse(place, "a key must be a word, found a list or a map");
         }
         let node = node.clone();
+        self.repeat(node.size(), place)?;
         self.complete(node, 0)
+    }
+
+    /// Counts a copy of so many values: of each anchor there is one, and one more for each alias.
+    fn repeat(&mut self, values: usize, place: &Place) -> Result<(), Refused> {
+        self.repeated += values;
+        match self.repeated > MAX_REPEATED {
+            true => {
+                let message = format!("anchors and aliases repeat more than {MAX_REPEATED} values");
+                self.refuse(place, message)
+            }
+            false => Ok(()),
+        }
     }
 
     fn scalar(

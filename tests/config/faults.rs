@@ -368,6 +368,8 @@ fn what_is_unwise_is_a_warning() {
     x.yaml:8:3: source "two" (file) includes the same files as source "one" (file) at x.yaml:7:3, so that every record is read twice; remove one
     x.yaml:8:3: source "two" (file): there is no file yet that include names; it is read when it comes
     "#);
+    let apart = "  one: { type: file, include: [a], exclude: [b] }\n  two: { type: file, include: [a], exclude: [c] }\n";
+    assert!(!told(&[("x.yaml", &text.replace(files, apart))]).contains("read twice"));
     let twice = "  one: { type: stdin }\n  two: { type: stdin }\n";
     let text = text.replace(files, twice);
     assert_snapshot!(told(&[("x.yaml", &text)]), @r#"x.yaml:8:3: source "two" (stdin) reads standard input, as source "one" (stdin) at x.yaml:7:3 does; remove one"#);

@@ -187,9 +187,8 @@ impl Loader {
             let Some(Config::Source(SourceConfig::File(_))) = second.config else {
                 continue;
             };
-            let same = |first: &&Declared<'_>| {
-                first.role == Role::Source && first.include == second.include
-            };
+            let same =
+                |first: &&Declared<'_>| first.role == Role::Source && first.globs == second.globs;
             if let Some(first) = declared[..index].iter().find(same) {
                 let message = format!(
                     "{} includes the same files as {} at {}, so that every record is read twice; \
