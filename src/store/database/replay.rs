@@ -1,12 +1,13 @@
 //! Messages that a person wants delivered again.
 
-use std::path::Path;
+use std::{iter, path::Path};
 
-use rusqlite::{OpenFlags, TransactionBehavior, params};
+use rusqlite::{OpenFlags, TransactionBehavior};
 
 use super::{
-    super::{Message, outbox::Lane},
+    super::Message,
     Error, file, schema,
+    transaction::{body, insert},
 };
 
 /// Puts `messages` into the outbox of `sink`, in one transaction. A baitline that runs on `data_dir`
@@ -36,30 +37,7 @@ pub fn replay(data_dir: &Path, sink: &str, messages: &[Message]) -> Result<(), E
             error => fail(error),
         })?;
     for message in messages {
-        insert(&transaction, number, message).map_err(fail)?;
+        insert(&transaction, message, &body(message), iter::once(number)).map_err(fail)?;
     }
     transaction.commit().map_err(fail)
-}
-
-fn insert(
-    transaction: &rusqlite::Transaction<'_>,
-    number: i64,
-    message: &Message,
-) -> rusqlite::Result<()> {
-    let mut line = Vec::new();
-    message.write_json(&mut line);
-    line.pop();
-    let body = String::from_utf8_lossy(&line);
-    let incident = match message {
-        Message::Alert(alert) => Some(alert.incident_id.to_string()),
-        Message::Detection(_) => None,
-    };
-    transaction
-        .prepare_cached("INSERT INTO message (incident_id, body) VALUES (?1, ?2)")?
-        .execute(params![incident, body])?;
-    let id = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached("INSERT INTO delivery VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![number, Lane::of(message) as i64, id, body.len()])?;
-    Ok(())
 }

@@ -216,11 +216,7 @@ impl Prepared {
     /// `None` for a detection that no outbox accepts.
     fn new(outgoing: Outgoing, outboxes: &[Arc<Outbox>]) -> Option<Self> {
         let Outgoing { message, sinks } = outgoing;
-        let mut line = Vec::new();
-        message.write_json(&mut line);
-        line.pop();
-        // The writer of JSON makes nothing but UTF-8.
-        let body = String::from_utf8(line).unwrap_or_default();
+        let body = body(&message);
         let lane = Lane::of(&message);
         let sinks: Vec<usize> = sinks
             .iter()
@@ -242,25 +238,44 @@ impl Prepared {
         numbers: &[i64],
         now: &str,
     ) -> rusqlite::Result<i64> {
-        let incident = match &self.message {
-            Message::Alert(alert) => Some(alert.incident_id.to_string()),
-            Message::Detection(_) => None,
-        };
-        transaction
-            .prepare_cached("INSERT INTO message (incident_id, body) VALUES (?1, ?2)")?
-            .execute(params![incident, self.body])?;
-        let id = transaction.last_insert_rowid();
-        for place in &self.sinks {
-            let lane = Lane::of(&self.message) as i64;
-            transaction
-                .prepare_cached("INSERT INTO delivery VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![numbers[*place], lane, id, self.body.len()])?;
-        }
+        let sinks = self.sinks.iter().map(|place| numbers[*place]);
+        let id = insert(transaction, &self.message, &self.body, sinks)?;
         if let Message::Alert(alert) = &self.message {
             write_incident(transaction, alert, now)?;
         }
         Ok(id)
     }
+}
+
+/// `message` as it is stored: a line of JSON without its end.
+pub(super) fn body(message: &Message) -> String {
+    let mut line = Vec::new();
+    message.write_json(&mut line);
+    line.pop();
+    String::from_utf8(line).expect("JSON is written in UTF-8")
+}
+
+/// Puts `message` into the outboxes of the sinks with these numbers. The id that it was given.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    message: &Message,
+    body: &str,
+    sinks: impl Iterator<Item = i64>,
+) -> rusqlite::Result<i64> {
+    let incident = match message {
+        Message::Alert(alert) => Some(alert.incident_id.to_string()),
+        Message::Detection(_) => None,
+    };
+    transaction
+        .prepare_cached("INSERT INTO message (incident_id, body) VALUES (?1, ?2)")?
+        .execute(params![incident, body])?;
+    let id = transaction.last_insert_rowid();
+    for number in sinks {
+        transaction
+            .prepare_cached("INSERT INTO delivery VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![number, Lane::of(message) as i64, id, body.len()])?;
+    }
+    Ok(id)
 }
 
 fn write_incident(transaction: &Transaction<'_>, alert: &Alert, now: &str) -> rusqlite::Result<()> {
