@@ -14,8 +14,8 @@
 //!
 //! Everything that is remembered is bounded: incidents by `num_events`, requests by four
 //! times that and no fewer than 65,536, the trail, each list and each string by the constant
-//! beside it. Decoys and clusters are not: they come from the configuration and from the
-//! operator's wrappers.
+//! beside it. Decoys and clusters are not: they come from the configuration, from the
+//! operator's wrappers, and from other baitlines, whose new ones are held back before.
 
 mod act;
 mod alert;

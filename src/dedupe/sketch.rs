@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     SourceCount,
     encoding::{at_most, count, positive},
-    text::kept,
+    text::{KEPT_CHARS, cut},
 };
 
 /// Hashes that are kept: below this many a count of distinct things is exact, above it
@@ -160,6 +160,7 @@ struct Counter {
 
 impl HeavySources {
     pub(super) fn add(&mut self, source_ip: Option<&str>) {
+        let source_ip = source_ip.map(|ip| cut(ip, KEPT_CHARS));
         if let Some(counter) = self
             .0
             .iter_mut()
@@ -168,7 +169,7 @@ impl HeavySources {
             counter.count += 1;
             return;
         }
-        let source_ip = source_ip.map(kept);
+        let source_ip = source_ip.map(String::from);
         if self.0.len() < COUNTERS {
             self.0.push(Counter {
                 source_ip,
@@ -276,6 +277,19 @@ mod tests {
                 (Some("b".to_owned()), 1)
             ]
         );
+    }
+
+    /// As an agent of somebody else's may write it.
+    #[test]
+    fn an_address_that_is_too_long_is_one_source() {
+        let long = "x".repeat(KEPT_CHARS + 1);
+        let mut sources = HeavySources::default();
+        for _ in 0..3 {
+            sources.add(Some(&long));
+        }
+        let heaviest = sources.heaviest(2);
+        assert_eq!(heaviest.len(), 1);
+        assert_eq!(heaviest[0].count, 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A shipper that reads what an agent wrote into a file, and does not decode it, puts each line into a record of its own, under
 //! `message` or `log`: that is read too. OpenTelemetry has it, or the detection that it decoded, as the body of a record.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -24,6 +24,13 @@ const LEAST_BYTES: usize = 256;
 
 /// The decoy of a detection that does not say which: it is told all the same.
 const UNKNOWN_DECOY: &str = "unknown";
+
+/// The longest name of a decoy or a cluster that is taken, and the longest key of a label, in characters. Kubernetes' are shorter.
+const NAME_CHARS: usize = 512;
+
+/// Labels of a decoy that are taken, and the longest value of one, in characters.
+const LABELS: usize = 64;
+const LABEL_CHARS: usize = 1024;
 
 /// Reads the records of a source whose `decoding.codec` is `detection`. One JSON object is one
 /// detection; they may stand one a line, one a record, or many in an array. Agents may be of another version: what says that
@@ -188,9 +195,36 @@ impl Reading<'_> {
         if detection.class != Class::Record {
             detection.decoy.get_or_insert_with(|| UNKNOWN_DECOY.into());
         }
+        bound(&mut detection);
         self.decoder.counts.detections += 1;
         self.out.detections.push(detection);
     }
+}
+
+/// Cuts what incidents keep as long as they are remembered. Whoever may send can make it as long as a record may be.
+fn bound(detection: &mut Detection) {
+    for name in [&mut detection.decoy, &mut detection.cluster] {
+        if let Some(long) = name.as_deref().filter(|name| is_longer(name, NAME_CHARS)) {
+            *name = Some(first(long, NAME_CHARS).into());
+        }
+    }
+    let is_long = |(key, value): (&String, &String)| {
+        is_longer(key, NAME_CHARS) || is_longer(value, LABEL_CHARS)
+    };
+    let labels = &detection.labels;
+    if labels.len() > LABELS || labels.iter().any(is_long) {
+        let labels = labels.iter().take(LABELS);
+        let labels = labels.map(|(key, value)| (first(key, NAME_CHARS), first(value, LABEL_CHARS)));
+        detection.labels = Arc::new(labels.collect());
+    }
+}
+
+fn is_longer(text: &str, chars: usize) -> bool {
+    text.len() > chars && text.char_indices().nth(chars).is_some()
+}
+
+fn first(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
 }
 
 /// A line that a shipper read: Vector's key for its text, and Fluentd's, and Fluent Bit's. And OpenTelemetry's, decoded or not.

@@ -28,7 +28,9 @@ pub struct Decoys {
     source: Arc<str>,
     /// By cluster and name.
     known: LruCache<(Option<Arc<str>>, Arc<str>), ()>,
-    budget: DefaultDirectRateLimiter,
+    of_hits: DefaultDirectRateLimiter,
+    /// What was expected tells no one, but is remembered by its decoy as well. It spends nothing that a hit needs.
+    of_expected: DefaultDirectRateLimiter,
     warning: Seldom,
 }
 
@@ -37,21 +39,27 @@ impl Decoys {
         Self {
             source,
             known: LruCache::sparse(REMEMBERED),
-            budget: budget(AT_ONCE),
+            of_hits: budget(AT_ONCE),
+            of_expected: budget(AT_ONCE),
             warning: Seldom::default(),
         }
     }
 
-    /// The hit that is told for `detection`. What is no hit is told of no decoy.
+    /// What is taken in for `detection`. A record that touched nothing is told of no decoy.
     pub fn told_of<'d>(&mut self, detection: &'d Detection) -> Cow<'d, Detection> {
         let Some(decoy) = detection.decoy.as_ref() else {
             return Cow::Borrowed(detection);
         };
         let name = (detection.cluster.clone(), decoy.clone());
-        if detection.class != Class::Detect || self.known.get(&name).is_some() {
+        let budget = match detection.class {
+            Class::Detect => &self.of_hits,
+            Class::Expected => &self.of_expected,
+            Class::Record => return Cow::Borrowed(detection),
+        };
+        if self.known.get(&name).is_some() {
             return Cow::Borrowed(detection);
         }
-        if self.budget.check().is_ok() {
+        if budget.check().is_ok() {
             self.known.put(name, ());
             return Cow::Borrowed(detection);
         }
@@ -59,7 +67,7 @@ impl Decoys {
             let source = &*self.source;
             warn!(
                 source,
-                "too many decoys are hit for the first time: further ones are told as one, {OTHER}"
+                "too many decoys are touched for the first time: further ones are told as one, {OTHER}"
             );
         }
         Cow::Owned(Detection {
@@ -103,15 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hit_spends_nothing() {
-        let mut decoys = Decoys::new("agents".into());
-        for number in 0..1_000 {
-            let expected = Detection {
-                class: Class::Expected,
-                ..of(number)
-            };
-            assert_eq!(*decoys.told_of(&expected), expected);
+    fn what_is_no_hit_is_bounded_too_and_takes_nothing_from_hits() {
+        for (class, wanted) in [(Class::Expected, 256..400), (Class::Record, 1_000..1_001)] {
+            let mut decoys = Decoys::new("agents".into());
+            let mut by_name = 0;
+            for number in 0..1_000 {
+                let detection = Detection {
+                    class,
+                    ..of(number)
+                };
+                by_name += usize::from(*decoys.told_of(&detection) == detection);
+            }
+            assert!(wanted.contains(&by_name), "{class:?} {by_name}");
+            assert_eq!(*decoys.told_of(&of(1_000)), of(1_000));
         }
-        assert_eq!(*decoys.told_of(&of(1_000)), of(1_000));
     }
 }

@@ -85,6 +85,27 @@ fn alerts_of_incidents_are_passed_and_garbage_is_counted() {
 }
 
 #[test]
+fn what_incidents_keep_is_cut() {
+    let long = "é".repeat(2 * LABEL_CHARS);
+    let labels = (0..2 * LABELS).map(|number| (format!("{number:03}{long}"), long.clone()));
+    let sent = Detection {
+        decoy: Some(long.as_str().into()),
+        cluster: Some(long.as_str().into()),
+        labels: Arc::new(labels.collect()),
+        ..example::detection()
+    };
+    let read = read(Shape::Lines, line(&sent).as_bytes()).0.remove(0);
+    for name in [&read.decoy, &read.cluster] {
+        assert_eq!(name.as_deref(), Some("é".repeat(NAME_CHARS).as_str()));
+    }
+    assert_eq!(read.labels.len(), LABELS);
+    for (key, value) in read.labels.iter() {
+        assert_eq!(key.chars().count(), NAME_CHARS);
+        assert_eq!(value.chars().count(), LABEL_CHARS);
+    }
+}
+
+#[test]
 fn a_value_may_be_spread_over_lines_or_be_an_array() {
     let detection = example::detection();
     let value: Value = serde_json::from_str(&line(&detection)).unwrap();
