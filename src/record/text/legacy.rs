@@ -18,6 +18,25 @@ const MARK: &[u8] = b" AUDIT: id=";
 /// Of that, what is no field.
 const HEAD: &[u8] = b" AUDIT: ";
 
+/// The fields of a line, in their order. One that was cut has fewer.
+const KEYS: [&[u8]; 12] = [
+    b"id",
+    b"stage",
+    b"ip",
+    b"method",
+    b"user",
+    b"groups",
+    b"as",
+    b"asgroups",
+    b"user-agent",
+    b"namespace",
+    b"uri",
+    b"response",
+];
+
+/// What stands in no head of a line that a runtime or a shipper writes, but before text of a client.
+const BEFORE_TEXTS: &[u8] = b"{\"'`=\t";
+
 /// The fields that tell something, in the order in which they are written anew.
 const FIELDS: [(&[u8], Field); 9] = [
     (b"id", Field::Text("auditID")),
@@ -53,12 +72,17 @@ pub fn may_be_in(text: &[u8]) -> bool {
 }
 
 /// The event that `line` tells of, as JSON, and where it begins in the line: behind what a runtime or a shipper put before it.
+///
+/// A client may write such a line into a text, but where that stands in anything else, its quotes are escaped.
 pub fn event(line: &[u8]) -> Option<(usize, Vec<u8>)> {
     let mark = memmem::find(line, MARK)?;
     let start = line[..mark].iter().rposition(|byte| *byte == b' ');
     let start = start.map_or(0, |space| space + 1);
     let time = std::str::from_utf8(&line[start..mark]).ok()?;
     parse_time(time)?;
+    if line[..start].iter().any(|byte| BEFORE_TEXTS.contains(byte)) {
+        return None;
+    }
     let values = values(&line[mark + HEAD.len()..])?;
     let mut out =
         b"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"requestReceivedTimestamp\":"
@@ -76,21 +100,21 @@ pub fn event(line: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((start, out))
 }
 
-/// The fields with their values as JSON, if nothing else stands in `text`.
-fn values(text: &[u8]) -> Option<Vec<(&[u8], Vec<u8>)>> {
+/// The first of [`KEYS`] with their values as JSON, if nothing else stands in `text`.
+fn values(text: &[u8]) -> Option<Vec<(&'static [u8], Vec<u8>)>> {
     let (mut values, mut rest) = (Vec::new(), text.trim_ascii_end());
-    while !rest.is_empty() {
-        let equals = memchr::memchr(b'=', rest)?;
-        let (key, value) = (&rest[..equals], &rest[equals + 1..]);
+    for key in KEYS {
+        if rest.is_empty() {
+            break;
+        }
+        let value = rest.strip_prefix(key)?.strip_prefix(b"=")?;
         let mut json = Vec::new();
-        let length = match value.first()? {
-            b'"' => python::string(value, &mut json)?,
-            _ => memchr::memchr(b' ', value).unwrap_or(value.len()),
-        };
+        let length = python::string(value.starts_with(b"\"").then_some(value)?, &mut json)?;
         values.push((key, json));
-        rest = value[length..].trim_ascii_start();
+        rest = &value[length..];
+        rest = rest.strip_prefix(b" ").unwrap_or(rest);
     }
-    Some(values)
+    rest.is_empty().then_some(values)
 }
 
 fn write(field: Field, value: &[u8], out: &mut Vec<u8>) {

@@ -395,6 +395,39 @@ fn legacy(event: &Value) -> String {
     )
 }
 
+/// Nor does it hide the event in which it stands, or another beside it.
+#[test]
+fn the_beginning_of_a_legacy_line_in_a_text_hides_nothing() {
+    let whole = legacy(&event("jane", "curl"));
+    for text in [
+        "a 2026-11-23T17:21:08Z AUDIT: id=x",
+        "2026-11-23T17:21:08Z AUDIT: id=x y=z",
+        &whole,
+        &format!("a {whole} b=c"),
+    ] {
+        let mut of_id = hit(text);
+        of_id["userAgent"] = "curl".into();
+        for event in [event(DECOY, text), of_id] {
+            let quiet = event.to_string().replace(DECOY, "jane");
+            for record in [
+                format!("2026-11-23T17:21:09Z stdout F {event}"),
+                json!({"log": format!("2026-11-23T17:21:09Z stdout F {event}\n")}).to_string(),
+                format!("<14>1 2026-11-23T17:21:08.9Z h k - - {event}"),
+                format!("2026-11-23T17:21:09Z {event}"),
+                format!("msg={}", json!(event.to_string())),
+                format!("2026,\"{}\"", event.to_string().replace('"', "\"\"")),
+                xml(&event.to_string()),
+                format!("{event}{quiet}"),
+                format!("{quiet}{event}"),
+                bytes_of_python(&event.to_string()),
+            ] {
+                let told = techniques(&record);
+                assert!(!told.is_empty(), "{record}");
+            }
+        }
+    }
+}
+
 /// It has the path of a request, and no object but by it.
 #[test]
 fn a_line_in_the_legacy_format_is_the_hit_that_the_event_is() {
@@ -455,6 +488,17 @@ fn what_a_client_writes_into_the_legacy_format_or_as_it_is_no_event() {
         legacy(&real),
     ] {
         assert_eq!(ids(&record), [("real".to_owned(), None)], "{record}");
+    }
+    // Where a text of a client stands as it is.
+    for record in [
+        format!("ua={forged}"),
+        format!("ua='{forged}'"),
+        format!("GET / \"{forged}\""),
+    ] {
+        assert!(
+            ids(&record).iter().all(|(id, _)| id == "undecodable"),
+            "{record}"
+        );
     }
     for end in 0..forged.len() {
         let told = ids(&forged[..end]);
