@@ -119,9 +119,15 @@ impl<'o, 'v> Entry<'o, 'v> {
             None => progress.is_last.then_some(200),
         };
         let answer = self.body("response", "responseJson");
-        let message = status
-            .and_then(|status| field(status, "message"))
-            .or_else(|| refusal(answer?));
+        // The status may say no more than that it is one.
+        let mut messages = [
+            status.and_then(|status| field(status, "message")),
+            answer.and_then(refusal),
+        ]
+        .into_iter()
+        .flatten();
+        let first = messages.clone().next();
+        let message = messages.find(|text| refuses_impersonation(text)).or(first);
         // Of fields that were picked one by one the path is not known.
         let picked = |part: Option<Json<'v>>, key: &str| {
             part.map_or_else(|| self.text(key), |part| field(part, key))
