@@ -258,6 +258,14 @@ impl<'v> Tree<'v> {
         insert(&mut self.0, &keys, node)
     }
 
+    /// Puts `node` under `key` of `part`, whatever stands in the key.
+    ///
+    /// # Errors
+    /// As of [`Tree::put`].
+    pub fn put_in(&mut self, part: &'v str, key: &'v str, node: Node<'v>) -> Result<(), Unclear> {
+        insert(&mut self.0, &[part, key], node)
+    }
+
     /// Puts what a store left over of an event under `keys`, the last of which may be several that are joined by dots; not where something
     /// stands that it took out.
     ///

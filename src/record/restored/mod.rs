@@ -12,9 +12,11 @@ mod elastic;
 mod flattened;
 mod implied;
 mod ocsf;
+mod opentelemetry;
 mod recased;
 mod remapped;
 mod respelled;
+mod sentinel;
 mod stringified;
 pub(super) mod table;
 
@@ -28,9 +30,13 @@ pub struct Unclear;
 /// What `object`, which may be an event as it is, was before a store made text of its parts, joined its keys, changed their case or took
 /// other keys, or dropped what only an encoded path still tells, if one did.
 pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8>, Unclear>> {
-    let foreign = ocsf::restored(object).or_else(|| elastic::entry(object));
-    if let Some(restored) = foreign.or_else(|| elastic::renamed(object)) {
-        return Some(restored);
+    let foreign = ocsf::restored(object)
+        .or_else(|| elastic::entry(object))
+        .or_else(|| elastic::renamed(object))
+        .or_else(|| opentelemetry::entry(object))
+        .or_else(|| sentinel::event(object));
+    if foreign.is_some() {
+        return foreign;
     }
     let reshaped = if is_event {
         stringified::event(object)

@@ -29,6 +29,18 @@ const LOG: &[&str] = &[
     "status",
 ];
 
+/// Fields of an `AuditLog` that lie further in, as a query picks them out.
+const PICKED: &[&str] = &[
+    gke::PRINCIPAL,
+    "principalSubject",
+    "authoritySelector",
+    "callerIp",
+    "callerSuppliedUserAgent",
+];
+
+/// What Sentinel calls a field of an `AuditLog` (learn.microsoft.com/azure/azure-monitor/reference/tables/gcpauditlogs).
+const IN_SENTINEL: (&str, &str) = ("resourceName", "GCPResourceName");
+
 /// The names that Elastic has had for its module for Google.
 const MODULES: [[&str; 2]; 2] = [["gcp", "gcp.audit"], ["googlecloud", "googlecloud.audit"]];
 
@@ -61,17 +73,42 @@ fn of_library(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     Some(written(fields))
 }
 
-/// An `AuditLog` that stands alone.
+/// An `AuditLog` that stands alone, or fields that were picked out of one; perhaps with some of the entry's beside them.
 fn of_log(object: &Object<'_, '_>) -> Option<Vec<u8>> {
-    let is_one = is_log(object) && is_respelled(object, LOG);
+    let names = [LOG, PICKED].concat();
+    let is_one = (is_log(object) || is_picked(object)) && is_respelled(object, &names);
     is_one.then(|| {
+        let is_spelling =
+            |key: &str, name: &str| is_spelling(key, name) || (name, key) == IN_SENTINEL;
         let mut out = Vec::new();
-        rewrite::fields([()].into_iter(), &mut out, |(), out| {
-            rewrite::name(gke::PAYLOADS[0], out);
-            write(object, LOG, out);
-        });
+        let beside = named(object, &ENTRY[..2], self::is_spelling);
+        let beside = beside
+            .into_iter()
+            .filter(|(key, _)| ENTRY[..2].contains(key));
+        rewrite::fields(
+            beside.map(Some).chain([None]),
+            &mut out,
+            |entry, out| match entry {
+                Some((key, value)) => rewrite::field(key, value, 0, out),
+                None => {
+                    rewrite::name(gke::PAYLOADS[0], out);
+                    rewrite::fields(named(object, &names, is_spelling).into_iter(), out, field);
+                }
+            },
+        );
         out
     })
+}
+
+/// Whether `object` has fields that a query picked out of an entry of the API server's.
+fn is_picked(object: &Object<'_, '_>) -> bool {
+    let is_method = |(key, value): (&str, Json<'_>)| {
+        let method = value
+            .into_string()
+            .filter(|_| is_spelling(key, "methodName"));
+        method.is_some_and(|method| method.starts_with("io.k8s."))
+    };
+    has(object, gke::PRINCIPAL) && object.iter().any(is_method)
 }
 
 /// What Elastic's module made of an entry, or the entry itself if it was kept.

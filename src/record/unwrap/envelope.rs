@@ -68,6 +68,10 @@ const CLUSTER: &[&str] = &[
     // Security Lake's, and Yandex's.
     "unmapped.eks_cluster_name",
     "details.cluster_id",
+    // OpenTelemetry's of what Google writes, Sentinel's, and New Relic's.
+    "gcp.label.cluster_name",
+    "ClusterName",
+    "common.attributes.cluster_name",
 ];
 const NODE: &[&str] = &[
     "kubernetes.host",
@@ -118,13 +122,27 @@ const CONTAINER: &[&str] = &[
     "resource.labels.container_name",
     "stream.container",
 ];
-const PROJECT: &[&str] = &["resource.labels.project_id", "cloud.project.id"];
-const ACCOUNT: &[&str] = &["cloud.account.id", "owner", "@owner", "account"];
+const PROJECT: &[&str] = &[
+    "resource.labels.project_id",
+    "cloud.project.id",
+    "gcp.label.project_id",
+    "gcp.project",
+];
+const ACCOUNT: &[&str] = &[
+    "cloud.account.id",
+    "owner",
+    "@owner",
+    "account",
+    "AwsAccountId",
+];
 const REGION: &[&str] = &[
     "cloud.region",
     "awsRegion",
     "resource.labels.location",
     "region",
+    "Region",
+    "aws.region",
+    "gcp.label.location",
 ];
 /// Azure's, beside the id of a resource. Others have a file there, or the name of a log.
 const LOCATION: &[&str] = &["location"];
@@ -134,6 +152,10 @@ pub const LOG_GROUP: &[&str] = &[
     "@log_group",
     "aws.log_group",
     "awscloudwatch.log_group",
+    // OpenTelemetry's of what it reads from CloudWatch, and from Firehose, and Datadog's.
+    "cloudwatch.log.group.name",
+    "aws.log.group.names",
+    "aws.awslogs.logGroup",
 ];
 pub const LOG_STREAM: &[&str] = &[
     "logStream",
@@ -143,6 +165,9 @@ pub const LOG_STREAM: &[&str] = &[
     "@log_stream",
     "aws.log_stream",
     "awscloudwatch.log_stream",
+    "cloudwatch.log.stream",
+    "aws.log.stream.names",
+    "aws.awslogs.logStream",
 ];
 /// CloudWatch Insights' `ACCOUNT:GROUP`, and Live Tail's.
 const LOG: &[&str] = &["@log", "logGroupIdentifier"];
@@ -167,9 +192,9 @@ pub const RESOURCE_ID: &[&str] = &[
     "azure.resource.id",
 ];
 
-/// Datadog's texts of the form `KEY:VALUE`, and the key of the cluster among them (docs.datadoghq.com/containers/kubernetes/tag).
+/// Datadog's texts of the form `KEY:VALUE`, and the keys of the cluster among them (docs.datadoghq.com/containers/kubernetes/tag).
 const TAGS: &str = "tags";
-const CLUSTER_TAG: &str = "kube_cluster_name:";
+const CLUSTER_TAGS: [&str; 2] = ["kube_cluster_name:", "cluster_name:"];
 
 /// Beside an entry that Promtail packed stand its labels; `logcli` writes a line, and its labels in an object.
 const PACKED: &str = "_entry";
@@ -180,7 +205,8 @@ fn labels(paths: &'static [&'static str]) -> impl Iterator<Item = &'static str> 
     paths.iter().filter_map(|path| path.strip_prefix("stream."))
 }
 
-/// OpenTelemetry's list of what is known of the origin of logs: `[{"key":…,"value":{"stringValue":…}}]`.
+/// OpenTelemetry's list of what is known of the origin of logs, `[{"key":…,"value":{"stringValue":…}}]`, or the object that stores make
+/// of it.
 const ATTRIBUTES: (&str, &str) = ("resource", "attributes");
 
 const PATHS: [&[&str]; 14] = [
@@ -268,7 +294,10 @@ impl<'v> Envelope<'v> {
         all.cluster = all
             .cluster
             .or_else(|| told.text(CLUSTER).map(Cow::Borrowed))
-            .or_else(|| told.tag(CLUSTER_TAG).map(Cow::Borrowed))
+            .or_else(|| {
+                let mut tags = CLUSTER_TAGS.iter();
+                tags.find_map(|key| told.tag(key)).map(Cow::Borrowed)
+            })
             .or_else(|| {
                 let mut kinds = ["managedClusters", "connectedClusters"].iter();
                 let name = kinds.find_map(|kind| behind(resource?, kind))?;
@@ -358,12 +387,16 @@ impl<'v> Told<'v> {
         };
         for (key, value) in object.iter() {
             tell(key, value);
-            let attributes = (key == ATTRIBUTES.0).then(|| value.get(ATTRIBUTES.1)?.as_array());
-            for attribute in attributes.flatten().iter().flat_map(|all| all.iter()) {
+            let Some(attributes) = value.get(ATTRIBUTES.1).filter(|_| key == ATTRIBUTES.0) else {
+                continue;
+            };
+            // As stores have them.
+            for (key, value) in attributes.as_object().iter().flat_map(|all| all.iter()) {
+                tell(key, value);
+            }
+            for attribute in attributes.as_array().iter().flat_map(|all| all.iter()) {
                 let key = attribute.get("key").and_then(|key| key.into_string());
-                let value = attribute
-                    .get("value")
-                    .and_then(|value| value.get("stringValue"));
+                let value = attribute.get("value").and_then(string_value);
                 if let (Some(key), Some(value)) = (key, value) {
                     tell(key, value);
                 }
@@ -411,6 +444,17 @@ impl<'v> Told<'v> {
         let (_, value) = self.0.iter().find(|(known, _)| *known == key)?;
         Some(*value)
     }
+}
+
+/// The text that is the value of an attribute, or the one item of the list that it is.
+fn string_value<'v>(value: Json<'v>) -> Option<Json<'v>> {
+    value.get("stringValue").or_else(|| {
+        let items = value.get("arrayValue")?.get("values")?.as_array()?;
+        items
+            .get(0)
+            .filter(|_| items.len() == 1)?
+            .get("stringValue")
+    })
 }
 
 fn time(value: Json<'_>) -> Option<Timestamp> {

@@ -97,6 +97,120 @@ fn ecs(entry: &Value, in_parts: bool) -> Value {
     record
 }
 
+/// As OpenTelemetry's collector spreads an entry over the attributes of a record, as OTLP has them and as stores do.
+fn opentelemetry(entry: &Value) -> [Value; 3] {
+    let payload = &entry["protoPayload"];
+    let (who, how) = (&payload["authenticationInfo"], &payload["requestMetadata"]);
+    let all = [
+        ("log.record.uid", &entry["insertId"]),
+        ("gcp.audit.service.name", &payload["serviceName"]),
+        ("gcp.audit.method.name", &payload["methodName"]),
+        ("gcp.audit.resource.name", &payload["resourceName"]),
+        ("user.email", &who["principalEmail"]),
+        (
+            "gcp.audit.authentication.authority_selector",
+            &who["authoritySelector"],
+        ),
+        ("gcp.audit.authorization", &payload["authorizationInfo"]),
+        ("client.address", &how["callerIp"]),
+        ("user_agent.original", &how["callerSuppliedUserAgent"]),
+        ("rpc.jsonrpc.error_code", &payload["status"]["code"]),
+        ("rpc.jsonrpc.error_message", &payload["status"]["message"]),
+        (
+            "gcp.label.authorization.k8s.io/decision",
+            &entry["labels"]["authorization.k8s.io/decision"],
+        ),
+        ("gcp.operation.id", &entry["operation"]["id"]),
+        ("gcp.operation.first", &entry["operation"]["first"]),
+        ("gcp.operation.last", &entry["operation"]["last"]),
+    ];
+    let told = all.into_iter().filter(|(_, value)| !value.is_null());
+    let map: Map<_, _> = told
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect();
+    let resource = json!({"gcp.resource_type": "k8s_cluster", "gcp.label.cluster_name": "prod", "gcp.label.project_id": "p-1"});
+    let list = any_value(&Value::Object(map.clone()))["kvlistValue"]["values"].take();
+    let of_resource = any_value(&resource)["kvlistValue"]["values"].take();
+    let nano = "1795454468912184000";
+    [
+        json!({"resourceLogs": [{"resource": {"attributes": of_resource}, "scopeLogs": [{"scope": {}, "logRecords": [
+            {"timeUnixNano": nano, "body": {}, "attributes": list}]}]}]}),
+        json!({"@timestamp": entry["timestamp"], "resource": {"attributes": resource}, "attributes": map}),
+        json!({"time": entry["timestamp"], "resource": {"attributes": resource}, "LogAttributes": with_dots("", &Value::Object(map))}),
+    ]
+}
+
+fn any_value(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let field = |(key, value)| json!({"key": key, "value": any_value(value)});
+            json!({"kvlistValue": {"values": fields.iter().map(field).collect::<Vec<_>>()}})
+        }
+        Value::Array(items) => {
+            json!({"arrayValue": {"values": items.iter().map(any_value).collect::<Vec<_>>()}})
+        }
+        Value::Number(number) => json!({"intValue": number.to_string()}),
+        Value::Bool(value) => json!({"boolValue": value}),
+        text => json!({"stringValue": text}),
+    }
+}
+
+#[test]
+fn an_entry_says_the_same_where_opentelemetry_spread_it_over_attributes() {
+    let mut exec = entry();
+    let payload = &mut exec["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+    payload["methodName"] = "io.k8s.core.v1.pods.exec.create".into();
+    payload["resourceName"] = "core/v1/namespaces/honeypot/pods/file-backup/exec".into();
+    let mut impersonation = entry();
+    let payload = &mut impersonation["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane", "authoritySelector": DECOY});
+    payload["status"] = json!({});
+    let mut denied = impersonation.clone();
+    let message = "serviceaccounts \"backup-sa\" is forbidden: User \"jane\" cannot impersonate resource \"serviceaccounts\" in API group \"\" in the namespace \"honeypot\"";
+    denied["protoPayload"]["status"] = json!({"code": 7, "message": message});
+    for (entry, technique) in [
+        (entry(), Technique::TokenUse),
+        (exec, Technique::PodExec),
+        (impersonation, Technique::Impersonation),
+        (denied, Technique::ImpersonationDenied),
+    ] {
+        let mut wanted = without_origin(found(None, entry.to_string().as_bytes()));
+        assert_eq!(wanted.len(), 1, "{entry}");
+        assert_eq!(wanted[0].technique, technique);
+        wanted[0].stage_time = None;
+        for record in opentelemetry(&entry) {
+            let told = found(None, record.to_string().as_bytes());
+            assert_eq!(told.len(), 1, "{record}");
+            let mut told = without_origin(told);
+            told[0].stage_time = None;
+            // The time stands around the attributes.
+            wanted[0].detection_id = told[0].detection_id;
+            wanted[0].request_id = told[0].request_id;
+            assert_eq!(told, wanted, "{record}");
+        }
+        for record in opentelemetry(&entry) {
+            let told = found(None, record.to_string().as_bytes());
+            assert_eq!(told[0].cluster.as_deref(), Some("prod"), "{record}");
+            assert_eq!(told[0].origin.project.as_deref(), Some("p-1"), "{record}");
+        }
+    }
+}
+
+#[test]
+fn what_a_client_writes_into_it_is_no_event_where_opentelemetry_spread_it() {
+    for forgery in forgeries() {
+        let mut entry = entry();
+        let payload = &mut entry["protoPayload"];
+        payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+        payload["requestMetadata"]["callerSuppliedUserAgent"] = forgery.clone();
+        payload["status"] = json!({"code": 7, "message": forgery});
+        for record in opentelemetry(&entry) {
+            assert_eq!(ids(&record), [""; 0], "{record}");
+        }
+    }
+}
+
 /// As answers of Elasticsearch have the fields of a document.
 fn fields(record: &Value) -> Value {
     let Value::Object(joined) = with_dots("", record) else {
@@ -274,6 +388,37 @@ fn the_original_of_an_entry_is_told_once() {
     }
 }
 
+/// As Log Analytics names fields that a query picked out, and Sentinel those in its table.
+#[test]
+fn fields_that_were_picked_out_of_an_entry_may_be_respelled() {
+    let mut entry = entry();
+    let payload = &mut entry["protoPayload"];
+    payload["authenticationInfo"] = json!({"principalEmail": "jane"});
+    payload["methodName"] = "io.k8s.core.v1.secrets.get".into();
+    payload["resourceName"] = "core/v1/namespaces/honeypot/secrets/backup-sa-token".into();
+    let payload = &entry["protoPayload"];
+    let (who, how) = (&payload["authenticationInfo"], &payload["requestMetadata"]);
+    for record in [
+        json!({"principal_email": who["principalEmail"], "method_name": payload["methodName"], "resource_name": payload["resourceName"],
+            "caller_ip": how["callerIp"], "caller_supplied_user_agent": how["callerSuppliedUserAgent"], "timestamp": entry["timestamp"], "insert_id": "1"}),
+        json!({"TimeGenerated": "2026-11-23T17:21:20Z", "Timestamp": entry["timestamp"], "InsertId": "1", "AuthenticationInfo": who,
+            "GCPResourceName": payload["resourceName"], "MethodName": payload["methodName"], "PrincipalEmail": who["principalEmail"],
+            "RequestMetadata": how, "ServiceName": "k8s.io", "Status": payload["status"], "Type": "GCPAuditLogs"}),
+    ] {
+        let all = found(None, record.to_string().as_bytes());
+        assert_eq!(all.len(), 1, "{record}");
+        assert_eq!(all[0].technique, Technique::SecretRead, "{record}");
+        assert_eq!(all[0].source_ip.as_deref(), Some("10.0.3.7"), "{record}");
+        assert_eq!(all[0].user_agent.as_deref(), Some("curl"), "{record}");
+        assert_eq!(all[0].request.audit_id.as_deref(), Some("1"), "{record}");
+        assert_eq!(
+            all[0].time.to_string(),
+            "2026-11-23T17:21:08.912184Z",
+            "{record}"
+        );
+    }
+}
+
 fn ids(record: &Value) -> Vec<String> {
     let all: Vec<Detection> = found(None, record.to_string().as_bytes());
     let id = |one: Detection| {
@@ -346,6 +491,10 @@ fn a_refusal_to_impersonate_may_stand_in_the_answer_alone() {
     let all = found(None, entry.to_string().as_bytes());
     let techniques: Vec<_> = all.iter().map(|one| one.technique).collect();
     assert_eq!(techniques, [Technique::ImpersonationDenied]);
+    // The status may say no more than its code does.
+    entry["protoPayload"]["status"]["message"] = "Forbidden".into();
+    let all = found(None, entry.to_string().as_bytes());
+    assert_eq!(all[0].technique, Technique::ImpersonationDenied);
     // Another's object may say anything.
     entry["protoPayload"]["response"]["@type"] = "core.k8s.io/v1.ConfigMap".into();
     assert_eq!(ids(&entry), [""; 0]);

@@ -665,6 +665,53 @@ fn an_event_whose_fields_datadog_has_elsewhere_tells_the_same() {
     }
 }
 
+/// As the Lambda of Microsoft Sentinel's connector for EKS writes it.
+fn sentinel(user: &str, agent: &str, object: &str) -> Value {
+    json!({"date": "2026-11-23T17:21:08.912184Z", "TimeGenerated": "2026-11-23T17:21:08.912184Z", "AwsAccountId": "1", "Region": "eu-west-1",
+        "ClusterName": "prod", "Verb": "get", "User": user, "SourceIPs": ["10.0.3.7"], "UserAgent": agent, "ObjectRef": object,
+        "ResponseCode": 403, "Stage": "ResponseComplete", "AuthDecision": "forbid",
+        "RawEvent": {"verb": "get", "user": user, "objectRef": object, "responseCode": 403}})
+}
+
+#[test]
+fn an_event_of_which_sentinel_keeps_texts_tells_what_is_left() {
+    for (user, object, technique) in [
+        (DECOY, "", Technique::TokenUse),
+        (DECOY, "shop/pods/a", Technique::TokenUse),
+        (DECOY, "namespaces/a", Technique::TokenUse),
+        (
+            "jane",
+            "honeypot/secrets/backup-sa-token",
+            Technique::SecretRead,
+        ),
+        (DECOY, "a/b/c/d", Technique::TokenUse),
+    ] {
+        let record = sentinel(user, "curl", object);
+        let mut of_table = record.clone();
+        of_table["RawEvent"] = of_table["RawEvent"].to_string().into();
+        for record in [record, of_table] {
+            let all = found(None, record.to_string().as_bytes());
+            assert_eq!(all.len(), 1, "{record}");
+            let one = &all[0];
+            assert_eq!(one.technique, technique, "{record}");
+            assert_eq!(one.cluster.as_deref(), Some("prod"));
+            assert_eq!(one.source_ip.as_deref(), Some("10.0.3.7"));
+            assert_eq!(one.user_agent.as_deref(), Some("curl"));
+            assert_eq!(one.request.code, Some(403));
+            assert_eq!(one.request.decision.as_deref(), Some("forbid"));
+            assert_eq!(one.time.to_string(), "2026-11-23T17:21:08.912184Z");
+        }
+    }
+    for text in [
+        hit("forged").to_string(),
+        sentinel(DECOY, "x", "").to_string(),
+    ] {
+        assert_eq!(techniques(&sentinel("jane", &text, "shop/pods/a")), []);
+        let told = techniques(&sentinel("jane", "curl", &text));
+        assert!(told.iter().all(|one| *one == Technique::Undecodable));
+    }
+}
+
 #[test]
 fn an_event_that_tells_who_it_was_in_another_place_is_undecodable() {
     let mut event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "requestURI": "/api"});

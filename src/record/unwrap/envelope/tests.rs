@@ -140,6 +140,26 @@ fn a_key_of_one_shipper_tells_what_those_of_others_do() {
     });
 }
 
+#[test]
+fn attributes_of_opentelemetry_are_read_as_a_list_and_as_an_object() {
+    let text = |text: &str| json!({"stringValue": text});
+    let list = |text: &str| json!({"arrayValue": {"values": [{"stringValue": text}]}});
+    for attributes in [
+        json!([{"key": "cloudwatch.log.group.name", "value": text("/aws/eks/prod/cluster")}, {"key": "cloudwatch.log.stream", "value": text("s")},
+            {"key": "aws.region", "value": text("eu-west-1")}]),
+        json!([{"key": "aws.log.group.names", "value": list("/aws/eks/prod/cluster")}, {"key": "aws.log.stream.names", "value": list("s")},
+            {"key": "cloud.region", "value": text("eu-west-1")}]),
+        json!({"cloudwatch.log.group.name": "/aws/eks/prod/cluster", "cloudwatch.log.stream": "s", "aws.region": "eu-west-1"}),
+    ] {
+        let object = json!({"resource": {"attributes": attributes}});
+        within(&Envelope::default(), &object, |envelope| {
+            assert_eq!(envelope.cluster.as_deref(), Some("prod"), "{object}");
+            assert_eq!(envelope.log_stream, Some("s"), "{object}");
+            assert_eq!(envelope.region, Some("eu-west-1"), "{object}");
+        });
+    }
+}
+
 /// What they say in each of the forms in which Loki's labels stand elsewhere than in `stream`.
 #[track_caller]
 fn check_labels(envelope: &Envelope<'_>) {
