@@ -34,10 +34,10 @@ const KEYS: [&str; 11] = [
 
 static FINDERS: LazyLock<[Finder<'static>; 11]> = LazyLock::new(|| KEYS.map(Finder::new));
 
-/// Those under which a decoy is named by one text, the quotes around a text, in JSON and in a cell of CSV, and what stands between a key and
-/// a text in JSON that is spread over lines.
+/// Those under which a decoy is named by one text, the quotes around a text, in JSON, in a cell of CSV and in XML, and what stands between
+/// a key and a text in JSON that is spread over lines.
 const SPREAD: [&str; 4] = ["username", "requestURI", "principalEmail", "resourceName"];
-const QUOTES: [&str; 2] = ["\"", "\"\""];
+const QUOTES: [&str; 5] = ["\"", "\"\"", "&quot;", "&#34;", "&#x22;"];
 const BETWEEN_TEXTS: &str = ": ";
 
 /// What the value of an event's `apiVersion` begins with.
@@ -62,7 +62,12 @@ pub fn bears_marks(text: &[u8]) -> bool {
 
 /// Whether a line of an event that is spread over lines may stand in `text`.
 pub fn may_be_spread(text: &[u8]) -> bool {
-    memmem::find(text, b"\": \"").is_some()
+    let is_between = |at: usize| {
+        let [before, behind] = [&text[..at], &text[at + BETWEEN_TEXTS.len()..]];
+        (before.ends_with(b"\"") && behind.starts_with(b"\""))
+            || (before.ends_with(b";") && behind.starts_with(b"&"))
+    };
+    memmem::find_iter(text, BETWEEN_TEXTS).any(is_between)
 }
 
 /// Whether `line` is one of those of an event that is spread over lines by which a decoy is named: with whatever stands before each line
@@ -73,11 +78,13 @@ fn is_spread(line: &[u8]) -> bool {
         let rest = memmem::find(line, key.as_bytes())
             .filter(|at| memchr(b'"', &line[..*at]).is_none())
             .map(|at| &line[at + key.len()..]);
-        // A plus goes on in the next line of a table of psql's.
-        let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'+');
+        // A plus goes on in the next line of a table of psql's, a bar ends a cell of one of Snowflake's.
+        let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'+' | b'|');
         rest.is_some_and(|rest| {
-            let end = memchr(b'"', rest).and_then(|end| rest[end..].strip_prefix(quote.as_bytes()));
-            end.is_some_and(|behind| behind.iter().all(is_end))
+            let end = memmem::find(rest, quote.as_bytes());
+            end.is_some_and(|end| {
+                memchr(b'"', &rest[..end]).is_none() && rest[end + quote.len()..].iter().all(is_end)
+            })
         })
     };
     let is_any = |key: &&str| QUOTES.iter().any(|quote| is_one(key, quote));

@@ -17,7 +17,12 @@ const MAX_EVENTS: usize = 256;
 pub const SEPARATORS: [u8; 4] = *b",;\t|";
 
 /// The stages of a request.
-const STAGES: [&str; 3] = ["RequestReceived", "ResponseStarted", "ResponseComplete"];
+const STAGES: [&str; 4] = [
+    "RequestReceived",
+    "ResponseStarted",
+    "ResponseComplete",
+    "Panic",
+];
 
 /// How many bytes the id of an event has, if its client does not choose another, and how many of them are dashes.
 const ID_BYTES: usize = 36;

@@ -109,6 +109,14 @@ impl Search<'_> {
         printed.append(&mut doubtful);
         printed.sort_unstable_by_key(|line| line.as_ptr());
         for piece in broken {
+            // It names what its lines do.
+            if let Piece::Broken(bytes) = piece {
+                let is_inside = |line: &&[u8]| bytes.as_ptr_range().contains(&line.as_ptr());
+                let first = printed.iter().find(|line| is_inside(line));
+                if first.is_some_and(|line| line.as_ptr() > bytes.as_ptr()) {
+                    printed.retain(|line| !is_inside(line));
+                }
+            }
             let start = piece.text().as_ptr();
             let mut lines = printed.iter();
             match lines.position(|line| line.as_ptr_range().contains(&start)) {

@@ -451,6 +451,15 @@ fn an_event_in_a_cell_is_none_where_columns_are_fields() {
     }
 }
 
+/// As of a request that made the API server panic.
+#[test]
+fn the_last_stage_of_all_is_one() {
+    let row = format!("1,Panic,/api/v1/pods,get,{DECOY}\n");
+    assert_eq!(techniques(&row), [Technique::Undecodable]);
+    let names = "auditID,stage,requestURI,verb,user.username\n";
+    assert_eq!(techniques(&format!("{names}{row}")), [Technique::TokenUse]);
+}
+
 /// Nobody joins its lines, but a line that names the decoy is told.
 #[test]
 fn an_event_that_is_spread_over_lines_in_a_cell_is_undecodable() {

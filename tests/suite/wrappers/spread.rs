@@ -66,7 +66,11 @@ fn an_event_each_line_of_which_became_a_record_is_not_passed_over() {
     let wrap = |wrapped: fn(&str) -> String, event: &Value| -> String {
         pretty(event).lines().map(wrapped).collect()
     };
-    let shapes: [fn(&str) -> String; 5] = [
+    let shapes: [fn(&str) -> String; 8] = [
+        |line| format!("{}\n", line.replace('"', "&quot;")),
+        |line| format!("{}\n", line.replace('"', "&#34;")),
+        // As Snowflake prints a table.
+        |line| format!("| {line:<60} |\n"),
         |line| format!("2026-11-23T17:21:01.912216789Z stdout F {line}\n"),
         |line| {
             format!(
