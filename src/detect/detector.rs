@@ -219,9 +219,9 @@ impl Detector {
         self.counts.candidates += 1;
         let mut unwrapper = std::mem::take(&mut self.unwrapper);
         let (counts, length) = (self.counts, out.len());
-        let mut number = 0;
+        let mut place = Place::before_all(record.bytes);
         let may_hold_copies = unwrapper.unwrap(record.bytes, &mut |finding| {
-            self.finding(finding, &mut number, record, out);
+            self.finding(finding, &mut place, record, out);
         });
         // Nothing that raised nothing is worth another look.
         if may_hold_copies && out.len() > length {
@@ -229,9 +229,9 @@ impl Detector {
             if !copies.is_empty() {
                 out.truncate(length);
                 self.counts = counts;
-                let mut number = 0;
+                place.number = 0;
                 unwrapper.unwrap_without(&copies, record.bytes, &mut |finding| {
-                    self.finding(finding, &mut number, record, out);
+                    self.finding(finding, &mut place, record, out);
                 });
             }
         }
@@ -241,18 +241,18 @@ impl Detector {
         }
     }
 
-    /// `number` counts the events of the record.
+    /// `place` is that of the last event of the record.
     fn finding(
         &mut self,
         finding: Finding<'_>,
-        number: &mut u64,
+        place: &mut Place<'_>,
         record: &Record<'_>,
         out: &mut Vec<Detection>,
     ) {
         match finding {
             Finding::Event(event, wrapper) => {
-                *number += 1;
-                self.event(event, *number, record, wrapper, out);
+                place.number += 1;
+                self.event(event, place, record, wrapper, out);
             }
             Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
             Finding::Doubtful(event, bytes, wrapper) => {
@@ -268,7 +268,7 @@ impl Detector {
     fn event(
         &mut self,
         event: &Event<'_>,
-        number: u64,
+        place: &Place<'_>,
         record: &Record<'_>,
         wrapper: &dyn Wrapper,
         out: &mut Vec<Detection>,
@@ -287,10 +287,6 @@ impl Detector {
         self.client.become_that_of(event);
         let context = record.context(&self.setting, wrapper.envelope());
         let client = &mut self.client;
-        let place = Place {
-            record: record.bytes,
-            number,
-        };
         let mut detection = |technique, class, decoy, context| {
             detection(event, place, technique, class, decoy, client, context)
         };

@@ -1,7 +1,7 @@
 //! What a detection says: the facts of an event, cut to bounds, and the identities it is
 //! counted under.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap, sync::Arc};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -99,17 +99,33 @@ fn origin(source: &Arc<str>, provenance: Provenance, envelope: &Envelope<'_>) ->
     }
 }
 
-/// Where an event was read: it is the `number`th in `record`.
-#[derive(Clone, Copy)]
+/// Where an event was read: it is the `number`th in a record.
 pub(super) struct Place<'r> {
-    pub record: &'r [u8],
+    record: &'r [u8],
     pub number: u64,
+    /// What the record is known by. It may be long, and many events in it nameless.
+    id: OnceCell<[u8; 16]>,
+}
+
+impl<'r> Place<'r> {
+    pub fn before_all(record: &'r [u8]) -> Self {
+        Self {
+            record,
+            number: 0,
+            id: OnceCell::new(),
+        }
+    }
+
+    fn record_id(&self) -> &[u8; 16] {
+        let id = || RequestId::of(&[self.record]).to_bytes();
+        self.id.get_or_init(id)
+    }
 }
 
 /// The detection that `event`, read at `place`, is.
 pub(super) fn detection(
     event: &Event<'_>,
-    place: Place<'_>,
+    place: &Place<'_>,
     technique: Technique,
     class: Class,
     decoy: Option<&Decoy>,
@@ -199,7 +215,7 @@ pub(super) fn undecodable(
 
 /// The client may choose the auditID, so it alone does not tell requests apart. Where
 /// nothing does, its place in the record's own bytes does.
-fn request_id(event: &Event<'_>, place: Place<'_>, context: &Context<'_>) -> RequestId {
+fn request_id(event: &Event<'_>, place: &Place<'_>, context: &Context<'_>) -> RequestId {
     fn bytes(text: Option<&str>) -> &[u8] {
         text.unwrap_or_default().as_bytes()
     }
@@ -214,7 +230,7 @@ fn request_id(event: &Event<'_>, place: Place<'_>, context: &Context<'_>) -> Req
         bytes(event.verb),
         bytes(event.request_uri),
         bytes(peer),
-        if is_nameless { place.record } else { &[] },
+        if is_nameless { place.record_id() } else { &[] },
         if is_nameless { &number } else { &[] },
     ])
 }

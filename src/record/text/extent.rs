@@ -51,8 +51,7 @@ pub fn value_end(text: &[u8]) -> Option<usize> {
 
 /// As [`value_end`], also if the value stands in strings, each quote of it behind as many backslashes as the first.
 pub fn value_end_in_string(text: &[u8]) -> Option<usize> {
-    let quote = memchr(b'"', text)?;
-    let layers = backslashes(&text[..quote]);
+    let layers = layers(text);
     if layers == 0 {
         return value_end(text);
     }
@@ -78,6 +77,24 @@ pub fn value_end_in_string(text: &[u8]) -> Option<usize> {
 /// Whether the first quote in `text` is escaped.
 pub fn is_in_string(text: &[u8]) -> bool {
     memchr(b'"', text).is_some_and(|quote| backslashes(&text[..quote]) > 0)
+}
+
+/// How many backslashes stand before the first quote of the value that begins with the bracket at the start of `text`. Behind the value
+/// none is looked for: there may be many, and no quote for long.
+fn layers(text: &[u8]) -> usize {
+    let mut depth = 0_usize;
+    for (index, byte) in text.iter().enumerate() {
+        match byte {
+            b'"' => return backslashes(&text[..index]),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    0
 }
 
 /// How many of `bytes`, the first of which is a bracket, are the value that it begins; nothing behind it is taken.

@@ -194,7 +194,8 @@ fn headless(text: &[u8]) -> Option<usize> {
         let length = doubled_end(&text[end..]).or_else(of_python);
         at = end + length.or_else(|| value_end_in_string(&text[end..]))?;
         // An event in a string is whole, and what stands beside it was lifted out of it.
-        if is_in_string(&text[end..]) && !is_in_string(between) && has_field(&text[end..at]) {
+        let value = &text[end..at];
+        if is_in_string(value) && !is_in_string(between) && has_field(value) {
             return None;
         }
         if !has_begun && bears_mark(&text[end..at]) {

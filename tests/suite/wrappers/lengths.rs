@@ -41,6 +41,28 @@ fn many_values_behind_a_stray_bracket() {
 }
 
 #[test]
+fn many_values_without_a_quote_between_them() {
+    takes_no_longer_than_its_length(1 << 15, |count| {
+        let values = "{}\\n".repeat(count);
+        let record = format!(
+            "level=info user={DECOY} text=\"}}\\n{values}\" {}",
+            hit("1")
+        );
+        found(None, record.as_bytes());
+    });
+}
+
+#[test]
+fn many_events_that_tell_neither_an_id_nor_a_time() {
+    takes_no_longer_than_its_length(1 << 10, |count| {
+        let event =
+            json!({"verb": "get", "user": {"username": DECOY}, "requestURI": "/api/v1/namespaces"});
+        let record = json!(vec![event; count]).to_string();
+        assert_eq!(found(None, record.as_bytes()).len(), count);
+    });
+}
+
+#[test]
 fn names_around_many_events_of_nobody() {
     let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get", "user": {}});
     takes_no_longer_than_its_length(1 << 9, |count| {
