@@ -1,15 +1,19 @@
 //! Records that name a decoy and cannot be decoded. Clouds and shippers do cut events;
 //! an attacker may try to have one cut. They are detections all the same.
 
-use memchr::memmem;
+use memchr::{memmem, memrchr_iter};
 
 use super::{
     decoy::{Decoy, longest_literal},
     redact::redacted,
 };
 use crate::{
-    audit::uri::percent_decoded,
-    record::{MAX_LAYERS, begins_key, escape::unescaped, printed, python},
+    audit::{Event, gke, uri::percent_decoded},
+    record::{
+        MAX_LAYERS, begins_key,
+        escape::{first_quote, unescaped},
+        printed, python,
+    },
 };
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
@@ -68,6 +72,12 @@ const LISTS: [&str; 6] = [
     "/api/v1/watch/pods?",
 ];
 const BY_NAME: &str = "metadata.name";
+
+/// The fields of an entry of Google's that are not looked at, and stand before its payload.
+const UNREAD_OF_ENTRY: [&str; 4] = ["logName", "receiveTimestamp", "resource", "severity"];
+
+/// Brackets before the mark of an event in which its beginning is looked for.
+const MAX_BRACKETS: usize = 64;
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 400;
@@ -128,7 +138,7 @@ impl BrokenText {
         }
     }
 
-    /// The beginning, if it is known to come before any body: it may itself be the rest of one.
+    /// From where an event begins to its first body. What stands before may be the rest of a body, in which a Secret may lie.
     pub fn excerpt(&self) -> Option<String> {
         let end = BODIES
             .iter()
@@ -136,10 +146,50 @@ impl BrokenText {
             .min()
             .unwrap_or(self.plain.len());
         let head = &self.plain[..end];
-        let is_event_start =
-            head.trim_start().starts_with('{') && HEAD_MARKS.iter().any(|mark| head.contains(mark));
-        is_event_start.then(|| excerpt(head))
+        let mark = HEAD_MARKS.iter().filter_map(|mark| head.find(mark)).min()?;
+        let brackets = memrchr_iter(b'{', &head.as_bytes()[..mark]).take(MAX_BRACKETS);
+        let mut starts = brackets.filter(|start| is_of_event(&head[*start..mark]));
+        Some(excerpt(&head[starts.next()?..]))
     }
+}
+
+/// Whether `object`, which is cut off, is an event by all keys that stand in it, and not in an object or array in it.
+fn is_of_event(object: &str) -> bool {
+    let (mut depth, mut rest) = (0_usize, object);
+    while let Some(at) = rest.find(['{', '[', '}', ']', '"']) {
+        let (byte, behind) = (rest.as_bytes()[at], &rest[at + 1..]);
+        rest = behind;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'"' => {
+                let length = first_quote(behind.as_bytes(), b'"').unwrap_or(behind.len());
+                rest = behind.get(length + 1..).unwrap_or_default();
+                let is_key = rest.trim_start().starts_with(':');
+                if depth == 1 && is_key && !is_key_of_event(&behind[..length]) {
+                    return false;
+                }
+            }
+            _ if depth == 1 => return false,
+            _ => depth -= 1,
+        }
+    }
+    depth == 1
+}
+
+/// Whether `key`, in which several may be joined, is one of an event's, or of an entry's of Google's.
+fn is_key_of_event(key: &str) -> bool {
+    let all = [
+        Event::FIELDS,
+        Event::UNREAD_FIELDS,
+        gke::FIELDS,
+        &gke::PAYLOADS,
+        &UNREAD_OF_ENTRY,
+    ];
+    let is_one = |key: &str| {
+        all.iter()
+            .any(|keys| keys.iter().any(|known| known.eq_ignore_ascii_case(key)))
+    };
+    key.split('.').any(is_one)
 }
 
 /// What may be shown of `text`, which holds no body: long runs without a break, such as tokens, are left out, and quotes are
@@ -211,6 +261,33 @@ fn is_name_byte(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is left of a list of events begins within the Secret of another client.
+    #[test]
+    fn what_stands_before_the_event_is_in_no_excerpt() {
+        let event = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","user":{"username":"a"},"requestObject":{"#;
+        for before in [
+            r#"{"data":{"password":"secret"}}},"#,
+            r#"{"kind":"Secret","apiVersion":"v1","data":{"password":"secret"}}},"#,
+            r#"{"annotations":{"password":"secret"}}},"#,
+            r#"{"columns":[{"name":"auditID"}],"rows":[["secret","#,
+            r#"{"log":"secret "#,
+            "2026-11-23T17:21:08Z stdout P ",
+        ] {
+            let excerpt = BrokenText::new(format!("{before}{event}").as_bytes()).excerpt();
+            let excerpt = excerpt.unwrap_or_default();
+            assert!(!excerpt.contains("secret"), "{before} {excerpt}");
+        }
+        let wrapped = serde_json::json!({"log": event}).to_string();
+        for whole in [
+            event,
+            &format!("2026-11-23T17:21:08Z stdout P {event}"),
+            &wrapped,
+        ] {
+            let excerpt = BrokenText::new(whole.as_bytes()).excerpt().unwrap();
+            assert!(excerpt.contains("'username':'a'"), "{excerpt}");
+        }
+    }
 
     #[test]
     fn no_body_is_in_an_excerpt() {

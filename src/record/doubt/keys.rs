@@ -144,6 +144,11 @@ impl<'v> Entry<'v> {
         }
     }
 
+    /// Whether a shipper keeps records as they came under the key.
+    pub fn is_of_record(&self) -> bool {
+        is_of_record(self.key)
+    }
+
     /// Whether what the key leads to lies in a text, by this key or by one further in.
     pub fn is_in_text(&self, in_text: bool) -> bool {
         in_text || !self.is_object

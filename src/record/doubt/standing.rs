@@ -54,6 +54,8 @@ pub struct Standing<'v> {
     lines: &'v Lines<'v>,
     place: Range<usize>,
     form: Form,
+    /// Whether it lies within something that was cut off or damaged.
+    is_item: bool,
 }
 
 /// How it is written there.
@@ -80,7 +82,9 @@ impl<'t> Lines<'t> {
     /// How `piece` stands in it.
     pub fn standing(&'t self, piece: &Piece<'_>) -> Standing<'t> {
         let form = match piece {
-            Piece::Value(_) | Piece::Python(..) | Piece::Backslashed(..) => Form::Plain,
+            Piece::Value(_) | Piece::Item(_) | Piece::Python(..) | Piece::Backslashed(..) => {
+                Form::Plain
+            }
             Piece::Doubled(_) => Form::Doubled,
             Piece::Entities(_) => Form::Entities,
             Piece::Broken(_) | Piece::Strings(..) => Form::Escaped,
@@ -93,6 +97,7 @@ impl<'t> Lines<'t> {
             lines: self,
             place: start..(start + text.len()).min(all),
             form,
+            is_item: matches!(piece, Piece::Item(_)),
         }
     }
 
@@ -131,6 +136,11 @@ impl<'t> Lines<'t> {
 }
 
 impl Standing<'_> {
+    /// Whether a text in it is believed only where shippers keep records: what it is a part of is not known.
+    pub fn doubts_texts(&self) -> bool {
+        self.is_item
+    }
+
     /// Whether it may be what a client sent.
     pub fn is_of_client(&self) -> bool {
         let line = self.lines.line(&self.place);
@@ -143,7 +153,10 @@ impl Standing<'_> {
             }
             // A field that goes on from another line is text.
             Form::Doubled => memchr(b'"', before).is_none(),
-            Form::Entities => names_client(before),
+            // In a string of JSON, and not in an attribute.
+            Form::Entities => {
+                names_client(before) || (line.in_quotes && memchr(b'<', before).is_none())
+            }
             Form::Escaped => {
                 let at = self.place.start - line.start;
                 !is_carried(&self.lines.text[line.start..line.end], at, &line)
@@ -233,6 +246,10 @@ fn is_carried(line: &[u8], at: usize, known: &Line) -> bool {
         // All of the text may stand in a string.
         return line[..at].trim_ascii().is_empty();
     };
+    // It stands behind a quote of the text's own.
+    if memchr(b'"', &line[open + 1..at]).is_some() {
+        return false;
+    }
     let string = string_length(&line[at..], line[open]);
     let head = line[..open].trim_ascii_end();
     let behind = line.get(at + string + 1..).unwrap_or_default();
@@ -246,9 +263,21 @@ fn is_carried(line: &[u8], at: usize, known: &Line) -> bool {
             name.is_some_and(|name| is_record(last_name(name)))
         }
         Some((b'(' | b',', _)) if line[open] == b'\'' => !says_more(behind),
-        Some((b'[' | b',', _)) => known.value_end > known.start + at,
+        // An array of records, or what could not be read of one in another encoding.
+        Some((b'[', b"")) => known.value_end > known.start + at,
+        Some((b',', time)) => is_time_of_loki(time) && known.value_end > known.start + at,
         Some(_) => false,
     }
+}
+
+/// Whether `before` ends with the time with which a line of Loki's begins: `["1795454468000000000"`.
+fn is_time_of_loki(before: &[u8]) -> bool {
+    let Some(before) = before.trim_ascii_end().strip_suffix(b"\"") else {
+        return false;
+    };
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    let digits = digits.count();
+    digits > 18 && before[..before.len() - digits].ends_with(b"[\"")
 }
 
 /// Where the string begins that goes on behind `before`.

@@ -57,6 +57,8 @@ const OWN: [&[u8]; 2] = [
 pub enum Piece<'r> {
     /// From a bracket to its partner.
     Value(&'r [u8]),
+    /// The same within something that was cut off or damaged, so that nobody knows what it is there.
+    Item(&'r [u8]),
     /// A value in a field of CSV, where each quote is written twice, to the end of the field.
     Doubled(&'r [u8]),
     /// A value in text of XML, with entities for its quotes, to the end of the text.
@@ -85,6 +87,7 @@ impl<'r> Piece<'r> {
     pub fn text(&self) -> &'r [u8] {
         match self {
             Self::Value(text)
+            | Self::Item(text)
             | Self::Doubled(text)
             | Self::Entities(text)
             | Self::Python(text, _)
@@ -95,13 +98,22 @@ impl<'r> Piece<'r> {
     }
 }
 
-/// Calls `take` with the pieces of `text`, in order. It returns whether it could decode a
-/// value; into one that it could not, this steps.
+/// What became of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is no value, or cannot be decoded.
+    Undecoded,
+    /// It tells no event.
+    Decoded,
+    Event,
+}
+
+/// Calls `take` with the pieces of `text`, in order; into a value that it could not decode, this steps.
 ///
 /// Behind a bracket without a partner, and inside what cannot be decoded, whole values are
 /// still looked for, so that a damaged list gives its sound items; but not behind the mark of
-/// an audit event, since what stands there may be a body of that event.
-pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> bool) {
+/// an audit event, since what stands there may be a body of that event. What is damaged is not told beside an event of its items.
+pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let (values, tail) = text.split_at(headless(text).unwrap_or(text.len()));
     step_through(values, 0, take);
     if !tail.is_empty() {
@@ -111,7 +123,7 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> bool) {
 
 /// Takes the values in `text`, which lies inside of `depth` values that cannot be decoded
 /// and begins with the bracket of the innermost.
-fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> bool) {
+fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let (mut at, mut open) = (depth.min(1), depth);
     let mut broken = (depth > 0).then_some(0);
     while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
@@ -133,19 +145,29 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             take(Piece::Entities(&text[start..start + length]));
             at = start + length;
         } else if let Some((json, length)) = python::json(&text[start..])
-            && take(Piece::Python(&text[start..start + length], json))
+            && take(Piece::Python(&text[start..start + length], json)) != Taken::Undecoded
         {
             at = start + length;
         } else if let Some(length) = value_end(&text[start..]) {
             let value = &text[start..start + length];
-            if !take(Piece::Value(value)) && !is_own(value) {
-                if depth < MAX_OPEN {
-                    step_through(value, depth + 1, take);
-                } else {
-                    take(Piece::rest(value));
+            let piece = match broken {
+                Some(_) => Piece::Item(value),
+                None => Piece::Value(value),
+            };
+            let tells = match take(piece) {
+                Taken::Event => true,
+                Taken::Decoded => false,
+                Taken::Undecoded if is_own(value) => false,
+                Taken::Undecoded => {
+                    if depth < MAX_OPEN {
+                        step_through(value, depth + 1, take);
+                    } else {
+                        take(Piece::rest(value));
+                    }
+                    bears_mark_as_key(value)
                 }
-            }
-            broken = broken.filter(|_| !bears_mark_as_key(value));
+            };
+            broken = broken.filter(|_| !tells);
             at = start + length;
         } else {
             if broken.is_none() && is_own(&text[start..]) {
@@ -277,15 +299,19 @@ mod tests {
         let (mut whole, mut broken) = (Vec::new(), Vec::new());
         pieces(record.as_bytes(), &mut |piece| {
             let (list, bytes) = match piece {
-                Piece::Value(bytes) | Piece::Doubled(bytes) | Piece::Entities(bytes) => {
-                    (&mut whole, bytes)
-                }
+                Piece::Value(bytes)
+                | Piece::Item(bytes)
+                | Piece::Doubled(bytes)
+                | Piece::Entities(bytes) => (&mut whole, bytes),
                 Piece::Broken(bytes) => (&mut broken, bytes),
                 Piece::Strings(bytes, at) => (&mut broken, &bytes[at..]),
-                Piece::Python(..) | Piece::Backslashed(..) => return false,
+                Piece::Python(..) | Piece::Backslashed(..) => return Taken::Undecoded,
             };
             list.push(std::str::from_utf8(bytes).unwrap());
-            true
+            match bears_mark_as_key(bytes) {
+                true => Taken::Event,
+                false => Taken::Decoded,
+            }
         });
         (whole, broken)
     }
@@ -369,8 +395,8 @@ mod tests {
         #[test]
         fn nothing_panics(record in proptest::collection::vec(prop_oneof![
             Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), any::<u8>()], 0..200)) {
-            for decodes in [true, false] {
-                pieces(&record, &mut |_| decodes);
+            for taken in [Taken::Undecoded, Taken::Decoded, Taken::Event] {
+                pieces(&record, &mut |_| taken);
             }
         }
     }

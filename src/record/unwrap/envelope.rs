@@ -358,6 +358,13 @@ impl<'v> Envelope<'v> {
     }
 }
 
+/// Whether `array` is one of Loki's lines: `["1795454468000000000","…"]`, perhaps with its labels.
+pub fn is_line_of_loki(array: &simd_json::tape::Array<'_, '_>) -> bool {
+    let time = array.iter().next().and_then(|first| first.into_string());
+    let is_nano = |time: &str| time.len() > 18 && time.bytes().all(|byte| byte.is_ascii_digit());
+    TIMED_ITEMS.contains(&array.len()) && time.is_some_and(is_nano)
+}
+
 /// EKS writes to `/aws/eks/NAME/cluster`; Container Insights to groups of its own.
 fn cluster_of_group(group: &str) -> Option<&str> {
     ["/aws/eks/", "/aws/containerinsights/"]

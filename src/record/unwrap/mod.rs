@@ -223,9 +223,24 @@ impl Search<'_> {
         } else if let Some(string) = value.into_string()
             && holds_json(string.as_bytes())
         {
-            self.text(deeper, string.as_bytes(), wrapper);
+            match wrapper.doubts_texts() {
+                true => self.doubted(deeper, string.as_bytes(), wrapper),
+                false => self.text(deeper, string.as_bytes(), wrapper),
+            }
         }
         is_searched
+    }
+
+    /// Searches a text that may be a client's.
+    fn doubted(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        let found = &mut *self.found;
+        let mut watch = |finding: Finding<'_>| match finding {
+            Finding::Event(event, wrapper) => found(Finding::Doubtful(event, text, wrapper)),
+            other => found(other),
+        };
+        watched(&mut watch, &mut self.room, self.aim, |search| {
+            search.text(deeper, text, wrapper);
+        });
     }
 
     fn object<'v>(

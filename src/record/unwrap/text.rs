@@ -1,5 +1,7 @@
 //! Text that is more, or less, than one JSON value.
 
+use std::ops::Range;
+
 use memchr::{memchr_iter, memmem};
 
 use super::{
@@ -20,7 +22,7 @@ use crate::record::{
     text::{
         escape::{undoubled, unescaped, without_entities},
         legacy,
-        pieces::{Piece, first_mark_end, is_own, pieces},
+        pieces::{Piece, Taken, first_mark_end, is_own, pieces},
     },
 };
 
@@ -75,7 +77,7 @@ impl Search<'_> {
         pieces(text, &mut |piece| {
             if let Piece::Broken(_) | Piece::Strings(..) = piece {
                 broken.push(piece);
-                return true;
+                return Taken::Undecoded;
             }
             let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
             let place = start..start + piece.text().len();
@@ -88,13 +90,13 @@ impl Search<'_> {
                     found(finding);
                 }
             };
-            let is_decoded = watched(&mut watch, &mut self.room, self.aim, |search| {
+            let taken = watched(&mut watch, &mut self.room, self.aim, |search| {
                 search.piece(layer, deeper, &places, piece, wrapper)
             });
-            if is_decoded {
+            if taken != Taken::Undecoded {
                 rest[place].fill(b' ');
             }
-            is_decoded
+            taken
         });
         let mut printed = printed::lines(text, &rest);
         printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
@@ -157,7 +159,7 @@ impl Search<'_> {
         }
     }
 
-    /// Searches a piece of the text of `places`; whether it could be decoded.
+    /// Searches a piece of the text of `places`.
     fn piece(
         &mut self,
         layer: &mut Layer,
@@ -165,14 +167,39 @@ impl Search<'_> {
         places: &Lines<'_>,
         piece: Piece<'_>,
         wrapper: &dyn Wrapper,
-    ) -> bool {
+    ) -> Taken {
         if let Piece::Broken(_) | Piece::Strings(..) = piece {
             self.broken(deeper, places, &piece, wrapper);
-            return true;
+            return Taken::Undecoded;
         }
+        let mut tells = false;
+        let found = &mut *self.found;
+        let mut watch = |finding: Finding<'_>| {
+            tells |= matches!(finding, Finding::Event(..));
+            found(finding);
+        };
+        let is_decoded = watched(&mut watch, &mut self.room, self.aim, |search| {
+            search.whole(layer, deeper, places, piece, wrapper)
+        });
+        match (is_decoded, tells) {
+            (false, _) => Taken::Undecoded,
+            (true, false) => Taken::Decoded,
+            (true, true) => Taken::Event,
+        }
+    }
+
+    /// Searches a piece that is whole; whether it could be decoded.
+    fn whole(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        places: &Lines<'_>,
+        piece: Piece<'_>,
+        wrapper: &dyn Wrapper,
+    ) -> bool {
         let wrapper = &Nested::new(wrapper, Inner::Piece(places.standing(&piece)));
         match piece {
-            Piece::Value(bytes) => {
+            Piece::Value(bytes) | Piece::Item(bytes) => {
                 return layer.decode_mended(bytes, &mut |value| {
                     self.decoded(deeper, value, bytes, wrapper);
                 });
@@ -223,13 +250,17 @@ impl Search<'_> {
         {
             let (before, strings) = bytes.split_at(*at);
             let inside = self.strings(deeper, places, strings, wrapper);
-            match inside.told {
-                Told::Nothing => (self.found)(Finding::Broken(bytes, wrapper)),
-                Told::Own => (self.found)(Finding::Broken(before, wrapper)),
-                Told::Event => {
-                    let broken = inside.broken.iter();
-                    broken.for_each(|bytes| (self.found)(Finding::Broken(bytes, wrapper)));
+            if inside.tells {
+                let broken = inside.broken.iter();
+                broken.for_each(|bytes| (self.found)(Finding::Broken(bytes, wrapper)));
+            } else if inside.own.is_empty() {
+                (self.found)(Finding::Broken(bytes, wrapper));
+            } else {
+                let mut others = bytes.to_vec();
+                for own in inside.own {
+                    others[before.len()..][own].fill(b' ');
                 }
+                (self.found)(Finding::Broken(&others, wrapper));
             }
             return;
         }
@@ -249,10 +280,7 @@ impl Search<'_> {
         bytes: &[u8],
         wrapper: &dyn Wrapper,
     ) -> Strings {
-        let mut strings = Strings {
-            told: Told::Nothing,
-            broken: Vec::new(),
-        };
+        let mut strings = Strings::default();
         let mut rest = bytes;
         while !rest.is_empty() {
             let (string, behind) = rest.split_at(string_length(rest, b'"'));
@@ -269,9 +297,7 @@ impl Search<'_> {
                     strings.broken.push(bytes.to_vec());
                 }
                 other => {
-                    if !matches!(other, Finding::Broken(..)) {
-                        strings.told = Told::Event;
-                    }
+                    strings.tells |= matches!(other, Finding::Event(..));
                     found(other);
                 }
             };
@@ -281,8 +307,9 @@ impl Search<'_> {
                     search.text(deeper, between, wrapper);
                 }
             });
-            if strings.told == Told::Nothing && is_own(trimmed(plain.as_bytes())) {
-                strings.told = Told::Own;
+            if is_own(trimmed(plain.as_bytes())) {
+                let start = bytes.len() - rest.len();
+                strings.own.push(start..start + string.len());
             }
             rest = others;
         }
@@ -343,19 +370,14 @@ impl Search<'_> {
 }
 
 /// What was found in strings.
+#[derive(Default)]
 struct Strings {
-    told: Told,
+    /// Whether they tell an event. Else they are parts of what was cut off.
+    tells: bool,
     /// What in them is broken, and is not told.
     broken: Vec<Vec<u8>>,
-}
-
-#[derive(PartialEq, Eq)]
-enum Told {
-    /// They are parts of what was cut off.
-    Nothing,
-    /// Baitline's own output, which tells nothing.
-    Own,
-    Event,
+    /// Where baitline's own output stands in them, which tells nothing.
+    own: Vec<Range<usize>>,
 }
 
 /// Lets each of `lines` of `text` go on to the next of them, or to the end: what begins in the first and is broken ends in none.

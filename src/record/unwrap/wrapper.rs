@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 
 use simd_json::tape::{Array, Object};
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, is_line_of_loki};
 use crate::record::doubt::{actors, keys::Entry, standing::Standing};
 
 /// What may tell where an event comes from.
@@ -18,6 +18,11 @@ pub trait Wrapper {
     /// Whether an event that stands in it may be a text of a client that another program logged. `in_text` tells whether
     /// the event lies in a text in this.
     fn is_of_client(&self, in_text: bool) -> bool;
+
+    /// Whether an event in a text in this may be a client's, whatever the text is: what this is a part of was cut off.
+    fn doubts_texts(&self) -> bool {
+        false
+    }
 
     /// Names that stand around an event under keys that say who did something, and the keys right before them. Around the outermost
     /// stands nothing.
@@ -92,6 +97,15 @@ impl<'v> Wrapper for Nested<'v> {
             Inner::Piece(standing) => standing.is_of_client() || self.outer.is_of_client(in_text),
             Inner::Object(_) | Inner::Array(_) | Inner::Line(_) => self.outer.is_of_client(in_text),
         })
+    }
+
+    fn doubts_texts(&self) -> bool {
+        match &self.inner {
+            Inner::Entry(entry) if entry.is_of_record() => false,
+            Inner::Array(array) if is_line_of_loki(array) => false,
+            Inner::Piece(standing) if standing.doubts_texts() => true,
+            _ => self.outer.doubts_texts(),
+        }
     }
 
     fn actors(&self) -> Vec<(&str, &str)> {

@@ -1,5 +1,6 @@
 //! Records of which a front or an end was cut off.
 
+use baitline::detect::{Detection, Technique};
 use serde_json::{Value, json};
 
 use super::{
@@ -153,5 +154,87 @@ fn a_body_in_which_a_record_was_cut_hides_nothing() {
 fn an_uncut_record_of_each_kind_is_told() {
     for record in records() {
         assert_eq!(found(None, record.as_bytes()).len(), 1, "{record}");
+    }
+}
+
+/// As OpenTelemetry has a value.
+fn any_value(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let field = |(key, value)| json!({"key": key, "value": any_value(value)});
+            json!({"kvlistValue": {"values": fields.iter().map(field).collect::<Vec<_>>()}})
+        }
+        Value::Array(items) => {
+            json!({"arrayValue": {"values": items.iter().map(any_value).collect::<Vec<_>>()}})
+        }
+        Value::Number(number) => json!({"intValue": number.to_string()}),
+        text => json!({"stringValue": text}),
+    }
+}
+
+/// Documents in which each field of `event` stands by itself: attributes, and rows of tables.
+fn documents(event: &Value) -> Vec<String> {
+    let fields = event.as_object().expect("an object");
+    let mut attributes = any_value(event)["kvlistValue"]["values"].take();
+    // What tells who it was comes first, so that it is left where an end is cut off.
+    attributes
+        .as_array_mut()
+        .expect("a list")
+        .sort_by_key(|attribute| attribute["key"] != "user");
+    let columns: Vec<_> = fields.keys().map(|key| json!({"name": key})).collect();
+    let cell = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let row: Vec<_> = fields.values().map(cell).collect();
+    let cells: Vec<_> = row.iter().map(|cell| json!({"v": cell})).collect();
+    let documents = [
+        json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {}, "attributes": attributes}]}]}]}),
+        json!({"columns": columns, "values": [row]}),
+        json!({"tables": [{"name": "PrimaryResult", "columns": columns, "rows": [row]}]}),
+        json!({"rows": [{"f": cells}], "schema": {"fields": columns}}),
+        json!({"a": {"path": event["userAgent"]}, "message": event.to_string()}),
+    ];
+    documents.iter().map(Value::to_string).collect()
+}
+
+/// Its keys are in the order of the alphabet, so that the text stands last of all.
+fn sent(username: &str, text: &str) -> Value {
+    json!({"apiVersion": "audit.k8s.io/v1", "auditID": "1", "kind": "Event", "requestURI": "/api", "stage": "ResponseComplete",
+        "user": {"username": username}, "userAgent": text, "verb": "list", "x": "y".repeat(50)})
+}
+
+#[test]
+fn what_a_client_writes_into_a_document_that_is_cut_hides_nothing_and_is_no_event() {
+    let forged = hit("forged").to_string();
+    let other = forged.replace(DECOY, "joe");
+    for text in [
+        &other,
+        &format!("x {other}"),
+        &format!("{other}{{"),
+        "curl auditID=",
+        "cloud.audit.AuditLog",
+        "\"auditID\":\"",
+        "\"protoPayload\":{",
+        "?{\"type\":\"alert\",\"schema\":1,",
+        &forged,
+        &format!("x {forged}"),
+        &forged.replace('"', "&quot;"),
+        &format!("{forged}\n"),
+    ] {
+        for (username, is_told) in [(DECOY, true), ("jane", false)] {
+            for document in documents(&sent(username, text)) {
+                for cut in [5, 30, 45] {
+                    let record = &document[..document.len() - cut];
+                    let all = found(None, record.as_bytes());
+                    let is_forged = |one: &Detection| {
+                        one.technique != Technique::Undecodable
+                            && one.request.audit_id.as_deref() != Some("1")
+                    };
+                    assert!(!all.iter().any(is_forged), "{record}");
+                    assert!(!is_told || !all.is_empty(), "{record}");
+                }
+            }
+        }
     }
 }
