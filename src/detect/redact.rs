@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::{audit::uri::percent_decoded, record::key::ends_with};
+
 /// A run of token characters of this length or more is taken for a token. A UUID has 36
 /// characters, a JWT hundreds.
 const TOKEN_LENGTH: usize = 100;
@@ -9,29 +11,25 @@ const TOKEN_LENGTH: usize = 100;
 /// A run of token characters that is shorter is no token.
 const LEAST_LENGTH: usize = 20;
 
-/// What queries call a credential.
-const CREDENTIALS: [&str; 21] = [
+/// How the keys of credentials in queries end, in small letters and without what joins their words.
+const CREDENTIALS: [&str; 17] = [
     "token",
-    "access_token",
-    "id_token",
-    "refresh_token",
-    "auth_token",
-    "private_token",
-    "client_secret",
-    "client_assertion",
     "secret",
+    "assertion",
     "password",
     "passwd",
+    "passphrase",
+    "pass",
     "pwd",
     "authorization",
-    "api_key",
-    "apikey",
-    "access_key",
+    "auth",
+    "bearer",
+    "jwt",
+    "key",
     "sig",
     "signature",
-    "x-amz-signature",
-    "x-amz-security-token",
-    "x-goog-signature",
+    "credential",
+    "credentials",
 ];
 
 /// `text` without tokens, and without what queries in it call a credential, cut to `max` characters with `…` at the end if it is
@@ -68,13 +66,9 @@ fn without_credentials(text: &str) -> Option<String> {
 
 /// Whether the last key in `query` is that of a credential.
 fn ends_with_credential(query: &str) -> bool {
-    CREDENTIALS.iter().any(|key| {
-        let start = query.len().checked_sub(key.len());
-        let split = start.and_then(|start| query.split_at_checked(start));
-        split.is_some_and(|(before, end)| {
-            end.eq_ignore_ascii_case(key) && before.ends_with(['?', '&'])
-        })
-    })
+    let start = query.rfind(['?', '&', ';']).map_or(0, |at| at + 1);
+    let key = percent_decoded(&query[start..]);
+    CREDENTIALS.iter().any(|end| ends_with(&key, end))
 }
 
 fn without_tokens(text: &str, max: usize) -> String {
@@ -189,10 +183,18 @@ mod tests {
             ),
             (
                 "/x?a?token=t&xtoken=t&token_id=t&\u{e4}token=t",
-                "/x?a?token=[redacted]&xtoken=t&token_id=t&\u{e4}token=t",
+                "/x?a?token=[redacted]&xtoken=[redacted]&token_id=t&\u{e4}token=[redacted]",
             ),
             ("/token=t&password=p", "/token=t&password=p"),
             ("/x?token=a=b&=c", "/x?token=[redacted]&=c"),
+            (
+                "/x?a=b;token[]=t&acc%65ss_token=t&X-Amz-Credential=c",
+                "/x?a=b;token[]=[redacted]&acc%65ss_token=[redacted]&X-Amz-Credential=[redacted]",
+            ),
+            (
+                "/x?aws_secret_access_key=k&db_password=p&fieldSelector=metadata.name=a&continue=c",
+                "/x?aws_secret_access_key=[redacted]&db_password=[redacted]&fieldSelector=metadata.name=a&continue=c",
+            ),
         ] {
             assert_eq!(redacted(uri, 999), shown);
             assert_eq!(redacted(shown, 999), shown);

@@ -14,7 +14,7 @@
 
 pub mod detections;
 mod doubt;
-mod key;
+pub(crate) mod key;
 pub mod msgpack;
 mod parts;
 pub mod protobuf;
