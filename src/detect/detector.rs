@@ -359,11 +359,6 @@ impl Detector {
             provenance,
             digest,
         } = std::mem::take(&mut self.oversized);
-        tracing::warn!(
-            source = &*self.setting.source,
-            position = &*provenance.position,
-            "a record is longer than max_line_bytes; it was searched for decoys, but not decoded"
-        );
         if !bears_mark {
             return;
         }

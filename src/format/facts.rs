@@ -342,15 +342,10 @@ pub(super) fn step(entry: &TrailEntry, incident_began: Timestamp) -> String {
     } else {
         format!("{} {}", date(entry.time), clock(entry.time))
     };
-    let class = if entry.class == Class::Detect {
-        ""
-    } else {
-        " (expected)"
-    };
-    let class = if entry.class == Class::Record {
-        " (decoy not named)"
-    } else {
-        class
+    let class = match entry.class {
+        Class::Detect => "",
+        Class::Expected => " (expected)",
+        Class::Record => " (decoy not named)",
     };
     let by = entry
         .actor

@@ -12,6 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::{
     Error, Event, Remark, Rules, Watch, Window,
@@ -238,7 +239,14 @@ impl Take for Kept<'_> {
             provenance: &|at| format!("{}:{}", self.unit.name, piece.offset + at as u64).into(),
         };
         self.arrival = arrival;
+        let oversized = self.detector.counts().oversized;
         self.detector.scan(&block, arrival, &mut self.detections);
+        if self.detector.counts().oversized > oversized {
+            warn!(
+                position = &*(block.provenance)(0).position,
+                "a record is longer than max_line_bytes; it is searched for decoys, but not decoded"
+            );
+        }
         self.keep();
     }
 

@@ -297,7 +297,7 @@ fn refused(snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
 fn detections(snapshot: &Snapshot, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let mut metric = encoder.encode_descriptor(
         "baitline_detections",
-        "Audit events that touch a decoy, as each detect transform found them.",
+        "Audit events that touch a decoy, found here or sent by agents.",
         None,
         MetricType::Counter,
     )?;

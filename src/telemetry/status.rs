@@ -28,7 +28,7 @@ impl Said {
 /// What is wrong with a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// In words for a person; names no secret, and is neutralised.
+    /// In words for a person; names no secret.
     pub reason: String,
     /// Nothing will pass until somebody mends it, such as a webhook that was withdrawn: the other sinks tell
     /// of it. What may pass by itself, such as a receiver that is down, is not lasting.

@@ -242,8 +242,8 @@ impl Engine {
                     .fetch_add(found.detections.len() as u64, Relaxed);
                 for detection in &found.detections {
                     match found.origin {
-                        Origin::Source(place) => {
-                            let told = self.decoys[place].told_of(detection);
+                        Origin::Source(source) => {
+                            let told = self.decoys[source].told_of(detection);
                             dedupe.apply(&told, now, &mut alerts);
                         }
                         Origin::Transform(_) => dedupe.apply(detection, now, &mut alerts),

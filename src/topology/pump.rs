@@ -39,6 +39,8 @@ pub struct Pump {
     batches: mpsc::Sender<Batch>,
     warning: Seldom,
     undecodable: u64,
+    warning_of_length: Seldom,
+    oversized: u64,
 }
 
 /// One `detect` transform at work on the source.
@@ -86,6 +88,8 @@ impl Pump {
             batches,
             warning: Seldom::default(),
             undecodable: 0,
+            warning_of_length: Seldom::default(),
+            oversized: 0,
         })
     }
 
@@ -180,6 +184,20 @@ impl Pump {
         }
     }
 
+    /// `block` is the last that was searched.
+    fn tell_of_oversized(&mut self, block: &Block<'_>) {
+        let oversized = self.counts().oversized;
+        if oversized > self.oversized && self.warning_of_length.is_due() {
+            self.oversized = oversized;
+            warn!(
+                source = &*self.source,
+                position = &*(block.provenance)(0).position,
+                oversized,
+                "a record is longer than max_line_bytes; it is searched for decoys, but not decoded"
+            );
+        }
+    }
+
     fn hold(&mut self, origin: Origin, detections: Vec<Detection>, notices: Vec<Alert>) {
         if !detections.is_empty() || !notices.is_empty() {
             self.found.push(Found {
@@ -195,6 +213,7 @@ impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
         let arrival = Timestamp::now();
         self.each_detector(|detector, found| detector.scan(block, arrival, found));
+        self.tell_of_oversized(block);
         let block = &Block {
             bytes: block.before_parts(),
             ..*block

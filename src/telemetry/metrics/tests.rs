@@ -142,7 +142,7 @@ fn every_metric_is_told_once_with_its_help_and_type() {
     # HELP buffer_discarded_events Messages that the sink never gets, because its buffer was full or it had ended.
     # TYPE buffer_discarded_events counter
     buffer_discarded_events_total{component_id="alert_txt",component_kind="sink",component_type="file"} 0
-    # HELP baitline_detections Audit events that touch a decoy, as each detect transform found them.
+    # HELP baitline_detections Audit events that touch a decoy, found here or sent by agents.
     # TYPE baitline_detections counter
     baitline_detections_total{decoy="honeypot/backup-sa",technique="token_use",class="detect"} 12
     # HELP baitline_alerts Alerts that were given to the sinks, each counted once however many take it.

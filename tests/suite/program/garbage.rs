@@ -198,7 +198,8 @@ fn a_record_that_is_too_long_is_searched_all_the_same() {
     assert_eq!(told.of_technique("undecodable").len(), 2);
     assert_eq!(told.of_technique("token_use").len(), 1);
     assert_eq!(counter(&ran, "oversized"), 3);
-    assert_eq!(ran.stderr.matches("longer than max_line_bytes").count(), 3);
+    // However many there are: who sends them is not to fill the log.
+    assert_eq!(ran.stderr.matches("longer than max_line_bytes").count(), 1);
 }
 
 /// Each line is whole, whatever stands between and in front of the lines.
