@@ -18,7 +18,7 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 14] = [
+const MARKS: [&str; 18] = [
     "audit.k8s.io",
     "auditID",
     "auditid",
@@ -34,6 +34,11 @@ const MARKS: [&str; 14] = [
     "authenticationInfo",
     "callerSuppliedUserAgent",
     "io.k8s.",
+    // Where stores joined keys in ways of their own.
+    "user_username",
+    "User_username",
+    "USER_USERNAME",
+    "userUsername",
 ];
 
 /// What stands only before bodies, however the rest is damaged.

@@ -29,7 +29,7 @@ const ENDS: [&str; 6] = [
     "stagereceivedtime",
 ];
 
-/// As many of them an object has to have.
+/// As many of them an object has to have, or one less where a part of an event is torn.
 const ENOUGH: usize = 2;
 
 /// What the keys of fields hold in which texts of clients stand. The id is that of a header of theirs, if they send one.
@@ -51,7 +51,8 @@ pub fn was_event(object: &Object<'_, '_>) -> bool {
         let mut keys = object.iter().map(|(key, _)| key);
         keys.any(|key| ends_with(key, end))
     };
-    ENDS.iter().filter(is_there).take(ENOUGH).count() == ENOUGH
+    let count = ENDS.iter().filter(is_there).take(ENOUGH).count();
+    count == ENOUGH || (count + 1 == ENOUGH && is_torn(object))
 }
 
 /// Whether what stands under `key` of such an object may be a client's.

@@ -541,6 +541,26 @@ fn keys_that_are_joined_as_nobody_knows_leave_an_event_undecodable() {
     assert!(techniques(&lower).contains(&Technique::TokenUse), "{lower}");
 }
 
+/// As a query of Kusto's names what it picks: `project User.username, Verb, RequestUri`.
+#[test]
+fn a_few_columns_with_joined_names_leave_an_event_undecodable() {
+    for (username, wanted) in [(DECOY, &[Technique::Undecodable][..]), ("jane", &[])] {
+        let columns = ["TimeGenerated", "User_username", "Verb", "RequestUri"];
+        let row = ["2026-11-23T17:21:08Z", username, "list", "/api"];
+        let names: Vec<_> = columns.iter().map(|name| json!({"name": name})).collect();
+        for record in [
+            json!({columns[0]: row[0], columns[1]: row[1], columns[2]: row[2], columns[3]: row[3]}),
+            json!({"USER_USERNAME": username, "VERB": "list", "REQUESTURI": "/x"}),
+            json!({"tables": [{"name": "PrimaryResult", "columns": names, "rows": [row]}]}),
+        ] {
+            assert_eq!(techniques(&record), wanted, "{record}");
+        }
+    }
+    // Another program's log of who asked for what.
+    let other = json!({"user_name": DECOY, "requestURI": "/x"});
+    assert_eq!(techniques(&other), []);
+}
+
 /// A prefix and another case at once, or words with underscores.
 #[test]
 fn keys_that_nobody_knows_leave_an_event_undecodable_and_forge_none() {
