@@ -29,7 +29,7 @@ pub use parts::rejoin::{Given, Place, Rejoiner};
 pub(crate) use parts::{part_mark, partial};
 pub use stream::header::{Header, Row};
 pub use stream::{decompress, foreign, framing};
-pub(crate) use stream::{document, packing};
+pub(crate) use stream::{document, packing, whole::read_to_end};
 pub use text::escape;
 pub(crate) use text::{pieces::begins_key, python};
 pub(crate) use unwrap::encoded;

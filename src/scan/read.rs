@@ -23,6 +23,7 @@ use crate::{
         decompress::{self, Decompressor},
         framing::{Framer, Piece, READ_BYTES},
         partial::holds_parts,
+        read_to_end,
     },
     source::Stop,
 };
@@ -86,28 +87,16 @@ impl Reader<'_> {
     }
 
     fn whole(&mut self, file: &File, arrival: Timestamp) -> Result<(), decompress::Error> {
-        let mut framer = Framer::new(self.max_line_bytes);
+        let framer = Framer::new(self.max_line_bytes);
         let mut decompressor = Decompressor::new();
-        let mut fill = |into: &mut [u8]| {
+        let fill = |into: &mut [u8]| {
             let read = self.stop.read(file.as_fd(), into)?;
             let count = read.ok_or(ErrorKind::Interrupted)?;
             (self.progress)(count as u64)?;
             Ok(count)
         };
         let take = &mut |piece: Piece<'_>| self.take.take(&piece, arrival);
-        let result = loop {
-            match decompressor.read(framer.space(READ_BYTES), &mut fill) {
-                Ok(0) => break decompressor.end(),
-                Ok(count) => framer.commit(count, take),
-                Err(error) => break Err(error),
-            }
-        };
-        if let Ok(held) = &result {
-            framer.space(held.len())[..held.len()].copy_from_slice(held);
-            framer.commit(held.len(), take);
-        }
-        framer.finish(take);
-        result?;
+        read_to_end(&mut decompressor, framer, fill, take)?;
         decompressor
             .foreign()
             .map_or(Ok(()), |foreign| Err(foreign.into()))

@@ -17,11 +17,12 @@ use crate::{
     record::{
         decompress::{self, Decompressor, Magic, recognise},
         foreign::{BEGINNING_BYTES, YAML_START, foreign},
-        framing::{Framer, READ_BYTES, is_spread_over_lines, parts},
+        framing::{Framer, is_spread_over_lines, parts},
         msgpack::{begins_with_entry, entries},
         packing::begins_as_text,
         partial::holds_parts,
         protobuf::{Fault, write_broken},
+        read_to_end,
     },
     source::{
         Block, Context, Outlet, Provenance, Shape,
@@ -316,7 +317,7 @@ pub(crate) fn take(
 
 /// Unpacks a payload, if it is packed, and cuts it into records.
 fn frame(
-    mut framer: Framer,
+    framer: Framer,
     sent: &impl Payload,
     outlet: &mut dyn Outlet,
 ) -> (bool, Result<(), decompress::Error>) {
@@ -331,20 +332,7 @@ fn frame(
         });
     };
     let mut rest = sent.bytes();
-    let mut fill = |into: &mut [u8]| rest.read(into);
-    let mut decompressor = Decompressor::of_record();
-    let outcome = loop {
-        match decompressor.read(framer.space(READ_BYTES), &mut fill) {
-            Ok(0) => {
-                break decompressor.end().map(|held| {
-                    framer.space(held.len())[..held.len()].copy_from_slice(&held);
-                    framer.commit(held.len(), &mut emit);
-                });
-            }
-            Ok(count) => framer.commit(count, &mut emit),
-            Err(error) => break Err(error),
-        }
-    };
-    framer.finish(&mut emit);
+    let fill = |into: &mut [u8]| rest.read(into);
+    let outcome = read_to_end(&mut Decompressor::of_record(), framer, fill, &mut emit);
     (found, outcome)
 }

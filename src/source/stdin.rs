@@ -3,16 +3,13 @@
 //! Gzip and zstd are recognised and decoded. A record is handed on when its newline is there; the last needs none.
 //! Nothing can be acknowledged to a pipe: what was read and not committed when the process is killed is gone.
 
-use std::os::fd::BorrowedFd;
+use std::{io::ErrorKind, os::fd::BorrowedFd};
 
 use compact_str::format_compact;
 use tracing::warn;
 
 use super::{Block, Context, Decoding, Ended, Error, Outlet, Progress, Stop};
-use crate::record::{
-    decompress::Decompressor,
-    framing::{Framer, READ_BYTES},
-};
+use crate::record::{decompress::Decompressor, framing::Framer, read_to_end};
 
 /// The size of the pipe that is asked for: with the usual 64 KiB, reader and writer wake each other sixteen
 /// times as often. It is the most that a process without privileges may have.
@@ -46,7 +43,7 @@ pub(crate) fn read(
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(input, PIPE_BYTES); // Not a pipe, or not allowed: as it is, then.
 
-    let mut framer = Framer::new(config.max_line_bytes);
+    let framer = Framer::new(config.max_line_bytes);
     let mut decompressor = Decompressor::new();
     let mut emit = |piece: crate::record::framing::Piece<'_>| {
         let found = outlet.take(&Block {
@@ -60,27 +57,21 @@ pub(crate) fn read(
             outlet.commit(Progress::default());
         }
     };
-    let mut fill = |into: &mut [u8]| Ok(stop.read(input, into)?.unwrap_or(0));
-    let result = loop {
-        match decompressor.read(framer.space(READ_BYTES), &mut fill) {
-            Ok(0) if stop.is_triggered() => break Ok(Ended::Stopped),
-            Ok(0) => {
-                break decompressor.end().map(|held| {
-                    framer.space(held.len())[..held.len()].copy_from_slice(&held);
-                    framer.commit(held.len(), &mut emit);
-                    Ended::EndOfInput
-                });
-            }
-            Ok(count) => framer.commit(count, &mut emit),
-            Err(error) => break Err(error),
-        }
+    let mut is_stopped = false;
+    let fill = |into: &mut [u8]| {
+        let read = stop.read(input, into)?;
+        is_stopped = read.is_none();
+        Ok(read.ok_or(ErrorKind::Interrupted)?)
     };
-    // Even when stopped in the middle of a record: its bytes cannot be read again.
-    framer.finish(&mut emit);
+    // When stopped in the middle of a record its bytes cannot be read again: it is searched as it is.
+    let result = read_to_end(&mut decompressor, framer, fill, &mut emit);
     if let Some(foreign) = decompressor.foreign() {
         warn!("standard input: {foreign}");
     }
-    result.map_err(Error::Stdin)
+    match result {
+        Err(_) if is_stopped => Ok(Ended::Stopped),
+        result => result.map(|()| Ended::EndOfInput).map_err(Error::Stdin),
+    }
 }
 
 #[cfg(test)]

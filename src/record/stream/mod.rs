@@ -9,3 +9,4 @@ pub(super) mod header;
 pub(crate) mod packing;
 pub(super) mod run;
 mod structural;
+pub(crate) mod whole;
