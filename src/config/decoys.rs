@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Decoy, Expected,
-    fault::{Fault, Place, quoted},
+    fault::{Fault, Place},
     kind::{Flag, Kind, List, Named, Text, Word},
     names::{ObjectName, PodName, ServiceAccount},
     notation::Glob,
     options::{Advice, OptionDoc, Options, Scope, Section, options},
-    tree::{Node, Value, without_value},
+    tree::{Node, Value},
 };
 use crate::detect::{Severity, Technique};
 
@@ -273,17 +273,9 @@ impl Kind for Labels {
                 Value::Integer(value) => value.to_string(),
                 Value::Float(_, written) => written.clone(),
                 Value::Null | Value::List(_) | Value::Map(_) | Value::Faulty => {
-                    let option = format!(
-                        "label {} in {}",
-                        quoted(&without_value(&entry.key)),
-                        scope.option
-                    );
-                    let mut scope = Scope {
-                        option: &option,
-                        is_secretive: scope.is_secretive,
-                        faults: scope.faults,
-                    };
-                    scope.wrong::<()>(&entry.node, "a string");
+                    scope.within("label", &entry.key, |scope| {
+                        scope.wrong::<()>(&entry.node, "a string")
+                    });
                     sound = false;
                     continue;
                 }

@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use super::{
     Secret,
     components::DEFAULT_MAX_LINE_BYTES,
-    fault::quoted,
     kind::{Kind, List, Optional, Text, Word},
     notation::{FilePath, Network, Password, SocketAddress},
     number::{Bytes, Count, Seconds},
     options::{OptionDoc, Options, Scope, Section, options},
     server,
-    tree::{Node, Value, without_value},
+    tree::{Node, Value},
 };
 use crate::source::{
     Decoding,
@@ -115,18 +114,11 @@ impl Kind for Users {
         let users: Vec<_> = entries
             .iter()
             .map(|entry| {
-                let option = format!(
-                    "user {} in {}",
-                    quoted(&without_value(&entry.key)),
-                    scope.option
-                );
-                let mut scope = Scope {
-                    option: &option,
-                    is_secretive: true,
-                    faults: scope.faults,
-                };
-                let password = Password::read(&entry.node, &mut scope)?;
-                Some((entry.key.clone(), password))
+                let password = scope.within("user", &entry.key, |scope| {
+                    scope.is_secretive = true;
+                    Password::read(&entry.node, scope)
+                });
+                Some((entry.key.clone(), password?))
             })
             .collect();
         users.into_iter().collect()

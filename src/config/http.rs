@@ -14,7 +14,7 @@ use super::{
     number::{Bytes, Count, Limit, Seconds},
     options::{Options, Scope, options},
     template::refuse,
-    tree::{Node, Value},
+    tree::{Entry, Node, Value},
 };
 use crate::{
     sink::{
@@ -258,36 +258,7 @@ impl Kind for HeaderTemplates {
         let Value::Map(entries) = &node.value else {
             return scope.wrong(node, &Self::wanted());
         };
-        let read = |entry: &super::tree::Entry| {
-            let option = format!(
-                "header {} in {}",
-                super::fault::quoted(&super::tree::without_value(&entry.key)),
-                scope.option
-            );
-            let mut scope = Scope {
-                option: &option,
-                is_secretive: scope.is_secretive,
-                faults: scope.faults,
-            };
-            let name = HeaderName::from_bytes(entry.key.as_bytes()).ok();
-            let Some(name) = name.filter(|name| !OURS.contains(&name.as_str())) else {
-                return scope.refuse(
-                    &entry.node,
-                    "is no header, or one that baitline sets itself",
-                );
-            };
-            let text = Text::read(&entry.node, &mut scope)?;
-            let template = match Template::parse(&text) {
-                Ok(template) => template,
-                Err(error) => return refuse(&entry.node, &mut scope, error, Field::ALL),
-            };
-            let is_legal = |literal: &str| HeaderValue::from_str(literal).is_ok();
-            if !template.literals().all(is_legal) {
-                let message = "has characters that no header can have (its value is not shown)";
-                return scope.refuse(&entry.node, message);
-            }
-            Some((name, Secret::new(template)))
-        };
+        let read = |entry: &Entry| scope.within("header", &entry.key, |scope| header(entry, scope));
         let headers: Vec<Option<_>> = entries.iter().map(read).collect();
         headers.into_iter().collect()
     }
@@ -299,4 +270,25 @@ impl Kind for HeaderTemplates {
             .collect();
         format!("{{{}}}", names.join(", "))
     }
+}
+
+fn header(entry: &Entry, scope: &mut Scope<'_, '_>) -> Option<(HeaderName, Secret<Template>)> {
+    let name = HeaderName::from_bytes(entry.key.as_bytes()).ok();
+    let Some(name) = name.filter(|name| !OURS.contains(&name.as_str())) else {
+        return scope.refuse(
+            &entry.node,
+            "is no header, or one that baitline sets itself",
+        );
+    };
+    let text = Text::read(&entry.node, scope)?;
+    let template = match Template::parse(&text) {
+        Ok(template) => template,
+        Err(error) => return refuse(&entry.node, scope, error, Field::ALL),
+    };
+    let is_legal = |literal: &str| HeaderValue::from_str(literal).is_ok();
+    if !template.literals().all(is_legal) {
+        let message = "has characters that no header can have (its value is not shown)";
+        return scope.refuse(&entry.node, message);
+    }
+    Some((name, Secret::new(template)))
 }

@@ -344,6 +344,21 @@ impl Scope<'_, '_> {
         self.refuse(node, format!("must be {wanted}, found {found}"))
     }
 
+    /// Reads an entry of the map that the value is: `what` it is, as in `header "a" in …`, and its key.
+    pub fn within<T>(
+        &mut self,
+        what: &str,
+        key: &str,
+        read: impl FnOnce(&mut Scope<'_, '_>) -> T,
+    ) -> T {
+        let key = quoted(&without_value(key));
+        read(&mut Scope {
+            option: &format!("{what} {key} in {}", self.option),
+            is_secretive: self.is_secretive,
+            faults: self.faults,
+        })
+    }
+
     /// What `node` is, for `…, found …`.
     pub fn found(&self, node: &Node) -> String {
         match self.is_secretive {

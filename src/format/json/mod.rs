@@ -29,6 +29,12 @@ use crate::{
     detect::{Actor, Class, Detection, Origin, Request, Severity, Technique, Token, Tool},
 };
 
+/// How each line begins.
+pub(crate) const BEGINNINGS: [&[u8]; 2] = [
+    br#"{"type":"alert","schema":"#,
+    br#"{"type":"detection","schema":"#,
+];
+
 /// Appends `alert` and a newline to `out`.
 pub fn alert(alert: &Alert, out: &mut Vec<u8>) {
     line(&AlertLine::from(alert), out);

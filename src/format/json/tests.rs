@@ -18,6 +18,16 @@ fn detection_line(value: &Detection) -> String {
 
 #[test]
 fn the_words_on_the_wire() {
+    assert!(
+        alert_line(&example::opened())
+            .as_bytes()
+            .starts_with(BEGINNINGS[0])
+    );
+    assert!(
+        detection_line(&example::detection())
+            .as_bytes()
+            .starts_with(BEGINNINGS[1])
+    );
     insta::assert_snapshot!("alert", alert_line(&example::opened()));
     insta::assert_snapshot!("flood", alert_line(&example::flood()));
     insta::assert_snapshot!("silent", alert_line(&example::silent()));

@@ -8,6 +8,7 @@ use super::{
     extent::{MAX_OPEN, doubled_end, entities_end, is_in_string, value_end, value_end_in_string},
     python,
 };
+use crate::format::json::BEGINNINGS;
 
 /// Keys that only an audit event has; the last four are Google's.
 const KEYS: [&str; 10] = [
@@ -45,12 +46,6 @@ const AUDIT_LOG: &str = "cloud.audit.AuditLog";
 
 /// Bytes that joined keys may have before the last.
 const MAX_PREFIX_BYTES: usize = 128;
-
-/// How baitline's own JSON lines begin; one that is cut off is no audit event.
-const OWN: [&[u8]; 2] = [
-    b"{\"type\":\"alert\",\"schema\":",
-    b"{\"type\":\"detection\",\"schema\":",
-];
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
@@ -183,14 +178,14 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
     }
 }
 
-/// Whether `text` begins as baitline's own JSON lines do.
+/// Whether `text` begins as baitline's own JSON lines do. One that is cut off is no audit event.
 pub fn is_own(text: &[u8]) -> bool {
-    OWN.iter().any(|own| text.starts_with(own))
+    BEGINNINGS.iter().any(|own| text.starts_with(own))
 }
 
 /// Where one of baitline's own JSON lines begins in `text`, its quotes escaped or not.
 pub fn own_start(text: &[u8]) -> Option<usize> {
-    let length = OWN.iter().map(|own| own.len()).max().unwrap_or(0);
+    let length = BEGINNINGS.iter().map(|own| own.len()).max().unwrap_or(0);
     memchr_iter(b'{', text).find(|start| {
         let bytes = text[*start..].iter().copied();
         let head: Vec<u8> = bytes.filter(|byte| *byte != b'\\').take(length).collect();

@@ -7,7 +7,7 @@ use std::{fs::File, io};
 use crate::{
     dedupe::AlertKind,
     detect::Severity,
-    format::reason,
+    format::{json::BEGINNINGS, reason},
     sink::Codec,
     store::{read_between, start_of_last_line},
 };
@@ -17,12 +17,6 @@ const LONGEST_LINE: u64 = 64 << 20; // 64 MiB
 
 /// More lines than an alert has.
 const MOST_LINES: usize = 1000;
-
-/// How messages begin as JSON.
-const JSON: [&[u8]; 2] = [
-    br#"{"type":"alert","schema":"#,
-    br#"{"type":"detection","schema":"#,
-];
 
 /// How a detection begins as text, with 9 for any digit.
 const TIME: &[u8] = b"9999-99-99 99:99:99 UTC ";
@@ -93,7 +87,7 @@ fn json(last: &Line) -> Torn {
     let written = last.written();
     if !last.is_torn() {
         Torn::Nothing
-    } else if !JSON.iter().any(|start| agree(start, written)) {
+    } else if !BEGINNINGS.iter().any(|start| agree(start, written)) {
         Torn::Foreign
     } else if serde_json::from_slice::<serde::de::IgnoredAny>(&last.bytes).is_ok() {
         Torn::LineEnd

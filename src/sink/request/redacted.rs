@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Url;
 
-use crate::format::visible;
+use crate::{audit::uri::percent_decoded, format::visible};
 
 /// Characters of an answer that are shown.
 const SHOWN: usize = 200;
@@ -73,7 +73,7 @@ impl Redacted {
         if !user.is_empty() || !password.is_empty() {
             self.add_escaped(user);
             self.add_escaped(password);
-            self.add_user(&unescaped(user), &unescaped(password));
+            self.add_user(&percent_decoded(user), &percent_decoded(password));
         }
         let whole = [url.as_str(), url.path()].into_iter().chain(url.query());
         self.0.extend(whole.map(str::to_owned));
@@ -82,7 +82,7 @@ impl Redacted {
     /// As it stands in a URL, and as it was meant.
     fn add_escaped(&mut self, text: &str) {
         self.add(text);
-        self.0.push(unescaped(text));
+        self.0.push(percent_decoded(text).into_owned());
     }
 
     /// `text` fit for the log: neutralised, cut, and each secret taken out.
@@ -99,27 +99,6 @@ impl Redacted {
         });
         visible(&text, SHOWN).into_owned()
     }
-}
-
-/// `text` without the escapes of URLs. What is none stays as it is.
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).filter(|_| first == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -152,7 +131,7 @@ mod tests {
             assert_eq!(shown, "not <****>", "{said}");
         }
         assert_eq!(redacted.show("user token, 100%"), "user token, 100%");
-        assert_eq!(unescaped("%zz%4"), "%zz%4");
+        assert_eq!(percent_decoded("%zz%4"), "%zz%4");
     }
 
     #[test]
