@@ -104,6 +104,13 @@ impl Kind {
             Self::Lines | Self::Values | Self::Parts | Self::Long => is_garbage(payload),
         }
     }
+
+    /// Whether `payload` may be packed in a way that nobody here knows.
+    fn may_be_packed(&self, payload: &[u8]) -> bool {
+        matches!(self, Self::Lines | Self::Values | Self::Parts | Self::Long)
+            && !payload.starts_with(b"{\"")
+            && !begins_as_text(payload)
+    }
 }
 
 impl Payloads {
@@ -127,67 +134,83 @@ impl Payloads {
         for (place, sent) in payloads.iter().enumerate() {
             let payload = sent.bytes();
             let kind = self.kind(payload);
-            let is_garbage = kind.is_garbage(payload);
-            context
-                .counters
-                .discarded
-                .fetch_add(u64::from(is_garbage), Relaxed);
-            let may_be_packed =
-                matches!(kind, Kind::Lines | Kind::Values | Kind::Parts | Kind::Long)
-                    && !payload.starts_with(b"{\"")
-                    && !begins_as_text(payload);
-            if (may_be_packed || payload.starts_with(YAML_START))
-                && let Some(foreign) = foreign(&payload[..payload.len().min(BEGINNING_BYTES)])
-            {
-                self.unreadable.tell(sent, &foreign, None, context);
+            let is_garbage = u64::from(kind.is_garbage(payload));
+            context.counters.discarded.fetch_add(is_garbage, Relaxed);
+            let may_be_packed = kind.may_be_packed(payload);
+            if may_be_packed || payload.starts_with(YAML_START) {
+                self.tell_foreign(sent, context);
             }
-            let framer = match kind {
-                Kind::Nothing => continue,
+            match kind {
+                Kind::Nothing => {}
                 Kind::Lines if payload.len() <= COPIED_BYTES && !may_be_packed => {
-                    self.starts.push((self.lines.len(), place));
-                    self.lines.extend_from_slice(payload);
-                    if !payload.ends_with(b"\n") {
-                        self.lines.push(b'\n');
-                    }
-                    continue;
+                    self.add_lines(place, payload);
                 }
-                Kind::Lines => {
+                kind => {
                     found |= self.flush(payloads, outlet);
-                    found |= take(payload, Shape::Lines, sent, outlet)
-                        || may_be_packed && self.take_as_binary(sent, outlet);
-                    continue;
+                    found |= self.alone(kind, sent, context, outlet);
                 }
-                Kind::MessagePack => {
-                    found |= self.flush(payloads, outlet);
-                    found |= take(payload, Shape::MessagePack, sent, outlet)
-                        || entries(payload).any(|entry| entry.is_err())
-                            && self.take_as_broken(sent, outlet);
-                    continue;
-                }
-                Kind::Export => {
-                    found |= self.flush(payloads, outlet);
-                    let (there, outcome) = self.export(sent, outlet);
-                    found |= there;
-                    if let Err(error) = outcome {
-                        let what = "a payload is no OTLP to its end";
-                        self.unreadable.tell(sent, &what, Some(&error), context);
-                    }
-                    continue;
-                }
-                Kind::Values => Framer::of_values(self.max_line_bytes),
-                Kind::Parts | Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
-            };
-            found |= self.flush(payloads, outlet);
-            let (framed, outcome) = frame(framer, sent, outlet);
-            found |= framed || may_be_packed && self.take_as_binary(sent, outlet);
-            if let Err(error) = outcome {
-                // Packed or not, what can be read of it is.
-                found |= take(payload, Shape::Lines, sent, outlet);
-                let what = "a payload cannot be unpacked";
-                self.unreadable.tell(sent, &what, Some(&error), context);
             }
         }
         found | self.flush(payloads, outlet)
+    }
+
+    /// Searches what does not go with others. True if anything was found.
+    fn alone(
+        &mut self,
+        kind: Kind,
+        sent: &impl Payload,
+        context: &Context,
+        outlet: &mut dyn Outlet,
+    ) -> bool {
+        let payload = sent.bytes();
+        let may_be_packed = kind.may_be_packed(payload);
+        let framer = match kind {
+            Kind::Nothing => return false,
+            Kind::Lines => {
+                return take(payload, Shape::Lines, sent, outlet)
+                    || may_be_packed && self.take_as_binary(sent, outlet);
+            }
+            Kind::MessagePack => {
+                return take(payload, Shape::MessagePack, sent, outlet)
+                    || entries(payload).any(|entry| entry.is_err())
+                        && self.take_as_broken(sent, outlet);
+            }
+            Kind::Export => {
+                let (found, outcome) = self.export(sent, outlet);
+                if let Err(error) = outcome {
+                    let what = "a payload is no OTLP to its end";
+                    self.unreadable.tell(sent, &what, Some(&error), context);
+                }
+                return found;
+            }
+            Kind::Values => Framer::of_values(self.max_line_bytes),
+            Kind::Parts | Kind::Long | Kind::Packed => Framer::new(self.max_line_bytes),
+        };
+        let (mut found, outcome) = frame(framer, sent, outlet);
+        found |= may_be_packed && self.take_as_binary(sent, outlet);
+        if let Err(error) = outcome {
+            // Packed or not, what can be read of it is.
+            found |= take(payload, Shape::Lines, sent, outlet);
+            let what = "a payload cannot be unpacked";
+            self.unreadable.tell(sent, &what, Some(&error), context);
+        }
+        found
+    }
+
+    /// Keeps lines to be searched together with those of other payloads.
+    fn add_lines(&mut self, place: usize, payload: &[u8]) {
+        self.starts.push((self.lines.len(), place));
+        self.lines.extend_from_slice(payload);
+        if !payload.ends_with(b"\n") {
+            self.lines.push(b'\n');
+        }
+    }
+
+    fn tell_foreign(&mut self, sent: &impl Payload, context: &Context) {
+        let payload = sent.bytes();
+        if let Some(foreign) = foreign(&payload[..payload.len().min(BEGINNING_BYTES)]) {
+            self.unreadable.tell(sent, &foreign, None, context);
+        }
     }
 
     /// Whether `payload` is of a form that is read, as far as that can be seen.

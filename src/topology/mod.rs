@@ -152,6 +152,12 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
         Ok(failed) => failures.extend(failed),
         Err(panic) => failures.push(format!("sinks: {panic}")),
     }
+    close(&store).await;
+    Ok(Outcome { failures })
+}
+
+/// Stores what the sinks did last.
+async fn close(store: &Store) {
     match tokio::time::timeout(LAST_STORE, store.close()).await {
         Ok(()) => {
             let _ = tokio::time::timeout(LAST_STORE, store.end()).await;
@@ -162,7 +168,6 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
             );
         }
     }
-    Ok(Outcome { failures })
 }
 
 /// The API, if it is wanted; it is there while the rest comes up.
