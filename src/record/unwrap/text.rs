@@ -98,35 +98,23 @@ impl Search<'_> {
             }
             taken
         });
-        let mut printed = printed::lines(text, &rest);
-        printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
-        // It may be more than such a line, and on no other is there anything to tell it.
-        let mut doubtful = Vec::new();
-        for lines in whole.doubtful().filter(|lines| !whole.holds(lines)) {
-            match printed.binary_search_by_key(&lines.as_ptr(), |line| line.as_ptr()) {
-                Ok(at) => printed[at] = lines,
-                Err(_) => doubtful.push(lines),
-            }
-        }
-        printed.append(&mut doubtful);
-        printed.sort_unstable_by_key(|line| line.as_ptr());
+        let mut printed = printed_lines(text, &rest, &whole);
         for piece in broken {
-            // It names what its lines do.
+            let start = piece.text().as_ptr();
             if let Piece::Broken(bytes) = piece {
                 let is_inside = |line: &&[u8]| bytes.as_ptr_range().contains(&line.as_ptr());
-                let first = printed.iter().find(|line| is_inside(line));
-                if first.is_some_and(|line| line.as_ptr() > bytes.as_ptr()) {
+                // It names what its lines do.
+                if !printed.iter().any(|line| line.as_ptr() == start) {
                     printed.retain(|line| !is_inside(line));
                 }
-            }
-            let start = piece.text().as_ptr();
-            let mut lines = printed.iter();
-            match lines.position(|line| line.as_ptr_range().contains(&start)) {
-                Some(place) if matches!(piece, Piece::Broken(_)) => {
-                    go_on(text, &mut printed[place..])
+                let mut lines = printed.iter();
+                let place = lines.position(|line| line.as_ptr_range().contains(&start));
+                if let Some(place) = place {
+                    go_on(text, &mut printed[place..]);
+                    continue;
                 }
-                _ => self.broken(deeper, &places, &piece, wrapper),
             }
+            self.broken(deeper, &places, &piece, wrapper);
         }
         for line in printed {
             (self.found)(Finding::Broken(line, wrapper));
@@ -378,6 +366,23 @@ struct Strings {
     broken: Vec<Vec<u8>>,
     /// Where baitline's own output stands in them, which tells nothing.
     own: Vec<Range<usize>>,
+}
+
+/// The lines of `text` that are events which something printed, in order; `rest` is `text` without the JSON in it.
+fn printed_lines<'t>(text: &'t [u8], rest: &[u8], whole: &WholeEvents<'t>) -> Vec<&'t [u8]> {
+    let mut printed = printed::lines(text, rest);
+    printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
+    // It may be more than such a line, and on no other is there anything to tell it.
+    let mut doubtful = Vec::new();
+    for lines in whole.doubtful().filter(|lines| !whole.holds(lines)) {
+        match printed.binary_search_by_key(&lines.as_ptr(), |line| line.as_ptr()) {
+            Ok(at) => printed[at] = lines,
+            Err(_) => doubtful.push(lines),
+        }
+    }
+    printed.append(&mut doubtful);
+    printed.sort_unstable_by_key(|line| line.as_ptr());
+    printed
 }
 
 /// Lets each of `lines` of `text` go on to the next of them, or to the end: what begins in the first and is broken ends in none.
