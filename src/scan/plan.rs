@@ -28,6 +28,7 @@ use super::{
 use crate::{
     record::{
         decompress::{Magic, recognise},
+        document,
         foreign::{SAMPLE_BYTES, foreign, packed_behind},
         framing::{HEAD_BYTES, is_one_record_a_line},
         part_mark,
@@ -358,7 +359,7 @@ fn ends_packed(opened: &Opened, length: u64) -> bool {
         .is_ok_and(|read| packed_behind(&opened.head, &tail[..read]).is_some())
 }
 
-/// Whether a record that a container runtime cut may have a part before `place` and another behind it.
+/// Whether a record that a container runtime cut, or that is spread over lines, may have a part before `place` and another behind it.
 fn may_be_joined_over(file: &File, place: u64) -> bool {
     let start = place.saturating_sub(WINDOW_BYTES);
     let mut window = vec![0; 2 * WINDOW_BYTES as usize];
@@ -371,6 +372,26 @@ fn may_be_joined_over(file: &File, place: u64) -> bool {
     holds_lines_of_a_runtime(window)
         || part_mark::holds_open(window)
         || memchr(b'\n', before).is_none() && goes_on_a_runtimes_line(file, start)
+        || goes_on_a_document(file, place)
+}
+
+/// Whether the first line behind `place` may go on JSON that is spread over lines, or begins too far away.
+fn goes_on_a_document(file: &File, place: u64) -> bool {
+    let mut bytes = vec![0; WINDOW_BYTES as usize];
+    // A line that begins right there is known by the newline before it.
+    let mut at = place.saturating_sub(1);
+    while at < place + LOOK_BACK_BYTES {
+        let Ok(length @ 1..) = read_at(file, &mut bytes, at) else {
+            return false;
+        };
+        if let Some(newline) = memchr(b'\n', &bytes[..length]) {
+            let mut head = [0; LINE_HEAD_BYTES];
+            let length = read_at(file, &mut head, at + newline as u64 + 1);
+            return length.is_ok_and(|length| document::may_go_on(&head[..length]));
+        }
+        at += length as u64;
+    }
+    true
 }
 
 /// Whether a runtime wrote the line that `place` lies in, or may have, if its beginning is too far away.

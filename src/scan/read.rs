@@ -21,6 +21,7 @@ use super::{
 use crate::{
     record::{
         decompress::{self, Decompressor},
+        document,
         framing::{Framer, Piece, READ_BYTES},
         partial::holds_parts,
         read_to_end,
@@ -126,7 +127,7 @@ impl Reader<'_> {
                 break;
             };
             let before = at;
-            let mut lines = whole_lines(mapped.bytes(), length).unwrap_or_default();
+            let mut lines = whole_documents(mapped.bytes(), before + length as u64 == end);
             while !lines.is_empty() {
                 let passed = self.take.passed(lines);
                 if mapped.is_broken() {
@@ -139,6 +140,7 @@ impl Reader<'_> {
                     in_vain = 0;
                     break;
                 };
+                let worth = with_document(lines, worth);
                 in_vain = if passed < worth.len() { in_vain + 1 } else { 0 };
                 if in_vain > MOST_IN_VAIN || holds_parts(worth) {
                     return Ok(at);
@@ -231,6 +233,33 @@ fn whole_lines(bytes: &[u8], most: usize) -> Option<&[u8]> {
     let first = &bytes[..bytes.len().min(most)];
     let newline = memrchr(b'\n', first).or_else(|| memchr(b'\n', bytes))?;
     Some(&bytes[..=newline])
+}
+
+/// The lines of `bytes` behind which no JSON that is spread over lines goes on; `is_end` tells whether what stands behind `bytes` belongs
+/// to others.
+fn whole_documents(bytes: &[u8], is_end: bool) -> &[u8] {
+    let mut lines = memrchr(b'\n', bytes).map_or(0, |newline| newline + 1);
+    while lines > 0 && goes_on(&bytes[lines..], is_end) {
+        lines = memrchr(b'\n', &bytes[..lines - 1]).map_or(0, |newline| newline + 1);
+    }
+    &bytes[..lines]
+}
+
+/// Whether `next`, of which nothing may be known yet, may go on what stands before it.
+fn goes_on(next: &[u8], is_end: bool) -> bool {
+    match next {
+        [] => !is_end,
+        next => document::may_go_on(next),
+    }
+}
+
+/// `worth`, with which `lines` begin, and what goes on the JSON in it that is spread over lines.
+fn with_document<'l>(lines: &'l [u8], worth: &[u8]) -> &'l [u8] {
+    let mut end = worth.len();
+    while document::may_go_on(&lines[end..]) {
+        end = memchr(b'\n', &lines[end..]).map_or(lines.len(), |newline| end + newline + 1);
+    }
+    &lines[..end]
 }
 
 /// Opens what may be a FIFO, also one that came into a file's place; it does not wait for a writer: [`Stop::read`] does.

@@ -746,3 +746,34 @@ fn rows_of_csv_are_read_by_the_names_of_their_columns_whatever_the_ranges() {
         }
     }
 }
+
+#[test]
+fn documents_over_many_lines_are_found_whatever_the_ranges() {
+    let pretty = |event: &serde_json::Value| serde_json::to_string_pretty(event).unwrap() + "\n";
+    // Short and long ones, by turns a hit and another's whose body is full of what looks like one.
+    let document = |number: usize| {
+        let mut event: serde_json::Value = serde_json::from_str(&hit(number)).unwrap();
+        let items = if number.is_multiple_of(7) { 400 } else { 4 };
+        event["requestObject"] = match number % 2 {
+            0 => vec!["x".repeat(200); items].into(),
+            _ => vec![serde_json::json!({"log": hit(0)}); items].into(),
+        };
+        if number % 2 == 1 {
+            event["user"]["username"] = "jane".into();
+        }
+        pretty(&event)
+    };
+    let clean = "{\"a\":\"clean\"}\n";
+    let documents: Vec<String> = (0..200).map(document).collect();
+    for log in [
+        clean.to_owned() + &documents.concat(),
+        clean.to_owned() + &documents.join(clean),
+        clean.repeat(30_000) + &documents.join(&clean.repeat(3000)),
+    ] {
+        let wanted = places(&log, 1, 1 << 30);
+        assert_eq!(wanted.len(), 100);
+        for range_bytes in [1000, 333, 5000, 100_000, 1_000_000] {
+            assert!(places(&log, 2, range_bytes) == wanted, "{range_bytes}");
+        }
+    }
+}
