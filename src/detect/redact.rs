@@ -54,7 +54,15 @@ fn without_credentials(text: &str) -> Option<String> {
         }
         let value = &text[at + 1..];
         let ends = |end: char| matches!(end, '&' | '"' | '\\') || end.is_whitespace();
-        let length = value.find(ends).unwrap_or(value.len());
+        // A client may begin a value with a quote; elsewhere one ends the text in which the query stands.
+        let quotes = value.len() - value.trim_start_matches(['"', '\\']).len();
+        let is_ended = |behind: &str| behind.is_empty() || behind.starts_with([',', '}', ']', ' ']);
+        let quotes = Some(quotes)
+            .filter(|quotes| !is_ended(&value[*quotes..]))
+            .unwrap_or(0);
+        let length = value[quotes..]
+            .find(ends)
+            .map_or(value.len(), |end| quotes + end);
         if length > 0 {
             shown.push_str(&text[told..=at]);
             shown.push_str("[redacted]");
@@ -187,6 +195,11 @@ mod tests {
             ),
             ("/token=t&password=p", "/token=t&password=p"),
             ("/x?token=a=b&=c", "/x?token=[redacted]&=c"),
+            ("/x?token=\"value&a=b", "/x?token=[redacted]&a=b"),
+            (
+                r#"{"requestURI":"/x?token=","verb":"get""#,
+                r#"{"requestURI":"/x?token=","verb":"get""#,
+            ),
             (
                 "/x?a=b;token[]=t&acc%65ss_token=t&X-Amz-Credential=c",
                 "/x?a=b;token[]=[redacted]&acc%65ss_token=[redacted]&X-Amz-Credential=[redacted]",

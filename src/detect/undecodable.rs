@@ -91,6 +91,8 @@ const EXCERPT: usize = 400;
 pub(super) struct BrokenText {
     plain: String,
     decoded: Option<String>,
+    /// Whether it bears the marks of a printed event as it came: where a client's quotes are escaped it is seen which end a text.
+    is_printed: bool,
 }
 
 impl BrokenText {
@@ -105,7 +107,11 @@ impl BrokenText {
         let decoded = plain
             .contains('%')
             .then(|| percent_decoded(&plain).into_owned());
-        Self { plain, decoded }
+        Self {
+            is_printed: printed::bears_marks(bytes),
+            plain,
+            decoded,
+        }
     }
 
     /// Whether it was an audit event, before whatever happened to it.
@@ -114,6 +120,7 @@ impl BrokenText {
         MARKS
             .iter()
             .any(|mark| memmem::find_iter(text, mark).any(|at| begins_key(&text[..at])))
+            || self.is_printed
             || printed::bears_marks(text)
     }
 

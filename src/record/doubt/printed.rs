@@ -14,7 +14,7 @@ use memchr::{
 
 use crate::record::{
     stream::csv_row,
-    text::{legacy, pieces::own_start, python},
+    text::{escape::is_escaped, legacy, pieces::own_start, python},
 };
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
@@ -81,10 +81,10 @@ fn is_spread(line: &[u8]) -> bool {
         // A plus goes on in the next line of a table of psql's, a bar ends a cell of one of Snowflake's.
         let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'+' | b'|');
         rest.is_some_and(|rest| {
-            let end = memmem::find(rest, quote.as_bytes());
-            end.is_some_and(|end| {
-                memchr(b'"', &rest[..end]).is_none() && rest[end + quote.len()..].iter().all(is_end)
-            })
+            // A client's own quotes are escaped.
+            let mut ends = memmem::find_iter(rest, quote.as_bytes());
+            let end = ends.find(|end| !is_escaped(&rest[..*end]));
+            end.is_some_and(|end| rest[end + quote.len()..].iter().all(is_end))
         })
     };
     let is_any = |key: &&str| QUOTES.iter().any(|quote| is_one(key, quote));
@@ -142,7 +142,10 @@ pub fn lines<'t>(text: &'t [u8], rest: &[u8]) -> Vec<&'t [u8]> {
 fn own_part(line: &[u8]) -> Option<usize> {
     own_start(line).filter(|start| {
         let before = &line[..*start];
-        memchr(b'=', before).is_none() && memmem::find(before, b"map[").is_none()
+        memchr(b'=', before).is_none()
+            && memmem::find(before, b"map[").is_none()
+            // Nor is it one cell of a row: its own tabs are escaped.
+            && memchr(b'\t', line).is_none()
     })
 }
 

@@ -153,9 +153,10 @@ impl Standing<'_> {
             }
             // A field that goes on from another line is text.
             Form::Doubled => memchr(b'"', before).is_none(),
-            // In a string of JSON, and not in an attribute.
+            // In a string of JSON, and not in an attribute of XML.
             Form::Entities => {
-                names_client(before) || (line.in_quotes && memchr(b'<', before).is_none())
+                let is_quoted = memchr(b'"', before).is_some() && memchr(b'<', before).is_none();
+                is_quoted || names_client(before)
             }
             Form::Escaped => {
                 let at = self.place.start - line.start;

@@ -41,10 +41,7 @@ const FIELDS: [(&str, &[&str]); 13] = [
         "protoPayload.requestMetadata.callerSuppliedUserAgent",
         &["user_agent.original"],
     ),
-    (
-        "protoPayload.authorizationInfo",
-        &["gcp.audit.authorization_info"],
-    ),
+    ("protoPayload.authorizationInfo", &[AUTHORIZATION]),
     ("protoPayload.status.code", &[STATUS]),
     ("protoPayload.status.message", &["gcp.audit.status.message"]),
 ];
@@ -52,6 +49,7 @@ const FIELDS: [(&str, &[&str]); 13] = [
 const SERVICE: &str = "service.name";
 const ACTION: &str = "event.action";
 const STATUS: &str = "gcp.audit.status.code";
+const AUTHORIZATION: &str = "gcp.audit.authorization_info";
 const RESOURCE_NAME: &str = "gcp.audit.resource_name";
 
 /// What the integration for Kubernetes renamed.
@@ -83,7 +81,9 @@ pub fn entry(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         let path = path(object);
         let mut entry = Tree::default();
         entry.put_from(object, &FIELDS)?;
-        if let Some(path) = path.filter(|_| at(object, RESOURCE_NAME).is_none()) {
+        if let Some(path) =
+            path.filter(|_| at(object, RESOURCE_NAME).is_none() && !has_path(object))
+        {
             entry.put("protoPayload.resourceName", Node::Word(path.into()))?;
         }
         // Of a request that succeeded there is no status.
@@ -115,6 +115,12 @@ pub fn renamed(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
 /// The entry, if it was kept as it came.
 pub fn original(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     kept(object, "event.original", &["\"protoPayload\""])
+}
+
+/// Whether the whole name of the resource stands where it was authorized.
+fn has_path(object: &Object<'_, '_>) -> bool {
+    let authorized = at(object, AUTHORIZATION).and_then(|all| all.get_idx(0)?.get("resource"));
+    authorized.is_some_and(|path| path.is_str())
 }
 
 /// Puts the bodies, and the labels.

@@ -24,6 +24,11 @@ use crate::{
 
 pub use joint::is_of_pod;
 
+/// Whether the keys of an entry, joined by dots or by `_`, may stand behind `prefix`: not within what clients choose.
+pub fn is_prefix(prefix: &str) -> bool {
+    Joint::ALL[..2].iter().any(|joint| joint.is_prefix(prefix))
+}
+
 /// What may have been taken apart.
 struct Form {
     /// Keys that tell where the others are, with dots where some are joined.

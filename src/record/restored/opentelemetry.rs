@@ -5,9 +5,12 @@ use simd_json::{prelude::*, tape::Object};
 
 use super::{
     Unclear,
-    flattened::{Node, Tree},
+    flattened::{Node, Tree, is_prefix},
 };
-use crate::record::{key::at, rewrite};
+use crate::{
+    audit::Json,
+    record::{key::at, rewrite},
+};
 
 /// The fields of an entry, and where they are.
 const FIELDS: [(&str, &[&str]); 14] = [
@@ -44,6 +47,7 @@ const FIELDS: [(&str, &[&str]); 14] = [
 
 const SERVICE: &str = "gcp.audit.service.name";
 const METHOD: &str = "gcp.audit.method.name";
+const JOINED: &str = "gcp_audit_method_name";
 
 /// Of JSON-RPC, whatever the code is one of.
 const STATUS: [(&str, &[&str]); 2] = [
@@ -59,13 +63,16 @@ const LABEL: &str = "gcp.label.";
 
 /// The entry that became `attributes`; `None` if none did, or one of another service.
 pub fn entry(attributes: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
-    let may_be_one = attributes.iter().any(|(key, _)| key.starts_with("gcp"));
-    let text = |path| rewrite::single(at(attributes, path)?).into_string();
-    let is_one = may_be_one && text(SERVICE) == Some("k8s.io") && text(METHOD).is_some();
-    is_one.then(|| {
+    let spelling = Spelling::of(attributes)?;
+    let value = |path: &str| spelling.at(attributes, path).map(rewrite::single);
+    let service = value(SERVICE).and_then(|service| service.into_string());
+    (service == Some("k8s.io")).then(|| {
         let mut entry = Tree::default();
-        entry.put_from(attributes, &FIELDS)?;
-        entry.put_from(attributes, &STATUS)?;
+        for (path, places) in FIELDS.iter().chain(&STATUS) {
+            if let Some(value) = places.iter().find_map(|place| value(place)) {
+                entry.put(path, Node::Value(value))?;
+            }
+        }
         for (key, value) in attributes.iter() {
             if let Some(label) = key.strip_prefix(LABEL) {
                 entry.put_in("labels", label, Node::Value(value))?;
@@ -73,4 +80,38 @@ pub fn entry(attributes: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         }
         entry.written()
     })
+}
+
+/// How the keys of attributes are written: nested or joined, perhaps behind a prefix, and perhaps with `_` for each dot, as Loki has them.
+struct Spelling<'v> {
+    prefix: &'v str,
+    has_dots: bool,
+}
+
+impl<'v> Spelling<'v> {
+    /// That of the method's name.
+    fn of(attributes: &Object<'v, 'v>) -> Option<Self> {
+        let mut keys = attributes.iter().map(|(key, _)| key);
+        let of_key = keys.find_map(|key| {
+            let dotted = key.strip_suffix(METHOD).map(|prefix| (prefix, true));
+            let (prefix, has_dots) = dotted.or_else(|| Some((key.strip_suffix(JOINED)?, false)))?;
+            is_prefix(prefix).then_some(Self { prefix, has_dots })
+        });
+        of_key.or_else(|| {
+            let is_nested = attributes.iter().any(|(key, _)| key.starts_with("gcp"))
+                && at(attributes, METHOD).is_some();
+            is_nested.then_some(Self {
+                prefix: "",
+                has_dots: true,
+            })
+        })
+    }
+
+    fn at(&self, attributes: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
+        let path = match self.has_dots {
+            true => path.to_owned(),
+            false => path.replace('.', "_"),
+        };
+        at(attributes, &format!("{}{path}", self.prefix))
+    }
 }

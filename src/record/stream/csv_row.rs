@@ -28,7 +28,8 @@ const STAGES: [&str; 4] = [
 const ID_BYTES: usize = 36;
 const ID_DASHES: usize = 4;
 
-/// How the methods of GKE's entries begin, and how many dots at least they have: `io.k8s.core.v1.secrets.list`.
+/// How the methods of GKE's entries begin, and how many dots at least they have, `io.k8s.core.v1.secrets.list`, but for those of what is
+/// no resource: `io.k8s.get`.
 const METHOD_HEAD: &str = "io.k8s.";
 const METHOD_DOTS: usize = 4;
 
@@ -59,7 +60,11 @@ fn is_row_by(has_cell: impl Fn(Is) -> bool) -> bool {
 fn is_method(cell: &[u8]) -> bool {
     let is_of_method = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
     let dots = cell.iter().filter(|byte| **byte == b'.').count();
-    cell.starts_with(METHOD_HEAD.as_bytes()) && dots >= METHOD_DOTS && cell.iter().all(is_of_method)
+    cell.strip_prefix(METHOD_HEAD.as_bytes())
+        .is_some_and(|rest| {
+            let is_verb = !rest.is_empty() && rest.iter().all(u8::is_ascii_lowercase);
+            is_verb || (dots >= METHOD_DOTS && cell.iter().all(is_of_method))
+        })
 }
 
 /// Whether `cell` is what stands beside a method: `core/v1/namespaces/…`, a user of the cluster, or one of Google's.

@@ -24,8 +24,8 @@ const KEYS: [&str; 10] = [
     "protopayload_auditlog",
 ];
 
-/// Words that only the keys of audit events hold, and Google's name for what it makes of one.
-const MARKS: [&str; 13] = [
+/// Words that only audit events hold, before their bodies or as the keys of these.
+const MARKS: [&str; 20] = [
     "auditID",
     "auditid",
     "AUDITID",
@@ -39,6 +39,14 @@ const MARKS: [&str; 13] = [
     "proto_payload",
     "authentication_info",
     AUDIT_LOG,
+    // Of Google's methods, and before bodies.
+    "io.k8s.",
+    "requestObject",
+    "responseObject",
+    "RequestObject",
+    "ResponseObject",
+    "request_object",
+    "response_object",
 ];
 
 /// What Google calls an event that it made of one.
@@ -151,6 +159,8 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             };
             let tells = match take(piece) {
                 Taken::Event => true,
+                // Attributes of an event, or the names of columns: what follows may be a body.
+                Taken::Decoded if broken.is_some() && bears_mark(value) => break,
                 Taken::Decoded => false,
                 Taken::Undecoded if is_own(value) => false,
                 Taken::Undecoded => {

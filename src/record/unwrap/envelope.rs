@@ -70,6 +70,11 @@ const CLUSTER: &[&str] = &[
     "details.cluster_id",
     // OpenTelemetry's of what Google writes, Sentinel's, and New Relic's.
     "gcp.label.cluster_name",
+    "resource.gcp.label.cluster_name",
+    "Resource.gcp.label.cluster_name",
+    "ResourceAttributes.gcp.label.cluster_name",
+    "ResourceAttributes.k8s.cluster.name",
+    "stream.gcp_label_cluster_name",
     "ClusterName",
     "common.attributes.cluster_name",
 ];
@@ -127,6 +132,9 @@ const PROJECT: &[&str] = &[
     "cloud.project.id",
     "gcp.label.project_id",
     "gcp.project",
+    "resource.gcp.label.project_id",
+    "Resource.gcp.label.project_id",
+    "ResourceAttributes.gcp.label.project_id",
 ];
 const ACCOUNT: &[&str] = &[
     "cloud.account.id",
@@ -184,6 +192,8 @@ const TIME: &[&str] = &[
     "date",
     // Splunk's, of what it exports.
     "_time",
+    // Of OpenTelemetry's records in ClickHouse.
+    "Timestamp",
 ];
 pub const RESOURCE_ID: &[&str] = &[
     "resourceId",

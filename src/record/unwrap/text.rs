@@ -79,6 +79,8 @@ impl Search<'_> {
                 broken.push(piece);
                 return Taken::Undecoded;
             }
+            // Nobody knows whether it ends where its cell does: a client's text may begin so.
+            let is_certain = !matches!(piece, Piece::Doubled(_) | Piece::Entities(_));
             let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
             let place = start..start + piece.text().len();
             let found = &mut *self.found;
@@ -93,7 +95,7 @@ impl Search<'_> {
             let taken = watched(&mut watch, &mut self.room, self.aim, |search| {
                 search.piece(layer, deeper, &places, piece, wrapper)
             });
-            if taken != Taken::Undecoded {
+            if taken == Taken::Event || (taken == Taken::Decoded && is_certain) {
                 rest[place].fill(b' ');
             }
             taken
@@ -130,21 +132,27 @@ impl Search<'_> {
         wrapper: &dyn Wrapper,
     ) {
         let places = Lines::new(text);
-        for line in text.split(|byte| *byte == b'\n') {
-            match legacy::event(line) {
-                Some((start, json)) => {
-                    let standing = places.standing(&Piece::Value(&line[start..]));
-                    let wrapper = &Nested::new(wrapper, Inner::Piece(standing));
-                    let is_decoded = layer.decode_mended(&json, &mut |value| {
-                        self.decoded(deeper, value, line, wrapper);
-                    });
-                    if !is_decoded {
-                        (self.found)(Finding::Broken(line, wrapper));
-                    }
-                }
-                None => self.lines(layer, deeper, line, wrapper),
+        // What no legacy line stands between belongs together.
+        let (mut others, mut at) = (0, 0);
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let start = at;
+            at += line.len();
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let Some((head, json)) = legacy::event(line) else {
+                continue;
+            };
+            self.lines(layer, deeper, &text[others..start], wrapper);
+            others = at;
+            let standing = places.standing(&Piece::Value(&line[head..]));
+            let wrapper = &Nested::new(wrapper, Inner::Piece(standing));
+            let is_decoded = layer.decode_mended(&json, &mut |value| {
+                self.decoded(deeper, value, line, wrapper);
+            });
+            if !is_decoded {
+                (self.found)(Finding::Broken(line, wrapper));
             }
         }
+        self.lines(layer, deeper, &text[others..], wrapper);
     }
 
     /// Searches a piece of the text of `places`.

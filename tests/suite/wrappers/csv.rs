@@ -451,6 +451,35 @@ fn an_event_in_a_cell_is_none_where_columns_are_fields() {
     }
 }
 
+/// It may stand in a cell of its own, as an audit id does.
+#[test]
+fn a_cell_that_a_client_chose_hides_no_row_of_unknown_columns() {
+    for id in [
+        "x",
+        "{&quot;",
+        "{&quot;a&quot;:1}",
+        "{\"\"k\"\"",
+        "{\"type\":\"alert\",\"schema\":",
+    ] {
+        let quoted = format!("\"{}\"", id.replace('"', "\"\""));
+        for row in [
+            format!(
+                "{quoted},ResponseComplete,/api/v1/namespaces,list,{DECOY},2026-11-23T17:21:08Z\n"
+            ),
+            format!(
+                "{id}\tResponseComplete\t/api/v1/namespaces\tlist\t{DECOY}\t2026-11-23T17:21:08Z\n"
+            ),
+        ] {
+            let quiet = row.replace(DECOY, "jane").replace(id, "y");
+            for text in [row.clone(), format!("{quiet}{row}{quiet}")] {
+                let told = techniques(&text);
+                assert!(!told.is_empty(), "{text}");
+                assert!(told.iter().all(|one| *one == Technique::Undecodable));
+            }
+        }
+    }
+}
+
 /// As of a request that made the API server panic.
 #[test]
 fn the_last_stage_of_all_is_one() {

@@ -197,6 +197,40 @@ fn an_entry_says_the_same_where_opentelemetry_spread_it_over_attributes() {
     }
 }
 
+/// As Elasticsearch and Loki write the keys.
+#[test]
+fn attributes_of_opentelemetry_may_be_joined() {
+    let entry = entry();
+    let [_, stored, _] = opentelemetry(&entry);
+    let attributes = stored["attributes"].as_object().expect("an object");
+    let spelled = |spell: &dyn Fn(&str) -> String| -> Value {
+        let field = |(key, value): (&String, &Value)| (spell(key), value.clone());
+        Value::Object(attributes.iter().map(field).collect())
+    };
+    for record in [
+        spelled(&|key| format!("attributes.{key}")),
+        spelled(&|key| key.replace('.', "_")),
+        json!({"fields": spelled(&|key| format!("attributes.{key}"))}),
+        json!({"stream": spelled(&|key| key.replace('.', "_")), "values": [["1795454468912184000", ""]]}),
+    ] {
+        let all = found(None, record.to_string().as_bytes());
+        assert_eq!(all.len(), 1, "{record}");
+        assert_eq!(all[0].technique, Technique::TokenUse, "{record}");
+        assert_eq!(all[0].source_ip.as_deref(), Some("10.0.3.7"), "{record}");
+    }
+    // Keys of a client's body are none.
+    for prefix in [
+        "requestObject.data.",
+        "kubernetes.audit.requestObject.data.",
+    ] {
+        let mut forged = spelled(&|key| format!("{prefix}{key}"));
+        forged["user.username"] = "jane".into();
+        forged["auditID"] = "1".into();
+        forged["verb"] = "get".into();
+        assert_eq!(ids(&forged), [""; 0], "{forged}");
+    }
+}
+
 #[test]
 fn what_a_client_writes_into_it_is_no_event_where_opentelemetry_spread_it() {
     for forgery in forgeries() {
@@ -239,12 +273,14 @@ fn an_entry_says_the_same_where_elastic_spread_it_over_its_fields() {
     payload["methodName"] = "io.k8s.authorization.rbac.v1.rolebindings.create".into();
     payload["resourceName"] = "rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/x".into();
     payload["authorizationInfo"][0]["permission"] = payload["methodName"].clone();
+    payload["authorizationInfo"][0]["resource"] = payload["resourceName"].clone();
     payload["request"] = json!({"subjects": [{"kind": "ServiceAccount", "name": "backup-sa", "namespace": "honeypot"}]});
     let mut exec = entry();
     let payload = &mut exec["protoPayload"];
     payload["authenticationInfo"] = json!({"principalEmail": "jane"});
     payload["methodName"] = "io.k8s.core.v1.pods.exec.create".into();
     payload["resourceName"] = "core/v1/namespaces/honeypot/pods/file-backup/exec".into();
+    payload["authorizationInfo"][0]["resource"] = payload["resourceName"].clone();
     let mut success = entry();
     success["protoPayload"]["status"] = json!({});
     for (entry, technique) in [

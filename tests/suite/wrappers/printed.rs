@@ -419,6 +419,7 @@ fn the_beginning_of_a_legacy_line_in_a_text_hides_nothing() {
                 xml(&event.to_string()),
                 format!("{event}{quiet}"),
                 format!("{quiet}{event}"),
+                json!({"message": format!("event received:\n{}", serde_json::to_string_pretty(&event).expect("it is JSON"))}).to_string(),
                 bytes_of_python(&event.to_string()),
             ] {
                 let told = techniques(&record);

@@ -99,6 +99,26 @@ fn an_event_each_line_of_which_became_a_record_is_not_passed_over() {
     }
 }
 
+/// Nor does a quote that a client puts into what it asks for.
+#[test]
+fn a_quote_in_a_line_hides_nothing() {
+    let mut event = hit("1");
+    event["user"]["username"] = "jane".into();
+    for uri in ["?x=\"", "?x=\"\"\"y", "?\\\"", ""] {
+        event["requestURI"] = format!("/api/v1/namespaces/honeypot/secrets/backup-sa{uri}").into();
+        let shapes: [fn(&str) -> String; 4] = [
+            |line| format!("[pod/audit-sink/c] {line}\n"),
+            |line| format!("{}\n", line.replace('"', "\"\"")),
+            |line| format!("{}\n", line.replace('"', "&quot;")),
+            |line| format!(" {line:<60} +\n"),
+        ];
+        for shape in shapes {
+            let text: String = pretty(&event).lines().map(shape).collect();
+            assert_eq!(techniques(&text), [Technique::Undecodable], "{text}");
+        }
+    }
+}
+
 #[test]
 fn what_a_client_writes_into_an_event_over_many_lines_is_no_event() {
     for forgery in forgeries() {
