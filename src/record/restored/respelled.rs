@@ -14,6 +14,9 @@ use crate::{
 /// The fields of an entry beside its payload that are looked at.
 const ENTRY: &[&str] = &["insertId", "timestamp", "labels", "operation", "resource"];
 
+/// Those that may stand beside an `AuditLog` that was taken out of its entry.
+const BESIDE: &[&str] = &["insertId", "timestamp"];
+
 /// The fields of an `AuditLog`.
 const LOG: &[&str] = &[
     "serviceName",
@@ -81,10 +84,8 @@ fn of_log(object: &Object<'_, '_>) -> Option<Vec<u8>> {
         let is_spelling =
             |key: &str, name: &str| is_spelling(key, name) || (name, key) == IN_SENTINEL;
         let mut out = Vec::new();
-        let beside = named(object, &ENTRY[..2], self::is_spelling);
-        let beside = beside
-            .into_iter()
-            .filter(|(key, _)| ENTRY[..2].contains(key));
+        let beside = named(object, BESIDE, self::is_spelling);
+        let beside = beside.into_iter().filter(|(key, _)| BESIDE.contains(key));
         rewrite::fields(
             beside.map(Some).chain([None]),
             &mut out,
