@@ -187,6 +187,7 @@ fn a_stop_ends_in_time_though_nothing_can_be_stored() {
 
 #[test]
 fn a_second_signal_leaves_at_once_though_a_sink_hangs() {
+    undo_nohup();
     let receiver = Receiver::start(Manner::Hangs);
     let configuration = with_hanging_slack(&receiver, 3600);
     let mut running = Setting::with(&configuration).start_watch(&[]);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     forged::{DECOY, hit},
     found,
+    google::any_value,
 };
 
 /// What only an event has. Of a record without any of these nobody can tell what it was.
@@ -154,21 +155,6 @@ fn a_body_in_which_a_record_was_cut_hides_nothing() {
 fn an_uncut_record_of_each_kind_is_told() {
     for record in records() {
         assert_eq!(found(None, record.as_bytes()).len(), 1, "{record}");
-    }
-}
-
-/// As OpenTelemetry has a value.
-fn any_value(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let field = |(key, value)| json!({"key": key, "value": any_value(value)});
-            json!({"kvlistValue": {"values": fields.iter().map(field).collect::<Vec<_>>()}})
-        }
-        Value::Array(items) => {
-            json!({"arrayValue": {"values": items.iter().map(any_value).collect::<Vec<_>>()}})
-        }
-        Value::Number(number) => json!({"intValue": number.to_string()}),
-        text => json!({"stringValue": text}),
     }
 }
 

@@ -140,7 +140,8 @@ fn opentelemetry(entry: &Value) -> [Value; 3] {
     ]
 }
 
-fn any_value(value: &Value) -> Value {
+/// As OpenTelemetry has a value.
+pub fn any_value(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let field = |(key, value)| json!({"key": key, "value": any_value(value)});
