@@ -53,4 +53,4 @@ pub use config::{Config, Field};
 pub(crate) use key::incident_key;
 pub use machine::{Counts, Dedupe};
 pub use saved::{Change, Part, RestoreError};
-pub(crate) use text::grouped;
+pub(crate) use text::{cut, grouped};

@@ -4,7 +4,7 @@
 pub(super) const KEPT_CHARS: usize = 256;
 
 /// The first `chars` characters of `text`.
-pub(super) fn cut(text: &str, chars: usize) -> &str {
+pub(crate) fn cut(text: &str, chars: usize) -> &str {
     if text.len() <= chars {
         return text;
     }

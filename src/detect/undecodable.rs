@@ -88,15 +88,15 @@ const MAX_BRACKETS: usize = 64;
 const EXCERPT: usize = 400;
 
 /// Text that could not be decoded, with its escapes undone as far as they can be.
-pub(super) struct BrokenText {
+pub(super) struct BrokenText<'t> {
+    /// As it came: where a client's quotes are escaped it is seen which end a text.
+    bytes: &'t [u8],
     plain: String,
     decoded: Option<String>,
-    /// Whether it bears the marks of a printed event as it came: where a client's quotes are escaped it is seen which end a text.
-    is_printed: bool,
 }
 
-impl BrokenText {
-    pub fn new(bytes: &[u8]) -> Self {
+impl<'t> BrokenText<'t> {
+    pub fn new(bytes: &'t [u8]) -> Self {
         let mut plain = String::from_utf8_lossy(bytes).into_owned();
         for _ in 0..=MAX_LAYERS {
             if !plain.contains('\\') {
@@ -108,7 +108,7 @@ impl BrokenText {
             .contains('%')
             .then(|| percent_decoded(&plain).into_owned());
         Self {
-            is_printed: printed::bears_marks(bytes),
+            bytes,
             plain,
             decoded,
         }
@@ -120,8 +120,8 @@ impl BrokenText {
         MARKS
             .iter()
             .any(|mark| memmem::find_iter(text, mark).any(|at| begins_key(&text[..at])))
-            || self.is_printed
             || printed::bears_marks(text)
+            || (self.bytes != text && printed::bears_marks(self.bytes))
     }
 
     /// What of the decoy it names.
@@ -286,7 +286,8 @@ mod tests {
             r#"{"log":"secret "#,
             "2026-11-23T17:21:08Z stdout P ",
         ] {
-            let excerpt = BrokenText::new(format!("{before}{event}").as_bytes()).excerpt();
+            let text = format!("{before}{event}");
+            let excerpt = BrokenText::new(text.as_bytes()).excerpt();
             let excerpt = excerpt.unwrap_or_default();
             assert!(!excerpt.contains("secret"), "{before} {excerpt}");
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Deserializer, value::RawValue};
 
 use crate::{
-    dedupe::Alert,
+    dedupe::{Alert, cut},
     detect::{Class, Detection},
     format::json,
     record::{msgpack, protobuf},
@@ -205,7 +205,7 @@ impl Reading<'_> {
 fn bound(detection: &mut Detection) {
     for name in [&mut detection.decoy, &mut detection.cluster] {
         if let Some(long) = name.as_deref().filter(|name| is_longer(name, NAME_CHARS)) {
-            *name = Some(first(long, NAME_CHARS).into());
+            *name = Some(cut(long, NAME_CHARS).into());
         }
     }
     let is_long = |(key, value): (&String, &String)| {
@@ -213,18 +213,16 @@ fn bound(detection: &mut Detection) {
     };
     let labels = &detection.labels;
     if labels.len() > LABELS || labels.iter().any(is_long) {
-        let labels = labels.iter().take(LABELS);
-        let labels = labels.map(|(key, value)| (first(key, NAME_CHARS), first(value, LABEL_CHARS)));
+        let labels = labels.iter().take(LABELS).map(|(key, value)| {
+            let [key, value] = [cut(key, NAME_CHARS), cut(value, LABEL_CHARS)];
+            (key.to_owned(), value.to_owned())
+        });
         detection.labels = Arc::new(labels.collect());
     }
 }
 
 fn is_longer(text: &str, chars: usize) -> bool {
-    text.len() > chars && text.char_indices().nth(chars).is_some()
-}
-
-fn first(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
+    cut(text, chars).len() < text.len()
 }
 
 /// A line that a shipper read: Vector's key for its text, and Fluentd's, and Fluent Bit's. And OpenTelemetry's, decoded or not.

@@ -23,7 +23,7 @@ use super::{
     Event, Remark,
     inputs::{Input, Inputs, Kind},
     mapped::LARGE_PAGE_BYTES,
-    read::open,
+    read::{first_record, open},
 };
 use crate::{
     record::{
@@ -377,21 +377,11 @@ fn may_be_joined_over(file: &File, place: u64) -> bool {
 
 /// Whether the first line behind `place` may go on JSON that is spread over lines, or begins too far away.
 fn goes_on_a_document(file: &File, place: u64) -> bool {
-    let mut bytes = vec![0; WINDOW_BYTES as usize];
-    // A line that begins right there is known by the newline before it.
-    let mut at = place.saturating_sub(1);
-    while at < place + LOOK_BACK_BYTES {
-        let Ok(length @ 1..) = read_at(file, &mut bytes, at) else {
-            return false;
-        };
-        if let Some(newline) = memchr(b'\n', &bytes[..length]) {
-            let mut head = [0; LINE_HEAD_BYTES];
-            let length = read_at(file, &mut head, at + newline as u64 + 1);
-            return length.is_ok_and(|length| document::may_go_on(&head[..length]));
-        }
-        at += length as u64;
+    match first_record(file, place, place + LOOK_BACK_BYTES) {
+        Ok(Some(line)) => begins(file, line, document::may_go_on),
+        Ok(None) => true,
+        Err(_) => false,
     }
-    true
 }
 
 /// Whether a runtime wrote the line that `place` lies in, or may have, if its beginning is too far away.
@@ -414,6 +404,11 @@ fn goes_on_a_runtimes_line(file: &File, place: u64) -> bool {
 }
 
 fn begins_a_runtimes_line(file: &File, place: u64) -> bool {
+    begins(file, place, is_line_of_a_runtime)
+}
+
+/// Whether the line at `place` begins as `is_one` says.
+fn begins(file: &File, place: u64, is_one: fn(&[u8]) -> bool) -> bool {
     let mut head = [0; LINE_HEAD_BYTES];
-    read_at(file, &mut head, place).is_ok_and(|length| is_line_of_a_runtime(&head[..length]))
+    read_at(file, &mut head, place).is_ok_and(|length| is_one(&head[..length]))
 }

@@ -105,7 +105,7 @@ impl Reader<'_> {
 
     /// The records that begin in `start..end`.
     fn range(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
-        match self.first_record(&opened.file, start, end)? {
+        match first_record(&opened.file, start, end)? {
             Some(first) => {
                 let rest = self.look(opened, first, end)?;
                 self.records(opened, rest, end)
@@ -140,7 +140,7 @@ impl Reader<'_> {
                     in_vain = 0;
                     break;
                 };
-                let worth = with_document(lines, worth);
+                let worth = &lines[..document::end_from(lines, worth.len())];
                 in_vain = if passed < worth.len() { in_vain + 1 } else { 0 };
                 if in_vain > MOST_IN_VAIN || holds_parts(worth) {
                     return Ok(at);
@@ -195,27 +195,27 @@ impl Reader<'_> {
         framer.finish(take);
         result
     }
+}
 
-    /// Where the first record begins in `start..end`; `None` if none does.
-    fn first_record(&self, file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
-        // One that begins right at the start is known by the newline before it.
-        let Some(mut at) = start.checked_sub(1) else {
-            return Ok(Some(start));
+/// Where the first record begins in `start..end`; `None` if none does.
+pub(super) fn first_record(file: &File, start: u64, end: u64) -> io::Result<Option<u64>> {
+    // One that begins right at the start is known by the newline before it.
+    let Some(mut at) = start.checked_sub(1) else {
+        return Ok(Some(start));
+    };
+    let mut bytes = vec![0; LINE_BYTES];
+    while at + 1 < end {
+        let read = match read_at(file, &mut bytes, at)? {
+            0 => return Ok(None),
+            count => &bytes[..count],
         };
-        let mut bytes = vec![0; LINE_BYTES];
-        while at + 1 < end {
-            let read = match read_at(file, &mut bytes, at)? {
-                0 => return Ok(None),
-                count => &bytes[..count],
-            };
-            if let Some(newline) = memchr(b'\n', read) {
-                let begin = at + newline as u64 + 1;
-                return Ok(Some(begin).filter(|begin| *begin < end));
-            }
-            at += read.len() as u64;
+        if let Some(newline) = memchr(b'\n', read) {
+            let begin = at + newline as u64 + 1;
+            return Ok(Some(begin).filter(|begin| *begin < end));
         }
-        Ok(None)
+        at += read.len() as u64;
     }
+    Ok(None)
 }
 
 /// How many bytes to map from `at` on: about `most`, up to where a large page ends.
@@ -251,15 +251,6 @@ fn goes_on(next: &[u8], is_end: bool) -> bool {
         [] => !is_end,
         next => document::may_go_on(next),
     }
-}
-
-/// `worth`, with which `lines` begin, and what goes on the JSON in it that is spread over lines.
-fn with_document<'l>(lines: &'l [u8], worth: &[u8]) -> &'l [u8] {
-    let mut end = worth.len();
-    while document::may_go_on(&lines[end..]) {
-        end = memchr(b'\n', &lines[end..]).map_or(lines.len(), |newline| end + newline + 1);
-    }
-    &lines[..end]
 }
 
 /// Opens what may be a FIFO, also one that came into a file's place; it does not wait for a writer: [`Stop::read`] does.

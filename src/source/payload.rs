@@ -147,7 +147,7 @@ impl Payloads {
                 }
                 kind => {
                     found |= self.flush(payloads, outlet);
-                    found |= self.alone(kind, sent, context, outlet);
+                    found |= self.alone(kind, may_be_packed, sent, context, outlet);
                 }
             }
         }
@@ -158,12 +158,12 @@ impl Payloads {
     fn alone(
         &mut self,
         kind: Kind,
+        may_be_packed: bool,
         sent: &impl Payload,
         context: &Context,
         outlet: &mut dyn Outlet,
     ) -> bool {
         let payload = sent.bytes();
-        let may_be_packed = kind.may_be_packed(payload);
         let framer = match kind {
             Kind::Nothing => return false,
             Kind::Lines => {

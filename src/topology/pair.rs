@@ -105,15 +105,11 @@ impl Helper {
 /// Whole lines, about [`PIECE_BYTES`] of them each time, and whole documents that are spread over lines.
 fn pieces(lines: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
-    let line_end = |from: usize| {
-        let newline = memchr(b'\n', lines.get(from..).unwrap_or_default());
-        newline.map_or(lines.len(), |at| from + at + 1)
-    };
     iter::from_fn(move || {
-        let mut end = line_end(start + PIECE_BYTES);
-        while document::may_go_on(&lines[end..]) {
-            end = line_end(end);
-        }
+        let rest = &lines[start..];
+        let newline = memchr(b'\n', rest.get(PIECE_BYTES..).unwrap_or_default());
+        let end = newline.map_or(lines.len(), |at| start + PIECE_BYTES + at + 1);
+        let end = document::end_from(lines, end);
         let piece = start..end;
         start = end;
         (!piece.is_empty()).then_some(piece)
@@ -189,6 +185,16 @@ mod tests {
         Detector::new(&detect::Config::default(), decoys, None, "audit".into()).unwrap()
     }
 
+    fn lines(text: &str) -> Block<'_> {
+        Block {
+            bytes: text.as_bytes(),
+            shape: Shape::Lines,
+            header: None,
+            first_part: None,
+            provenance: &|at| at.to_string().into(),
+        }
+    }
+
     fn hit(number: usize) -> String {
         format!(
             r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"{number}","verb":"get","user":{{"username":"system:serviceaccount:honeypot:backup-sa"}}}}"#
@@ -239,13 +245,7 @@ mod tests {
         let open = [part("P", first), hits.clone()].concat();
         let (mut of_one, mut of_pair) = (Vec::new(), Vec::new());
         for text in [both, open, hits.clone() + &part("F", last), hits] {
-            let block = Block {
-                bytes: text.as_bytes(),
-                shape: Shape::Lines,
-                header: None,
-                first_part: None,
-                provenance: &|at| at.to_string().into(),
-            };
+            let block = lines(&text);
             one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
             pair.scan(&block, Timestamp::UNIX_EPOCH, &mut of_pair);
         }
@@ -299,13 +299,7 @@ mod tests {
                 _ => pretty(number) + "\n",
             })
             .collect();
-        let block = Block {
-            bytes: text.as_bytes(),
-            shape: Shape::Lines,
-            header: None,
-            first_part: None,
-            provenance: &|at| at.to_string().into(),
-        };
+        let block = lines(&text);
         let (mut one, mut first) = (detector(), detector());
         let mut helper = Helper::new(&first).expect("a second processor and a thread");
         let (mut of_one, mut of_both) = (Vec::new(), Vec::new());

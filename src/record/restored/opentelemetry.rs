@@ -12,51 +12,41 @@ use crate::{
     record::{key::at, rewrite},
 };
 
-/// The fields of an entry, and where they are.
-const FIELDS: [(&str, &[&str]); 14] = [
-    ("insertId", &["log.record.uid"]),
-    ("operation.id", &["gcp.operation.id"]),
-    ("operation.first", &["gcp.operation.first"]),
-    ("operation.last", &["gcp.operation.last"]),
-    ("split.uid", &["gcp.split.uid"]),
-    ("protoPayload.serviceName", &[SERVICE]),
-    ("protoPayload.methodName", &[METHOD]),
-    ("protoPayload.resourceName", &["gcp.audit.resource.name"]),
+/// The fields of an entry, and where they are. The status is that of JSON-RPC, whatever the code is one of.
+const FIELDS: [(&str, &str); 16] = [
+    ("insertId", "log.record.uid"),
+    ("operation.id", "gcp.operation.id"),
+    ("operation.first", "gcp.operation.first"),
+    ("operation.last", "gcp.operation.last"),
+    ("split.uid", "gcp.split.uid"),
+    ("protoPayload.serviceName", SERVICE),
+    ("protoPayload.methodName", METHOD),
+    ("protoPayload.resourceName", "gcp.audit.resource.name"),
     (
         "protoPayload.authenticationInfo.principalEmail",
-        &["user.email"],
+        "user.email",
     ),
     (
         "protoPayload.authenticationInfo.principalSubject",
-        &["user.id"],
+        "user.id",
     ),
     (
         "protoPayload.authenticationInfo.authoritySelector",
-        &["gcp.audit.authentication.authority_selector"],
+        "gcp.audit.authentication.authority_selector",
     ),
-    ("protoPayload.requestMetadata.callerIp", &["client.address"]),
+    ("protoPayload.requestMetadata.callerIp", "client.address"),
     (
         "protoPayload.requestMetadata.callerSuppliedUserAgent",
-        &["user_agent.original"],
+        "user_agent.original",
     ),
-    (
-        "protoPayload.authorizationInfo",
-        &["gcp.audit.authorization"],
-    ),
+    ("protoPayload.authorizationInfo", "gcp.audit.authorization"),
+    ("protoPayload.status.code", "rpc.jsonrpc.error_code"),
+    ("protoPayload.status.message", "rpc.jsonrpc.error_message"),
 ];
 
 const SERVICE: &str = "gcp.audit.service.name";
 const METHOD: &str = "gcp.audit.method.name";
 const JOINED: &str = "gcp_audit_method_name";
-
-/// Of JSON-RPC, whatever the code is one of.
-const STATUS: [(&str, &[&str]); 2] = [
-    ("protoPayload.status.code", &["rpc.jsonrpc.error_code"]),
-    (
-        "protoPayload.status.message",
-        &["rpc.jsonrpc.error_message"],
-    ),
-];
 
 /// What stands before the name of each label.
 const LABEL: &str = "gcp.label.";
@@ -68,8 +58,8 @@ pub fn entry(attributes: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
     let service = value(SERVICE).and_then(|service| service.into_string());
     (service == Some("k8s.io")).then(|| {
         let mut entry = Tree::default();
-        for (path, places) in FIELDS.iter().chain(&STATUS) {
-            if let Some(value) = places.iter().find_map(|place| value(place)) {
+        for (path, place) in FIELDS {
+            if let Some(value) = value(place) {
                 entry.put(path, Node::Value(value))?;
             }
         }

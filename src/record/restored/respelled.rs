@@ -78,9 +78,11 @@ fn of_library(object: &Object<'_, '_>) -> Option<Vec<u8>> {
 
 /// An `AuditLog` that stands alone, or fields that were picked out of one; perhaps with some of the entry's beside them.
 fn of_log(object: &Object<'_, '_>) -> Option<Vec<u8>> {
+    if !is_log(object) && !is_picked(object) {
+        return None;
+    }
     let names = [LOG, PICKED].concat();
-    let is_one = (is_log(object) || is_picked(object)) && is_respelled(object, &names);
-    is_one.then(|| {
+    is_respelled(object, &names).then(|| {
         let is_spelling =
             |key: &str, name: &str| is_spelling(key, name) || (name, key) == IN_SENTINEL;
         let mut out = Vec::new();

@@ -31,9 +31,12 @@ pub fn event(record: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
         let mut event = Tree::default();
         event.put("kind", Node::Word("Event".into()))?;
         event.put("apiVersion", Node::Word("audit.k8s.io/v1".into()))?;
-        let fields = FIELDS.iter().filter(|(_, keys)| is_told(record, keys));
-        for field in fields {
-            event.put_from(record, std::slice::from_ref(field))?;
+        for (path, keys) in FIELDS {
+            let mut values = keys.iter().filter_map(|key| record.get(*key));
+            let value = values.find(|value| !value.is_null());
+            if let Some(value) = value.filter(|value| is_told(*value)) {
+                event.put(path, Node::Value(value))?;
+            }
         }
         let object = text("ObjectRef").unwrap_or_default();
         match object.splitn(3, '/').collect::<Vec<_>>()[..] {
@@ -56,12 +59,8 @@ pub fn event(record: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
     })
 }
 
-/// Whether something stands under the first of `keys` that is there. What an event did not have is empty, or zero.
-fn is_told(record: &Object<'_, '_>, keys: &[&str]) -> bool {
-    let is_empty = |value: Json<'_>| {
-        let value = rewrite::single(value);
-        value.as_u64() == Some(0) || matches!(value.into_string(), Some("" | "0"))
-    };
-    let mut values = keys.iter().filter_map(|key| record.get(*key));
-    values.next().is_some_and(|value| !is_empty(value))
+/// What an event did not have is empty, or zero.
+fn is_told(value: Json<'_>) -> bool {
+    let value = rewrite::single(value);
+    value.as_u64() != Some(0) && !matches!(value.into_string(), Some("" | "0"))
 }

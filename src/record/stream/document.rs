@@ -71,6 +71,14 @@ pub fn may_go_on(lines: &[u8]) -> bool {
     is_indented(lines) || closes(lines)
 }
 
+/// Where lines end behind which no document goes on: the first such place in `lines` from `end` on, where a line ends.
+pub fn end_from(lines: &[u8], mut end: usize) -> usize {
+    while may_go_on(&lines[end..]) {
+        end = memchr(b'\n', &lines[end..]).map_or(lines.len(), |newline| end + newline + 1);
+    }
+    end
+}
+
 fn is_indented(line: &[u8]) -> bool {
     matches!(line.first(), Some(b' ' | b'\t'))
 }
