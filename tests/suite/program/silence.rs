@@ -1,6 +1,7 @@
 //! A tripwire that is mute is told: a source from which nothing comes, and a sink that cannot deliver.
 
 use std::{
+    collections::HashSet,
     fs,
     thread::sleep,
     time::{Duration, Instant},
@@ -35,8 +36,19 @@ fn alerts(setting: &Setting) -> Vec<Value> {
         .collect()
 }
 
+/// The same, each id once: a sink that is killed between its write and the store's word of it writes again.
+fn distinct_alerts(setting: &Setting) -> Vec<Value> {
+    let mut alerts = alerts(setting);
+    let mut seen = HashSet::new();
+    alerts.retain(|alert| seen.insert(alert["alert_id"].to_string()));
+    alerts
+}
+
 fn kinds(setting: &Setting) -> Vec<String> {
-    let alerts = alerts(setting);
+    kinds_of(&alerts(setting))
+}
+
+fn kinds_of(alerts: &[Value]) -> Vec<String> {
     let kinds = alerts.iter().map(|alert| alert["kind"].as_str());
     kinds
         .map(|kind| kind.expect("each has a kind").to_owned())
@@ -129,13 +141,14 @@ fn a_restart_during_silence_tells_nothing_new_and_hears_its_end() {
         let mut running = setting.start_watch(&[]);
         running.stderr.wait_for("watching");
         sleep(Duration::from_secs(4));
-        assert_eq!(kinds(&setting), ["source_silent"], "after {signal}");
+        let before = kinds_of(&distinct_alerts(&setting));
+        assert_eq!(before, ["source_silent"], "after {signal}");
         running.write(A_RECORD);
         running.stdout.wait_for("source resumed");
         let ran = running.end();
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        let alerts = alerts(&setting);
-        assert_eq!(alerts[1]["kind"], "source_resumed");
+        let alerts = distinct_alerts(&setting);
+        assert_eq!(kinds_of(&alerts), ["source_silent", "source_resumed"]);
         assert_eq!(alerts[0]["incident_id"], alerts[1]["incident_id"]);
     }
 }
