@@ -1,6 +1,6 @@
 //! Text of an event that may be shown: cut, and without what looks like a token.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use crate::{audit::uri::percent_decoded, record::key::ends_with};
 
@@ -32,7 +32,13 @@ const CREDENTIALS: [&str; 17] = [
     "credentials",
 ];
 
-/// `text` without tokens, and without what queries in it call a credential, cut to `max` characters with `…` at the end if it is
+/// HTTP's schemes of authentication whose credentials are secrets as they stand (RFC 6750, RFC 7617).
+const SCHEMES: [&str; 2] = ["bearer", "basic"];
+
+/// A word behind a scheme's name that is shorter than this many bytes is no credential.
+const LEAST_CREDENTIAL: usize = 6;
+
+/// `text` without tokens, without what queries in it call a credential and without what URLs and HTTP's authentication have, cut to `max` characters with `…` at the end if it is
 /// longer.
 pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
     match without_credentials(text) {
@@ -44,32 +50,82 @@ pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
 
 /// `None` if there are none.
 fn without_credentials(text: &str) -> Option<String> {
-    let query = memchr::memchr(b'?', text.as_bytes())?;
+    let mut credentials = Vec::new();
+    credentials.extend(in_query(text));
+    credentials.extend(in_authorities(text));
+    credentials.extend(behind_schemes(text));
+    if credentials.is_empty() {
+        return None;
+    }
+    credentials.sort_by_key(|credential| credential.start);
     let mut shown = String::new();
     let mut told = 0;
-    for at in memchr::memchr_iter(b'=', &text.as_bytes()[query..]) {
-        let at = query + at;
-        if at < told || !ends_with_credential(&text[..at]) {
-            continue;
+    for Range { start, end } in credentials {
+        if start >= told {
+            shown.push_str(&text[told..start]);
+            shown.push_str("[redacted]");
         }
-        let value = &text[at + 1..];
-        let ends = |end: char| matches!(end, '&' | '"' | '\\') || end.is_whitespace();
+        told = told.max(end);
+    }
+    Some(shown + &text[told..])
+}
+
+/// The values of credentials' keys in queries.
+fn in_query(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let query = memchr::memchr(b'?', text.as_bytes()).unwrap_or(text.len());
+    let mut told = query;
+    let equals = memchr::memchr_iter(b'=', &text.as_bytes()[query..]);
+    equals.filter_map(move |at| {
+        let start = query + at + 1;
+        if start <= told || !ends_with_credential(&text[..start - 1]) {
+            return None;
+        }
+        let value = &text[start..];
         // A client may begin a value with a quote; elsewhere one ends the text in which the query stands.
         let quotes = value.len() - value.trim_start_matches(['"', '\\']).len();
         let is_ended = |behind: &str| behind.is_empty() || behind.starts_with([',', '}', ']', ' ']);
         let quotes = Some(quotes)
             .filter(|quotes| !is_ended(&value[*quotes..]))
             .unwrap_or(0);
-        let length = value[quotes..]
-            .find(ends)
-            .map_or(value.len(), |end| quotes + end);
-        if length > 0 {
-            shown.push_str(&text[told..=at]);
-            shown.push_str("[redacted]");
-            told = at + 1 + length;
-        }
-    }
-    (told > 0).then(|| shown + &text[told..])
+        told = start + quotes + length_until(&value[quotes..], &['&', '"', '\\']);
+        (told > start).then_some(start..told)
+    })
+}
+
+/// Users and passwords before the hosts of URLs.
+fn in_authorities(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let starts = text.match_indices("://").map(|(at, mark)| at + mark.len());
+    starts.filter_map(|start| {
+        let length = length_until(&text[start..], &['/', '?', '#', '"', '\\']);
+        let user = text[start..start + length].rfind('@')?;
+        (user > 0).then_some(start..start + user)
+    })
+}
+
+/// What stands behind the names of HTTP's schemes of authentication.
+fn behind_schemes(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let gaps = memchr::memchr3_iter(b' ', b'+', b'%', text.as_bytes());
+    gaps.filter_map(|at| {
+        let is_behind = |name: &str| {
+            let start = at.checked_sub(name.len());
+            let said = start.and_then(|start| text.get(start..at));
+            said.is_some_and(|said| said.eq_ignore_ascii_case(name))
+        };
+        let behind = &text[at..];
+        let value = behind
+            .strip_prefix([' ', '+'])
+            .or_else(|| behind.strip_prefix("%20"))?;
+        let start = text.len() - value.len();
+        let length = length_until(value, &['&', '"', '\\', ',', ';', ')']);
+        let is_credential = SCHEMES.into_iter().any(is_behind) && length >= LEAST_CREDENTIAL;
+        is_credential.then_some(start..start + length)
+    })
+}
+
+/// Bytes before the first of `ends` or white space.
+fn length_until(text: &str, ends: &[char]) -> usize {
+    let is_end = |character: char| ends.contains(&character) || character.is_whitespace();
+    text.find(is_end).unwrap_or(text.len())
 }
 
 /// Whether the last key in `query` is that of a credential.
@@ -217,9 +273,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn credentials_of_urls_and_of_http_are_left_out() {
+        for (text, shown) in [
+            (
+                "git/2 (+https://user:pa@ss@host/x@y)",
+                "git/2 (+https://[redacted]@host/x@y)",
+            ),
+            (
+                "http://token@h and ftp://a:b@c?d",
+                "http://[redacted]@h and ftp://[redacted]@c?d",
+            ),
+            ("http://@h https://h/a@b ://", "http://@h https://h/a@b ://"),
+            (
+                "curl/8 Authorization: Bearer s3cr3t-x",
+                "curl/8 Authorization: Bearer [redacted]",
+            ),
+            ("basic dXNlcjpwYXNz, x", "basic [redacted], x"),
+            (
+                "/x?a=BEARER%20abcdef&b=Bearer+abcdef",
+                "/x?a=BEARER%20[redacted]&b=Bearer+[redacted]",
+            ),
+            (
+                "Basic auth, bearer of it, %20abcdefg",
+                "Basic auth, bearer of it, %20abcdefg",
+            ),
+            ("/x?token=http://a:b@c&d", "/x?token=[redacted]&d"),
+        ] {
+            assert_eq!(redacted(text, 999), shown);
+            assert_eq!(redacted(shown, 999), shown);
+        }
+    }
+
     proptest! {
         #[test]
-        fn a_query_may_be_anything(text in "([?&=;# \u{e4}]|token|password|a){0,30}", max in 0_usize..50) {
+        fn a_query_may_be_anything(
+            text in "([?&=;# @/\u{e4}]|token|password|a|://|Bearer |basic%20|abcdefg){0,30}",
+            max in 0_usize..50,
+        ) {
             let once = redacted(&text, 999);
             prop_assert_eq!(&redacted(&once, 999), &once);
             prop_assert!(redacted(&text, max).chars().count() <= max + 1);
