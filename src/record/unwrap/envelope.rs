@@ -59,21 +59,16 @@ const CLUSTER: &[&str] = &[
     "openshift.cluster.uid",
     "stream.cluster",
     "stream.cluster_name",
+    "stream.k8s_cluster_name",
     "labels.cluster",
-    // What senders add to GELF begins with an underscore, and to Splunk's collector stands in an object of its own.
+    // What senders add to GELF begins with an underscore.
     "_cluster_name",
     "_cluster",
-    "fields.cluster_name",
-    "fields.cluster",
     // Security Lake's, and Yandex's.
     "unmapped.eks_cluster_name",
     "details.cluster_id",
     // OpenTelemetry's of what Google writes, Sentinel's, and New Relic's.
     "gcp.label.cluster_name",
-    "resource.gcp.label.cluster_name",
-    "Resource.gcp.label.cluster_name",
-    "ResourceAttributes.gcp.label.cluster_name",
-    "ResourceAttributes.k8s.cluster.name",
     "stream.gcp_label_cluster_name",
     "ClusterName",
     "common.attributes.cluster_name",
@@ -88,6 +83,7 @@ const NODE: &[&str] = &[
     "nodeName",
     "stream.node_name",
     "stream.node",
+    "stream.k8s_node_name",
     "stream.host",
     "stream.hostname",
     "_HOSTNAME",
@@ -109,6 +105,7 @@ const POD: &[&str] = &[
     "podName",
     "resource.labels.pod_name",
     "stream.pod",
+    "stream.k8s_pod_name",
 ];
 const NAMESPACE: &[&str] = &[
     "kubernetes.namespace_name",
@@ -117,6 +114,7 @@ const NAMESPACE: &[&str] = &[
     "k8s.namespace.name",
     "resource.labels.namespace_name",
     "stream.namespace",
+    "stream.k8s_namespace_name",
 ];
 const CONTAINER: &[&str] = &[
     "kubernetes.container_name",
@@ -126,15 +124,14 @@ const CONTAINER: &[&str] = &[
     "containerName",
     "resource.labels.container_name",
     "stream.container",
+    "stream.k8s_container_name",
 ];
 const PROJECT: &[&str] = &[
     "resource.labels.project_id",
     "cloud.project.id",
     "gcp.label.project_id",
     "gcp.project",
-    "resource.gcp.label.project_id",
-    "Resource.gcp.label.project_id",
-    "ResourceAttributes.gcp.label.project_id",
+    "stream.gcp_label_project_id",
 ];
 const ACCOUNT: &[&str] = &[
     "cloud.account.id",
@@ -151,6 +148,7 @@ const REGION: &[&str] = &[
     "Region",
     "aws.region",
     "gcp.label.location",
+    "stream.cloud_region",
 ];
 /// Azure's, beside the id of a resource. Others have a file there, or the name of a log.
 const LOCATION: &[&str] = &["location"];
@@ -215,9 +213,20 @@ fn labels(paths: &'static [&'static str]) -> impl Iterator<Item = &'static str> 
     paths.iter().filter_map(|path| path.strip_prefix("stream."))
 }
 
-/// OpenTelemetry's list of what is known of the origin of logs, `[{"key":…,"value":{"stringValue":…}}]`, or the object that stores make
-/// of it.
-const ATTRIBUTES: (&str, &str) = ("resource", "attributes");
+/// Objects in which shippers and stores keep what is known of the origin of logs, under the same keys: OpenTelemetry's resource,
+/// as stores call it, and what is sent beside an event to Splunk's collector.
+const ORIGINS: [&str; 7] = [
+    "resource",
+    "Resource",
+    "ResourceAttributes",
+    "resource_attributes",
+    "resources",
+    "resources_string",
+    "fields",
+];
+
+/// Within them OpenTelemetry's list `[{"key":…,"value":{"stringValue":…}}]`, or the object that stores make of it.
+const ATTRIBUTES: &str = "attributes";
 
 const PATHS: [&[&str]; 14] = [
     CLUSTER,
@@ -395,31 +404,35 @@ struct Told<'v>(Vec<(&'v str, Json<'v>)>);
 
 impl<'v> Told<'v> {
     fn by(object: &Object<'v, 'v>) -> Self {
-        let mut told: Vec<(&str, _)> = Vec::new();
-        let mut tell = |key: &'v str, value: Json<'v>| {
-            // Of two the first counts.
-            if KEYS.contains(key) && !told.iter().any(|(known, _)| *known == key) {
-                told.push((key, value));
-            }
-        };
+        let mut told = Self(Vec::new());
+        let mut origins = Vec::new();
         for (key, value) in object.iter() {
-            tell(key, value);
-            let Some(attributes) = value.get(ATTRIBUTES.1).filter(|_| key == ATTRIBUTES.0) else {
-                continue;
-            };
-            // As stores have them.
-            for (key, value) in attributes.as_object().iter().flat_map(|all| all.iter()) {
-                tell(key, value);
+            told.tell(key, value);
+            if ORIGINS.contains(&key) {
+                origins.extend([Some(value), value.get(ATTRIBUTES)].into_iter().flatten());
             }
-            for attribute in attributes.as_array().iter().flat_map(|all| all.iter()) {
+        }
+        // What stands nearest counts.
+        for origin in origins {
+            for (key, value) in origin.as_object().iter().flat_map(|all| all.iter()) {
+                told.tell(key, value);
+            }
+            for attribute in origin.as_array().iter().flat_map(|all| all.iter()) {
                 let key = attribute.get("key").and_then(|key| key.into_string());
                 let value = attribute.get("value").and_then(string_value);
                 if let (Some(key), Some(value)) = (key, value) {
-                    tell(key, value);
+                    told.tell(key, value);
                 }
             }
         }
-        Self(told)
+        told
+    }
+
+    /// Of two the first counts.
+    fn tell(&mut self, key: &'v str, value: Json<'v>) {
+        if KEYS.contains(key) && self.get(key).is_none() {
+            self.0.push((key, value));
+        }
     }
 
     /// The first text that is not empty.

@@ -160,6 +160,40 @@ fn attributes_of_opentelemetry_are_read_as_a_list_and_as_an_object() {
     }
 }
 
+/// As OpenTelemetry's exporters and stores have the resource: Splunk's collector, ClickHouse, SigNoz, Log Analytics, Loki.
+#[test]
+fn a_resource_of_opentelemetry_is_read_whatever_it_is_called() {
+    let resource = json!({"k8s.cluster.name": "prod", "k8s.node.name": "cp-1", "k8s.pod.name": "kube-apiserver-1",
+        "k8s.namespace.name": "kube-system", "k8s.container.name": "api", "cloud.region": "eu-west-1", "cloud.account.id": "a-1"});
+    for key in ORIGINS {
+        let object = json!({key: resource, "host": ""});
+        within(&Envelope::default(), &object, |envelope| {
+            check_labels(&envelope);
+            assert_eq!(envelope.region, Some("eu-west-1"), "{object}");
+            assert_eq!(envelope.account, Some("a-1"), "{object}");
+        });
+        // What stands nearest counts, wherever it stands.
+        let mut object = object;
+        object["zone"] = json!(1);
+        object["k8s.cluster.name"] = "nearest".into();
+        within(&Envelope::default(), &object, |envelope| {
+            assert_eq!(envelope.cluster.as_deref(), Some("nearest"), "{object}");
+        });
+    }
+    let names = resource.as_object().expect("an object").iter();
+    let labels: serde_json::Map<_, _> = names
+        .map(|(name, value)| (name.replace('.', "_"), value.clone()))
+        .collect();
+    within(
+        &Envelope::default(),
+        &json!({"stream": labels}),
+        |envelope| {
+            check_labels(&envelope);
+            assert_eq!(envelope.region, Some("eu-west-1"));
+        },
+    );
+}
+
 /// What they say in each of the forms in which Loki's labels stand elsewhere than in `stream`.
 #[track_caller]
 fn check_labels(envelope: &Envelope<'_>) {
@@ -262,13 +296,16 @@ fn what_is_no_text_tells_nothing() {
 
 /// What `Told::value` finds without a choice of keys beforehand.
 fn looked_up<'v>(object: &Object<'v, 'v>, path: &str) -> Option<Json<'v>> {
-    Told(object.iter().collect()).value(path)
+    let origins = object.iter().filter(|(key, _)| ORIGINS.contains(key));
+    let origins = origins.filter_map(|(_, value)| value.as_object());
+    let inner = origins.flat_map(|origin| origin.iter().collect::<Vec<_>>());
+    Told(object.iter().chain(inner).collect()).value(path)
 }
 
 proptest! {
     #[test]
     fn of_the_keys_that_are_passed_over_none_tells_anything(fields in proptest::collection::vec((
-        select(vec!["cluster", "cluster.name", "kubernetes", "k8s", "k8s.cluster.name", "resource", "resource.labels", "stream.pod",
+        select(vec!["cluster", "cluster.name", "kubernetes", "k8s", "k8s.cluster.name", "resource", "resource.labels", "fields", "stream.pod",
             "labels", "host", "host.name", "time", "resourceId", "verb", "user", "name", ""]),
         select(vec![r#""x""#, r#""""#, "1", r#"{"name":"a","cluster":{"name":"b"},"host":"c"}"#,
             r#"{"labels":{"cluster_name":"d","location":"e"}}"#, r#"{"labels.project_id":"f"}"#])), 0..12)) {
