@@ -10,9 +10,17 @@ use simd_json::{prelude::*, tape::Object};
 
 use crate::record::text::escape::{ends_in_newline, last_quote};
 
-/// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there, CRI-O at half of it. Shippers that
-/// join parts keep the mark of the first beside the whole.
+/// Bytes of the longest part of a line that a runtime writes: containerd and Docker cut there.
 pub const MAX_PART_BYTES: usize = 16 << 10;
+
+/// Where CRI-O cuts.
+const CRIO_PART_BYTES: usize = 8 << 10;
+
+/// Whether a text of so many bytes that is marked as a part may be a whole line: shippers that join parts keep the mark of the first
+/// beside it.
+pub fn may_be_joined(bytes: usize) -> bool {
+    bytes > CRIO_PART_BYTES && bytes != MAX_PART_BYTES
+}
 
 /// Which part a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

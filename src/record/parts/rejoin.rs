@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
 
-use super::part_mark::{MAX_PART_BYTES, Part};
+use super::part_mark::{MAX_PART_BYTES, Part, may_be_joined};
 use crate::{
     record::text::{extent::value_length, repair::repaired},
     source::Provenance,
@@ -204,12 +204,17 @@ impl Rejoiner {
             return None;
         }
         let text = fields.text()?;
-        let may_be_whole = part != Some(Part::Open) || text.plain.len() > MAX_PART_BYTES;
-        if may_be_whole && is_whole(&text.plain) {
+        let length = text.plain.len();
+        let is_value = || is_whole(&text.plain);
+        if (part != Some(Part::Open) || length > MAX_PART_BYTES) && is_value() {
             return None;
         }
         let provenance = (place.provenance)();
         let Stream { hash, word } = self.stream(&fields, &text, &provenance);
+        // Behind a part it may be one from the middle of a body, which a containerd cut that was told to cut there.
+        if !self.open.contains_key(&hash) && may_be_joined(length) && is_value() {
+            return None;
+        }
         if part == Some(Part::Open) {
             let line = self.open.entry(hash).or_insert_with(|| {
                 self.begun += 1;

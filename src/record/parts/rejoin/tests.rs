@@ -87,6 +87,16 @@ fn what_is_whole_by_itself_is_no_last_part_and_no_first_if_it_is_long() {
     ] {
         assert_eq!(rejoined(&[record]), (vec![None], vec![]));
     }
+    // Longer than CRI-O's parts and no part of containerd's, unless that was told to cut there.
+    let joined = json!({"a": "x".repeat(9 << 10)}).to_string();
+    let joined = json!({"log": joined, "_p": "P"});
+    assert_eq!(
+        rejoined(&[joined.clone(), joined.clone()]),
+        (vec![None; 2], vec![])
+    );
+    let begun = json!({"log": "{\"a\":", "_p": "P"});
+    let (searched, given) = rejoined(&[begun, joined]);
+    assert_eq!((&searched[1], given.len()), (&Some(Value::Null), 1));
     let first = json!({"log": "{\"a\":", "logtag": "P"});
     let whole = json!({"log": "I1123 {\"b\":1}\n", "logtag": "F"});
     let (searched, given) = rejoined(&[first.clone(), whole]);
