@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::{
     field::Field,
+    http_code,
     repeated::{Seen, is_ambiguous_part},
     time::parse_time,
 };
@@ -66,7 +67,7 @@ pub struct User<'v> {
 }
 
 /// What the request was about, as the API server understood the path.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ObjectRef<'v> {
     pub resource: Option<&'v str>,
     pub subresource: Option<&'v str>,
@@ -130,14 +131,40 @@ impl<'v> Event<'v> {
         let is_marked = ["auditID", "requestReceivedTimestamp", "stageTimestamp"]
             .into_iter()
             .any(&has);
-        let is_request = has("verb")
-            && has("user")
-            && ["requestURI", "objectRef", "sourceIPs"]
-                .into_iter()
-                .any(&has);
+        let is_request = [
+            ["verb", "user", "requestURI", "objectRef", "sourceIPs"],
+            ["Verb", "User", "RequestUri", "ObjectRef", "SourceIps"],
+        ]
+        .iter()
+        .any(|[verb, user, others @ ..]| {
+            has(verb) && has(user) && others.iter().any(|other| has(other))
+        });
         // An event of the core group has an `involvedObject`.
         let is_stub = has("verb") && has("objectRef") && text("kind") == Some("Event");
         is_marked && asks || is_request || is_stub
+    }
+
+    /// Whether something with these keys, which is no event, may be what a query picked out of one: two of an event's own fields or
+    /// more, one of which says who touched something, or what.
+    pub fn may_be_picked<'k>(keys: impl Iterator<Item = &'k str>) -> bool {
+        let (mut count, mut tells) = (0, false);
+        for field in keys.filter_map(Field::of_any) {
+            match field {
+                Field::User | Field::ImpersonatedUser | Field::ObjectRef | Field::RequestUri => {
+                    tells = true;
+                }
+                Field::AuditId
+                | Field::Stage
+                | Field::Verb
+                | Field::SourceIps
+                | Field::ResponseStatus
+                | Field::RequestReceived
+                | Field::StageReached => {}
+                _ => continue,
+            }
+            count += 1;
+        }
+        tells && count > 1
     }
 
     /// Whether the parts of an event that say who touched what are objects, where they are
@@ -182,7 +209,7 @@ impl<'v> Event<'v> {
                 event.take(field, value);
             }
         }
-        event.with_object()
+        event.with_whole_object()
     }
 
     fn take(&mut self, field: Field, value: Json<'v>) {
@@ -197,7 +224,9 @@ impl<'v> Event<'v> {
             Field::UserAgent => self.user_agent = said(value),
             Field::ObjectRef => self.object = ObjectRef::from_value(value),
             Field::ResponseStatus => {
-                self.code = number(value, "code").and_then(|code| u16::try_from(code).ok());
+                self.code = number(value, "code")
+                    .and_then(|code| u16::try_from(code).ok())
+                    .or_else(|| http_code::from_reason(self::field(value, "reason")?));
                 self.message = self::field(value, "message");
             }
             Field::RequestReceived => self.received = said(value),
@@ -210,9 +239,18 @@ impl<'v> Event<'v> {
     }
 
     /// With what the path says of the object, where nothing else does.
-    fn with_object(mut self) -> Self {
-        if let (None, Some(uri)) = (self.object.resource, self.request_uri) {
-            self.object = ObjectRef::from_path(uri.split('?').next().unwrap_or_default());
+    fn with_object(self) -> Self {
+        match self.object.resource {
+            Some(_) => self,
+            None => self.with_whole_object(),
+        }
+    }
+
+    /// The same of an event that may have lost parts of its object on the way.
+    fn with_whole_object(mut self) -> Self {
+        if let Some(uri) = self.request_uri {
+            let path = uri.split('?').next().unwrap_or_default();
+            self.object = self.object.or(&ObjectRef::from_path(path));
         }
         self
     }
@@ -278,7 +316,24 @@ impl<'v> User<'v> {
 }
 
 impl<'v> ObjectRef<'v> {
-    fn from_value(value: Json<'v>) -> Self {
+    /// This, with what `other` adds if both are about the same kind of object.
+    pub fn or(self, other: &Self) -> Self {
+        if self
+            .resource
+            .is_some_and(|resource| other.resource != Some(resource))
+        {
+            return self;
+        }
+        Self {
+            resource: other.resource,
+            subresource: self.subresource.or(other.subresource),
+            namespace: self.namespace.or(other.namespace),
+            name: self.name.or(other.name),
+            api_group: self.api_group.or(other.api_group),
+        }
+    }
+
+    pub fn from_value(value: Json<'v>) -> Self {
         let mut object = Self::default();
         for (key, value) in fields(value) {
             match key {
@@ -411,14 +466,23 @@ pub(super) fn number(value: Json<'_>, key: &str) -> Option<u64> {
     // MongoDB's.
     let mut kinds = ["$numberInt", "$numberLong"].iter();
     let number = kinds.find_map(|kind| number.get(*kind)).unwrap_or(number);
+    let of_text = |text: &str| text.parse().ok().or_else(|| whole(text.parse().ok()?));
     number
         .as_u64()
-        .or_else(|| number.into_string()?.parse().ok())
+        .or_else(|| whole(number.as_f64()?))
+        .or_else(|| of_text(number.into_string()?))
 }
 
-/// The core group has no name; converters of GKE's log call it `core`, and in the path of a request `api` stands in its place.
+/// A number that became a fraction on the way, as in tables whose columns of numbers have gaps: `403.0`.
+fn whole(number: f64) -> Option<u64> {
+    let is_whole = (0.0..1e15).contains(&number) && number.fract() == 0.0;
+    is_whole.then_some(number as u64)
+}
+
+/// The core group has no name; converters of GKE's log call it `core`, stores may `null`, and in the path of a request `api` stands in
+/// its place.
 pub(super) fn named_group(group: &str) -> Option<&str> {
-    Some(group).filter(|group| !matches!(*group, "" | "core" | "api"))
+    Some(group).filter(|group| !matches!(*group, "" | "core" | "api" | "null"))
 }
 
 /// Whether `value` is of the type that `field` has as the API server writes it, and tells nothing twice.

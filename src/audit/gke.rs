@@ -87,13 +87,31 @@ impl<'o, 'v> Entry<'o, 'v> {
         self.inner.is_none() && marks.iter().all(|key| self.entry.get(*key).is_none())
     }
 
+    /// What `object`, which is none, may be: fields that somebody picked out of an entry, but not who did it.
+    pub fn without_actor(object: &'o Object<'v, 'v>) -> Option<Self> {
+        let entry = Self {
+            entry: object,
+            inner: None,
+        };
+        let is_one = entry.is_kubernetes() && entry.text("resourceName").is_some();
+        is_one.then_some(entry)
+    }
+
     /// Whether it tells of a request to a Kubernetes API server.
     pub fn is_kubernetes(&self) -> bool {
         let is_service = |service: &str| service == "k8s.io" || service.ends_with(".k8s.io");
-        self.text("serviceName").is_some_and(is_service)
-            || self
-                .method()
-                .is_some_and(|method| method.starts_with("io.k8s."))
+        match (self.text("serviceName"), self.method()) {
+            (Some(service), _) if is_service(service) => true,
+            (_, Some(method)) => method.starts_with("io.k8s."),
+            // Where neither was picked.
+            (None, None) => {
+                let kind = self
+                    .outer("resource")
+                    .and_then(|resource| field(resource, "type"));
+                kind == Some("k8s_cluster")
+            }
+            _ => false,
+        }
     }
 
     /// Whether what says who did what is an object, where it is there at all. A shipper may have made a string of it.
@@ -112,13 +130,16 @@ impl<'o, 'v> Entry<'o, 'v> {
         let status = self.get("status");
         let progress = Progress::read(self.outer("operation"));
         let method = self.method().map(Method::parse).unwrap_or_default();
-        let code = match status.filter(|status| status.is_object()) {
-            Some(status) if method.opens_stream() && is_unknown(status) => None,
-            // Protobuf leaves out what is zero, and OK is zero.
-            Some(status) => Some(http_code::from_grpc(number(status, "code").unwrap_or(0))),
-            None => progress.is_last.then_some(200),
-        };
+        let mut annotations = self.annotations();
         let answer = self.body("response", "responseJson");
+        let code = self.code(&method, &progress, answer);
+        // The authorizer has the last word on whether a request was let in.
+        let code = match annotations.decision {
+            Some("forbid") if code == Some(200) => Some(403),
+            _ => code,
+        };
+        let told = Some("forbid").filter(|_| code == Some(403));
+        annotations.decision = annotations.decision.or(told);
         // The status may say no more than that it is one.
         let mut messages = [
             status.and_then(|status| field(status, "message")),
@@ -166,14 +187,46 @@ impl<'o, 'v> Entry<'o, 'v> {
             // A request that tells its beginning and its end apart has two times.
             received: time.filter(|_| progress.id.is_none()),
             stage_time: time,
-            annotations: self.annotations(code),
+            annotations,
             request_object: self.body("request", "requestJson"),
             response_object: answer,
             ..Event::default()
         }
     }
 
-    fn annotations(&self, code: Option<u16>) -> Annotations<'v> {
+    /// What became of the request, in the terms of HTTP.
+    fn code(
+        &self,
+        method: &Method<'_>,
+        progress: &Progress<'_>,
+        answer: Option<Json<'v>>,
+    ) -> Option<u16> {
+        let of_answer = || {
+            let code = number(answer.filter(|answer| is_status(*answer))?, "code")?;
+            u16::try_from(code).ok()
+        };
+        let Some(status) = self.get("status").filter(|status| !status.is_null()) else {
+            // BigQuery has a column for it, which is empty where protobuf has left out OK.
+            let is_ok = progress.is_last || (self.get("status").is_some() && !progress.is_first);
+            return of_answer().or(is_ok.then_some(200));
+        };
+        if method.opens_stream() && is_unknown(status) {
+            return None;
+        }
+        let said = status.get("code").filter(|code| !code.is_null());
+        match said {
+            // Protobuf leaves out what is zero, and OK is zero; and OK says no more.
+            None if field(status, "message").is_some() => of_answer(),
+            None => of_answer().or(Some(200)),
+            Some(_) if number(status, "code") == Some(0) => of_answer().or(Some(200)),
+            Some(code) => number(status, "code")
+                .map(http_code::from_grpc)
+                .or_else(|| http_code::from_grpc_name(code.into_string()?))
+                .or_else(of_answer),
+        }
+    }
+
+    fn annotations(&self) -> Annotations<'v> {
         let labels = self.outer("labels").map(Annotations::from_value);
         let mut annotations = labels.unwrap_or_default();
         let grants: Vec<bool> = self
@@ -184,8 +237,8 @@ impl<'o, 'v> Entry<'o, 'v> {
             })
             .unwrap_or_default();
         let told = match grants.as_slice() {
+            [] => None,
             grants if grants.contains(&true) => Some("allow"),
-            [] if code != Some(403) => None,
             _ => Some("forbid"),
         };
         annotations.decision = annotations.decision.or(told);
@@ -229,7 +282,10 @@ impl<'o, 'v> Entry<'o, 'v> {
 }
 
 fn granted(authorization: Json<'_>) -> Option<bool> {
-    authorization.get("granted")?.as_bool()
+    let granted = authorization.get("granted")?;
+    granted
+        .as_bool()
+        .or_else(|| granted.into_string()?.parse().ok())
 }
 
 fn is_audit_log(kind: &str) -> bool {
@@ -377,8 +433,11 @@ fn refuses_impersonation(message: &str) -> bool {
 
 /// What `answer` says, if it is the API server's own, that there is none.
 fn refusal(answer: Json<'_>) -> Option<&str> {
-    let is_status = field(answer, "@type").is_some_and(|kind| kind.ends_with("/v1.Status"));
-    field(answer, "message").filter(|_| is_status)
+    field(answer, "message").filter(|_| is_status(answer))
+}
+
+fn is_status(answer: Json<'_>) -> bool {
+    field(answer, "@type").is_some_and(|kind| kind.ends_with("/v1.Status"))
 }
 
 /// Protobuf's `Any` keeps what is no object, such as a JSON patch, under `value`.

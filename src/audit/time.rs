@@ -58,10 +58,9 @@ fn of_others(text: &str) -> Option<Timestamp> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return from_epoch(text.parse().ok()?);
     }
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    // `1795454468.912184`, or `1.795454468912184E9`, as BigQuery's API has it.
+    let is_of_number = |byte: u8| byte.is_ascii_digit() || b".eE+".contains(&byte);
+    if text.bytes().all(is_of_number) {
         return from_epoch_fraction(text.parse().ok()?);
     }
     let in_utc = ["UTC", "GMT", "Z"]
@@ -73,6 +72,7 @@ fn of_others(text: &str) -> Option<Timestamp> {
         .or_else(|| without_zone(text))
         .or_else(|| behind_space(text))
         .or_else(|| of_portal(text))
+        .or_else(|| of_kibana(text))
 }
 
 /// A time of day without a zone.
@@ -96,6 +96,12 @@ fn of_portal(text: &str) -> Option<Timestamp> {
         .ends_with('M')
         .then(|| text.replace('\u{202f}', " ").replace(',', ""))?;
     let local = DateTime::strptime("%m/%d/%Y %I:%M:%S%.f %p", text).ok()?;
+    TimeZone::UTC.to_timestamp(local).ok()
+}
+
+/// A time as Kibana shows and exports it, which is in UTC if that is what it was set to: `Nov 23, 2026 @ 17:21:08.912`.
+fn of_kibana(text: &str) -> Option<Timestamp> {
+    let local = DateTime::strptime("%b %d, %Y @ %H:%M:%S%.f", text).ok()?;
     TimeZone::UTC.to_timestamp(local).ok()
 }
 
@@ -152,6 +158,9 @@ mod tests {
             ("11/23/2026, 5:21:08.912 PM", time(".912")),
             ("11/23/2026, 05:21:08\u{202f}PM", time("")),
             ("11/23/2026 5:21:08 PM", time("")),
+            ("Nov 23, 2026 @ 17:21:08.912", time(".912")),
+            ("1.795454468912184E9", time(".912184")),
+            ("1.795454468912e+12", time(".912")),
             ("1795454468", time("")),
             ("1795454468.912", time(".912")),
             ("1795454468.912184", time(".912184")),
@@ -175,6 +184,10 @@ mod tests {
             "2026",
             "12",
             "1.5",
+            "1E9E9",
+            "e",
+            "+",
+            "Nov 23, 2026",
             "-1795454468",
             "123456789012",
             "999999999999",

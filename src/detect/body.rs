@@ -68,6 +68,10 @@ pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
         Some("patch") => event
             .request_object
             .is_some_and(|patch| patch_adds_subject(patch, event.response_object, decoy)),
+        // Dropped by a shipper. What is asked for without a body is no grant.
+        None => event
+            .request_object
+            .is_some_and(|asked| patch_adds_subject(asked, event.response_object, decoy)),
         _ => false,
     }
 }

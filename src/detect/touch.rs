@@ -104,7 +104,8 @@ fn is_impersonation(event: &Compared<'_>, decoy: &Decoy) -> bool {
 }
 
 fn is_token_request(event: &Compared<'_>, decoy: &Decoy) -> bool {
-    event.verb == Some("create")
+    // Nothing else can be done with it, if a shipper dropped the verb.
+    event.verb.is_none_or(|verb| verb == "create")
         && event.object.subresource == Some("token")
         && targets(
             event,
@@ -121,7 +122,9 @@ fn is_impersonation_denied(event: &Compared<'_>, decoy: &Decoy) -> bool {
     if event.refused_as == Some(&decoy.user) {
         return true;
     }
-    let Some(message) = event.message.filter(|_| event.code == Some(403)) else {
+    // No other answer says so, if a shipper dropped the code.
+    let may_be_refusal = event.code.is_none_or(|code| code == 403);
+    let Some(message) = event.message.filter(|_| may_be_refusal) else {
         return false;
     };
     let names_it = |kind: &str| {

@@ -205,6 +205,24 @@ fn what_became_of_it() {
         (json!({"code": 16}), Some(401), Some("allow"), false),
         (json!({"code": 422}), Some(422), Some("allow"), false),
         (Value::Null, Some(200), Some("allow"), false),
+        (json!({"code": 7.0}), Some(403), Some("allow"), false),
+        (json!({"code": "7.0"}), Some(403), Some("allow"), false),
+        (
+            json!({"code": "PERMISSION_DENIED"}),
+            Some(403),
+            Some("allow"),
+            false,
+        ),
+        (json!({"code": null}), Some(200), Some("allow"), false),
+        (
+            json!({"code": 0, "message": "OK"}),
+            Some(200),
+            Some("allow"),
+            false,
+        ),
+        (json!({"code": -1}), None, Some("allow"), false),
+        (json!({"code": "?"}), None, Some("allow"), false),
+        (json!({"message": "refused"}), None, Some("allow"), false),
     ] {
         let payload = entry(json!({"status": status, "authenticationInfo": selector}));
         read(&payload, |entry| {
@@ -229,6 +247,38 @@ fn what_became_of_it() {
         read(&unlabelled, |entry| entry.event().is_forbidden()),
         Some(true)
     );
+}
+
+#[test]
+fn a_request_that_was_forbidden_did_not_succeed_whatever_its_status_lacks() {
+    let failure = json!({"@type": "core.k8s.io/v1.Status", "code": 404, "message": "gone"});
+    let of = |decision: Value, granted: Value, status: Value, response: Value| {
+        let mut all = entry(json!({
+            "status": status, "response": response,
+            "authorizationInfo": [{"permission": "x", "granted": granted}],
+        }));
+        all["labels"] = json!({"authorization.k8s.io/decision": decision});
+        all["operation"] = Value::Null;
+        read(&all, |entry| entry.event().code).expect("an entry")
+    };
+    let (forbid, none) = (json!("forbid"), Value::Null);
+    assert_eq!(of(forbid, none.clone(), json!({}), none.clone()), Some(403));
+    for granted in [json!(false), json!("false")] {
+        let code = of(none.clone(), granted, json!({}), none.clone());
+        assert_eq!(code, Some(403));
+    }
+    // BigQuery's API has text for what is true, and null for an empty status.
+    assert_eq!(
+        of(none.clone(), json!("true"), none.clone(), none.clone()),
+        Some(200)
+    );
+    for status in [json!({}), json!({"code": 0}), none.clone()] {
+        let code = of(none.clone(), json!(true), status, failure.clone());
+        assert_eq!(code, Some(404));
+    }
+    let mut begun = entry(json!({"status": null}));
+    begun["operation"] = json!({"id": "op", "first": true});
+    assert_eq!(read(&begun, |entry| entry.event().code), Some(None));
 }
 
 #[test]

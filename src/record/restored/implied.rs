@@ -1,4 +1,5 @@
-//! The `objectRef` of an event from which a shipper dropped it, where the path that tells it is percent-encoded.
+//! What a shipper dropped of an event's `objectRef`, where the request's URI tells it, but percent-encoded or by a field selector. What
+//! stands there as it is needs no writing anew: see [`Event::from_object`](crate::audit::Event::from_object).
 
 use std::borrow::Cow;
 
@@ -13,17 +14,28 @@ use crate::{
 /// Its name, and Azure's for it.
 const OBJECT_REF: [&str; 2] = ["objectRef", "ObjectRef"];
 
-/// `event` with the object that its path tells; `None` if it has one, or the path tells none, or needs no decoding.
+/// Which objects a list is about if it is about one.
+const NAME: &str = "metadata.name";
+
+/// `event` with the object that its URI tells; `None` if that tells no more than what stands there already.
 pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
     let uri = ["requestURI", "RequestUri"]
         .into_iter()
         .find_map(|key| event.get(key)?.into_string())?;
-    let Cow::Owned(path) = uri::path(uri) else {
+    let path = uri::path(uri);
+    let selected = uri::field_selectors(uri, NAME).into_iter().next().flatten();
+    if matches!(path, Cow::Borrowed(_)) && selected.is_none() {
         return None;
-    };
+    }
     let is_object = |(key, _): &(&str, Json<'_>)| OBJECT_REF.contains(key);
-    let has_resource = |(_, value): (&str, Json<'_>)| value.get("resource").is_some();
-    if event.iter().filter(is_object).any(has_resource) {
+    let told = event.iter().filter(is_object).last();
+    let told = told
+        .map(|(_, value)| ObjectRef::from_value(value))
+        .unwrap_or_default();
+    let mut of_uri = ObjectRef::from_path(&path);
+    of_uri.name = of_uri.name.or(selected.as_deref());
+    let object = told.or(&of_uri);
+    if object == told {
         return None;
     }
     let ObjectRef {
@@ -32,7 +44,7 @@ pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
         namespace,
         name,
         api_group,
-    } = ObjectRef::from_path(&path);
+    } = object;
     let object = json!({
         "resource": resource?, "subresource": subresource, "namespace": namespace, "name": name, "apiGroup": api_group,
     });

@@ -27,6 +27,9 @@ const MAX_NAME_BYTES: usize = 128;
 /// Those between which no cell may have quotes around it.
 const BARE: [u8; 2] = [b'\t', b'|'];
 
+/// What stores write into the cells of what is not there: Kibana, MySQL, Python's and JavaScript's libraries. No object can be called so.
+const NOTHING: [&str; 6] = ["-", "\\N", "NULL", "None", "NaN", "N/A"];
+
 /// What Azure's portal writes behind the name of a column of times.
 const UTC: &str = " [UTC]";
 
@@ -176,7 +179,8 @@ impl Header {
         };
         let mut object = Vec::new();
         let fields = self.names.iter().zip(&cells);
-        let fields = fields.filter(|(name, cell)| !name.is_empty() && !cell.is_empty());
+        let is_told = |cell: &str| !cell.is_empty() && !NOTHING.contains(&cell);
+        let fields = fields.filter(|(name, cell)| !name.is_empty() && is_told(cell));
         rewrite::fields(fields, &mut object, |(name, cell), object| {
             rewrite::name(name, object);
             rewrite::text(cell, object);
@@ -337,6 +341,10 @@ mod tests {
             Row::Other => None,
         };
         for (row, wanted) in [
+            (
+                "ResponseComplete,-,1,NULL,2026",
+                Some(r#"{"stage":"ResponseComplete","TimeGenerated":"2026"}"#),
+            ),
             (
                 "ResponseComplete,\"{\"\"a\"\":\"\"x, \\\"\"y\"\"}\",1,,2026\r",
                 Some(

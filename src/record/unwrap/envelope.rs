@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use simd_json::{prelude::*, tape::Object};
 
 use crate::{
@@ -55,6 +55,10 @@ const CLUSTER: &[&str] = &[
     "kubernetes.cluster",
     "resource.labels.cluster_name",
     "attributes.cluster_name",
+    "kube_cluster_name",
+    "_gdch_cluster",
+    "cluster_id",
+    "clusterId",
     "openshift.cluster_id",
     "openshift.cluster.uid",
     "stream.cluster",
@@ -192,12 +196,17 @@ const TIME: &[&str] = &[
     "_time",
     // Of OpenTelemetry's records in ClickHouse.
     "Timestamp",
+    // Google's, of when it took an entry in.
+    "receiveTimestamp",
 ];
 pub const RESOURCE_ID: &[&str] = &[
     "resourceId",
     "ResourceId",
     "_ResourceId",
     "azure.resource.id",
+    "resource_id",
+    // Defender's, in CloudAuditEvents.
+    "AzureResourceId",
 ];
 
 /// Datadog's texts of the form `KEY:VALUE`, and the keys of the cluster among them (docs.datadoghq.com/containers/kubernetes/tag).
@@ -487,10 +496,27 @@ fn string_value<'v>(value: Json<'v>) -> Option<Json<'v>> {
     })
 }
 
+/// Keys that stand around a time.
+const TIME_KEYS: [&str; 2] = ["value", "$date"];
+
+/// A `google.protobuf.Timestamp`, whose seconds some libraries write as text.
+fn of_protobuf(seconds: Json<'_>, nanos: Option<Json<'_>>) -> Option<Timestamp> {
+    let of_text = || seconds.into_string()?.parse().ok();
+    let start = Timestamp::from_second(seconds.as_i64().or_else(of_text)?).ok()?;
+    let nanos = nanos.and_then(|nanos| nanos.as_i64()).unwrap_or(0);
+    start.checked_add(SignedDuration::from_nanos(nanos)).ok()
+}
+
 fn time(value: Json<'_>) -> Option<Timestamp> {
     let value = rewrite::single(value);
+    // Of BigQuery's client for Node, and of MongoDB.
+    let inner = TIME_KEYS.iter().find_map(|key| value.get(*key));
+    let value = inner.unwrap_or(value);
     if let Some(text) = value.into_string() {
         return parse_time(text);
+    }
+    if let Some(seconds) = value.get("seconds") {
+        return of_protobuf(seconds, value.get("nanos"));
     }
     let fraction = || value.as_f64().and_then(from_epoch_fraction);
     value.as_i64().map_or_else(fraction, from_epoch)

@@ -616,3 +616,22 @@ proptest! {
         prop_assert_eq!(streamed(Detector::scan, &text), streamed(Detector::decode_all, &text));
     }
 }
+
+/// As Kibana exports a table: with a dash where there is nothing, and times as it shows them.
+#[test]
+fn what_kibana_writes_where_nothing_is_tells_nothing() {
+    let names = "\"@timestamp\",\"kubernetes.audit.auditID\",\"kubernetes.audit.verb\",\"kubernetes.audit.user.username\",\
+        \"kubernetes.audit.impersonatedUser.username\",\"kubernetes.audit.objectRef.resource\",\"kubernetes.audit.objectRef.namespace\",\
+        \"kubernetes.audit.objectRef.name\",\"kubernetes.audit.objectRef.apiGroup\",\"kubernetes.audit.requestReceivedTimestamp\"";
+    let time = "\"Nov 23, 2026 @ 17:21:08.912\"";
+    for nothing in ["-", "\"-\"", "NULL", "None", "N/A", ""] {
+        let row = format!(
+            "{time},1,get,jane,{nothing},secrets,honeypot,backup-sa-token,{nothing},{time}"
+        );
+        let all = streamed(Detector::scan, format!("{names}\n{row}\n").as_bytes());
+        assert_eq!(all.len(), 1, "{row}");
+        assert_eq!(all[0].technique, Technique::SecretRead, "{row}");
+        assert_eq!(all[0].actor.impersonated, None, "{row}");
+        assert_eq!(all[0].time.as_millisecond(), 1_795_454_468_912, "{row}");
+    }
+}

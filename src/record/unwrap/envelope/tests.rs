@@ -108,6 +108,31 @@ fn a_location_is_that_of_a_resource() {
     }
 }
 
+/// As protobuf's libraries, BigQuery's client for Node and MongoDB have it; and Google's second choice.
+#[test]
+fn a_time_may_be_an_object() {
+    for object in [
+        json!({"timestamp": {"seconds": "1795454468", "nanos": 912_000_000}}),
+        json!({"timestamp": {"seconds": 1_795_454_468, "nanos": 912_000_000}}),
+        json!({"timestamp": {"value": "2026-11-23T17:21:08.912Z"}}),
+        json!({"time": {"$date": "2026-11-23T17:21:08.912Z"}}),
+        json!({"timestamp": null, "receiveTimestamp": "2026-11-23T17:21:08.912Z"}),
+    ] {
+        within(&Envelope::default(), &object, |envelope| {
+            let time = envelope.time.map(|time| time.as_millisecond());
+            assert_eq!(time, Some(1_795_454_468_912), "{object}");
+        });
+    }
+    for object in [
+        json!({"timestamp": {"seconds": "x"}}),
+        json!({"timestamp": {"seconds": i64::MAX}}),
+    ] {
+        within(&Envelope::default(), &object, |envelope| {
+            assert_eq!(envelope.time, None)
+        });
+    }
+}
+
 #[test]
 fn paths_may_be_flattened() {
     for object in [
