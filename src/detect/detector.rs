@@ -256,11 +256,7 @@ impl Detector {
             }
             Finding::Broken(bytes, wrapper) => self.broken(bytes, record, wrapper, out),
             Finding::Doubtful(event, bytes, wrapper) => {
-                let compared = Compared::new(event);
-                let mut decoys = self.decoys.iter();
-                if decoys.any(|decoy| compared.technique(decoy).is_some()) {
-                    self.broken(bytes, record, wrapper, out);
-                }
+                self.doubtful(event, bytes, record, wrapper, out);
             }
         }
     }
@@ -307,6 +303,28 @@ impl Detector {
             detection(technique, class, Some(decoy), context)
         }));
         self.counts.expected += expected;
+    }
+
+    /// What may be an event, of which `bytes` are all that is told.
+    fn doubtful(
+        &mut self,
+        event: &Event<'_>,
+        bytes: &[u8],
+        record: &Record<'_>,
+        wrapper: &dyn Wrapper,
+        out: &mut Vec<Detection>,
+    ) {
+        let compared = Compared::new(event);
+        let is_touched = |decoy: &&Decoy| compared.technique(decoy).is_some();
+        let touched: SmallVec<[_; 2]> = self.decoys.iter().filter(is_touched).collect();
+        if touched.is_empty() {
+            return;
+        }
+        self.counts.undecodable += 1;
+        let text = BrokenText::new(bytes);
+        let context = record.context(&self.setting, wrapper.envelope());
+        let touched = touched.into_iter();
+        out.extend(touched.map(|decoy| undecodable(bytes, text.excerpt(), decoy, &context)));
     }
 
     fn broken(

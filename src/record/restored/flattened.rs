@@ -157,8 +157,11 @@ impl Form {
         }
         let is_joined = joint.is_shown_by(prefix, fields.iter().map(|(path, _)| *path));
         let is_actor = |(path, _): &(&str, Json<'_>)| joint.head(path) == self.actor;
+        // Behind a prefix a whole event may stand beside what was picked out of it.
+        let heads = fields.iter().map(|(path, _)| joint.head(path));
+        let is_picked = || prefix.is_empty() && Event::may_be_picked(heads);
         let is_whole = is_joined
-            && (self.is_whole)(&fields, joint)
+            && ((self.is_whole)(&fields, joint) || is_picked())
             && (!needs_actor || fields.iter().any(is_actor));
         is_whole.then(|| written(&fields, &others, joint))
     }

@@ -87,7 +87,8 @@ pub fn numbers(key: &str, value: Json<'_>) -> Option<Vec<u8>> {
     bytes.collect()
 }
 
-/// Decodes `text`, the standard or the URL-safe alphabet, padded or not, and takes gzip, zstd and zlib off, up to `most` bytes.
+/// Decodes `text`, the standard or the URL-safe alphabet, padded or not, and takes gzip, zstd and zlib off, up to `most` bytes, if it is
+/// packed.
 pub fn decoded(text: &[u8], most: usize) -> Decoded {
     let mut plain: Vec<u8> = text
         .iter()
@@ -109,6 +110,7 @@ pub fn decoded(text: &[u8], most: usize) -> Decoded {
     plain.iter_mut().for_each(|byte| *byte = standard(*byte));
     let encoded = ENGINE.decode(plain).unwrap_or_default();
     let length = encoded.len();
+    let most = most.max(length);
     let Plain {
         mut bytes,
         trouble,

@@ -35,6 +35,18 @@ fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     marked(fields.chain(names))
 }
 
+/// The event of which `object`, which is none, may have some fields that a query picked out of it.
+pub(super) fn picked<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
+    let version = object
+        .get("apiVersion")
+        .and_then(|version| version.into_string());
+    let is_of_event = version.is_none_or(|version| version.starts_with("audit.k8s.io/"))
+        && Event::may_be_picked(object.iter().map(|(key, _)| key));
+    let of_event = || is_of_event.then(|| Event::from_object(object));
+    let entry = gke::Entry::without_actor(object);
+    entry.map(|entry| entry.event()).or_else(of_event)
+}
+
 /// The names around an entry of nobody, as [`unread`].
 pub(super) fn names_around(wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     marked(wrapper.actors().into_iter().map(Rest::Name))
@@ -67,6 +79,29 @@ enum Rest<'v> {
 }
 
 impl Search<'_> {
+    /// Searches what stands beside the fields of `event` in `object`. If that tells nothing, `event` is told for what it may be.
+    pub(super) fn picked<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        event: &Event<'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let (found, mut is_told) = (&mut *self.found, false);
+        let mut watch = |finding: Finding<'_>| {
+            is_told = true;
+            found(finding);
+        };
+        let is_searched = watched(&mut watch, &mut self.room, self.aim, |search| {
+            search.entries(deeper, object, depth, wrapper)
+        });
+        if !is_told {
+            (self.found)(Finding::Doubtful(event, &written(object), wrapper));
+        }
+        is_searched
+    }
+
     /// Whether `event`, which `object` is, is no copy of a text of a client. What there is to learn of it is noted.
     fn is_event<'v>(
         &mut self,
@@ -182,11 +217,13 @@ impl Search<'_> {
             }
             // Where a time tells events from text of clients, what cannot be decoded is such text.
             let is_text = place == Place::Other && event.time().is_some();
+            let text = value.into_string();
+            let is_alone = text.is_none_or(|text| text.trim_start().starts_with(['{', '[']));
             let mut is_clear = true;
             let found = &mut *self.found;
             let mut judge = |finding: Finding<'_>| match finding {
                 Finding::Event(inner, wrapper) => {
-                    let beside = Beside::of(&event, inner, place);
+                    let beside = Beside::of(&event, inner, place, is_alone);
                     is_clear &= beside != Beside::Doubtful;
                     is_told |= beside.replaces_fields(is_readable);
                     if beside.is_event() {

@@ -136,11 +136,13 @@ pub enum Beside {
 }
 
 impl Beside {
-    /// What `event` is, which was found at `place` beside `fields`.
-    pub fn of(fields: &Event<'_>, event: &Event<'_>, place: Place) -> Self {
+    /// What `event` is, which was found at `place` beside `fields`, and whether in nothing but JSON.
+    pub fn of(fields: &Event<'_>, event: &Event<'_>, place: Place, is_alone: bool) -> Self {
         let time = fields.shares_time_with(event);
         let is_part = fields.is_part_of(event) && (time == Some(true) || !fields.has_body());
         match (time, place, is_part) {
+            // Of a batch the fields of one may have been lifted.
+            (Some(false), Place::Record, _) if is_alone => Self::Doubtful,
             (Some(false), ..) => Self::Text,
             (Some(true), _, true) | (None, Place::Record, true) => Self::Whole,
             (_, Place::Record, false) => Self::Another,

@@ -50,8 +50,8 @@ pub const MAX_LAYERS: usize = 4;
 /// Bytes that are decompressed from one value in a record, since all of them are held.
 const MAX_DECOMPRESSED_BYTES: usize = 32 << 20;
 
-/// Bytes that are decompressed from all values of a record, for each byte of it: no gzip unpacks to more, so that a client who
-/// sends what packs well puts nothing behind the limit.
+/// Bytes that are decompressed from a value, for each byte of it: no gzip unpacks to more. What packs better, such as gzip of gzip,
+/// takes nothing from what stands beside it.
 const MAX_RATIO: usize = 1032;
 
 /// What a record turned out to hold.
@@ -153,7 +153,7 @@ impl Aim<'_> {
 /// One record's way down. What is found goes out by `found`.
 struct Search<'s> {
     found: &'s mut dyn FnMut(Finding<'_>),
-    /// Bytes that may still be decompressed.
+    /// Bytes that may still be decompressed of what is in this layer.
     room: usize,
     aim: Aim<'s>,
 }
@@ -291,9 +291,23 @@ impl Search<'_> {
         if torn::was_event(object) {
             return self.torn(deeper, object, depth + 1, wrapper);
         }
+        match event::picked(object) {
+            Some(event) => self.picked(deeper, object, &event, depth + 1, wrapper),
+            None => self.entries(deeper, object, depth + 1, wrapper),
+        }
+    }
+
+    /// Searches what stands in an object that is no event.
+    fn entries<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
         let (part, mut is_searched) = (Part::of(object), !repeated::may_be_event(object));
         for entry in object.iter() {
-            is_searched &= self.entry(deeper, part, object, entry, depth + 1, wrapper);
+            is_searched &= self.entry(deeper, part, object, entry, depth, wrapper);
         }
         is_searched
     }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use memchr::{memchr_iter, memmem};
 
 use super::{
-    Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, Nested, Search, Wrapper, encoded,
-    holds_json, trimmed, watched,
+    Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, MAX_RATIO, Nested, Search, Wrapper,
+    encoded, holds_json, trimmed, watched,
 };
 use crate::record::{
     doubt::{
@@ -15,7 +15,7 @@ use crate::record::{
     },
     msgpack,
     parts::{
-        part_mark::{MAX_PART_BYTES, Part},
+        part_mark::{Part, may_be_joined},
         partial::open_part,
     },
     stream::{csv_row::WholeEvents, document::without_colours},
@@ -327,7 +327,7 @@ impl Search<'_> {
         }
         let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
         let starts = [Some(0), memmem::find(text, b"{\"")];
-        let is_joined = part == Part::Last || text.len() > MAX_PART_BYTES;
+        let is_joined = part == Part::Last || may_be_joined(text.len());
         let is_whole = is_joined
             && starts.into_iter().flatten().filter(is_value).any(|start| {
                 let value = &text[start..];
@@ -344,8 +344,10 @@ impl Search<'_> {
 
     /// What of it is damaged, cut off or beyond the limit is counted as broken, and searched as far as it goes.
     pub(super) fn base64(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
-        let decoded = encoded::decoded(text, self.room.min(MAX_DECOMPRESSED_BYTES));
-        self.room = self.room.saturating_sub(decoded.made);
+        let own = self.room.min(MAX_RATIO * text.len());
+        self.room -= own;
+        let decoded = encoded::decoded(text, own.min(MAX_DECOMPRESSED_BYTES));
+        let mut rest = own.saturating_sub(decoded.made);
         if let Aim::Inside(copies, _) = self.aim
             && !decoded.is_whole
         {
@@ -355,7 +357,7 @@ impl Search<'_> {
         let text = entries.as_deref().unwrap_or(&decoded.bytes);
         if holds_json(text) {
             let aim = self.aim.in_packed();
-            watched(self.found, &mut self.room, aim, |search| {
+            watched(self.found, &mut rest, aim, |search| {
                 search.text(deeper, text, wrapper);
             });
         }

@@ -147,6 +147,14 @@ fn a_bomb_hides_nothing_that_stands_beside_it() {
     let record =
         json!({"records": [{"data": bomb}, {"data": bomb}, {"log": hit("real").to_string()}]});
     assert_eq!(ids(&record.to_string()), [("real".to_owned(), None)]);
+    // What is packed twice packs better than each by itself, and what stands behind it has to be unpacked too.
+    let twice = shapes::gzip(&shapes::gzip(" ".repeat(8 << 20).as_bytes()));
+    let real = BASE64_STANDARD.encode(hit("real").to_string());
+    let packed = BASE64_STANDARD.encode(shapes::gzip(hit("real").to_string().as_bytes()));
+    for real in [real, packed] {
+        let record = json!({"records": [{"data": BASE64_STANDARD.encode(&twice)}, {"data": real}]});
+        assert_eq!(ids(&record.to_string()), [("real".to_owned(), None)]);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod no_events;
 mod ocsf;
 mod other_logs;
 mod parts;
+mod picked;
 mod printed;
 mod requests;
 mod reshaped;
