@@ -147,7 +147,7 @@ impl<'v> Event<'v> {
     /// Whether something with these keys, which is no event, may be what a query picked out of one: two of an event's own fields or
     /// more, one of which says who touched something, or what.
     pub fn may_be_picked<'k>(keys: impl Iterator<Item = &'k str>) -> bool {
-        let (mut count, mut tells) = (0, false);
+        let (mut told, mut tells) = (0_u32, false);
         for field in keys.filter_map(Field::of_any) {
             match field {
                 Field::User | Field::ImpersonatedUser | Field::ObjectRef | Field::RequestUri => {
@@ -162,9 +162,9 @@ impl<'v> Event<'v> {
                 | Field::StageReached => {}
                 _ => continue,
             }
-            count += 1;
+            told |= 1 << field as u32;
         }
-        tells && count > 1
+        tells && told.count_ones() > 1
     }
 
     /// Whether the parts of an event that say who touched what are objects, where they are

@@ -467,7 +467,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_restored_is_an_event_and_json(joint in select(vec![".", "_", "/"]), fields in proptest::collection::vec((
+        fn what_is_restored_is_json_and_an_event_or_was_picked_out_of_one(joint in select(vec![".", "_", "/"]), fields in proptest::collection::vec((
             select(vec!["", "audit.", "kubernetes.audit.", "requestObject.", "a.labels."]),
             select(vec!["auditID", "verb", "user", "user.username", "user.extra", "user.extra.a.0", "objectRef.name", "requestObject",
                 "requestObject.0", "requestObject.a", "requestObject.a.0", "requestObject..", "sourceIPs.1", "annotations.a.b",
@@ -483,7 +483,9 @@ mod tests {
             if let Some(Ok(restored)) = restored(&tape.as_value().as_object().unwrap()) {
                 let mut restored = restored;
                 let tape = simd_json::to_tape(&mut restored).unwrap();
-                prop_assert!(Event::is_one(&tape.as_value().as_object().unwrap()));
+                let restored = tape.as_value().as_object().unwrap();
+                let keys = restored.iter().map(|(key, _)| key);
+                prop_assert!(Event::is_one(&restored) || Event::may_be_picked(keys));
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{
     watched,
 };
 use crate::{
-    audit::{Event, Json, gke, repeated},
+    audit::{Event, Json, gke, parse_time, repeated},
     record::{
         doubt::torn::{self, is_torn},
         rewrite,
@@ -24,27 +24,30 @@ const TELLING: [&str; 4] = ["user", "User", "annotations", "Annotations"];
 /// event; `None` if there are none.
 fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
     let is_unread = |(key, value): &(&str, Json<'_>)| {
-        let is_empty = || value.as_object().is_some_and(|object| object.is_empty());
         (TELLING.contains(key) || Place::of(key) == Place::Other)
             && !lifted::is_of_client(key)
-            && !value.is_null()
-            && !is_empty()
+            && may_name(*value)
     };
     let fields = object.iter().filter(is_unread).map(Rest::Field);
     let names = wrapper.actors().into_iter().map(Rest::Name);
     marked(fields.chain(names))
 }
 
-/// The event of which `object`, which is none, may have some fields that a query picked out of it.
-pub(super) fn picked<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
+/// Whether `value` may tell who somebody is: no number does, and no time, as shippers have beside each event.
+fn may_name(value: Json<'_>) -> bool {
+    let is_object = value.as_object().is_some_and(|object| !object.is_empty());
+    let is_word = |text: &str| !text.is_empty() && parse_time(text).is_none();
+    is_object || value.is_array() || value.into_string().is_some_and(is_word)
+}
+
+/// Whether `object`, which is no event and no entry of Google's, may be fields that a query picked out of one.
+pub(super) fn may_be_picked(object: &Object<'_, '_>) -> bool {
     let version = object
         .get("apiVersion")
         .and_then(|version| version.into_string());
     let is_of_event = version.is_none_or(|version| version.starts_with("audit.k8s.io/"))
         && Event::may_be_picked(object.iter().map(|(key, _)| key));
-    let of_event = || is_of_event.then(|| Event::from_object(object));
-    let entry = gke::Entry::without_actor(object);
-    entry.map(|entry| entry.event()).or_else(of_event)
+    is_of_event || gke::Entry::without_actor(object).is_some()
 }
 
 /// The names around an entry of nobody, as [`unread`].
@@ -79,12 +82,12 @@ enum Rest<'v> {
 }
 
 impl Search<'_> {
-    /// Searches what stands beside the fields of `event` in `object`. If that tells nothing, `event` is told for what it may be.
+    /// Searches what stands beside the fields in `object` that a query may have picked out of an event. If that tells nothing, they are
+    /// told for what they may be.
     pub(super) fn picked<'v>(
         &mut self,
         deeper: &mut [Layer],
         object: &Object<'v, 'v>,
-        event: &Event<'v>,
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
@@ -97,9 +100,16 @@ impl Search<'_> {
             search.entries(deeper, object, depth, wrapper)
         });
         if !is_told {
-            (self.found)(Finding::Doubtful(event, &written(object), wrapper));
+            self.doubtful(object, wrapper);
         }
         is_searched
+    }
+
+    /// No part of the way down, on which each event that is held takes room.
+    fn doubtful<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) {
+        let entry = gke::Entry::without_actor(object);
+        let event = entry.map_or_else(|| Event::from_object(object), |entry| entry.event());
+        (self.found)(Finding::Doubtful(&event, &written(object), wrapper));
     }
 
     /// Whether `event`, which `object` is, is no copy of a text of a client. What there is to learn of it is noted.

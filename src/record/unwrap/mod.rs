@@ -291,9 +291,9 @@ impl Search<'_> {
         if torn::was_event(object) {
             return self.torn(deeper, object, depth + 1, wrapper);
         }
-        match event::picked(object) {
-            Some(event) => self.picked(deeper, object, &event, depth + 1, wrapper),
-            None => self.entries(deeper, object, depth + 1, wrapper),
+        match event::may_be_picked(object) {
+            true => self.picked(deeper, object, depth + 1, wrapper),
+            false => self.entries(deeper, object, depth + 1, wrapper),
         }
     }
 

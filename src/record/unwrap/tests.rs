@@ -55,6 +55,25 @@ fn an_event_is_found_in_every_wrapper() {
     assert_eq!(unwrap(&format!("[{bare},{item}]")).0, ["1", "2"]);
 }
 
+/// As of a request that was refused with 401. What shippers have beside each event tells nobody.
+#[test]
+fn an_event_of_nobody_is_no_broken_one_for_a_time_or_a_number_beside_it() {
+    let beside = |field: &str| {
+        let event = format!(
+            r#"{{"apiVersion":"audit.k8s.io/v1","auditID":"1","verb":"get","user":{{}},{field}}}"#
+        );
+        unwrap(&event).1
+    };
+    for field in [
+        r#""date":1796066632.705714"#,
+        r#""@timestamp":"2026-11-23T17:21:08.912Z""#,
+        r#""offset":12,"stream":"","extra":{}"#,
+    ] {
+        assert_eq!(beside(field), 0, "{field}");
+    }
+    assert_eq!(beside(r#""actor":"jane""#), 1);
+}
+
 #[test]
 fn several_values_and_log_prefixes_in_one_record() {
     let glued = format!("{}{}", event("1"), event("2"));
@@ -368,7 +387,8 @@ const FIELDS: [&str; 30] = [
     r#""authenticationMetadata":{"impersonationConstraint":"i"}"#,
     r#""sourceIPs":["10.0.0.1"]"#,
     r#""userAgent":"curl""#,
-    r#""objectRef":{"resource":"pods"}"#,
+    // Whole, as the API server writes it.
+    r#""objectRef":{"resource":"pods","namespace":"n","name":"p"}"#,
     r#""responseStatus":{"code":200}"#,
     r#""requestObject":{"kind":"Pod"}"#,
     r#""responseObject":{"kind":"Pod"}"#,

@@ -15,11 +15,21 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_bomb_goes_no_further_than_the_limit() {
-    let text = BASE64_STANDARD.encode(gzip(&vec![b'{'; 50 << 20]));
+    let packed = gzip(&vec![b'{'; 50 << 20]);
+    let text = BASE64_STANDARD.encode(&packed);
     let found = decoded(text.as_bytes(), MOST);
     assert_eq!((found.bytes.len(), found.is_whole), (MOST, false));
     let found = decoded(text.as_bytes(), 0);
-    assert_eq!((found.bytes.len(), found.is_whole), (0, false));
+    assert_eq!((found.bytes.len(), found.is_whole), (packed.len(), false));
+}
+
+#[test]
+fn what_is_not_packed_is_decoded_whatever_the_limit() {
+    let found = decoded(BASE64_STANDARD.encode("{\"a\":1}").as_bytes(), 0);
+    assert_eq!(
+        (found.bytes.as_slice(), found.is_whole),
+        (&b"{\"a\":1}"[..], true)
+    );
 }
 
 #[test]
