@@ -4,19 +4,28 @@ use simd_json::tape::Object;
 
 use crate::audit::Json;
 
-/// `key` in small letters, without what joins its words.
+/// How Log Analytics ends the names of columns, by what stands in them: text, a number, a truth, a time, a GUID.
+const TYPES: [&str; 5] = ["_s", "_d", "_b", "_t", "_g"];
+
+/// `key` without its type, if it is the name of such a column.
+pub fn untyped(key: &str) -> &str {
+    let mut names = TYPES.iter().filter_map(|end| key.strip_suffix(end));
+    names.next().unwrap_or(key)
+}
+
+/// `key` in small letters, without what joins its words and without its type.
 pub fn letters(key: &str) -> impl DoubleEndedIterator<Item = u8> + Clone {
-    let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
+    let letters = untyped(key).bytes().filter(u8::is_ascii_alphanumeric);
     letters.map(|byte| byte.to_ascii_lowercase())
 }
 
-/// Whether `key` ends with `end`, which is written so, but for its case and what joins its words.
+/// Whether `key` ends with `end`, which is written so, but for its case, what joins its words and its type.
 pub fn ends_with(key: &str, end: &str) -> bool {
     let mut letters = letters(key).rev();
     end.bytes().rev().all(|byte| letters.next() == Some(byte))
 }
 
-/// Whether `key` is `other`, which is written so, but for its case and what joins its words.
+/// Whether `key` is `other`, which is written so, but for its case, what joins its words and its type.
 pub fn is(key: &str, other: &str) -> bool {
     letters(key).eq(other.bytes())
 }
@@ -39,8 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cases_and_joints_count_for_nothing() {
-        for key in ["userAgent", "user_agent", "User-Agent", "USERAGENT"] {
+    fn cases_joints_and_types_count_for_nothing() {
+        for key in [
+            "userAgent",
+            "user_agent",
+            "User-Agent",
+            "USERAGENT",
+            "userAgent_s",
+        ] {
             assert!(is(key, "useragent") && ends_with(key, "agent"), "{key}");
             assert!(!is(key, "agent") && !ends_with(key, "users"), "{key}");
         }

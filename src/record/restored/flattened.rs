@@ -22,7 +22,7 @@ use crate::{
     record::{key::at, rewrite, unwrap::lifted::Place},
 };
 
-pub use joint::is_of_pod;
+pub use joint::{UNDERSCORE, is_of_pod};
 
 /// Whether the keys of an entry, joined by dots or by `_`, may stand behind `prefix`: not within what clients choose.
 pub fn is_prefix(prefix: &str) -> bool {
@@ -123,17 +123,19 @@ pub fn restored(object: &Object<'_, '_>) -> Option<Result<Vec<u8>, Unclear>> {
 /// Whether `key` is that of an event's field, which a store joined to others, or of Google's for the whole or for who did it.
 pub fn leads_to_event(key: &str) -> bool {
     let mut payloads = gke::PAYLOADS.iter().chain(&gke::RESPELLED_PAYLOADS);
-    let is_anchor = |joint: Joint| {
-        let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
-        joint.stands_in(key)
-            && anchors.any(|anchor| {
-                let prefix = key.strip_suffix(joint.spelled(anchor).as_str());
-                prefix.is_some_and(|prefix| joint.is_prefix(prefix))
-            })
-    };
+    let mut joints = Joint::ALL.into_iter();
     key == gke::PRINCIPAL
         || payloads.any(|payload| *payload == key)
-        || Joint::ALL.into_iter().any(is_anchor)
+        || joints.any(|joint| joint.stands_in(key) && is_anchor(key, joint))
+}
+
+/// Whether `key`, in which several may be joined by `joint`, tells where the others are.
+pub fn is_anchor(key: &str, joint: Joint) -> bool {
+    let mut anchors = FORMS.iter().flat_map(|form| form.anchors);
+    anchors.any(|anchor| {
+        let prefix = key.strip_suffix(joint.spelled(anchor).as_str());
+        prefix.is_some_and(|prefix| joint.is_prefix(prefix))
+    })
 }
 
 impl Form {

@@ -19,6 +19,7 @@ mod respelled;
 mod sentinel;
 mod stringified;
 pub(super) mod table;
+mod typed;
 
 pub use flattened::{is_of_pod, leads_to_event};
 
@@ -45,7 +46,8 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
     } else if gke::Entry::is_one(object) {
         stringified::entry(object).or_else(|| respelled::entry(object))
     } else {
-        recased::event(object)
+        typed::row(object)
+            .or_else(|| recased::event(object))
             .or_else(|| respelled::entry(object))
             .or_else(|| any_value::map(object))
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     audit::{Event, Json},
-    record::key::ends_with,
+    record::key::{ends_with, untyped},
 };
 
 /// Keys under which shippers keep the record as it came, as text or decoded.
@@ -46,14 +46,20 @@ const CLIENT_KEYS: [&str; 6] = [
     "responsestatus",
 ];
 
+/// Those of them below which others stand, joined by whatever mark.
+const CLIENT_PARTS: [&str; 3] = ["requestobject", "responseobject", "responsestatus"];
+
 /// Whether what stands under `key`, in which several may be joined, is a client's.
 pub fn is_of_client(key: &str) -> bool {
-    let is_one = |key: &str| CLIENT_KEYS.iter().any(|end| ends_with(key, end));
-    key.split('.').any(is_one)
+    let ends_with_one = |key: &str, ends: &[&str]| ends.iter().any(|end| ends_with(key, end));
+    let mut joints = key.match_indices(|letter: char| !letter.is_ascii_alphanumeric());
+    key.split('.').any(|key| ends_with_one(key, &CLIENT_KEYS))
+        || joints.any(|(at, _)| ends_with_one(&key[..at], &CLIENT_PARTS))
 }
 
 /// Whether shippers keep the record as it came under `key`.
 pub fn is_of_record(key: &str) -> bool {
+    let key = untyped(key);
     RECORD_KEYS
         .iter()
         .any(|known| known.eq_ignore_ascii_case(key))
@@ -63,8 +69,9 @@ pub fn is_of_record(key: &str) -> bool {
 const ENOUGH_FIELDS: usize = 3;
 const OF_OTHERS: [&str; 3] = ["kind", "apiVersion", "level"];
 
-/// The key of an event, or of a record as it came, that `key` is but for its case.
+/// The key of an event, or of a record as it came, that `key` is but for its case and its type.
 pub fn known(key: &str) -> Option<&'static str> {
+    let key = untyped(key);
     let mut all = Place::KNOWN.into_iter().flatten().copied();
     all.find(|known| known.eq_ignore_ascii_case(key))
 }

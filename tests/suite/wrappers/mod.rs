@@ -20,6 +20,7 @@ mod reshaped;
 mod shapes;
 mod spread;
 mod tables;
+mod typed;
 
 use baitline::{
     detect::{Config, Detection, Detector, Origin, Technique},

@@ -28,9 +28,12 @@ pub const ITEMS_OF_OCSF: &str = "[]";
 /// That of most stores.
 pub const DOT: Joint = Joint(".");
 
+/// That of Fluentd, Log Analytics and others.
+pub const UNDERSCORE: Joint = Joint("_");
+
 impl Joint {
     /// Those that are known, the usual ones first.
-    pub const ALL: [Self; 6] = [DOT, Self("_"), Self("__"), Self("/"), Self(":"), Self("-")];
+    pub const ALL: [Self; 6] = [DOT, UNDERSCORE, Self("__"), Self("/"), Self(":"), Self("-")];
 
     pub fn stands_in(&self, key: &str) -> bool {
         key.contains(self.0)

@@ -29,6 +29,9 @@ const LISTS: [&str; 10] = [
     "authorizationInfo",
 ];
 
+/// The keys of objects in bodies in which it stands.
+const OBJECTS: [&str; 4] = ["metadata", "spec", "status", "template"];
+
 /// Bodies, which are arrays of objects where they are JSON patches.
 const BODIES: [&str; 2] = ["requestObject", "responseObject"];
 
@@ -41,14 +44,16 @@ const TOGETHER_KEY: &str = "subjects";
 /// The keys of an operation of a patch.
 const OPERATION: [&str; 4] = ["op", "path", "value", "from"];
 
-/// Whether `text` is the JSON of an array that stands at the end of `path`, where the API server writes one.
+/// Whether `text` is the JSON of an array, or of an object, that stands at the end of `path`, where the API server writes one.
 pub fn is_text(path: &[&str], text: &str) -> bool {
-    let is_list = match path {
-        ["user" | "impersonatedUser", "groups"] | ["user" | "impersonatedUser", "extra", _] => true,
-        [.., last] => LISTS.contains(last),
-        [] => false,
+    let bracket = match path {
+        ["user" | "impersonatedUser", "extra"] => '{',
+        ["user" | "impersonatedUser", "groups"] | ["user" | "impersonatedUser", "extra", _] => '[',
+        [body, .., last] if BODIES.contains(body) && OBJECTS.contains(last) => '{',
+        [.., last] if LISTS.contains(last) => '[',
+        _ => return false,
     };
-    is_list && rewrite::is_json(text, &['['])
+    rewrite::is_json(text, &[bracket])
 }
 
 /// Whether `text`, which stands at the end of `path` in a body, is an array of objects that nobody can read: `{kind=User, name=jane}`, as
