@@ -100,13 +100,13 @@ impl Search<'_> {
             search.entries(deeper, object, depth, wrapper)
         });
         if !is_told {
-            self.doubtful(object, wrapper);
+            self.tell_picked(object, wrapper);
         }
         is_searched
     }
 
     /// No part of the way down, on which each event that is held takes room.
-    fn doubtful<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) {
+    fn tell_picked<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) {
         let entry = gke::Entry::without_actor(object);
         let event = entry.map_or_else(|| Event::from_object(object), |entry| entry.event());
         (self.found)(Finding::Doubtful(&event, &written(object), wrapper));

@@ -15,6 +15,7 @@ mod copies;
 pub(crate) mod encoded;
 pub(super) mod envelope;
 mod event;
+mod labels;
 mod layer;
 pub(super) mod lifted;
 mod rows;
@@ -291,13 +292,16 @@ impl Search<'_> {
         if torn::was_event(object) {
             return self.torn(deeper, object, depth + 1, wrapper);
         }
+        if let Some(labels) = labels::of_event(object) {
+            return self.labelled(deeper, object, labels, depth + 1, wrapper);
+        }
         match event::may_be_picked(object) {
             true => self.picked(deeper, object, depth + 1, wrapper),
             false => self.entries(deeper, object, depth + 1, wrapper),
         }
     }
 
-    /// Searches what stands in an object that is no event.
+    /// Searches all entries of `object`, which is no event; whether all of them could be.
     fn entries<'v>(
         &mut self,
         deeper: &mut [Layer],
@@ -384,8 +388,10 @@ impl Search<'_> {
     fn carried<'v>(&self, key: &str, value: Json<'v>) -> Option<Json<'v>> {
         match key {
             _ if matches!(self.aim, Aim::Inside(..)) => Some(value),
-            // Elastic's place for the event.
-            "kubernetes" if value.is_object() => value.get("audit"),
+            // Elastic's place for the event, where this is none.
+            "kubernetes" if value.as_object().is_some_and(|pod| !Event::is_one(&pod)) => {
+                value.get("audit")
+            }
             _ if is_of_pod(key) => None,
             _ => Some(value),
         }

@@ -243,3 +243,45 @@ fn what_says_the_same_of_two_requests_is_told_of_both() {
         assert_eq!(ids(&records.to_string()).len(), 2, "{records}");
     }
 }
+
+/// Of Loki's `logcli`, which are those of the stream.
+#[test]
+fn fields_among_the_labels_of_a_line_are_an_event() {
+    let labels = json!({"job": "audit", "auditID": "real", "user_username": DECOY, "verb": "list",
+        "requestURI": "/api/v1/namespaces", "requestReceivedTimestamp": "2026-11-23T17:21:08.912184Z"});
+    for line in ["list /api/v1/namespaces", &hit("real").to_string()] {
+        let record = json!({"labels": labels, "line": line, "timestamp": "2026-11-23T17:21:09Z"});
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+}
+
+/// Whoever makes a pod chooses its labels.
+#[test]
+fn fields_among_other_labels_are_doubtful_unless_the_event_stands_beside_them() {
+    let labels = |user: &str, agent: &str| json!({"auditID": "real", "user_username": user, "verb": "list", "requestURI": "/api/v1/namespaces", "userAgent": agent});
+    let event = hit("real").to_string();
+    for (message, labels, wanted) in [
+        ("", labels(DECOY, "curl"), once("undecodable")),
+        (&event, labels(DECOY, "curl"), once("real")),
+        ("", labels("jane", "curl"), vec![]),
+        ("", labels("jane", &event), vec![]),
+        (
+            "",
+            json!({"app": "backup-sa", "namespace": "honeypot"}),
+            vec![],
+        ),
+    ] {
+        let record = json!({"@timestamp": "2026-11-23T17:21:09Z", "message": message, "labels": labels, "service": {"name": "k"}});
+        assert_eq!(ids(&record.to_string()), wanted, "{record}");
+    }
+}
+
+/// What a shipper knows of a pod has keys of its own, but for labels and annotations.
+#[test]
+fn an_event_under_the_key_of_a_pod_is_told() {
+    let mut record = json!({"kubernetes": hit("real")});
+    assert_eq!(ids(&record.to_string()), once("real"));
+    record["kubernetes"] =
+        json!({"pod_name": "a", "labels": hit("forged"), "annotations": {"a": hit("forged")}});
+    assert_eq!(ids(&record.to_string()), []);
+}
