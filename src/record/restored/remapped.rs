@@ -30,22 +30,21 @@ const FIELDS: [(&str, &[(&str, &str)]); 5] = [
 /// `event` with its own fields; `None` if it tells who it was, or nothing else does.
 pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
     // Of most events none is, and they are many.
-    if event.get("user").is_some() || at(event, "usr.name")?.into_string()?.is_empty() {
+    if tells_user(event) || at(event, "usr.name")?.into_string()?.is_empty() {
         return None;
     }
-    let kept = event.iter().filter(|(key, _)| !is_held(key));
-    let put = FIELDS.iter().filter_map(|(key, parts)| {
-        let parts = parts
-            .iter()
-            .filter_map(|(part, path)| Some((*part, at(event, path)?)));
-        let parts: Vec<_> = parts
-            .filter(|(_, value)| *key != "verb" || is_verb(*value))
-            .collect();
-        (event.get(*key).is_none() && !parts.is_empty()).then_some((*key, parts))
-    });
+    let put: Vec<_> = FIELDS
+        .iter()
+        .map(|(key, parts)| (*key, missing(event, key, parts)))
+        .filter(|(_, parts)| !parts.is_empty())
+        .collect();
+    let is_put = |key: &str| put.iter().any(|(other, _)| *other == key);
+    let kept = event
+        .iter()
+        .filter(|(key, _)| !is_held(key) && !is_put(key));
     let mut out = Vec::new();
     rewrite::fields(
-        kept.map(Ok).chain(put.map(Err)),
+        kept.map(Ok).chain(put.iter().map(Err)),
         &mut out,
         |field, out| match field {
             Ok((key, value)) => rewrite::field(key, value, 0, out),
@@ -53,14 +52,47 @@ pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
                 [("", value)] => rewrite::field(key, value, 0, out),
                 _ => {
                     rewrite::name(key, out);
-                    rewrite::fields(parts.into_iter(), out, |(part, value), out| {
-                        rewrite::field(part, value, 0, out);
+                    let left = parts_left(event, key);
+                    rewrite::fields(left.iter().chain(parts), out, |(part, value), out| {
+                        rewrite::field(part, *value, 0, out);
                     });
                 }
             },
         },
     );
     Some(out)
+}
+
+/// Whether `event` tells who it was, or has something else than what was left of that.
+fn tells_user(event: &Object<'_, '_>) -> bool {
+    event.get("user").is_some_and(|user| {
+        let left = user.as_object();
+        left.is_none_or(|left| left.get("username").is_some())
+    })
+}
+
+/// What was taken of the field `key` of `event`, or of the fields in it, and stands no longer there.
+fn missing<'v>(
+    event: &Object<'v, 'v>,
+    key: &str,
+    parts: &[(&'static str, &str)],
+) -> Vec<(&'static str, Json<'v>)> {
+    let left = event.get(key);
+    let is_left = |part: &str| match part {
+        "" => left.is_some(),
+        part => left.is_some_and(|left| !left.is_object() || left.get(part).is_some()),
+    };
+    let parts = parts.iter().filter(|(part, _)| !is_left(part));
+    let parts = parts.filter_map(|(part, path)| Some((*part, at(event, path)?)));
+    parts
+        .filter(|(_, value)| key != "verb" || is_verb(*value))
+        .collect()
+}
+
+/// What is left in the field `key`.
+fn parts_left<'v>(event: &Object<'v, 'v>, key: &str) -> Vec<(&'v str, Json<'v>)> {
+    let left = event.get(key).and_then(|left| left.as_object());
+    left.iter().flat_map(|left| left.iter()).collect()
 }
 
 /// Whether `key` is one of the objects that hold them, or joined to one.

@@ -685,6 +685,43 @@ fn an_event_whose_fields_datadog_has_elsewhere_tells_the_same() {
     }
 }
 
+/// A remapper moves the one attribute that it was told of.
+#[test]
+fn what_datadog_left_of_a_part_keeps_its_place() {
+    let (mut event, _) = told_event();
+    event["user"]["uid"] = "u".into();
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    let mut left = event.clone();
+    let name = left["user"]
+        .as_object_mut()
+        .expect("a user")
+        .remove("username");
+    let status = left["responseStatus"].as_object_mut().expect("a status");
+    let code = status.remove("code");
+    status.insert("metadata".to_owned(), json!({}));
+    left["usr"] = json!({"name": name, "id": name});
+    left["http"] = json!({"status_code": code});
+    assert_eq!(
+        without_origin(found(None, left.to_string().as_bytes())),
+        bare,
+        "{left}"
+    );
+    for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+        let mut left = event.clone();
+        let Some(name) = left["user"]
+            .as_object_mut()
+            .and_then(|user| user.remove("username"))
+        else {
+            continue;
+        };
+        left["usr"] = json!({"name": name});
+        assert_eq!(techniques(&left), Vec::from_iter(technique), "{left}");
+    }
+    // Whoever it was tells it.
+    event["usr"] = json!({"name": "jane"});
+    assert_eq!(techniques(&event), [Technique::TokenUse]);
+}
+
 /// As the Lambda of Microsoft Sentinel's connector for EKS writes it.
 fn sentinel(user: &str, agent: &str, object: &str) -> Value {
     json!({"date": "2026-11-23T17:21:08.912184Z", "TimeGenerated": "2026-11-23T17:21:08.912184Z", "AwsAccountId": "1", "Region": "eu-west-1",
