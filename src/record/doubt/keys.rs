@@ -190,7 +190,7 @@ fn is_words(text: &str) -> bool {
 }
 
 /// Whether a shipper keeps records as they came under `key`, in which several may be joined.
-fn is_of_record(key: &str) -> bool {
+pub fn is_of_record(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
     !lifted::is_of_client(key)
         && (lifted::is_of_record(last)

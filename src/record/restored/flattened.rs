@@ -19,7 +19,7 @@ use joint::{DOT, ITEMS, ITEMS_OF_OCSF, Joint, is_chosen, is_index, is_open};
 
 use crate::{
     audit::{Event, Json, gke},
-    record::{key::at, rewrite, unwrap::lifted::Place},
+    record::{doubt::keys, key::at, rewrite, unwrap::lifted::Place},
 };
 
 pub use joint::{UNDERSCORE, is_of_pod};
@@ -149,11 +149,15 @@ impl Form {
         let is_field = |path: &str| {
             (self.is_field)(joint.head(path)) && (joint.head(path) == path || joint.joins(path))
         };
+        let stands_beside = |key: &str| match prefix {
+            "" => self.stands_beside(key),
+            _ => keys::is_of_record(key) && !(self.is_field)(joint.head(key)),
+        };
         let (mut fields, mut others) = (Fields::new(), Fields::new());
         for (key, value) in object.iter() {
             match key.strip_prefix(prefix).filter(|path| is_field(path)) {
                 Some(path) => fields.push((path, value)),
-                None if prefix.is_empty() && self.stands_beside(key) => others.push((key, value)),
+                None if stands_beside(key) => others.push((key, value)),
                 None => {}
             }
         }
@@ -344,7 +348,9 @@ fn written(fields: &Fields<'_>, others: &Fields<'_>, joint: Joint) -> Result<Vec
             if json.is_none() && text.is_some_and(|text| list::is_printed(&keys, text)) {
                 return Err(Unclear);
             }
-            let node = json.map_or(Node::Value(*value), Node::Text);
+            let groups = || list::groups(&keys, text?);
+            let node = json.map(Node::Text).or_else(|| groups().map(Node::Words));
+            let node = node.unwrap_or(Node::Value(*value));
             insert(&mut event.0, &keys, node)?;
         }
     }

@@ -3,7 +3,7 @@
 //! Loki's labels are those of whoever ships the log. Elsewhere they may be those of a pod, which whoever makes it chooses: an event in
 //! them is doubtful, unless what they stand beside tells it.
 
-use simd_json::tape::Object;
+use simd_json::tape::{Array, Object};
 
 use super::{Finding, Layer, Search, Wrapper, copies::written, watched};
 use crate::{
@@ -50,6 +50,31 @@ impl Search<'_> {
             false => self.doubtful(deeper, labels, depth, wrapper),
         };
         is_searched && are_searched
+    }
+
+    /// Searches a line of Loki's, and the labels that may stand behind it. Where the line tells an event they are what was taken out of it,
+    /// and need not tell one.
+    pub(super) fn line_of_loki<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        array: &Array<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+    ) -> bool {
+        let (mut is_searched, mut is_told) = (true, false);
+        let found = &mut *self.found;
+        let mut watch = |finding: Finding<'_>| {
+            is_told |= matches!(finding, Finding::Event(..));
+            found(finding);
+        };
+        watched(&mut watch, &mut self.room, self.aim, |search| {
+            for part in array.iter().take(2) {
+                is_searched &= search.value(deeper, part, depth, wrapper);
+            }
+        });
+        let labels = array.iter().nth(2);
+        let are_searched = labels.is_none_or(|labels| self.value(deeper, labels, depth, wrapper));
+        is_searched && (are_searched || is_told)
     }
 
     /// Searches `labels`, in which whatever looks like an event is doubtful.

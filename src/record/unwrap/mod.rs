@@ -218,6 +218,9 @@ impl Search<'_> {
                 return false;
             }
             let wrapper = &Nested::new(wrapper, Inner::Array(&array));
+            if envelope::is_line_of_loki(&array) {
+                return self.line_of_loki(deeper, &array, depth + 1, wrapper);
+            }
             for inner in array.iter() {
                 is_searched &= self.value(deeper, inner, depth + 1, wrapper);
             }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::forged::{DECOY, hit, ids};
+use super::{
+    forged::{DECOY, hit, ids},
+    found,
+};
 
 /// The fields `keys` of `event`.
 fn fields(event: &Value, keys: &[&str]) -> Value {
@@ -284,4 +287,86 @@ fn an_event_under_the_key_of_a_pod_is_told() {
     record["kubernetes"] =
         json!({"pod_name": "a", "labels": hit("forged"), "annotations": {"a": hit("forged")}});
     assert_eq!(ids(&record.to_string()), []);
+}
+
+/// Behind a prefix, as GELF has what was added to a message. What the fields lack the whole event tells.
+#[test]
+fn the_whole_event_is_told_beside_fields_with_a_prefix() {
+    let mut event = hit("real");
+    event["user"]["extra"] = json!({"authentication.kubernetes.io/pod-name": ["file-backup"]});
+    for (prefix, joint, place) in [
+        ("_", "_", "short_message"),
+        ("_", "_", "full_message"),
+        ("kubernetes.audit.", ".", "event.original"),
+        ("audit.", ".", "message"),
+    ] {
+        let mut record = json!({"version": "1.1", place: event.to_string()});
+        for key in [
+            "auditID",
+            "stage",
+            "verb",
+            "requestURI",
+            "requestReceivedTimestamp",
+        ] {
+            record[format!("{prefix}{key}")] = event[key].clone();
+        }
+        record[format!("{prefix}user{joint}username")] = DECOY.into();
+        let [told] = found(None, record.to_string().as_bytes())
+            .try_into()
+            .expect("one");
+        assert_eq!(told.actor.pod.as_deref(), Some("file-backup"), "{record}");
+        // Nor does text of a client in that place hide what the fields tell.
+        let mut forged = event.clone();
+        forged["user"] = json!({"username": "jane"});
+        forged["requestReceivedTimestamp"] = "2026-11-23T17:21:08.912185Z".into();
+        record[place] = format!("list {forged}").into();
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+}
+
+#[test]
+fn groups_that_became_one_text_are_those_of_the_whole_event() {
+    let mut event = hit("real");
+    for groups in [json!(["a", "b"]), json!(["CN=a,DC=b"])] {
+        event["user"]["groups"] = groups.clone();
+        let text: Vec<_> = groups
+            .as_array()
+            .expect("groups")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let mut record = fields(
+            &event,
+            &[
+                "auditID",
+                "stage",
+                "verb",
+                "requestURI",
+                "requestReceivedTimestamp",
+            ],
+        );
+        record["user_username"] = DECOY.into();
+        record["user_groups"] = text.join(", ").into();
+        let [told] = found(None, record.to_string().as_bytes())
+            .try_into()
+            .expect("one");
+        assert_eq!(json!(told.actor.groups), groups);
+        record["message"] = event.to_string().into();
+        assert_eq!(ids(&record.to_string()), once("real"), "{record}");
+    }
+}
+
+/// Loki's structured metadata, with keys in which nobody reads an event.
+#[test]
+fn what_loki_keeps_behind_a_line_that_tells_an_event_is_of_it() {
+    let metadata = json!({"audit_id": "real", "user_username": DECOY});
+    let pushed = |line: String| json!({"streams": [{"stream": {"job": "k"}, "values": [["1795454469250000000", line, metadata]]}]});
+    assert_eq!(
+        ids(&pushed(hit("real").to_string()).to_string()),
+        once("real")
+    );
+    assert_eq!(
+        ids(&pushed("list /api".to_owned()).to_string()),
+        once("undecodable")
+    );
 }

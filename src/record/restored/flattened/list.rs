@@ -56,6 +56,15 @@ pub fn is_text(path: &[&str], text: &str) -> bool {
     rewrite::is_json(text, &[bracket])
 }
 
+/// The groups of a user, if a store made one `text` of them: `a, b`. What has more in it than names and commas is one name of a
+/// directory: `CN=a,DC=b`.
+pub fn groups<'v>(path: &[&str], text: &'v str) -> Option<Vec<&'v str>> {
+    let is_list = matches!(path, ["user" | "impersonatedUser", "groups"])
+        && text.contains(',')
+        && !text.contains(['=', '[', '{', '"']);
+    is_list.then(|| text.split(',').map(str::trim).collect())
+}
+
 /// Whether `text`, which stands at the end of `path` in a body, is an array of objects that nobody can read: `{kind=User, name=jane}`, as
 /// Graylog has of what Java prints.
 pub fn is_printed(path: &[&str], text: &str) -> bool {
