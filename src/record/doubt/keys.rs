@@ -157,7 +157,16 @@ impl<'v> Entry<'v> {
     /// Whether an event that it leads to may be what a client sent; `in_text` tells whether it lies in a text.
     pub fn is_of_client(&self, in_text: bool) -> bool {
         is_of_request(self.key)
-            || (in_text && !is_of_record(self.key) && (self.is_of_server() || self.is_field()))
+            || (in_text
+                && !is_of_record(self.key)
+                && !self.leads_to_list()
+                && (self.is_of_server() || self.is_field()))
+    }
+
+    /// Whether the key leads to the events of an `EventList`: Logstash's input by HTTP puts what it knows of the request beside them.
+    fn leads_to_list(&self) -> bool {
+        let kind = self.object.get("kind").and_then(|kind| kind.into_string());
+        self.key == "items" && kind == Some("EventList")
     }
 
     /// Whether the object is a field of a request, and has its name in it.

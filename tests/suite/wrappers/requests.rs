@@ -102,6 +102,25 @@ fn what_a_server_or_an_application_logs_of_a_request_is_doubtful() {
     }
 }
 
+/// Logstash's input by HTTP puts the fields of a body beside what it knows of the request.
+#[test]
+fn an_event_list_beside_the_request_that_brought_it_is_read() {
+    let ecs = json!({"@timestamp": "2026-11-23T17:21:09Z", "http": {"method": "POST"}, "url": {"path": "/"},
+        "user_agent": {"original": "kube-apiserver/v1.31.0"}, "kind": "EventList", "items": [hit("one"), hit("two")]});
+    let ids = |record: &Value| -> Vec<String> {
+        let all = ids(&record.to_string());
+        all.into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(ids(&ecs), ["one", "two"]);
+    let mut kept = ecs.clone();
+    let list = json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": ecs["items"]});
+    kept["event"] = json!({"original": list.to_string()});
+    assert_eq!(ids(&kept), ["one", "two"]);
+    // What a server logs of a body stands under a key of its own.
+    let logged = json!({"user_agent": "curl", "body": list, "status": 200});
+    assert_eq!(told(&logged.to_string()), DOUBTFUL, "{logged}");
+}
+
 #[test]
 fn what_a_shipper_carries_beside_what_it_knows_of_requests_is_the_event() {
     let event = hit("real");
