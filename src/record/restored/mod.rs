@@ -19,6 +19,7 @@ mod respelled;
 mod sentinel;
 mod stringified;
 pub(super) mod table;
+mod tagged;
 mod typed;
 
 pub use flattened::{is_of_pod, leads_to_event};
@@ -40,7 +41,8 @@ pub fn restored(object: &Object<'_, '_>, is_event: bool) -> Option<Result<Vec<u8
         return foreign;
     }
     let reshaped = if is_event {
-        stringified::event(object)
+        tagged::event(object)
+            .or_else(|| stringified::event(object))
             .or_else(|| remapped::event(object))
             .or_else(|| implied::event(object))
     } else if gke::Entry::is_one(object) {

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{forged::hit, found, told_event, without_origin};
+use super::{
+    forged::{forgeries, hit},
+    found, told_event, without_origin,
+};
 use crate::soundness::events;
 use baitline::detect::{Detection, Technique};
 
@@ -938,12 +941,126 @@ fn a_few_fields_are_enough() {
     }
 }
 
+/// `value` as a store writes it that tells types: `tag` has the name of one and what stands in it.
+fn tagged(value: &Value, tag: &dyn Fn(&str, Value) -> Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, inner)| (key.clone(), tagged(inner, tag)));
+            tag("map", fields.collect())
+        }
+        Value::Array(items) => tag("list", items.iter().map(|item| tagged(item, tag)).collect()),
+        Value::String(_) => tag("text", value.clone()),
+        Value::Null => tag("nothing", value.clone()),
+        Value::Bool(_) => tag("truth", value.clone()),
+        Value::Number(_) => tag("number", value.clone()),
+    }
+}
+
+fn dynamo(kind: &str, value: Value) -> Value {
+    match kind {
+        "map" => json!({"M": value}),
+        "list" => json!({"L": value}),
+        "text" => json!({"S": value}),
+        "nothing" => json!({"NULL": true}),
+        "truth" => json!({"BOOL": value}),
+        _ => json!({"N": value.to_string()}),
+    }
+}
+
+fn firestore(kind: &str, value: Value) -> Value {
+    match kind {
+        "map" => json!({"mapValue": {"fields": value}}),
+        "list" if value == json!([]) => json!({"arrayValue": {}}),
+        "list" => json!({"arrayValue": {"values": value}}),
+        "text" => json!({"stringValue": value}),
+        "nothing" => json!({"nullValue": null}),
+        "truth" => json!({"booleanValue": value}),
+        _ => json!({"integerValue": value.to_string()}),
+    }
+}
+
+fn protobuf(kind: &str, value: Value) -> Value {
+    match kind {
+        "map" => json!({"structValue": {"fields": value}}),
+        "list" => json!({"listValue": {"values": value}}),
+        "text" => json!({"stringValue": value}),
+        "nothing" => json!({"nullValue": 0}),
+        "truth" => json!({"boolValue": value}),
+        _ => json!({"numberValue": value}),
+    }
+}
+
+/// Whose records have names of their own.
+fn avro(kind: &str, value: Value) -> Value {
+    match kind {
+        "map" => json!({"audit.Part": value}),
+        "list" => json!({"array": value}),
+        "text" => json!({"string": value}),
+        "nothing" => Value::Null,
+        "truth" => json!({"boolean": value}),
+        _ => json!({"long": value}),
+    }
+}
+
+type Tag = fn(&str, Value) -> Value;
+const TAGS: [Tag; 4] = [dynamo, firestore, protobuf, avro];
+
+/// The fields of `event`, each with its type.
+fn with_types(event: &Value, tag: Tag) -> Value {
+    let fields = event.as_object().expect("an event").iter();
+    fields
+        .map(|(key, value)| (key.clone(), tagged(value, &tag)))
+        .collect()
+}
+
 #[test]
-fn an_event_with_types_before_its_values_is_undecodable() {
-    let text = |text: &str| json!({"S": text});
+fn an_event_whose_values_tell_their_types_tells_the_same() {
+    let (mut event, _) = told_event();
+    event["annotations"] = json!({"authorization.k8s.io/decision": "forbid"});
+    let bare = without_origin(found(None, event.to_string().as_bytes()));
+    for tag in TAGS {
+        let fields = with_types(&event, tag);
+        for record in [
+            fields.clone(),
+            json!({"fields": fields}),
+            json!({"Item": fields}),
+        ] {
+            let told = without_origin(found(None, record.to_string().as_bytes()));
+            assert_eq!(told, bare, "{record}");
+        }
+        for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+            let record = with_types(&event, tag);
+            assert_eq!(techniques(&record), Vec::from_iter(technique), "{record}");
+        }
+    }
+}
+
+#[test]
+fn what_a_client_writes_where_values_tell_their_types_is_no_event() {
+    for forgery in forgeries() {
+        let mut event = hit("quiet");
+        event["user"] = json!({"username": "jane"});
+        for key in ["requestURI", "userAgent", "auditID"] {
+            event[key] = forgery.to_string().into();
+        }
+        event["requestObject"] = forgery.clone();
+        for tag in TAGS {
+            assert_eq!(techniques(&with_types(&event, tag)), [], "{forgery}");
+        }
+        let mut body = with_types(&event, avro);
+        body["requestObject"] = forgery;
+        assert_eq!(techniques(&body), [], "{body}");
+    }
+}
+
+/// Where but some of them tell their types.
+#[test]
+fn an_event_with_types_in_it_is_undecodable() {
     let item = |user: &str, namespace: &str| {
-        json!({"Item": {"kind": text("Event"), "apiVersion": text("audit.k8s.io/v1"), "auditID": text("1"), "verb": text("get"),
-        "user": {"M": {"username": text(user)}}, "objectRef": {"M": {"resource": text("secrets"), "namespace": text(namespace), "name": text("a")}}}})
+        json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "get",
+        "user": {"M": {"username": user}}, "objectRef": {"M": {"resource": "secrets", "namespace": namespace, "name": "a"}}})
     };
     for (user, namespace) in [(DECOY, "shop"), ("jane", "honeypot")] {
         let item = item(user, namespace);
