@@ -101,6 +101,23 @@ fn typed_columns_tell_what_the_event_tells() {
     }
 }
 
+/// Names of columns have no dots, and numbers are floating-point.
+#[test]
+fn what_is_lost_in_names_and_numbers_of_columns_is_known() {
+    let record = json!({"auditID_g": "5f2c91aa-0001-4c3a-8e0b-7d1a2b3c4d5e", "verb_s": "list", "user_username_s": DECOY,
+        "user_extra_authentication_kubernetes_io_credential_id_s": "[\"JTI=a5607c27-099a-43a1-9096-1f3d2780f590\"]",
+        "annotations_authorization_k8s_io_decision_s": "forbid", "responseStatus_code_d": 403.0});
+    let [told] = found(None, record.to_string().as_bytes())
+        .try_into()
+        .expect("one");
+    assert_eq!(
+        told.token.id.as_deref(),
+        Some("JTI=a5607c27-099a-43a1-9096-1f3d2780f590")
+    );
+    assert_eq!(told.request.decision.as_deref(), Some("forbid"));
+    assert_eq!(told.request.code, Some(403));
+}
+
 /// Cloud Logging's export, and what a whole event is kept in beside its columns.
 #[test]
 fn typed_columns_of_an_entry_of_gke_and_beside_a_whole_event_are_read() {
