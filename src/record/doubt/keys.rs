@@ -154,19 +154,19 @@ impl<'v> Entry<'v> {
         in_text || !self.is_object
     }
 
-    /// Whether an event that it leads to may be what a client sent; `in_text` tells whether it lies in a text.
+    /// Whether an event that it leads to may be what a client sent; `in_text` tells whether it lies in a text further in.
     pub fn is_of_client(&self, in_text: bool) -> bool {
+        let may_be_text = in_text || !(self.is_object || self.leads_to_list());
         is_of_request(self.key)
-            || (in_text
-                && !is_of_record(self.key)
-                && !self.leads_to_list()
-                && (self.is_of_server() || self.is_field()))
+            || (may_be_text && !is_of_record(self.key) && (self.is_of_server() || self.is_field()))
     }
 
     /// Whether the key leads to the events of an `EventList`: Logstash's input by HTTP puts what it knows of the request beside them.
     fn leads_to_list(&self) -> bool {
         let kind = self.object.get("kind").and_then(|kind| kind.into_string());
-        self.key == "items" && kind == Some("EventList")
+        let items = self.object.get(self.key).and_then(|items| items.as_array());
+        let are_objects = || items.is_some_and(|items| items.iter().all(|item| item.is_object()));
+        self.key == "items" && kind == Some("EventList") && are_objects()
     }
 
     /// Whether the object is a field of a request, and has its name in it.

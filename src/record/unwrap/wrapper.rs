@@ -91,8 +91,7 @@ impl<'v> Wrapper for Nested<'v> {
     fn is_of_client(&self, in_text: bool) -> bool {
         *self.doubts[usize::from(in_text)].get_or_init(|| match &self.inner {
             Inner::Entry(entry) => {
-                let in_text = entry.is_in_text(in_text);
-                entry.is_of_client(in_text) || self.outer.is_of_client(in_text)
+                entry.is_of_client(in_text) || self.outer.is_of_client(entry.is_in_text(in_text))
             }
             Inner::Piece(standing) => standing.is_of_client() || self.outer.is_of_client(in_text),
             Inner::Object(_) | Inner::Array(_) | Inner::Line(_) => self.outer.is_of_client(in_text),

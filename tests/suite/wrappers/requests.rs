@@ -116,6 +116,10 @@ fn an_event_list_beside_the_request_that_brought_it_is_read() {
     let list = json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "items": ecs["items"]});
     kept["event"] = json!({"original": list.to_string()});
     assert_eq!(ids(&kept), ["one", "two"]);
+    // It has no events as texts.
+    let mut texts = ecs.clone();
+    texts["items"] = json!([hit("forged").to_string()]);
+    assert_eq!(told(&texts.to_string()), DOUBTFUL, "{texts}");
     // What a server logs of a body stands under a key of its own.
     let logged = json!({"user_agent": "curl", "body": list, "status": 200});
     assert_eq!(told(&logged.to_string()), DOUBTFUL, "{logged}");
