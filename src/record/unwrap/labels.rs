@@ -34,7 +34,7 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let is_of_line = OF_LINE.iter().all(|key| object.get(*key).is_some());
+        let is_of_line = object.len() == 3 && OF_LINE.iter().all(|key| object.get(*key).is_some());
         let mut is_told = false;
         let found = &mut *self.found;
         let mut watch = |finding: Finding<'_>| {

@@ -256,6 +256,9 @@ fn fields_among_the_labels_of_a_line_are_an_event() {
         let record = json!({"labels": labels, "line": line, "timestamp": "2026-11-23T17:21:09Z"});
         assert_eq!(ids(&record.to_string()), once("real"), "{record}");
     }
+    let others =
+        json!({"labels": labels, "line": "x", "timestamp": "2026-11-23T17:21:09Z", "pod": "a"});
+    assert_eq!(ids(&others.to_string()), once("undecodable"), "{others}");
 }
 
 /// Whoever makes a pod chooses its labels.
