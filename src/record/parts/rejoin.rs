@@ -19,6 +19,7 @@ use std::{
     cmp::Reverse,
     collections::HashMap,
     hash::{BuildHasher, RandomState},
+    mem,
     ops::Range,
 };
 
@@ -39,12 +40,15 @@ const PATIENCE_BYTES: u64 = 256 << 20;
 /// Time that may pass until the next part comes; Vector waits for half of it.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Bytes that all parts may have that are kept. Beyond them the longest goes first, so that nobody who writes much drives out what
-/// others wrote.
+/// Bytes that all lines may have that are kept. Beyond them the longest goes first if it is long, so that nobody who writes one without an
+/// end drives out what others wrote; else the one that waits for the longest, so that nobody who leaves many drives out one whose parts
+/// come close to each other.
 const MAX_BYTES: usize = 16 << 20;
+const LONG_BYTES: usize = MAX_BYTES / 4;
 
-/// What it takes to keep a part beside its bytes.
-const OVERHEAD_BYTES: usize = 1 << 10;
+/// What a line counts beside its bytes. It takes less to keep it, but each is compared with all records until its last part comes: 512
+/// at most.
+const OVERHEAD_BYTES: usize = 32 << 10;
 
 /// Arrays in one another in which records stand: those of a body, and those of time and record.
 const MAX_DEPTH: usize = 3;
@@ -63,8 +67,10 @@ pub struct Rejoiner {
     open: HashMap<u64, Line>,
     /// What is kept of all of them.
     bytes: usize,
-    /// How many lines were begun.
-    begun: u64,
+    /// How many parts were kept.
+    parts: u64,
+    /// What was too much, and is to be given back.
+    driven_out: Vec<Given>,
 }
 
 /// Where a record stands.
@@ -94,8 +100,9 @@ struct Stream {
 
 /// A line of which the last part has not come.
 struct Line {
-    /// Lines are numbered as they begin.
-    number: u64,
+    /// Parts are numbered as they come: the first and the last.
+    first: u64,
+    last: u64,
     /// It stands in each record of its stream.
     word: Finder<'static>,
     /// The key of its text.
@@ -134,10 +141,11 @@ impl Rejoiner {
         edited(&mended, self.edits(&mended, place)?)
     }
 
-    /// Gives back what has waited too long at `offset` of the source, and what is too much.
+    /// Gives back what has waited too long at `offset` of the source, and what was too much.
     pub fn give_back(&mut self, offset: u64, arrival: Timestamp) -> Vec<Given> {
+        let mut given = mem::take(&mut self.driven_out);
         if self.open.is_empty() {
-            return Vec::new();
+            return given;
         }
         let is_late = |line: &Line| {
             offset.saturating_sub(line.offset) > PATIENCE_BYTES
@@ -145,20 +153,27 @@ impl Rejoiner {
         };
         let late = self.open.iter().filter(|(_, line)| is_late(line));
         let late: Vec<u64> = late.map(|(stream, _)| *stream).collect();
-        let mut given = self.take(late);
+        given.extend(self.take(late));
+        given
+    }
+
+    /// What is too much no longer waits.
+    fn drive_out(&mut self) {
         while self.bytes > MAX_BYTES {
             let lines = self.open.iter();
-            let longest = lines.max_by_key(|(_, line)| (line.bytes(), Reverse(line.number)));
-            let longest = longest.map(|(stream, _)| *stream);
-            given.extend(self.take(longest));
+            let next = lines.max_by_key(|(_, line)| (line.long_bytes(), Reverse(line.last)));
+            let next = next.map(|(stream, _)| *stream);
+            let given = self.take(next);
+            self.driven_out.extend(given);
         }
-        given
     }
 
     /// Gives back all that is kept: the source has ended.
     pub fn finish(&mut self) -> Vec<Given> {
+        let mut given = mem::take(&mut self.driven_out);
         let all: Vec<u64> = self.open.keys().copied().collect();
-        self.take(all)
+        given.extend(self.take(all));
+        given
     }
 
     /// In the order in which they came.
@@ -167,7 +182,7 @@ impl Rejoiner {
             .into_iter()
             .filter_map(|stream| self.open.remove(&stream));
         let mut lines: Vec<Line> = taken.collect();
-        lines.sort_by_key(|line| line.number);
+        lines.sort_by_key(|line| line.first);
         let given = lines.into_iter().map(|line| {
             self.bytes -= line.bytes();
             Given {
@@ -216,14 +231,16 @@ impl Rejoiner {
             return None;
         }
         if part == Some(Part::Open) {
+            self.parts += 1;
             let line = self.open.entry(hash).or_insert_with(|| {
-                self.begun += 1;
-                let line = Line::new(self.begun, &word, &fields, &text, provenance);
+                let line = Line::new(self.parts, &word, &fields, &text, provenance);
                 self.bytes += line.bytes();
                 line
             });
             line.append(&text.plain, place);
+            line.last = self.parts;
             self.bytes += text.plain.len();
+            self.drive_out();
             return Some(NOTHING.into());
         }
         let mut line = self.open.remove(&hash)?;
@@ -255,14 +272,15 @@ impl Rejoiner {
 impl Line {
     /// With nothing of its text yet.
     fn new(
-        number: u64,
+        first: u64,
         word: &str,
         fields: &Fields<'_>,
         text: &Text<'_>,
         provenance: Provenance,
     ) -> Self {
         Self {
-            number,
+            first,
+            last: first,
             word: Finder::new(word).into_owned(),
             key: text.key,
             text: String::new(),
@@ -276,6 +294,14 @@ impl Line {
 
     fn bytes(&self) -> usize {
         self.text.len() + self.others.len() + OVERHEAD_BYTES
+    }
+
+    /// The same of a line that is long, else nothing.
+    fn long_bytes(&self) -> usize {
+        match self.bytes() {
+            bytes if bytes > LONG_BYTES => bytes,
+            _ => 0,
+        }
     }
 
     fn append(&mut self, text: &str, place: Place<'_>) {

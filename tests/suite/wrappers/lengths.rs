@@ -118,3 +118,14 @@ fn long_names_of_columns_above_many_little_cells() {
         assert_eq!(found(None, record.as_bytes()), []);
     });
 }
+
+#[test]
+fn many_parts_that_nothing_follows() {
+    takes_no_longer_than_its_length(1 << 10, |count| {
+        let parts =
+            (0..count).map(|number| json!({"_p": "P", "log": "x", "a": format!("z{number}")}));
+        let others = (0..count).map(|number| json!({"log": "y", "b": number}));
+        let lines = parts.chain(others).map(|line| line.to_string() + "\n");
+        assert_eq!(found(None, lines.collect::<String>().as_bytes()), []);
+    });
+}

@@ -187,6 +187,27 @@ fn what_is_waited_for_is_in_the_same_stream_and_comes_soon() {
 }
 
 #[test]
+fn neither_many_lines_nor_one_without_an_end_drive_out_what_came_last() {
+    let part = |stream: String, tag: &str, text: &str| json!({"log": text, "logtag": tag, "stream": stream});
+    let many = (0..1200).map(|number| part(format!("other-{number}"), "P", &"x".repeat(14_000)));
+    let endless = (0..20).map(|_| part("endless".into(), "P", &"x".repeat(1 << 20)));
+    let event = |tag, text: &str| part("event".into(), tag, text);
+    let first = format!("{{\"a\":\"{}", "x".repeat(15_000));
+    let mut rejoiner = Rejoiner::default();
+    let (mut given, mut latest) = (0, None);
+    let parts = many.chain([event("P", &first)]).chain(endless);
+    for part in parts.chain([event("F", "\"}")]) {
+        latest = rejoiner.rejoin(part.to_string().as_bytes(), place());
+        given += rejoiner.give_back(0, Timestamp::UNIX_EPOCH).len();
+        assert!(rejoiner.bytes <= MAX_BYTES);
+    }
+    let whole: Value = serde_json::from_str(&latest.expect("both parts")).expect("it is JSON");
+    assert_eq!(whole["log"], first + "\"}");
+    given += rejoiner.finish().len();
+    assert!(given > 1200, "{given}");
+}
+
+#[test]
 fn what_the_parser_refuses_is_mended() {
     let record = b"{\"log\":\"{\\\"a\\\":\\\"\xff\x01\\ud800\",\"logtag\":\"P\"}";
     let mut rejoiner = Rejoiner::default();
