@@ -127,7 +127,7 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
 /// Takes the values in `text`, which lies inside of `depth` values that cannot be decoded
 /// and begins with the bracket of the innermost.
 fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> Taken) {
-    let (mut at, mut open) = (depth.min(1), depth);
+    let (mut at, mut open, mut python) = (depth.min(1), depth, Python::default());
     let mut broken = (depth > 0).then_some(0);
     while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
         let start = at + offset;
@@ -147,9 +147,9 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
         } else if let Some(length) = entities_end(&text[start..]) {
             take(Piece::Entities(&text[start..start + length]));
             at = start + length;
-        } else if let Some((json, length)) = python::json(&text[start..])
-            && take(Piece::Python(&text[start..start + length], json)) != Taken::Undecoded
-        {
+        } else if let Some(length) = python.length(&text[start..], |value, json| {
+            take(Piece::Python(value, json)) != Taken::Undecoded
+        }) {
             at = start + length;
         } else if let Some(length) = value_end(&text[start..]) {
             let value = &text[start..start + length];
@@ -188,6 +188,31 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
     }
 }
 
+/// What looks like values of Python in one text. Each may reach to the end of it and be none, so that after a few no other is tried.
+#[derive(Default)]
+struct Python {
+    /// How many were none.
+    strays: usize,
+}
+
+impl Python {
+    /// How long the value is at the beginning of `text`, if it is one that `is_taken`, given it and the same as JSON.
+    fn length<'r>(
+        &mut self,
+        text: &'r [u8],
+        is_taken: impl FnOnce(&'r [u8], Vec<u8>) -> bool,
+    ) -> Option<usize> {
+        if self.strays > MAX_OPEN || !python::is_one(text) {
+            return None;
+        }
+        let value = python::json(text);
+        let length =
+            value.and_then(|(json, length)| is_taken(&text[..length], json).then_some(length));
+        self.strays += usize::from(length.is_none());
+        length
+    }
+}
+
 /// Whether `text` begins as baitline's own JSON lines do. One that is cut off is no audit event.
 pub fn is_own(text: &[u8]) -> bool {
     BEGINNINGS.iter().any(|own| text.starts_with(own))
@@ -207,6 +232,7 @@ pub fn own_start(text: &[u8]) -> Option<usize> {
 /// outside of all brackets. Whole events may come before it.
 fn headless(text: &[u8]) -> Option<usize> {
     let (mut at, mut start, mut has_begun) = (0, 0, false);
+    let mut python = Python::default();
     loop {
         let end = memchr2(b'{', b'[', &text[at..]).map_or(text.len(), |offset| at + offset);
         let between = &text[at..end];
@@ -214,11 +240,10 @@ fn headless(text: &[u8]) -> Option<usize> {
             return Some(start);
         }
         has_begun |= memchr(b'"', between).is_some();
-        let of_python = || {
-            let value = python::json(&text[end..]).or_else(|| backslashed::json(text, end));
-            value.map(|(_, length)| length)
-        };
-        let length = doubled_end(&text[end..]).or_else(of_python);
+        let of_backslashed = || Some(backslashed::json(text, end)?.1);
+        let length = doubled_end(&text[end..])
+            .or_else(|| python.length(&text[end..], |_, _| true))
+            .or_else(of_backslashed);
         at = end + length.or_else(|| value_end_in_string(&text[end..]))?;
         // An event in a string is whole, and what stands beside it was lifted out of it.
         let value = &text[end..at];

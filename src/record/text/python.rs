@@ -14,7 +14,7 @@ pub const BEGINNING: &[u8] = b"{'";
 const WORDS: [(&[u8], &[u8]); 3] = [(b"True", b"true"), (b"False", b"false"), (b"None", b"null")];
 
 /// Whether `text` begins as such a value does.
-fn is_one(text: &[u8]) -> bool {
+pub fn is_one(text: &[u8]) -> bool {
     let brackets = open_brackets(text);
     brackets > 0 && text.get(brackets) == Some(&b'\'')
 }

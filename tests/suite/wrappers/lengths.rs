@@ -129,3 +129,13 @@ fn many_parts_that_nothing_follows() {
         assert_eq!(found(None, lines.collect::<String>().as_bytes()), []);
     });
 }
+
+#[test]
+fn many_values_of_python_without_an_end() {
+    for end in ["", "}}"] {
+        takes_no_longer_than_its_length(1 << 9, |count| {
+            let (values, ends) = ("{'\"'{\"}".repeat(count), end.repeat(count));
+            found(None, format!("x {DECOY} {values}{ends}").as_bytes());
+        });
+    }
+}
