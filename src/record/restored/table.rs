@@ -333,9 +333,11 @@ fn write_value(
     let columns = told.get("fields").and_then(|fields| fields.as_array());
     let cells = value.get(ROW).and_then(|cells| cells.as_array());
     if let (Some(columns), Some(cells)) = (columns, cells) {
-        let read = columns.iter().map(Column::read).collect::<Option<Vec<_>>>();
         let has_room = *name_bytes <= FREE_BYTES + MAX_RATIO * (out.len() - *name_bytes);
-        match read.filter(|columns| columns.len() == cells.len() && has_room) {
+        // Each is read again for each of very many cells.
+        let is_record = columns.len() == cells.len() && has_room;
+        let read = || columns.iter().map(Column::read).collect::<Option<Vec<_>>>();
+        match is_record.then(read).flatten() {
             Some(columns) => {
                 let fields = columns.iter().zip(cells.iter());
                 let fields = fields.filter(|(column, _)| !column.is_beyond);

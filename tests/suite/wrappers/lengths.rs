@@ -139,3 +139,17 @@ fn many_values_of_python_without_an_end() {
         });
     }
 }
+
+#[test]
+fn many_columns_of_records_without_a_cell() {
+    let name = |number: usize| json!({"name": format!("b{number}")});
+    takes_no_longer_than_its_length(1 << 9, |count| {
+        let columns: Vec<Value> = (0..count).map(name).collect();
+        let items = vec![json!({"v": {"f": []}}); count];
+        let table = json!({"schema": {"fields": [{"name": "a", "fields": columns}]}, "rows": [{"f": [{"v": items}]}]});
+        assert_eq!(
+            found(None, json!([DECOY, table]).to_string().as_bytes()),
+            []
+        );
+    });
+}
