@@ -11,9 +11,9 @@ use crate::{
 const ACTORS: [&str; 6] = ["user", "usr", "actor", "principal", "identity", "subject"];
 
 /// Keys of an object that are looked at for them, names in what stands under them, levels of that, and bytes of a name: none of a
-/// ServiceAccount is longer. All is looked at again for each event of nobody.
+/// ServiceAccount is longer. All names are looked at again for each event of nobody.
 const MAX_KEYS: usize = 64;
-const MAX_NAMES: usize = 64;
+pub const MAX_NAMES: usize = 64;
 const MAX_ACTOR_DEPTH: usize = 2;
 const MAX_NAME_BYTES: usize = 512;
 

@@ -29,8 +29,9 @@ fn unread(object: &Object<'_, '_>, wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
             && may_name(*value)
     };
     let fields = object.iter().filter(is_unread).map(Rest::Field);
-    let names = wrapper.actors().into_iter().map(Rest::Name);
-    marked(fields.chain(names))
+    let mut names = Vec::new();
+    wrapper.add_actors(&mut names);
+    marked(fields.chain(names.into_iter().map(Rest::Name)))
 }
 
 /// Whether `value` may tell who somebody is: no number does, and no time, as shippers have beside each event.
@@ -52,7 +53,9 @@ pub(super) fn may_be_picked(object: &Object<'_, '_>) -> bool {
 
 /// The names around an entry of nobody, as [`unread`].
 pub(super) fn names_around(wrapper: &dyn Wrapper) -> Option<Vec<u8>> {
-    marked(wrapper.actors().into_iter().map(Rest::Name))
+    let mut names = Vec::new();
+    wrapper.add_actors(&mut names);
+    marked(names.into_iter().map(Rest::Name))
 }
 
 fn marked<'v>(rest: impl Iterator<Item = Rest<'v>>) -> Option<Vec<u8>> {

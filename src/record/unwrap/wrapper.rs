@@ -3,12 +3,16 @@
 //! Most events touch no decoy, and most objects lead to no event. So on the way down each object, array and line is merely
 //! remembered, and what they tell is read when it is asked for, once for all that lies inside.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use simd_json::tape::{Array, Object};
 
 use super::envelope::{Envelope, is_line_of_loki};
-use crate::record::doubt::{actors, keys::Entry, standing::Standing};
+use crate::record::doubt::{
+    actors::{self, MAX_NAMES},
+    keys::Entry,
+    standing::Standing,
+};
 
 /// What may tell where an event comes from.
 pub trait Wrapper {
@@ -24,11 +28,10 @@ pub trait Wrapper {
         false
     }
 
-    /// Names that stand around an event under keys that say who did something, and the keys right before them. Around the outermost
-    /// stands nothing.
-    fn actors(&self) -> Vec<(&str, &str)> {
-        Vec::new()
-    }
+    /// Adds the names that stand around an event under keys that say who did something, and the keys right before them, from the inside
+    /// out. Those beyond [`MAX_NAMES`] are given once, and not for each event that they stand around. Around the outermost stands
+    /// nothing.
+    fn add_actors<'w>(&'w self, _names: &mut Vec<(&'w str, &'w str)>) {}
 }
 
 /// The outermost, of which all is known.
@@ -49,6 +52,10 @@ pub struct Nested<'v> {
     envelope: OnceCell<Envelope<'v>>,
     /// What [`Wrapper::is_of_client`] says, outside of a text and in one.
     doubts: [OnceCell<bool>; 2],
+    /// The names in it that [`Wrapper::add_actors`] gives.
+    actors: OnceCell<Vec<(&'v str, &'v str)>>,
+    /// They were given beyond others, with all around it.
+    is_told: Cell<bool>,
 }
 
 /// What wraps.
@@ -71,6 +78,8 @@ impl<'v> Nested<'v> {
             inner,
             envelope: OnceCell::new(),
             doubts: Default::default(),
+            actors: OnceCell::new(),
+            is_told: Cell::new(false),
         }
     }
 }
@@ -107,12 +116,13 @@ impl<'v> Wrapper for Nested<'v> {
         }
     }
 
-    fn actors(&self) -> Vec<(&str, &str)> {
-        let mut names = match self.inner {
-            Inner::Object(object) => actors::names(object),
-            _ => Vec::new(),
-        };
-        names.extend(self.outer.actors());
-        names
+    fn add_actors<'w>(&'w self, names: &mut Vec<(&'w str, &'w str)>) {
+        if names.len() > MAX_NAMES && self.is_told.replace(true) {
+            return;
+        }
+        if let Inner::Object(object) = self.inner {
+            names.extend(self.actors.get_or_init(|| actors::names(object)));
+        }
+        self.outer.add_actors(names);
     }
 }

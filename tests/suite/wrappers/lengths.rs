@@ -153,3 +153,18 @@ fn many_columns_of_records_without_a_cell() {
         );
     });
 }
+
+#[test]
+fn names_on_each_level_around_many_events_of_nobody() {
+    takes_no_longer_than_its_length(12, |levels| {
+        let events = vec![json!({"auditID": "1", "verb": "get"}); 50 * levels];
+        let record = (0..levels).fold(
+            json!({"a": events}),
+            |inner, _| json!({"user": vec!["jane"; 50], "a": inner}),
+        );
+        assert_eq!(
+            found(None, json!([DECOY, record]).to_string().as_bytes()),
+            []
+        );
+    });
+}
