@@ -18,6 +18,7 @@ mod event;
 mod labels;
 mod layer;
 pub(super) mod lifted;
+mod printed_lines;
 mod rows;
 mod text;
 mod wrapper;

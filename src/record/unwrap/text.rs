@@ -6,7 +6,7 @@ use memchr::{memchr_iter, memmem};
 
 use super::{
     Aim, Finding, Inner, Layer, MAX_DECOMPRESSED_BYTES, MAX_RATIO, Nested, Search, Wrapper,
-    encoded, holds_json, trimmed, watched,
+    encoded, holds_json, printed_lines::PrintedLines, trimmed, watched,
 };
 use crate::record::{
     doubt::{
@@ -71,6 +71,27 @@ impl Search<'_> {
                 self.piece(layer, deeper, &places, piece, wrapper)
             });
         }
+        let (mut printed, broken) = self.beside_printed(layer, deeper, &places, text, wrapper);
+        for piece in broken {
+            let is_held = matches!(piece, Piece::Broken(bytes) if printed.hold(bytes));
+            if !is_held {
+                self.broken(deeper, &places, &piece, wrapper);
+            }
+        }
+        for line in printed.iter() {
+            (self.found)(Finding::Broken(line, wrapper));
+        }
+    }
+
+    /// Searches what is whole in lines of which some may be events that something printed. Gives these, and what is broken.
+    fn beside_printed<'t>(
+        &mut self,
+        layer: &mut Layer,
+        deeper: &mut [Layer],
+        places: &Lines<'t>,
+        text: &'t [u8],
+        wrapper: &dyn Wrapper,
+    ) -> (PrintedLines<'t>, Vec<Piece<'t>>) {
         // What stands in JSON is judged there.
         let (mut rest, mut broken) = (text.to_vec(), Vec::new());
         let mut whole = WholeEvents::new(text);
@@ -93,34 +114,14 @@ impl Search<'_> {
                 }
             };
             let taken = watched(&mut watch, &mut self.room, self.aim, |search| {
-                search.piece(layer, deeper, &places, piece, wrapper)
+                search.piece(layer, deeper, places, piece, wrapper)
             });
             if taken == Taken::Event || (taken == Taken::Decoded && is_certain) {
                 rest[place].fill(b' ');
             }
             taken
         });
-        let mut printed = printed_lines(text, &rest, &whole);
-        for piece in broken {
-            let start = piece.text().as_ptr();
-            if let Piece::Broken(bytes) = piece {
-                let is_inside = |line: &&[u8]| bytes.as_ptr_range().contains(&line.as_ptr());
-                // It names what its lines do.
-                if !printed.iter().any(|line| line.as_ptr() == start) {
-                    printed.retain(|line| !is_inside(line));
-                }
-                let mut lines = printed.iter();
-                let place = lines.position(|line| line.as_ptr_range().contains(&start));
-                if let Some(place) = place {
-                    go_on(text, &mut printed[place..]);
-                    continue;
-                }
-            }
-            self.broken(deeper, &places, &piece, wrapper);
-        }
-        for line in printed {
-            (self.found)(Finding::Broken(line, wrapper));
-        }
+        (PrintedLines::new(text, &rest, &whole), broken)
     }
 
     /// Searches lines of which some may be in the API server's legacy format.
@@ -376,33 +377,6 @@ struct Strings {
     broken: Vec<Vec<u8>>,
     /// Where baitline's own output stands in them, which tells nothing.
     own: Vec<Range<usize>>,
-}
-
-/// The lines of `text` that are events which something printed, in order; `rest` is `text` without the JSON in it.
-fn printed_lines<'t>(text: &'t [u8], rest: &[u8], whole: &WholeEvents<'t>) -> Vec<&'t [u8]> {
-    let mut printed = printed::lines(text, rest);
-    printed.retain(|line| !whole.holds(line) || printed::has_keys(line));
-    // It may be more than such a line, and on no other is there anything to tell it.
-    let mut doubtful = Vec::new();
-    for lines in whole.doubtful().filter(|lines| !whole.holds(lines)) {
-        match printed.binary_search_by_key(&lines.as_ptr(), |line| line.as_ptr()) {
-            Ok(at) => printed[at] = lines,
-            Err(_) => doubtful.push(lines),
-        }
-    }
-    printed.append(&mut doubtful);
-    printed.sort_unstable_by_key(|line| line.as_ptr());
-    printed
-}
-
-/// Lets each of `lines` of `text` go on to the next of them, or to the end: what begins in the first and is broken ends in none.
-fn go_on<'t>(text: &'t [u8], lines: &mut [&'t [u8]]) {
-    let mut end = text.len();
-    for line in lines.iter_mut().rev() {
-        let start = line.as_ptr().addr() - text.as_ptr().addr();
-        *line = &text[start..end];
-        end = start;
-    }
 }
 
 /// Where the first brackets in `text` stand that are in a string, before an escape.

@@ -168,3 +168,13 @@ fn names_on_each_level_around_many_events_of_nobody() {
         );
     });
 }
+
+#[test]
+fn many_broken_values_behind_many_lines_that_something_printed() {
+    takes_no_longer_than_its_length(1 << 11, |count| {
+        let lines = "auditID=1 requestURI=2\n".repeat(4 * count);
+        let values = "{a}".repeat(4 * count);
+        let record = json!({"log": format!("{DECOY}\n{lines}{values}")});
+        assert_eq!(found(None, record.to_string().as_bytes()), []);
+    });
+}
