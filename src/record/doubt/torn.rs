@@ -65,22 +65,25 @@ pub fn is_of_client(key: &str) -> bool {
 
 /// Whether a part of the event that `object` is stands in it so, and not as an object as well.
 pub fn is_torn(object: &Object<'_, '_>) -> bool {
-    object.iter().any(|(key, _)| {
-        let part = part(key);
-        part.is_some_and(|part| !object.iter().any(|(key, _)| key.eq_ignore_ascii_case(part)))
-    })
+    let mut torn = PARTS.map(|_| false);
+    for part in object.iter().filter_map(|(key, _)| part(key)) {
+        torn[part] = true;
+    }
+    let stands = |part: &str| object.iter().any(|(key, _)| key.eq_ignore_ascii_case(part));
+    let mut torn = PARTS.iter().zip(torn).filter(|(_, is_torn)| *is_torn);
+    torn.any(|((part, _), _)| !stands(part))
 }
 
-/// The part that `key` is a piece of.
-fn part(key: &str) -> Option<&'static str> {
-    PARTS.iter().find_map(|(part, inner)| {
+/// Which of [`PARTS`] `key` is a piece of.
+fn part(key: &str) -> Option<usize> {
+    PARTS.iter().position(|(part, inner)| {
         let mut rest = letters(key);
         let is_of_part = part.bytes().all(|byte| rest.next() == Some(byte));
         let is_inner = |inner: &&str| {
             let mut rest = rest.clone();
             inner.bytes().all(|byte| rest.next() == Some(byte))
         };
-        (is_of_part && inner.iter().any(is_inner)).then_some(*part)
+        is_of_part && inner.iter().any(is_inner)
     })
 }
 
@@ -106,7 +109,7 @@ mod tests {
             ("responseStatus", None),
             ("verb", None),
         ] {
-            assert_eq!(part(key), wanted, "{key}");
+            assert_eq!(part(key).map(|part| PARTS[part].0), wanted, "{key}");
         }
     }
 }

@@ -178,3 +178,13 @@ fn many_broken_values_behind_many_lines_that_something_printed() {
         assert_eq!(found(None, record.to_string().as_bytes()), []);
     });
 }
+
+#[test]
+fn many_pieces_of_a_part_that_stands_behind_them() {
+    takes_no_longer_than_its_length(1 << 11, |count| {
+        let pieces = (0..count).map(|number| format!(r#""user_username{number}":1,"#));
+        let pieces: String = pieces.collect();
+        let record = format!(r#"{{"auditID":"1","verb":"get","a":"{DECOY}",{pieces}"user":{{}}}}"#);
+        found(None, record.as_bytes());
+    });
+}
