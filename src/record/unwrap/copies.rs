@@ -25,6 +25,9 @@ const TIMES: [&str; 2] = ["imestamp", "ReceivedTime"];
 /// Bytes between a key and its time, in whatever way an event is written.
 const MAX_BETWEEN: usize = 12;
 
+/// Bytes of a time, in whatever way it is written.
+const MAX_TIME_BYTES: usize = 64;
+
 /// What would be told of the texts of clients in a record if they were no such texts: events as they are `written`, and what cannot
 /// be decoded.
 #[derive(Debug)]
@@ -113,14 +116,14 @@ fn holds_time(text: &[u8]) -> bool {
     let text = unescaped(&String::from_utf8_lossy(text));
     let text = percent_decoded(&text);
     let begins_with_time = |rest: &str| {
-        let between = rest.find(|letter: char| letter.is_ascii_digit());
-        let Some(between) = between.filter(|bytes| *bytes <= MAX_BETWEEN) else {
+        let mut between = rest.bytes().take(MAX_BETWEEN + 1);
+        let Some(between) = between.position(|byte| byte.is_ascii_digit()) else {
             return false;
         };
         let time = &rest[between..];
-        let is_of_time = |letter: char| letter.is_ascii_alphanumeric() || "-:.+".contains(letter);
-        let end = time.find(|letter| !is_of_time(letter));
-        tells_time_finely(&time[..end.unwrap_or(time.len())])
+        let is_of_time = |byte: &u8| byte.is_ascii_alphanumeric() || b"-:.+".contains(byte);
+        let bytes = time.as_bytes().iter().take(MAX_TIME_BYTES);
+        tells_time_finely(&time[..bytes.take_while(|byte| is_of_time(byte)).count()])
     };
     TIMES.iter().any(|key| {
         let mut places = text.match_indices(key);

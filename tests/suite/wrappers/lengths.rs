@@ -188,3 +188,14 @@ fn many_pieces_of_a_part_that_stands_behind_them() {
         found(None, record.as_bytes());
     });
 }
+
+#[test]
+fn many_keys_of_times_in_a_copy_of_what_is_broken() {
+    takes_no_longer_than_its_length(1 << 11, |count| {
+        let keys = format!("{{\"stageTimestamp\":{}", "imestamp".repeat(count));
+        let mut event = hit("1");
+        event["requestObject"] = json!({"data": {"x": keys}});
+        let record = json!({"log": event.to_string(), "copy": keys});
+        assert_eq!(found(None, record.to_string().as_bytes()).len(), 1);
+    });
+}
