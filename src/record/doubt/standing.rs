@@ -42,6 +42,9 @@ struct Line {
     value_end: usize,
     /// Whether something is said behind its last value.
     says_more: bool,
+    /// Where its first quote stands, and its first bracket of a tag; its end, if none does.
+    quote: usize,
+    tag: usize,
     /// How far its quotes are counted, and whether one of them is open there.
     counted: usize,
     in_quotes: bool,
@@ -108,11 +111,17 @@ impl<'t> Lines<'t> {
             let start = memrchr(b'\n', &self.text[..place.start]).map_or(0, |newline| newline + 1);
             let length = memchr(b'\n', &self.text[place.end..]);
             let end = length.map_or(self.text.len(), |length| place.end + length);
+            let first = |byte| {
+                let offset = memchr(byte, &self.text[start..end]);
+                offset.map_or(end, |offset| start + offset)
+            };
             line = Line {
                 start,
                 end,
                 value_end: start + first_value_length(&self.text[start..end]),
                 looks: 0,
+                quote: first(b'"'),
+                tag: first(b'<'),
                 says_more: says_more(behind_values(&self.text[place.end..end])),
                 counted: start,
                 in_quotes: false,
@@ -152,10 +161,10 @@ impl Standing<'_> {
                 line.in_quotes || (line.says_more && !is_inside) || is_named(before)
             }
             // A field that goes on from another line is text.
-            Form::Doubled => memchr(b'"', before).is_none(),
+            Form::Doubled => line.quote >= self.place.start,
             // In a string of JSON, and not in an attribute of XML.
             Form::Entities => {
-                let is_quoted = memchr(b'"', before).is_some() && memchr(b'<', before).is_none();
+                let is_quoted = line.quote < self.place.start && line.tag >= self.place.start;
                 is_quoted || names_client(before)
             }
             Form::Escaped => {

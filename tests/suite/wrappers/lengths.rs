@@ -199,3 +199,13 @@ fn many_keys_of_times_in_a_copy_of_what_is_broken() {
         assert_eq!(found(None, record.to_string().as_bytes()).len(), 1);
     });
 }
+
+#[test]
+fn many_events_with_entities_in_one_line() {
+    let event = hit("1").to_string().replace('"', "&quot;");
+    takes_no_longer_than_its_length(1 << 8, |count| {
+        let events = format!("<d>{event}</d>").repeat(count);
+        let line = format!("{}{events}", "x".repeat(count << 12));
+        assert_eq!(found(None, line.as_bytes()).len(), 1);
+    });
+}
