@@ -50,8 +50,9 @@ pub fn beginning(lines: &[u8], from: usize, start: usize) -> Option<usize> {
     Some(start)
 }
 
-/// Where the document begins, not before `from`, that goes on behind the last of `lines`, all of which are complete.
-pub fn open(lines: &[u8], from: usize) -> Option<usize> {
+/// Where the document begins, not before `from`, that goes on behind the last of `lines`, all of which are complete. The first `known` bytes
+/// of them are those of one that was open behind them, and are not looked at again.
+pub fn open(lines: &[u8], from: usize, known: usize) -> Option<usize> {
     let last = |lines: &[u8]| {
         let before = lines.get(from..)?.strip_suffix(b"\n")?;
         let newline = memrchr(b'\n', before);
@@ -60,10 +61,13 @@ pub fn open(lines: &[u8], from: usize) -> Option<usize> {
     };
     let mut start = last(lines)?;
     let mut end = lines.len();
-    while is_indented(&lines[start..]) {
+    while start >= known && is_indented(&lines[start..]) {
         (start, end) = (last(&lines[..start])?, start);
     }
-    opens(&lines[start..end]).then_some(start)
+    match start < known {
+        true => (from == 0).then_some(0),
+        false => opens(&lines[start..end]).then_some(start),
+    }
 }
 
 /// Whether the line that `lines` begins with may go on a document, so that it is not to be looked at without those before it.
@@ -202,10 +206,10 @@ mod tests {
             ("{\"a\":1}\n", None),
             ("", None),
         ] {
-            assert_eq!(open(lines.as_bytes(), 0), wanted, "{lines}");
+            assert_eq!(open(lines.as_bytes(), 0, 0), wanted, "{lines}");
         }
-        assert_eq!(open(b"{\n  1\n", 2), None);
-        assert_eq!(open(b"}[\n", 1), None);
+        assert_eq!(open(b"{\n  1\n", 2, 0), None);
+        assert_eq!(open(b"}[\n", 1, 0), None);
     }
 
     #[test]

@@ -265,10 +265,9 @@ impl Framer {
     fn ready(&self, lines_end: usize) -> usize {
         let longest = HELD_BYTES.min(self.max_line_bytes);
         let from = self.start.max(self.end.saturating_sub(longest));
+        let lines = &self.bytes[self.start..lines_end];
         let open = match self.header {
-            None if from < lines_end => {
-                document::open(&self.bytes[self.start..lines_end], from - self.start)
-            }
+            None if from < lines_end => document::open(lines, from - self.start, self.held),
             _ => None,
         };
         open.map_or(lines_end, |open| self.start + open)

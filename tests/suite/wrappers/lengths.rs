@@ -209,3 +209,17 @@ fn many_events_with_entities_in_one_line() {
         assert_eq!(found(None, line.as_bytes()).len(), 1);
     });
 }
+
+#[test]
+fn many_lines_of_an_open_document_that_come_one_by_one() {
+    takes_no_longer_than_its_length(1 << 11, |count| {
+        let mut framer = Framer::new(16 << 20);
+        let mut take = |_: Piece<'_>| {};
+        let lines = std::iter::once("{}\n{\n").chain(std::iter::repeat_n(" 1\n", count));
+        for line in lines {
+            framer.space(line.len())[..line.len()].copy_from_slice(line.as_bytes());
+            framer.commit(line.len(), &mut take);
+        }
+        assert_eq!(framer.handed_on(), 3);
+    });
+}
