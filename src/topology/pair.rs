@@ -88,9 +88,15 @@ impl DetectorPair {
 impl Helper {
     /// `None` where there is but one processor, or no thread to be had.
     fn new(first: &Detector) -> Option<Self> {
-        if !thread::available_parallelism().is_ok_and(|count| count.get() > 1) {
-            return None;
+        let processors = thread::available_parallelism();
+        match processors.is_ok_and(|count| count.get() > 1) {
+            true => Self::made(first),
+            false => None,
         }
+    }
+
+    /// `None` where there is no thread to be had.
+    fn made(first: &Detector) -> Option<Self> {
         let source = thread::current().name().unwrap_or("detect").to_owned();
         let builder = ThreadPoolBuilder::new()
             .num_threads(1)
@@ -272,7 +278,7 @@ mod tests {
             },
         };
         let (mut one, mut first) = (detector(), detector());
-        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let mut helper = Helper::made(&first).expect("a thread");
         let (mut of_one, mut of_both) = (Vec::new(), Vec::new());
         one.scan(&block, Timestamp::UNIX_EPOCH, &mut of_one);
         waits.store(true, Relaxed);
@@ -301,7 +307,7 @@ mod tests {
             .collect();
         let block = lines(&text);
         let (mut one, mut first) = (detector(), detector());
-        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let mut helper = Helper::made(&first).expect("a thread");
         let (mut of_one, mut of_both) = (Vec::new(), Vec::new());
         let arrival = Timestamp::UNIX_EPOCH;
         one.scan(&block, arrival, &mut of_one);
@@ -324,7 +330,7 @@ mod tests {
             provenance: &|at| at.to_string().into(),
         };
         let (mut first, mut found) = (detector(), Vec::new());
-        let mut helper = Helper::new(&first).expect("a second processor and a thread");
+        let mut helper = Helper::made(&first).expect("a thread");
         let arrival = Timestamp::UNIX_EPOCH;
         share(&mut first, &mut helper, &block, arrival, &mut found);
         let uses = found
