@@ -33,6 +33,11 @@ pub(super) enum Kind {
     Listed,
 }
 
+impl Kind {
+    /// Each at its place: the number by which the database knows it.
+    const ALL: [Self; 3] = [Self::Stdin, Self::Named, Self::Listed];
+}
+
 /// One thing to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Input {
@@ -87,7 +92,7 @@ impl Inputs {
         let sql = "SELECT argument, path, kind FROM input WHERE (argument, path) > (?1, ?2)
                    ORDER BY argument, path LIMIT 1";
         let read = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get(2)?));
-        let next: Option<((i64, Vec<u8>), i64)> = self
+        let next: Option<((i64, Vec<u8>), usize)> = self
             .database
             .prepare_cached(sql)?
             .query_row(params![self.last.0, self.last.1], read)
@@ -96,11 +101,7 @@ impl Inputs {
             self.last = last;
             Input {
                 path: path(&self.last.1),
-                kind: match kind {
-                    0 => Kind::Stdin,
-                    1 => Kind::Named,
-                    _ => Kind::Listed,
-                },
+                kind: Kind::ALL[kind],
             }
         }))
     }
