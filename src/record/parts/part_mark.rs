@@ -76,8 +76,8 @@ pub const CRI: [&[u8]; 2] = [b" stdout P", b" stderr P"];
 
 static CRI_TAGS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| CRI.map(Finder::new));
 
-/// Lengths that the time before it may have.
-const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
+/// Lengths that the time before it may have: with seconds and `Z`, with nanoseconds and an offset.
+pub const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
 
 static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_TAIL));
 
@@ -182,7 +182,8 @@ pub fn may_be_kept_line(before: &[u8]) -> bool {
     starts.any(|start| is_time(&before[start..]))
 }
 
-fn is_time(text: &[u8]) -> bool {
+/// Whether `text` looks like the time of a line of CRI.
+pub fn is_time(text: &[u8]) -> bool {
     TIME_BYTES.contains(&text.len()) && text[4] == b'-' && text[10] == b'T'
 }
 

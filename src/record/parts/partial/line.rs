@@ -7,14 +7,11 @@
 use memchr::memmem;
 
 use crate::record::{
-    parts::part_mark::DOCKER_PART_BYTES,
+    parts::part_mark::{DOCKER_PART_BYTES, DOCKER_TAIL, TIME_BYTES, is_time},
     text::{escape::ends_in_newline, extent::value_length},
 };
 
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
-
-/// Behind the text.
-const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"";
 
 /// Between two texts. It cannot stand within one: there each quote is behind a backslash.
 const TEXT_END: &[u8] = b"\",\"";
@@ -22,9 +19,6 @@ const TEXT_END: &[u8] = b"\",\"";
 /// What may stand behind the stream, and what stands last.
 const DOCKER_ATTRIBUTES: &[u8] = b",\"attrs\":{";
 const DOCKER_TIME: &[u8] = b",\"time\":\"";
-
-/// Lengths that a time may have: with seconds and `Z`, with nanoseconds and an offset.
-const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=40;
 
 /// One line of a container's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +60,7 @@ impl<'a> Line<'a> {
     fn read_cri(line: &'a [u8]) -> Option<Self> {
         let start = &line[..line.len().min(TIME_BYTES.end() + 1)];
         let time = memchr::memchr(b' ', start)?;
-        if !TIME_BYTES.contains(&time) || line[4] != b'-' || line[10] != b'T' {
+        if !is_time(&line[..time]) {
             return None;
         }
         let (stream, tags) = [(Stream::Stdout, b" stdout "), (Stream::Stderr, b" stderr ")]
@@ -108,12 +102,9 @@ impl<'a> Line<'a> {
             return None;
         }
         let behind = &tail[DOCKER_TAIL.len()..];
-        let (stream, rest) = [
-            (Stream::Stdout, &b"stdout\""[..]),
-            (Stream::Stderr, b"stderr\""),
-        ]
-        .into_iter()
-        .find_map(|(stream, name)| Some((stream, behind.strip_prefix(name)?)))?;
+        let (stream, rest) = [(Stream::Stdout, &b"out\""[..]), (Stream::Stderr, b"err\"")]
+            .into_iter()
+            .find_map(|(stream, name)| Some((stream, behind.strip_prefix(name)?)))?;
         is_end_of_docker(rest).then_some(Self {
             format: Format::Docker,
             stream,
