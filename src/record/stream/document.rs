@@ -213,6 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_open_is_not_judged_again() {
+        for text in [
+            "{\n 1\n 2\n}\n{\n",
+            "{\n 1\n{\n 2\n 3\n",
+            "{\n 1\ntext\n 2\n",
+            "{}\n[\n{\n{}\n 1\n",
+        ] {
+            let (mut start, mut known) = (0, 0);
+            for (newline, _) in text.match_indices('\n') {
+                let lines = &text.as_bytes()[start..=newline];
+                let place = open(lines, 0, known);
+                assert_eq!(place, open(lines, 0, 0), "{text}");
+                let ready = place.unwrap_or(lines.len());
+                (start, known) = (start + ready, lines.len() - ready);
+            }
+        }
+    }
+
+    #[test]
     fn colours_are_taken_off_and_nothing_else() {
         for (text, wanted) in [
             ("a", None),

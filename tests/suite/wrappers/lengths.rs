@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use baitline::record::framing::{Framer, Piece, READ_BYTES};
+use baitline::{
+    detect::Technique,
+    record::framing::{Framer, Piece, READ_BYTES},
+};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -141,6 +144,17 @@ fn many_values_of_python_without_an_end() {
 }
 
 #[test]
+fn an_event_of_python_behind_many_values_that_are_none_is_told() {
+    let event = hit("1").to_string().replace('"', "'");
+    for strays in [0, 20] {
+        let record = format!("x {} {event}", "{'\"'{\"} ".repeat(strays));
+        let found = found(None, record.as_bytes());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].technique == Technique::Undecodable, strays > 0);
+    }
+}
+
+#[test]
 fn many_columns_of_records_without_a_cell() {
     let name = |number: usize| json!({"name": format!("b{number}")});
     takes_no_longer_than_its_length(1 << 9, |count| {
@@ -167,6 +181,21 @@ fn names_on_each_level_around_many_events_of_nobody() {
             []
         );
     });
+}
+
+#[test]
+fn a_name_far_outside_of_events_of_nobody_is_told_once() {
+    let events = vec![json!({"auditID": "1", "verb": "get"}); 3];
+    let inner = (0..4).fold(
+        json!({"a": events}),
+        |inner, _| json!({"user": vec!["jane"; 50], "a": inner}),
+    );
+    let found = found(
+        None,
+        json!({"user": DECOY, "a": inner}).to_string().as_bytes(),
+    );
+    let techniques: Vec<_> = found.iter().map(|one| one.technique).collect();
+    assert_eq!(techniques, [Technique::Undecodable]);
 }
 
 #[test]
@@ -212,7 +241,7 @@ fn many_events_with_entities_in_one_line() {
 
 #[test]
 fn many_lines_of_an_open_document_that_come_one_by_one() {
-    takes_no_longer_than_its_length(1 << 11, |count| {
+    takes_no_longer_than_its_length(1 << 12, |count| {
         let mut framer = Framer::new(16 << 20);
         let mut take = |_: Piece<'_>| {};
         let lines = std::iter::once("{}\n{\n").chain(std::iter::repeat_n(" 1\n", count));
