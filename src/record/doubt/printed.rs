@@ -5,7 +5,7 @@
 //! None of them says where a value ends, so that none can be decoded for certain. What is known of a line is whether it
 //! has the keys of an event, outside of all JSON in it.
 
-use std::sync::LazyLock;
+use std::{ops::Range, sync::LazyLock};
 
 use memchr::{
     memchr,
@@ -14,7 +14,7 @@ use memchr::{
 
 use crate::record::{
     stream::csv_row,
-    text::{escape::is_escaped, legacy, pieces::own_start, python},
+    text::{escape::is_escaped, legacy, own, python},
 };
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
@@ -48,6 +48,9 @@ const ENOUGH: usize = 2;
 
 /// Bytes in which the beginning of a query is looked for.
 const MAX_QUERY_BYTES: usize = 1024;
+
+/// What stands behind a key in other notations, or between cells.
+const NOT_BEFORE_OWN: &[u8] = b"=|;\t";
 
 /// Percent-encoded quotes, and what may stand between a key and its value.
 const QUOTE: &[u8] = b"%22";
@@ -122,8 +125,8 @@ fn has_enough(
     count == ENOUGH || (count + 1 == ENOUGH && has_version())
 }
 
-/// The lines of `text` that are such events; `rest` is `text` without the JSON in it. What stands in a line of baitline's own that was
-/// cut off does not count.
+/// The lines of `text` that are such events; `rest` is `text` without the JSON in it. What stands in a line of baitline's own does not
+/// count.
 pub fn lines<'t>(text: &'t [u8], rest: &[u8]) -> Vec<&'t [u8]> {
     let mut at = 0;
     let lines = text.split(|byte| *byte == b'\n').map(|line| {
@@ -132,20 +135,21 @@ pub fn lines<'t>(text: &'t [u8], rest: &[u8]) -> Vec<&'t [u8]> {
         (line, &rest[start..start + line.len()])
     });
     lines
-        .filter(|(line, rest)| bears_marks(&rest[..own_part(line).unwrap_or(rest.len())]))
+        .filter(|(line, rest)| match own_place(line) {
+            None => bears_marks(rest),
+            Some(own) => bears_marks(&rest[..own.start]) || bears_marks(&rest[own.end..]),
+        })
         .map(|(line, _)| line)
         .collect()
 }
 
-/// Where a line of baitline's own begins in `line`, with nothing but its wrapper before it. A client may write such a beginning into an
+/// Where a line of baitline's own stands in `line`, with nothing but its wrapper before it. A client may write such a beginning into an
 /// event, to hide what is printed behind it.
-fn own_part(line: &[u8]) -> Option<usize> {
-    own_start(line).filter(|start| {
-        let before = &line[..*start];
-        memchr(b'=', before).is_none()
+fn own_place(line: &[u8]) -> Option<Range<usize>> {
+    own::place(line).filter(|own| {
+        let before = &line[..own.start];
+        !before.iter().any(|byte| NOT_BEFORE_OWN.contains(byte))
             && memmem::find(before, b"map[").is_none()
-            // Nor is it one cell of a row: its own tabs are escaped.
-            && memchr(b'\t', line).is_none()
     })
 }
 
@@ -261,14 +265,18 @@ mod tests {
         let text = b"auditID=1\nrequestURI=2\nauditID=1 requestURI=2\n";
         assert_eq!(lines(text, text), [b"auditID=1 requestURI=2"]);
         assert_eq!(lines(text, &vec![b' '; text.len()]).len(), 0);
-        let own = br#"x {\"type\":\"alert\",\"schema\":1,\"a\":\"auditID=1 requestURI=2"#;
+        let id = "0".repeat(32);
+        let own = format!(
+            r#"x {{\"type\":\"alert\",\"schema\":1,\"alert_id\":\"{id}\",\"incident_id\":\"{id}\",\"a\":\"auditID=1 requestURI=2"#
+        );
+        let own = own.as_bytes();
         assert_eq!(lines(own, own).len(), 0);
         for before in [
             &b"userAgent="[..],
             b"map[userAgent:",
             b"auditID=1 requestURI=2 ",
         ] {
-            let forged = [before, &own[..]].concat();
+            let forged = [before, own].concat();
             assert_eq!(lines(&forged, &forged), [&forged]);
         }
     }

@@ -6,6 +6,7 @@ pub mod escape;
 pub(super) mod extent;
 pub(super) mod legacy;
 pub(super) mod log_line;
+pub(super) mod own;
 pub(super) mod pieces;
 pub(crate) mod python;
 pub(super) mod repair;

@@ -1,14 +1,13 @@
 //! What stands in a text that is more, or less, than one JSON value: several values back to
 //! back, behind a log prefix, before trailing text, cut off at either end, or damaged.
 
-use memchr::{memchr, memchr_iter, memchr2, memmem};
+use memchr::{memchr, memchr2, memmem};
 
 use super::{
     backslashed,
     extent::{MAX_OPEN, doubled_end, entities_end, is_in_string, value_end, value_end_in_string},
-    python,
+    own, python,
 };
-use crate::format::json::BEGINNINGS;
 
 /// Keys that only an audit event has; the last four are Google's.
 const KEYS: [&str; 10] = [
@@ -134,7 +133,11 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
         if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
             break;
         }
-        if let Some((json, length)) = backslashed::json(text, start) {
+        if broken.is_none()
+            && let Some(length) = own::cut_length(&text[start..])
+        {
+            at = start + length;
+        } else if let Some((json, length)) = backslashed::json(text, start) {
             take(Piece::Backslashed(&text[start..start + length], json));
             at = start + length;
         } else if text.get(start + 1) == Some(&b'\\') {
@@ -162,7 +165,6 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
                 // Attributes of an event, or the names of columns: what follows may be a body.
                 Taken::Decoded if broken.is_some() && bears_mark(value) => break,
                 Taken::Decoded => false,
-                Taken::Undecoded if is_own(value) => false,
                 Taken::Undecoded => {
                     if depth < MAX_OPEN {
                         step_through(value, depth + 1, take);
@@ -175,9 +177,6 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             broken = broken.filter(|_| !tells);
             at = start + length;
         } else {
-            if broken.is_none() && is_own(&text[start..]) {
-                return;
-            }
             broken = broken.or(Some(start));
             open += 1;
             at = start + 1;
@@ -211,21 +210,6 @@ impl Python {
         self.strays += usize::from(length.is_none());
         length
     }
-}
-
-/// Whether `text` begins as baitline's own JSON lines do. One that is cut off is no audit event.
-pub fn is_own(text: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|own| text.starts_with(own))
-}
-
-/// Where one of baitline's own JSON lines begins in `text`, its quotes escaped or not.
-pub fn own_start(text: &[u8]) -> Option<usize> {
-    let length = BEGINNINGS.iter().map(|own| own.len()).max().unwrap_or(0);
-    memchr_iter(b'{', text).find(|start| {
-        let bytes = text[*start..].iter().copied();
-        let head: Vec<u8> = bytes.filter(|byte| *byte != b'\\').take(length).collect();
-        is_own(&head)
-    })
 }
 
 /// Where the rest of an event begins whose beginning was cut off: some of its fields stand

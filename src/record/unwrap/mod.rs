@@ -41,7 +41,7 @@ use super::{
     stream::csv_row,
     text::{legacy, pieces::bears_mark},
 };
-use crate::audit::{AlertId, DetectionId, Event, Json, gke, repeated};
+use crate::audit::{AlertId, Event, Json, gke, repeated};
 
 /// Levels of objects and arrays that are searched.
 pub const MAX_DEPTH: usize = 64;
@@ -406,14 +406,13 @@ impl Search<'_> {
 /// them are no events. All that is written in each of their lines has to be as it is written.
 fn is_own_output(object: &Object<'_, '_>) -> bool {
     let text = |key: &str| object.get(key).and_then(|value| value.into_string());
-    let has_id = match text("type") {
-        Some("alert") => text("alert_id").and_then(AlertId::from_hex).is_some(),
-        Some("detection") => text("detection_id")
-            .and_then(DetectionId::from_hex)
-            .is_some(),
+    let ids = match text("type") {
+        Some("alert") => ["alert_id", "incident_id"],
+        Some("detection") => ["detection_id", "request_id"],
         _ => return false,
     };
-    has_id && object.get("schema").is_some_and(|schema| schema.is_u64())
+    let is_id = |key: &str| text(key).and_then(AlertId::from_hex).is_some();
+    ids.into_iter().all(is_id) && object.get("schema").is_some_and(|schema| schema.is_u64())
 }
 
 /// Whether a string is JSON, or a log line with JSON in it, or with the rest of an event.

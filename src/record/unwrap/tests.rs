@@ -100,7 +100,7 @@ fn nothing_is_looked_for_inside_an_event() {
 fn other_objects_are_no_events() {
     for record in [
         r#"{"kind":"Event","apiVersion":"v1","reason":"Pulled","verb":"x","stageTimestamp":"y"}"#,
-        r#"{"type":"alert","schema":1,"alert_id":"0123456789abcdef0123456789abcdef","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
+        r#"{"type":"alert","schema":1,"alert_id":"0123456789abcdef0123456789abcdef","incident_id":"0123456789abcdef0123456789abcdef","excerpt":"{\"auditID\":\"1\",\"verb\":"}"#,
         r#"{"message":"auditID honeypot backup-sa"}"#,
         "plain text with auditID",
         "",
@@ -169,14 +169,19 @@ fn a_body_that_is_deeper_than_the_parser_goes_hides_nothing() {
 #[test]
 fn only_what_baitline_writes_is_passed_over_as_its_own() {
     let id = "0123456789abcdef0123456789abcdef";
-    for (kind, key) in [("alert", "alert_id"), ("detection", "detection_id")] {
+    for (kind, key, other) in [
+        ("alert", "alert_id", "incident_id"),
+        ("detection", "detection_id", "request_id"),
+    ] {
         let own = |schema: &str, id: &str| {
             format!(
-                r#"{{"type":"{kind}","schema":{schema},"{key}":{id},"excerpt":{}}}"#,
+                r#"{{"type":"{kind}","schema":{schema},"{key}":{id},"{other}":"0123456789abcdef0123456789abcdef","excerpt":{}}}"#,
                 event("1")
             )
         };
-        assert_eq!(unwrap(&own("1", &quoted(id))), (vec![], 0));
+        let whole = own("1", &quoted(id));
+        assert_eq!(unwrap(&whole), (vec![], 0));
+        assert_eq!(unwrap(&whole.replace(other, "id")).0, ["1"]);
         for (schema, id) in [
             ("1", "\"x\""),
             ("1", "1"),

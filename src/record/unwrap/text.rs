@@ -22,7 +22,8 @@ use crate::record::{
     text::{
         escape::{undoubled, unescaped, without_entities},
         legacy,
-        pieces::{Piece, Taken, first_mark_end, is_own, pieces},
+        own::is_own,
+        pieces::{Piece, Taken, first_mark_end, pieces},
     },
 };
 

@@ -43,7 +43,7 @@ fn prose_that_names_the_decoy_is_no_event() {
         r#"{"message":"honeypot backup-sa auditID"}"#,
         r#"{"message":"honeypot backup-sa {'auditID': 'x'"}"#,
         r#"{"kind":"Pod","metadata":{"name":"backup-sa","namespace":"honeypot"}}"#,
-        r#"{"type":"alert","schema":1,"alert_id":"x","decoy":"honeypot/backup-sa","excerpt":"{\"auditID\":\"1\",\"sys"#,
+        r#"{"type":"alert","schema":1,"alert_id":"0123456789abcdef0123456789abcdef","incident_id":"0123456789abcdef0123456789abcdef","decoy":"honeypot/backup-sa","excerpt":"{\"auditID\":\"1\",\"sys"#,
     ] {
         assert_eq!(found_in(&decoys, text), [], "{text}");
     }
@@ -165,7 +165,7 @@ fn baitlines_own_output_is_no_event_however_it_is_cut_and_wrapped() {
     assert!(excerpt.contains("auditID"));
     let prose = format!("HIGH honeypot/backup-sa: cannot be decoded, record: '{excerpt}'");
     let own = format!(
-        r#"{{"type":"detection","schema":1,"detection_id":"0123456789abcdef0123456789abcdef","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
+        r#"{{"type":"detection","schema":1,"detection_id":"0123456789abcdef0123456789abcdef","request_id":"0123456789abcdef0123456789abcdef","decoy":"honeypot/backup-sa","user_agent":"{{\"auditID\":\"honeypot backup-sa","excerpt":{},"labels":{{"a":"honeypot/backup-sa"}}}}"#,
         json!(excerpt)
     );
     for text in [prose, own] {

@@ -4,6 +4,7 @@ mod arrays;
 mod copies;
 mod csv;
 mod cut;
+mod disguised;
 pub mod forged;
 mod gke;
 mod google;

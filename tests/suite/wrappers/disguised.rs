@@ -1,0 +1,112 @@
+//! What clients write so that their events pass for something that is not searched, or what they send for an event: at most, an event that
+//! may be one is `undecodable`, and never is it passed over.
+
+use baitline::detect::{Detector, Technique};
+use serde_json::{Value, json};
+
+use super::{
+    forged::{DECOY, hit},
+    streamed,
+};
+
+const TIME: &str = "2026-11-23T17:21:08.912184Z";
+const KLOG: &str = "I1123 17:21:08.912184       1 httplog.go:134] ";
+
+/// How lines of baitline's own begin, and might.
+const OWN: [&str; 4] = [
+    r#"{"type":"alert","schema":"#,
+    r#"{"type":"alert","schema":1,"#,
+    r#"{"type":"detection","schema":1,"detection_id":"x","#,
+    r#"{"type":"alert","schema":1,"alert_id":"00000000000000000000000000000000","incident_id":"00000000000000000000000000000000","#,
+];
+
+fn techniques(text: &str) -> Vec<Technique> {
+    let all = streamed(Detector::scan, text.as_bytes());
+    all.iter().map(|one| one.technique).collect()
+}
+
+/// Something is told of `text`, and no hit.
+fn assert_doubted(text: &str) {
+    let told = techniques(text);
+    assert!(!told.is_empty(), "{text}");
+    assert_no_hit(text);
+}
+
+fn assert_no_hit(text: &str) {
+    let told = techniques(text);
+    let mut all = told.iter();
+    assert!(
+        all.all(|one| *one == Technique::Undecodable),
+        "{told:?} {text}"
+    );
+}
+
+/// An event with `text` for its URI, in the order of the API server.
+fn event(user: &str, uri: &str) -> String {
+    let uri = Value::from(uri);
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"1","stage":"ResponseComplete","requestURI":{uri},"verb":"list","user":{{"username":"{user}"}},"objectRef":{{"resource":"namespaces"}},"requestReceivedTimestamp":"{TIME}","stageTimestamp":"{TIME}"}}"#
+    )
+}
+
+/// Maps of Go and Java of an event of `user` whose object is called `name`.
+fn maps(user: &str, name: &str, agent: &str) -> [String; 2] {
+    [
+        format!(
+            "map[apiVersion:audit.k8s.io/v1 auditID:1 kind:Event objectRef:map[name:{name} resource:pods] requestReceivedTimestamp:{TIME} requestURI:/api/v1/pods sourceIPs:[10.0.3.7] user:map[username:{user}] userAgent:{agent} verb:list]\n"
+        ),
+        format!(
+            "{{apiVersion=audit.k8s.io/v1, auditID=1, kind=Event, objectRef={{name={name}, resource=pods}}, requestReceivedTimestamp={TIME}, requestURI=/api/v1/pods, sourceIPs=[10.0.3.7], user={{username={user}}}, userAgent={agent}, verb=list}}\n"
+        ),
+    ]
+}
+
+#[test]
+fn what_begins_as_a_line_of_baitlines_own_hides_no_event() {
+    for own in OWN {
+        for separator in ["|", ";", ",", "\t"] {
+            let user = json!({"username": DECOY});
+            let cells = [
+                own,
+                "ResponseComplete",
+                "/api/v1/namespaces",
+                "list",
+                &user.to_string(),
+                "curl",
+            ];
+            assert_doubted(&(cells.join(separator) + "\n"));
+            let cells = [
+                "Event",
+                own,
+                "ResponseComplete",
+                "/api/v1/namespaces",
+                DECOY,
+            ];
+            assert_doubted(&(cells.join(separator) + "\n"));
+        }
+        for printed in maps(DECOY, &format!("a\n{own}"), "curl") {
+            assert_doubted(&printed);
+        }
+        for printed in maps(DECOY, own, own) {
+            assert_doubted(&printed);
+            let at = printed.find(own).expect("it is there");
+            assert_doubted(&printed[at..]);
+            assert_doubted(&printed[at - 3..]);
+        }
+        let event = event(DECOY, own);
+        let at = event.find("requestURI").expect("it is there");
+        for text in [&event[at..], &event[at + 13..], &event[at + 14..]] {
+            assert_doubted(text);
+            assert_doubted(&(text.replace('"', "&quot;") + "</text>"));
+            assert_doubted(&text.replace('"', "&#34;"));
+        }
+        let part = format!(
+            "{own}\"a\":1}}}},\"user\":{{\"username\":\"{DECOY}\"}},\"stageTimestamp\":\"{TIME}\"}}"
+        );
+        assert_doubted(&json!({"log": part, "logtag": "F", "stream": "stdout"}).to_string());
+    }
+    let mut object = json!({"type": "alert", "schema": 1, "alert_id": "0".repeat(32), "log": hit("1").to_string()});
+    assert_eq!(techniques(&object.to_string()), [Technique::TokenUse]);
+    object["incident_id"] = "0".repeat(32).into();
+    assert_eq!(techniques(&object.to_string()), []);
+}
