@@ -6,10 +6,11 @@
 use memchr::memchr;
 use simd_json::{prelude::*, tape::Object};
 
+use super::printed::has_keys;
 use crate::record::{
     key::at,
     parts::partial::whole_text,
-    text::pieces::holds_plain_rest,
+    text::pieces::holds_rest,
     unwrap::envelope::{LOG_GROUP, LOG_STREAM, RESOURCE_ID},
 };
 
@@ -65,7 +66,7 @@ pub fn without_klog(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether `line` begins as klog's do: `I1123 17:21:08.912184       1 httplog.go:134] `. A client can make the rest of an event
-/// that was cut look like that, but not without quotes of the API server's behind it.
+/// that was cut look like that, or a line of one that was printed, but not without the rest of its keys behind it.
 fn is_klog(line: &[u8]) -> bool {
     let text = whole_text(line).unwrap_or(line);
     let is_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
@@ -86,7 +87,8 @@ fn is_klog(line: &[u8]) -> bool {
         && is_next(&is_time)
         && is_next(&is_digits)
         && is_next(&is_place)
-        && !holds_plain_rest(text)
+        && !holds_rest(text)
+        && !has_keys(text)
 }
 
 fn is_of_time(byte: &u8) -> bool {

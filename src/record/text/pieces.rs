@@ -5,6 +5,7 @@ use memchr::{memchr, memchr2, memmem};
 
 use super::{
     backslashed,
+    escape::{undoubled, without_entities},
     extent::{MAX_OPEN, doubled_end, entities_end, is_in_string, value_end, value_end_in_string},
     own, python,
 };
@@ -240,10 +241,17 @@ fn headless(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the rest of an event stands in `text` with quotes that are not escaped: not in a string that somebody logged.
-pub fn holds_plain_rest(text: &[u8]) -> bool {
-    let is_plain = |key: &str| memmem::find(text, format!("\"{key}\":").as_bytes()).is_some();
-    headless(text).is_some() && KEYS.into_iter().any(is_plain)
+/// Whether the rest of an event stands in `text`, however its quotes are written: not in a string that begins in it, as one does that
+/// somebody logged.
+pub fn holds_rest(text: &[u8]) -> bool {
+    let has_quotes = memchr(b'"', text).is_some();
+    let is_plain =
+        |key: &str, text: &[u8]| memmem::find(text, format!("\"{key}\":").as_bytes()).is_some();
+    let is_rest = |text: &[u8]| {
+        headless(text).is_some()
+            && (is_in_string(text) || KEYS.into_iter().any(|key| is_plain(key, text)))
+    };
+    is_rest(text) || is_rest(&undoubled(text)) || (!has_quotes && is_rest(&without_entities(text)))
 }
 
 /// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.

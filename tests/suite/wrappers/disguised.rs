@@ -62,6 +62,26 @@ fn maps(user: &str, name: &str, agent: &str) -> [String; 2] {
 }
 
 #[test]
+fn the_rest_of_an_event_is_told_though_it_looks_like_a_line_of_klog() {
+    let whole = event(DECOY, &format!("/api?x=\n{KLOG}y"));
+    let rest = &whole[whole.find("\\nI1123").expect("it is there") + 2..];
+    for rest in [
+        rest.to_owned(),
+        rest.replace('"', "\\\"") + "\"}",
+        rest.replace('"', "\"\"") + "\"",
+        rest.replace('"', "&quot;"),
+    ] {
+        assert_doubted(&rest);
+        assert_doubted(&format!("x\n{rest}\nx"));
+    }
+    for printed in maps(DECOY, &format!("a\n{KLOG}"), "curl") {
+        assert_doubted(&printed);
+    }
+    let quoted = Value::from(hit("forged").to_string()).to_string();
+    assert_eq!(techniques(&format!("{KLOG}\"HTTP\" URI={quoted}\n")), []);
+}
+
+#[test]
 fn what_begins_as_a_line_of_baitlines_own_hides_no_event() {
     for own in OWN {
         for separator in ["|", ";", ",", "\t"] {
