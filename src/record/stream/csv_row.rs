@@ -33,6 +33,9 @@ const ID_DASHES: usize = 4;
 const METHOD_HEAD: &str = "io.k8s.";
 const METHOD_DOTS: usize = 4;
 
+/// As many columns of times a row has to have.
+const LEAST_TIMES: usize = 2;
+
 /// What a cell may be.
 type Is = fn(&[u8]) -> bool;
 
@@ -117,8 +120,9 @@ impl<'t> WholeEvents<'t> {
     }
 
     /// Takes note of an event that was found in the value at `place`, in the last line or one behind it; `rest` is the text without the
-    /// values before that. If the row has a time of it, which no client knows beforehand, it is what the row tells. Whether it may be
-    /// told: not if the row tells of an event without it. Then the line is one of the [`doubtful`](Self::doubtful).
+    /// values before that. If the row has the times of it, which no client knows beforehand, it is what the row tells. Whether it may be
+    /// told: not if the row tells of an event without it, or another stands around it. Then the line is one of the
+    /// [`doubtful`](Self::doubtful).
     pub fn note(&mut self, event: &Event<'_>, place: &Range<usize>, rest: &[u8]) -> bool {
         if !self.line.contains(&place.start) {
             let text = self.text;
@@ -149,8 +153,11 @@ impl<'t> WholeEvents<'t> {
             let mut separators = separators.iter();
             separators.any(|separator| whole_cells(line, *separator).any(is))
         };
-        let mut times = [event.received, event.stage_time].into_iter().flatten();
-        let is_whole = times.any(|time| is_any(&|cell| cell == time.as_bytes()));
+        let times = [event.received, event.stage_time];
+        let is_whole = separators.iter().any(|separator| {
+            let cells = whole_cells(line, *separator);
+            has_times_of(times.into_iter().flatten(), cells)
+        });
         if is_whole && self.rows.last() != Some(&start) {
             self.rows.push(start);
         }
@@ -187,6 +194,31 @@ fn separators(line: &[u8], place: usize) -> Option<&[u8]> {
         0 => Some(&SEPARATORS),
         start => Some(&line[start - 1..start]).filter(|before| SEPARATORS.contains(&before[0])),
     }
+}
+
+/// Whether `cells` hold the times of an event, and no others that are written as they are. A client may choose one or two of them, but
+/// not those of its own event.
+fn has_times_of<'e, 'c>(
+    times: impl Iterator<Item = &'e str> + Clone,
+    cells: impl Iterator<Item = &'c [u8]>,
+) -> bool {
+    let is_written_as = |cell: &[u8], time: &[u8]| {
+        let mut pairs = cell.iter().zip(time);
+        cell.len() == time.len()
+            && pairs.all(|(byte, wanted)| {
+                byte == wanted || [byte, wanted].iter().all(|byte| byte.is_ascii_digit())
+            })
+    };
+    let is_time = |cell: &&[u8]| {
+        times
+            .clone()
+            .any(|time| is_written_as(cell, time.as_bytes()))
+    };
+    let (mut found, mut count) = (cells.filter(is_time), 0);
+    found.all(|cell| {
+        count += 1;
+        times.clone().any(|time| time.as_bytes() == cell)
+    }) && count >= LEAST_TIMES
 }
 
 /// The cells of `line`. What is in the cell of a client is no cell of its own.

@@ -60,7 +60,8 @@ fn a_row_of_csv_that_names_a_decoy_is_undecodable() {
 fn a_row_of_csv_with_the_whole_event_in_it_is_told_once() {
     let event = hit("1");
     let whole = event.to_string().replace('"', "\"\"");
-    let row = |time: &str| format!("x,\"{whole}\",ResponseComplete,{time},/api/v1/namespaces\n");
+    let row =
+        |time: &str| format!("x,\"{whole}\",ResponseComplete,{time},{time},/api/v1/namespaces\n");
     let techniques = |row: String| -> Vec<_> {
         let all = found(None, row.as_bytes());
         all.iter().map(|one| one.technique).collect()

@@ -130,3 +130,25 @@ fn what_begins_as_a_line_of_baitlines_own_hides_no_event() {
     object["incident_id"] = "0".repeat(32).into();
     assert_eq!(techniques(&object.to_string()), []);
 }
+
+/// A client may choose the id of its request, and how it calls itself.
+#[test]
+fn a_time_that_a_client_sent_makes_no_row_whole() {
+    let cell = |value: &str| format!("\"{}\"", value.replace('"', "\"\""));
+    let row = |user: &str, [id, agent]: [&str; 2], times: &str, event: &str| {
+        let user = cell(&json!({"username": user}).to_string());
+        format!(
+            "Event,{id},ResponseComplete,/api/v1/namespaces,list,{user},{agent},{times}{}\n",
+            cell(event)
+        )
+    };
+    let other = "2026-11-24T10:00:00.000001Z,2026-11-24T10:00:00.000002Z,";
+    for chosen in [[TIME, "curl"], ["1", TIME], [TIME, TIME]] {
+        assert_doubted(&row("thief", chosen, other, &event(DECOY, "/api")));
+        assert_doubted(&row(DECOY, chosen, other, &event("bob", "/api")));
+    }
+    assert_doubted(&row("thief", ["1", TIME], "", &event(DECOY, "/api")));
+    let own = format!("{TIME},{TIME},");
+    let text = row(DECOY, ["1", "curl"], &own, &event(DECOY, "/api"));
+    assert_eq!(techniques(&text), [Technique::TokenUse]);
+}
