@@ -129,9 +129,12 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
 fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let (mut at, mut open, mut python) = (depth.min(1), depth, Python::default());
     let mut broken = (depth > 0).then_some(0);
+    // Whether an item of what is broken was told, and whether something behind it was not looked at.
+    let (mut is_told, mut is_passed_over) = (false, false);
     while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
         let start = at + offset;
         if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
+            is_passed_over = true;
             break;
         }
         if broken.is_none()
@@ -164,7 +167,10 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             let tells = match take(piece) {
                 Taken::Event => true,
                 // Attributes of an event, or the names of columns: what follows may be a body.
-                Taken::Decoded if broken.is_some() && bears_mark(value) => break,
+                Taken::Decoded if broken.is_some() && bears_mark(value) => {
+                    is_passed_over = true;
+                    break;
+                }
                 Taken::Decoded => false,
                 Taken::Undecoded => {
                     if depth < MAX_OPEN {
@@ -175,15 +181,18 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
                     bears_mark_as_key(value)
                 }
             };
-            broken = broken.filter(|_| !tells);
             at = start + length;
+            if tells {
+                is_told = true;
+                broken = broken.map(|_| at);
+            }
         } else {
             broken = broken.or(Some(start));
             open += 1;
             at = start + 1;
         }
     }
-    if let Some(start) = broken {
+    if let Some(start) = broken.filter(|_| !is_told || is_passed_over) {
         take(Piece::rest(&text[start..]));
     }
 }

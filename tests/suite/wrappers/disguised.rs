@@ -152,3 +152,26 @@ fn a_time_that_a_client_sent_makes_no_row_whole() {
     let text = row(DECOY, ["1", "curl"], &own, &event(DECOY, "/api"));
     assert_eq!(techniques(&text), [Technique::TokenUse]);
 }
+
+/// Logstash writes the record as it came before the fields that it took out of it.
+#[test]
+fn a_body_in_a_record_that_was_cut_is_none_behind_the_whole_of_it() {
+    let quiet = event("jane", "/api");
+    let body = json!({"a": hit("forged")});
+    let fields = format!("{},\"requestObject\":{body}", &quiet[1..quiet.len() - 1]);
+    let original = Value::from(format!("{{{fields}}}"));
+    let cut = &fields[..fields.len() - 1];
+    for cut in [
+        format!(r#"{{"@timestamp":"{TIME}","event":{{"original":{original}}},{cut}"#),
+        format!(r#"{{"event":{original},{cut}"#),
+    ] {
+        assert_no_hit(&cut);
+    }
+    let fields = &event(DECOY, "/api")[1..];
+    let original = Value::from(event(DECOY, "/api"));
+    let cut = format!(
+        r#"{{"event":{{"original":{original}}},{}"#,
+        &fields[..fields.len() - 9]
+    );
+    assert!(techniques(&cut).contains(&Technique::TokenUse), "{cut}");
+}
