@@ -160,8 +160,11 @@ impl Standing<'_> {
                 let is_inside = line.value_end > self.place.end;
                 line.in_quotes || (line.says_more && !is_inside) || is_named(before)
             }
-            // A field that goes on from another line is text.
-            Form::Doubled => line.quote >= self.place.start,
+            // Where the line begins within a field, the quotes before another are two.
+            Form::Doubled => {
+                let quotes = || memchr_iter(b'"', before).count();
+                line.looks > MAX_LOOKS || quotes() % 2 == 0 || is_name_of_client(before)
+            }
             // In a string of JSON, and not in an attribute of XML.
             Form::Entities => {
                 let is_quoted = line.quote < self.place.start && line.tag >= self.place.start;
@@ -236,7 +239,23 @@ fn is_named(before: &[u8]) -> bool {
     let is_between = |byte: &u8| b" \t:='\"".contains(byte);
     let length = before.iter().rposition(|byte| !is_between(byte));
     let name = last_name(&before[..length.map_or(0, |last| last + 1)]);
-    std::str::from_utf8(name).is_ok_and(keys::names_text_of_client)
+    let is_of_client = |name| std::str::from_utf8(name).is_ok_and(keys::names_text_of_client);
+    is_of_client(name) || first_name(before).is_some_and(is_of_client)
+}
+
+/// The name before the first colon or equals sign in the word that `before` ends with, which goes on: `requestURI:/api?q=`.
+fn first_name(before: &[u8]) -> Option<&[u8]> {
+    let is_between = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'"';
+    let word = before.rsplit(is_between).next()?;
+    let end = word.iter().position(|byte| b":=".contains(byte))?;
+    Some(&word[..end])
+}
+
+/// Whether the field of CSV that `before` ends in begins with the name of a client's text, as the name of a column does.
+fn is_name_of_client(before: &[u8]) -> bool {
+    let field = before.rsplit(|byte| *byte == b'"').next();
+    let name = field.and_then(|field| std::str::from_utf8(field).ok());
+    name.is_some_and(is_of_client)
 }
 
 /// Whether the field of XML that `before` ends in is one of a client's texts.

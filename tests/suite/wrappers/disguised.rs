@@ -175,3 +175,15 @@ fn a_body_in_a_record_that_was_cut_is_none_behind_the_whole_of_it() {
     );
     assert!(techniques(&cut).contains(&Technique::TokenUse), "{cut}");
 }
+
+/// As of `GET /api/v1/pods/a%0Ab`.
+#[test]
+fn a_cell_behind_a_newline_in_another_is_no_event() {
+    let doubled = hit("forged").to_string().replace('"', "\"\"");
+    for name in ["a\nb", "a\nb\"\"c", "\n"] {
+        assert_doubted(&format!("x,list,\"{name}\",\"{doubled}\"\n"));
+    }
+    let names =
+        format!("auditID,stage,requestURI,\"requestObject.metadata.annotations.{doubled}\n\"\n");
+    assert_no_hit(&names);
+}
