@@ -207,7 +207,8 @@ fn is_key_of_event(key: &str) -> bool {
 /// What may be shown of `text`, which holds no body: long runs without a break, such as tokens, are left out, and quotes are
 /// single, so that an alert that is fed back in is not taken for what it quotes.
 pub(crate) fn excerpt(text: &str) -> String {
-    python::without_beginnings(redacted(text, EXCERPT).replace('"', "'"))
+    let text = redacted(text, EXCERPT).replace('"', "'");
+    python::without_beginnings(printed::without_keys_of_python(text))
 }
 
 /// Which of a decoy's names stand in a text.

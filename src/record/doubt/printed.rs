@@ -14,7 +14,11 @@ use memchr::{
 
 use crate::record::{
     stream::csv_row,
-    text::{escape::is_escaped, legacy, own, python},
+    text::{
+        escape::is_escaped,
+        extent::{MAX_OPEN, doubled_end, entities_end, value_end_in_string},
+        legacy, own, python,
+    },
 };
 
 /// Keys that only an audit event has, and what Go calls them in the structure. One alone may stand in any log that tells of requests.
@@ -56,6 +60,9 @@ const NOT_BEFORE_OWN: &[u8] = b"=|;\t";
 const QUOTE: &[u8] = b"%22";
 const BETWEEN: [&[u8]; 4] = [b"=", b":", b"%3A", b"%3a"];
 
+/// As Python has it. In JSON without spaces, of which baitline shows excerpts with single quotes, there is no space.
+const BEHIND_KEY_OF_PYTHON: &str = "': ";
+
 /// Whether `text` has the keys of an event, in whatever notation has no quotes, or a row of its values, or a line of one that is spread
 /// over lines.
 pub fn bears_marks(text: &[u8]) -> bool {
@@ -94,19 +101,45 @@ fn is_spread(line: &[u8]) -> bool {
     may_be_spread(line) && SPREAD.iter().any(is_any)
 }
 
-/// Whether `text` has the keys of an event, in whatever notation has no quotes, or in that of Python, behind the beginning of a value.
+/// Whether `text` has the keys of an event, in whatever notation has no quotes, or in that of Python.
 pub fn has_keys(text: &[u8]) -> bool {
-    let of_python = || {
-        let start = memmem::find(text, python::BEGINNING)?;
-        Some(has_enough(&text[start..], is_key_of_python, |before| {
-            before.ends_with(b": '")
-        }))
-    };
+    has_bare_keys(text) || has_enough(text, is_key_of_python, |before| before.ends_with(b": '"))
+}
+
+/// Whether the keys of an event stand in a notation without quotes around a value: in `before`, which has no JSON in it any more, and outside
+/// of that in `behind`.
+pub fn has_keys_around(before: &[u8], behind: &[u8]) -> bool {
+    let around = |behind: &[u8]| [before, b" ", behind].concat();
+    has_bare_keys(&around(behind)) && has_bare_keys(&around(&without_json(behind)))
+}
+
+/// `text` with spaces for what is JSON in it, or in Python's notation.
+fn without_json(text: &[u8]) -> Vec<u8> {
+    let (mut rest, mut at, mut open) = (text.to_vec(), 0, 0);
+    while let Some(offset) = memchr(b'{', &text[at..]).filter(|_| open < MAX_OPEN) {
+        let start = at + offset;
+        let value = &text[start..];
+        let of_json = || {
+            let is_json = matches!(value.get(1), Some(b'"' | b'\\'));
+            is_json.then(|| value_end_in_string(value)).flatten()
+        };
+        let length = doubled_end(value)
+            .or_else(|| entities_end(value))
+            .or_else(|| Some(python::json(value)?.1))
+            .or_else(of_json);
+        at = start + length.unwrap_or(1);
+        open += usize::from(length.is_none());
+        rest[start..start + length.unwrap_or(0)].fill(b' ');
+    }
+    rest
+}
+
+fn has_bare_keys(text: &[u8]) -> bool {
     let is_before_version = |before: &[u8]| {
         let before = before.strip_suffix(QUOTE).unwrap_or(before);
         BETWEEN.iter().any(|between| before.ends_with(between))
     };
-    has_enough(text, is_key, is_before_version) || of_python() == Some(true)
+    has_enough(text, is_key, is_before_version)
 }
 
 /// Whether enough keys stand in `text`; `is_key` tells by what stands before and behind one, `is_before_version` by what stands
@@ -178,7 +211,18 @@ fn is_of_query(before: &[u8]) -> bool {
 }
 
 fn is_key_of_python(before: &[u8], after: &[u8]) -> bool {
-    before.ends_with(b"'") && after.starts_with(b"':")
+    before.ends_with(b"'") && after.starts_with(BEHIND_KEY_OF_PYTHON.as_bytes())
+}
+
+/// `text` with a space behind each such key, so that it bears no marks of Python.
+pub fn without_keys_of_python(mut text: String) -> String {
+    for key in KEYS {
+        let marked = format!("{key}{BEHIND_KEY_OF_PYTHON}");
+        if text.contains(&marked) {
+            text = text.replace(&marked, &format!("{key} {BEHIND_KEY_OF_PYTHON}"));
+        }
+    }
+    text
 }
 
 /// `text` with a space behind each such key, so that it bears no marks. baitline's own texts hold those of clients, and may be fed
@@ -201,7 +245,7 @@ pub fn without_marks(mut text: String) -> String {
             text = text.replace(&marked, &format!("{key}{quote} {BETWEEN_TEXTS}{quote}"));
         }
     }
-    legacy::without_marks(csv_row::without_rows(text))
+    legacy::without_marks(csv_row::without_rows(without_keys_of_python(text)))
 }
 
 #[cfg(test)]
@@ -237,7 +281,10 @@ mod tests {
             ("requestURI=/x?a,auditID=1", true),
             ("verb=get&auditID=1&requestURI=2", true),
             ("/x? auditID=1&requestURI=2", true),
-            ("{ 'auditID': '1', 'requestURI': '/", false),
+            ("{ 'auditID': '1', 'requestURI': '/", true),
+            ("'}, 'auditID': '1', 'requestURI': '/'}", true),
+            ("{ 'auditID':'1','requestURI':'/'", false),
+            ("{ 'auditID ': '1', 'requestURI ': '/'", false),
             ("{'auditID': '1', 'user", false),
             ("x {'auditID': '1', 'requestURI': '/", true),
             (

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::audit::Event;
+use crate::{audit::Event, record::doubt::printed};
 
 /// Events of a line that are looked at, each of which takes a look at all of it.
 const MAX_EVENTS: usize = 256;
@@ -97,6 +97,8 @@ pub struct WholeEvents<'t> {
     text: &'t [u8],
     /// Where the last line that was looked at lies.
     line: Range<usize>,
+    /// Whether something printed an event in it.
+    is_printed: bool,
     /// How many events of that may still be looked at.
     patience: usize,
     /// Whether the last that was may be told: as good as any behind it.
@@ -112,6 +114,7 @@ impl<'t> WholeEvents<'t> {
         Self {
             text,
             line: 0..0,
+            is_printed: false,
             patience: 0,
             may_be_told: true,
             rows: Vec::new(),
@@ -130,6 +133,10 @@ impl<'t> WholeEvents<'t> {
             // A value may go on in the next.
             let length = memchr(b'\n', &text[place.end..]);
             self.line = start..length.map_or(text.len(), |length| place.end + length);
+            self.is_printed = printed::has_keys_around(
+                &rest[self.line.start..place.start],
+                &text[place.end..self.line.end],
+            );
             self.patience = MAX_EVENTS;
         }
         if self.patience > 0 {
@@ -144,6 +151,9 @@ impl<'t> WholeEvents<'t> {
 
     /// As [`note`](Self::note), of an event in the last line.
     fn judge(&mut self, event: &Event<'_>, place: usize, rest: &[u8]) -> bool {
+        if self.is_printed {
+            return false;
+        }
         let (start, line) = (self.line.start, &self.text[self.line.clone()]);
         let Some(separators) = separators(line, place - start) else {
             // Without quotes around it a client's text may have any cells.

@@ -7,9 +7,6 @@ use std::fmt::Write as _;
 
 use super::{backslashed::undone, escape::first_quote, extent::open_brackets};
 
-/// How an object begins.
-pub const BEGINNING: &[u8] = b"{'";
-
 /// The words, and what JSON has for them.
 const WORDS: [(&[u8], &[u8]); 3] = [(b"True", b"true"), (b"False", b"false"), (b"None", b"null")];
 

@@ -176,6 +176,32 @@ fn a_body_in_a_record_that_was_cut_is_none_behind_the_whole_of_it() {
     assert!(techniques(&cut).contains(&Technique::TokenUse), "{cut}");
 }
 
+/// What another program printed of an event has its keys, and its text without quotes.
+#[test]
+fn what_a_client_sent_is_no_event_where_another_is_printed() {
+    let forged = hit("forged").to_string();
+    for text in [
+        forged.clone(),
+        format!("}}{forged}"),
+        format!("}}}}{forged}"),
+        format!("] {forged}"),
+        format!("a\n{forged}"),
+    ] {
+        let [names, agents] = [maps("jane", &text, "curl"), maps("jane", "a", &text)];
+        for printed in names.into_iter().chain(agents) {
+            assert_no_hit(&printed);
+        }
+    }
+    for line in [
+        format!("stage:ResponseComplete\trequestURI:/api?q={forged}\tverb:list\tauditID:1\n"),
+        format!("auditID:1\tverb:list\trequestURI:/api?q={forged}\n"),
+        format!("auditID=1 verb=list requestURI=/api?q={forged} stageTimestamp=2026\n"),
+        format!("requestURI:/api?q={forged}\n"),
+    ] {
+        assert_doubted(&line);
+    }
+}
+
 /// As of `GET /api/v1/pods/a%0Ab`.
 #[test]
 fn a_cell_behind_a_newline_in_another_is_no_event() {
