@@ -118,7 +118,20 @@ pub enum Taken {
 /// an audit event, since what stands there may be a body of that event. What is damaged is not told beside an event of its items.
 pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let (values, tail) = text.split_at(headless(text).unwrap_or(text.len()));
-    step_through(values, 0, take);
+    let mut front = values;
+    step_through(values, 0, &mut |piece| {
+        let start = piece.text().as_ptr().addr() - values.as_ptr().addr();
+        // What is in the others is searched as a text of its own.
+        let is_value = matches!(piece, Piece::Value(_));
+        let taken = take(piece);
+        if !is_value || taken != Taken::Decoded {
+            front = &front[..start.min(front.len())];
+        }
+        taken
+    });
+    if ends_more(front) && bears_mark(front) {
+        take(Piece::rest(front));
+    }
     if !tail.is_empty() {
         take(Piece::rest(tail));
     }
@@ -220,6 +233,23 @@ impl Python {
         self.strays += usize::from(length.is_none());
         length
     }
+}
+
+/// Whether `text` ends something that began before it: behind a value of it stands the partner of a bracket that does not.
+fn ends_more(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
+        at += offset;
+        let Some(length) = value_end(&text[at..]) else {
+            return false;
+        };
+        at += length;
+        let behind = text[at..].trim_ascii_start();
+        if matches!(behind.first(), Some(b'}' | b']')) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Where the rest of an event begins whose beginning was cut off: some of its fields stand

@@ -213,3 +213,42 @@ fn a_cell_behind_a_newline_in_another_is_no_event() {
         format!("auditID,stage,requestURI,\"requestObject.metadata.annotations.{doubled}\n\"\n");
     assert_no_hit(&names);
 }
+
+#[test]
+fn an_event_that_was_cut_in_front_is_told_however_it_names_its_fields() {
+    let fields = [
+        ("verb", "list"),
+        ("user.username", DECOY),
+        ("requestReceivedTimestamp", TIME),
+        ("stageTimestamp", TIME),
+    ];
+    let items = |name: &str, item: &dyn Fn(&str) -> Value| {
+        let item = |(key, value)| json!({name: key, "value": item(value)});
+        let items: Vec<_> = fields
+            .map(|(key, value)| item((key, value)).to_string())
+            .into();
+        items.join(",")
+    };
+    let otlp = items("key", &|value| json!({"stringValue": value}));
+    let insights = items("field", &|value| value.into());
+    let [user, time] = [json!({"username": DECOY}).to_string(), TIME.to_owned()];
+    let cells = [
+        json!([user]),
+        json!([time]),
+        json!(["requestReceivedTimestamp"]),
+    ]
+    .map(|cell| cell.to_string())
+    .join(",");
+    for cut in [
+        format!(
+            "AAA', 'verb': 'list', 'user': {{'username': '{DECOY}'}}, 'requestReceivedTimestamp': '{TIME}', 'stageTimestamp': '{TIME}'}}\n"
+        ),
+        format!("AAA\"}}}},{otlp}]}}]}}]}}]}}"),
+        format!("AAA\"}},{insights}]],\"status\":\"Complete\"}}"),
+        format!("\"requestReceivedTimestamp\",\"annotations\"],\"columns\":[{cells}]}}"),
+    ] {
+        assert_doubted(&cut);
+        let behind = format!("{}\n{cut}", event("jane", "/api"));
+        assert_doubted(&behind);
+    }
+}
