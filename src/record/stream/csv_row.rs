@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use crate::{audit::Event, record::doubt::printed};
 
@@ -15,6 +15,9 @@ const MAX_EVENTS: usize = 256;
 
 /// What may stand between cells.
 pub const SEPARATORS: [u8; 4] = *b",;\t|";
+
+/// What stands between the columns that psql and mysql print.
+const ALIGNED: &[u8] = b" | ";
 
 /// The stages of a request.
 const STAGES: [&str; 4] = [
@@ -241,9 +244,13 @@ fn whole_cells(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     line.split(is_end).map(unquoted)
 }
 
-/// The cells of `line`, and the parts of those in which a separator stands.
+/// The cells of `line`, and the parts of those in which a separator stands; also those of a table with aligned columns, ` a | b `.
 fn cells(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| SEPARATORS.contains(byte)).map(unquoted)
+    let is_aligned = memmem::find(line, ALIGNED).is_some();
+    let aligned = line.split(|byte| *byte == b'|').filter(move |_| is_aligned);
+    let aligned = aligned.map(|cell| cell.strip_prefix(b" ").unwrap_or(cell));
+    let cells = line.split(|byte| SEPARATORS.contains(byte));
+    cells.chain(aligned).map(unquoted)
 }
 
 fn unquoted(cell: &[u8]) -> &[u8] {
@@ -258,19 +265,23 @@ fn is_id(cell: &[u8]) -> bool {
     cell.len() == ID_BYTES && dashes == ID_DASHES && cell.iter().all(is_of_id)
 }
 
-/// `text` with a space before each such stage or method, so that no line of it is a row.
+/// `text` with spaces before each such stage or method, so that no line of it is a row.
 pub fn without_rows(mut text: String) -> String {
     for stage in STAGES.into_iter().chain([METHOD_HEAD]) {
-        for before in SEPARATORS.iter().chain(b"\"") {
-            let before = char::from(*before);
+        // One space may be that of an aligned column.
+        for before in [",", ";", "\t", "|", "\"", "| "] {
             let cell = format!("{before}{stage}");
             if text.contains(&cell) {
-                text = text.replace(&cell, &format!("{before} {stage}"));
+                text = text.replace(&cell, &format!("{before}  {stage}"));
             }
         }
         // A line may begin with it.
-        if text.starts_with(stage) || text.contains(&format!("\n{stage}")) {
-            text = text.replace(stage, &format!(" {stage}"));
+        let begins = ["", " "].map(|space| format!("{space}{stage}"));
+        if begins
+            .iter()
+            .any(|begin| text.starts_with(begin) || text.contains(&format!("\n{begin}")))
+        {
+            text = text.replace(stage, &format!("  {stage}"));
         }
     }
     text
@@ -289,6 +300,10 @@ mod tests {
             (format!("\"{ID}\",\"ResponseStarted\"\r"), true),
             ("RequestReceived\t/api/v1\tget".to_owned(), true),
             ("RequestReceived|/api/v1|get".to_owned(), true),
+            (" 1   | RequestReceived | /api/v1 | get".to_owned(), true),
+            ("| RequestReceived |   2 | /api/v1 |".to_owned(), true),
+            (" RequestReceived | /api/v1".to_owned(), true),
+            (" 1   |  RequestReceived | /api/v1 | get".to_owned(), false),
             ("1;\"/api?x=1,2\";ResponseComplete".to_owned(), true),
             ("H1,system:a,io.k8s.core.v1.secrets.list".to_owned(), true),
             (

@@ -252,3 +252,15 @@ fn an_event_that_was_cut_in_front_is_told_however_it_names_its_fields() {
         assert_doubted(&behind);
     }
 }
+
+/// As psql and mysql print them.
+#[test]
+fn a_row_of_a_table_with_aligned_columns_is_undecodable() {
+    for row in [
+        format!(" 1        | ResponseComplete | /api/v1/namespaces | list | {DECOY}\n"),
+        format!("| 1        | ResponseComplete | /api/v1/namespaces | list | {DECOY} |\n"),
+        format!(" /api | ResponseComplete | list | {DECOY}\n"),
+    ] {
+        assert_doubted(&row);
+    }
+}
