@@ -121,10 +121,8 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let mut front = values;
     step_through(values, 0, &mut |piece| {
         let start = piece.text().as_ptr().addr() - values.as_ptr().addr();
-        // What is in the others is searched as a text of its own.
-        let is_value = matches!(piece, Piece::Value(_));
         let taken = take(piece);
-        if !is_value || taken != Taken::Decoded {
+        if taken != Taken::Decoded {
             front = &front[..start.min(front.len())];
         }
         taken
