@@ -274,11 +274,15 @@ struct Nested<'w> {
 impl<'w> Nested<'w> {
     fn among(words: &HashSet<&'w str>) -> Self {
         let (mut outer, mut inner) = (HashSet::new(), HashSet::new());
+        // Of few lengths, so that most parts of a word need not be looked up.
+        let lengths: BTreeSet<usize> = words.iter().map(|word| word.len()).collect();
         for word in words {
-            let ends = || (0..=word.len()).filter(|end| word.is_char_boundary(*end));
-            let parts = ends().flat_map(|start| ends().map(move |end| (start, end)));
-            let parts = parts.filter_map(|(start, end)| word.get(start..end));
-            for part in parts.filter(|part| part != word && words.contains(part)) {
+            let shorter = lengths.range(..word.len());
+            let places = shorter.flat_map(|length| {
+                (0..=word.len() - length).map(move |start| start..start + length)
+            });
+            let parts = places.filter_map(|place| word.get(place));
+            for part in parts.filter(|part| words.contains(part)) {
                 outer.insert(*word);
                 inner.insert(part);
             }

@@ -257,6 +257,8 @@ fn quiet(bytes: &[u8], any: impl Fn(&Seen) -> bool) -> usize {
 #[inline(always)]
 fn quiet_asking<const AHEAD_TOO: bool>(bytes: &[u8], any: impl Fn(&Seen) -> bool) -> usize {
     let mut at = 0;
+    // Behind the first, blocks lie as the processor loads them at once.
+    let mut step = BLOCK - bytes.as_ptr().addr() % BLOCK;
     while let Some(seen) = bytes[at..].first_chunk() {
         if AHEAD_TOO {
             // SAFETY: it is no access, and may be asked for whatever stands there, or nothing.
@@ -265,7 +267,8 @@ fn quiet_asking<const AHEAD_TOO: bool>(bytes: &[u8], any: impl Fn(&Seen) -> bool
         if any(seen) {
             break;
         }
-        at += BLOCK;
+        at += step;
+        step = BLOCK;
     }
     at
 }
