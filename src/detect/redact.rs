@@ -147,7 +147,8 @@ const MAX_KEY_BYTES: usize = 64;
 /// Whether the last key in `query` is that of a credential.
 fn ends_with_credential(query: &str) -> bool {
     let far = query.len().saturating_sub(MAX_KEY_BYTES);
-    let query = &query[query.ceil_char_boundary(far)..];
+    let far = (far..query.len()).find(|at| query.is_char_boundary(*at));
+    let query = &query[far.unwrap_or(query.len())..];
     let start = query.rfind(['?', '&', ';']).map_or(0, |at| at + 1);
     let key = percent_decoded(&query[start..]);
     CREDENTIALS.iter().any(|end| ends_with(&key, end))
