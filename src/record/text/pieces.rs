@@ -121,8 +121,10 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let mut front = values;
     step_through(values, 0, &mut |piece| {
         let start = piece.text().as_ptr().addr() - values.as_ptr().addr();
+        // What is in the others is searched as a text of its own.
+        let is_value = matches!(piece, Piece::Value(_));
         let taken = take(piece);
-        if taken != Taken::Decoded {
+        if !is_value || taken != Taken::Decoded {
             front = &front[..start.min(front.len())];
         }
         taken
@@ -139,18 +141,16 @@ pub fn pieces<'r>(text: &'r [u8], take: &mut dyn FnMut(Piece<'r>) -> Taken) {
 /// and begins with the bracket of the innermost.
 fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>) -> Taken) {
     let (mut at, mut open, mut python) = (depth.min(1), depth, Python::default());
-    let mut broken = (depth > 0).then_some(0);
-    // Whether an item of what is broken was told, and whether something behind it was not looked at.
-    let (mut is_told, mut is_passed_over) = (false, false);
+    // What is broken and was not told begins there. Behind an item that told an event there may be nothing else, but what stands there
+    // is still inside.
+    let (mut broken, mut is_inside) = ((depth > 0).then_some(0), depth > 0);
     while let Some(offset) = memchr2(b'{', b'[', &text[at..]) {
         let start = at + offset;
-        if broken.is_some() && (open > MAX_OPEN || bears_mark(&text[at..start])) {
-            is_passed_over = true;
+        if is_inside && (open > MAX_OPEN || bears_mark(&text[at..start])) {
+            broken = broken.or(Some(at));
             break;
         }
-        if broken.is_none()
-            && let Some(length) = own::cut_length(&text[start..])
-        {
+        if !is_inside && let Some(length) = own::cut_length(&text[start..]) {
             at = start + length;
         } else if let Some((json, length)) = backslashed::json(text, start) {
             take(Piece::Backslashed(&text[start..start + length], json));
@@ -171,15 +171,15 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
             at = start + length;
         } else if let Some(length) = value_end(&text[start..]) {
             let value = &text[start..start + length];
-            let piece = match broken {
-                Some(_) => Piece::Item(value),
-                None => Piece::Value(value),
+            let piece = match is_inside {
+                true => Piece::Item(value),
+                false => Piece::Value(value),
             };
             let tells = match take(piece) {
                 Taken::Event => true,
                 // Attributes of an event, or the names of columns: what follows may be a body.
-                Taken::Decoded if broken.is_some() && bears_mark(value) => {
-                    is_passed_over = true;
+                Taken::Decoded if is_inside && bears_mark(value) => {
+                    broken = broken.or(Some(start));
                     break;
                 }
                 Taken::Decoded => false,
@@ -192,18 +192,15 @@ fn step_through<'r>(text: &'r [u8], depth: usize, take: &mut dyn FnMut(Piece<'r>
                     bears_mark_as_key(value)
                 }
             };
+            broken = broken.filter(|_| !tells);
             at = start + length;
-            if tells {
-                is_told = true;
-                broken = broken.map(|_| at);
-            }
         } else {
-            broken = broken.or(Some(start));
+            (broken, is_inside) = (broken.or(Some(start)), true);
             open += 1;
             at = start + 1;
         }
     }
-    if let Some(start) = broken.filter(|_| !is_told || is_passed_over) {
+    if let Some(start) = broken {
         take(Piece::rest(&text[start..]));
     }
 }

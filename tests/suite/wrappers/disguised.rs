@@ -243,9 +243,6 @@ fn an_event_that_was_cut_in_front_is_told_however_it_names_its_fields() {
         format!(
             "AAA', 'verb': 'list', 'user': {{'username': '{DECOY}'}}, 'requestReceivedTimestamp': '{TIME}', 'stageTimestamp': '{TIME}'}}\n"
         ),
-        format!(
-            "{DECOY}\"\",\"\"groups\"\":[\"\"a\"\"]}},\"\"stageTimestamp\"\":\"\"{TIME}\"\"}}\"\n"
-        ),
         format!("AAA\"}}}},{otlp}]}}]}}]}}]}}"),
         format!("AAA\"}},{insights}]],\"status\":\"Complete\"}}"),
         format!("\"requestReceivedTimestamp\",\"annotations\"],\"columns\":[{cells}]}}"),
