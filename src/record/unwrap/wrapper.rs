@@ -29,7 +29,7 @@ pub trait Wrapper {
     }
 
     /// Adds the names that stand around an event under keys that say who did something, and the keys right before them, from the inside
-    /// out. Those beyond [`MAX_NAMES`] are given once, and not for each event that they stand around. Around the outermost stands
+    /// out. Those beyond `MAX_NAMES` are given once, and not for each event that they stand around. Around the outermost stands
     /// nothing.
     fn add_actors<'w>(&'w self, _names: &mut Vec<(&'w str, &'w str)>) {}
 }
