@@ -65,11 +65,8 @@ pub(super) fn grants_role(event: &Event<'_>, decoy: &Decoy) -> bool {
     }
     match event.verb {
         Some("create" | "update") => bodies(event).any(|binding| has_subject(binding, decoy)),
-        Some("patch") => event
-            .request_object
-            .is_some_and(|patch| patch_adds_subject(patch, event.response_object, decoy)),
-        // Dropped by a shipper. What is asked for without a body is no grant.
-        None => event
+        // Without a verb, which a shipper dropped, what is asked for is judged alone: the answer may be to a read.
+        Some("patch") | None => event
             .request_object
             .is_some_and(|asked| patch_adds_subject(asked, event.response_object, decoy)),
         _ => false,

@@ -38,8 +38,8 @@ const SCHEMES: [&str; 2] = ["bearer", "basic"];
 /// A word behind a scheme's name that is shorter than this many bytes is no credential.
 const LEAST_CREDENTIAL: usize = 6;
 
-/// `text` without tokens, without what queries in it call a credential and without what URLs and HTTP's authentication have, cut to `max` characters with `…` at the end if it is
-/// longer.
+/// `text` without tokens, without what queries in it call a credential and without what URLs and HTTP's authentication have, cut to
+/// `max` characters with `…` at the end if it is longer.
 pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
     match without_credentials(text) {
         Some(text) => without_tokens(&text, max).into(),

@@ -94,14 +94,9 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let (found, mut is_told) = (&mut *self.found, false);
-        let mut watch = |finding: Finding<'_>| {
-            is_told = true;
-            found(finding);
-        };
-        let is_searched = watched(&mut watch, &mut self.room, self.aim, |search| {
-            search.entries(deeper, object, depth, wrapper)
-        });
+        let any = |_: &Finding<'_>| true;
+        let (is_searched, is_told) =
+            self.counting(any, |search| search.entries(deeper, object, depth, wrapper));
         if !is_told {
             self.tell_picked(object, wrapper);
         }

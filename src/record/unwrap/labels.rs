@@ -5,7 +5,7 @@
 
 use simd_json::tape::{Array, Object};
 
-use super::{Finding, Layer, Search, Wrapper, copies::written, watched};
+use super::{Finding, Layer, Search, Wrapper, copies::written};
 use crate::{
     audit::{Event, Json},
     record::restored::restored,
@@ -24,6 +24,10 @@ pub fn of_event<'v>(object: &Object<'v, 'v>) -> Option<Json<'v>> {
     is_event.then_some(labels)
 }
 
+fn is_event(finding: &Finding<'_>) -> bool {
+    matches!(finding, Finding::Event(..))
+}
+
 impl Search<'_> {
     /// Searches `labels`, which are fields of an event, and what stands beside them in `object`; whether all of that could be.
     pub(super) fn labelled<'v>(
@@ -35,13 +39,7 @@ impl Search<'_> {
         wrapper: &'v dyn Wrapper,
     ) -> bool {
         let is_of_line = object.len() == 3 && OF_LINE.iter().all(|key| object.get(*key).is_some());
-        let mut is_told = false;
-        let found = &mut *self.found;
-        let mut watch = |finding: Finding<'_>| {
-            is_told |= matches!(finding, Finding::Event(..));
-            found(finding);
-        };
-        let is_searched = watched(&mut watch, &mut self.room, self.aim, |search| {
+        let (is_searched, is_told) = self.counting(is_event, |search| {
             search.entries(deeper, object, depth, wrapper)
         });
         let are_searched = match is_told {
@@ -61,16 +59,12 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let (mut is_searched, mut is_told) = (true, false);
-        let found = &mut *self.found;
-        let mut watch = |finding: Finding<'_>| {
-            is_told |= matches!(finding, Finding::Event(..));
-            found(finding);
-        };
-        watched(&mut watch, &mut self.room, self.aim, |search| {
+        let (is_searched, is_told) = self.counting(is_event, |search| {
+            let mut is_all = true;
             for part in array.iter().take(2) {
-                is_searched &= search.value(deeper, part, depth, wrapper);
+                is_all &= search.value(deeper, part, depth, wrapper);
             }
+            is_all
         });
         let labels = array.iter().nth(2);
         let are_searched = labels.is_none_or(|labels| self.value(deeper, labels, depth, wrapper));
@@ -87,13 +81,6 @@ impl Search<'_> {
     ) -> bool {
         let text = labels.as_object().map(|fields| written(&fields));
         let text = text.unwrap_or_default();
-        let found = &mut *self.found;
-        let mut watch = |finding: Finding<'_>| match finding {
-            Finding::Event(event, wrapper) => found(Finding::Doubtful(event, &text, wrapper)),
-            other => found(other),
-        };
-        watched(&mut watch, &mut self.room, self.aim, |search| {
-            search.value(deeper, labels, depth, wrapper)
-        })
+        self.doubting(&text, |search| search.value(deeper, labels, depth, wrapper))
     }
 }

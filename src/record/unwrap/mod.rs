@@ -238,14 +238,32 @@ impl Search<'_> {
 
     /// Searches a text that may be a client's.
     fn doubted(&mut self, deeper: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        self.doubting(text, |search| search.text(deeper, text, wrapper));
+    }
+
+    /// What `go` gives of a search in which whatever looks like an event is doubtful, and is told as `text`.
+    fn doubting<T>(&mut self, text: &[u8], go: impl FnOnce(&mut Search<'_>) -> T) -> T {
         let found = &mut *self.found;
         let mut watch = |finding: Finding<'_>| match finding {
             Finding::Event(event, wrapper) => found(Finding::Doubtful(event, text, wrapper)),
             other => found(other),
         };
-        watched(&mut watch, &mut self.room, self.aim, |search| {
-            search.text(deeper, text, wrapper);
-        });
+        watched(&mut watch, &mut self.room, self.aim, go)
+    }
+
+    /// What `go` gives of a search, and whether something was found that `counts`.
+    fn counting<T>(
+        &mut self,
+        counts: fn(&Finding<'_>) -> bool,
+        go: impl FnOnce(&mut Search<'_>) -> T,
+    ) -> (T, bool) {
+        let (found, mut any) = (&mut *self.found, false);
+        let mut watch = |finding: Finding<'_>| {
+            any |= counts(&finding);
+            found(finding);
+        };
+        let result = watched(&mut watch, &mut self.room, self.aim, go);
+        (result, any)
     }
 
     fn object<'v>(
