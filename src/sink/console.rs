@@ -1,7 +1,7 @@
 //! Standard output or standard error.
 //!
 //! What is written is there at once: nothing is held back in a buffer. If the other end
-//! is closed the sink ends and the rest of the program goes on.
+//! is closed the sink ends and the rest of the program goes on; what is in a `data_dir` waits for the next start.
 
 use std::{
     env,

@@ -102,7 +102,7 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Tries that were repeated.
     pub retried: AtomicU64,
-    /// Messages that were left when the sink ended.
+    /// Messages that were left when the sink ended, and are kept nowhere.
     pub dropped: AtomicU64,
 }
 
@@ -151,14 +151,18 @@ impl Delivery {
             Ending::GaveUp if is_durable => Ending::Kept,
             ending => ending,
         };
-        // With nobody left to tell, the program ends, and what is left is for the next start.
-        let is_released = ending == Ending::TargetClosed && !is_last;
-        if is_released || !is_durable {
+        if !is_durable {
             counters.dropped.fetch_add(left.total(), Relaxed);
         }
+        // With nobody left to tell, the program ends, and what is left is not acknowledged.
+        let is_released = ending == Ending::TargetClosed && !is_durable && !is_last;
         if is_released {
             outbox.release();
         }
+        let rest = match is_durable {
+            true => "kept with what follows for the next start",
+            false => "left undelivered, and what follows is dropped",
+        };
         match &ending {
             Ending::Drained => {
                 let (delivered, failed, retried) = (
@@ -176,19 +180,10 @@ impl Delivery {
             }
             Ending::TargetClosed => {
                 status.broken("the other end was closed");
-                let rest = if is_released {
-                    "and what follows is dropped"
-                } else {
-                    "and no sink is left"
-                };
-                warn!(sink = %id, "the other end was closed: {left} left undelivered, {rest}");
+                warn!(sink = %id, "the other end was closed: {left} {rest}");
             }
             Ending::Failed(reason) => {
                 status.broken(reason.clone());
-                let rest = match is_durable {
-                    true => "kept with what follows for the next start",
-                    false => "left undelivered, and what follows is dropped",
-                };
                 error!(sink = %id, "cannot work: {reason}; {left} {rest}");
             }
         }

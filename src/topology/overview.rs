@@ -172,6 +172,7 @@ fn seen<C>(component: &Component<C>, kind: Kind, figures: Figures) -> snapshot::
 fn sink_figures(counters: &sink::Counters, place: usize, store: Option<&Store>) -> Figures {
     let failed = counters.failed.load(Relaxed);
     let retried = counters.retried.load(Relaxed);
+    let dropped = counters.dropped.load(Relaxed);
     let figures = Figures {
         sent_events: Some(counters.delivered.load(Relaxed)),
         errors: Some(failed + retried),
@@ -187,7 +188,7 @@ fn sink_figures(counters: &sink::Counters, place: usize, store: Option<&Store>) 
         buffer_bytes: counts_bytes.then(|| store.waiting_bytes(place)),
         buffer_max_events: limits.max_events,
         buffer_max_bytes: limits.max_size,
-        buffer_discarded_events: Some(store.dropped(place).total()),
+        buffer_discarded_events: Some(store.dropped(place).total() + dropped),
         ..figures
     }
 }

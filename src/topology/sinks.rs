@@ -134,10 +134,13 @@ impl Sinks {
             failures.extend(failure(&end));
         }
         for Signs { id, counters, .. } in &self.signs {
-            match counters.failed.load(Relaxed) {
-                0 => {}
-                failed => failures.push(format!("sink {id:?}: {failed} given up")),
-            }
+            let lost = [
+                (&counters.failed, "given up"),
+                (&counters.dropped, "not delivered"),
+            ];
+            let lost = lost.map(|(counter, how)| (counter.load(Relaxed), how));
+            let lost = lost.into_iter().filter(|(count, _)| *count > 0);
+            failures.extend(lost.map(|(count, how)| format!("sink {id:?}: {count} {how}")));
         }
         failures
     }
@@ -149,11 +152,8 @@ fn failure(end: &SinkEnd) -> Option<String> {
         Err(panic) => return Some(format!("a sink: {panic}")),
     };
     match &report.ending {
-        Ending::Drained | Ending::Kept | Ending::TargetClosed => None,
-        Ending::GaveUp => Some(format!(
-            "sink {:?}: {} not delivered",
-            report.id, report.left
-        )),
+        // What they lost is counted.
+        Ending::Drained | Ending::Kept | Ending::GaveUp | Ending::TargetClosed => None,
         Ending::Failed(reason) => Some(format!("sink {:?}: {reason}", report.id)),
     }
 }

@@ -217,6 +217,30 @@ fn a_receiver_that_is_down_degrades_the_health_until_it_is_back() {
 }
 
 #[test]
+fn what_a_closed_console_did_not_show_is_counted() {
+    const CONSOLE: &str =
+        r#"{component_id="terminal",component_kind="sink",component_type="console"}"#;
+    let mut configuration = with_api(configuration(decoy(true)));
+    configuration["sinks"]["terminal"] = json!({"type": "console", "inputs": ["detections"]});
+    let setting = Setting::with(&configuration);
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let (reader, stdout) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut running = setting.start(program.stdout(stdout));
+    drop(program);
+    let api = Api::of(&running);
+    running.write(&one_hit());
+    running.stderr.wait_for("the other end was closed");
+    running.write(&one_hit());
+    wait("both to be counted", || {
+        let metrics = api.metrics();
+        let dropped = metrics[&format!("buffer_discarded_events_total{CONSOLE}")];
+        (dropped == 2.0).then_some(())
+    });
+    assert_eq!(running.end().code, Some(1));
+}
+
+#[test]
 fn a_source_that_has_failed_is_not_ready_but_lives() {
     let mut configuration = with_api(configuration(decoy(true)));
     configuration["sources"]["files"] = json!({"type": "file", "include": ["*.log"]});

@@ -240,7 +240,7 @@ fn a_reader_of_standard_output_may_leave() {
     drop(head);
     let output = child.wait_with_output().expect("it ends");
     let stderr = String::from_utf8(output.stderr).expect("all output is UTF-8");
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(feeder.join().expect("no panic"), "all input was read");
     let text = std::fs::read_to_string(setting.path("told.ndjson")).expect("it was written");
     let told = super::told::Told::read(&text);
@@ -262,8 +262,31 @@ fn it_stops_when_nobody_is_left_to_be_told() {
     drop(program);
     running.write(&two_hits());
     let ran = running.wait();
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("no sink is left"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_a_closed_console_did_not_show_is_kept_where_there_is_a_data_dir() {
+    let mut configuration = configuration(decoy(true));
+    configuration["data_dir"] = "data".into();
+    configuration["sinks"]["terminal"] =
+        json!({"type": "console", "inputs": ["detections"], "encoding": {"codec": "json"}});
+    let setting = Setting::with(&configuration);
+    let mut program = setting.program(&["run", "--config", "baitline.json"]);
+    let (reader, stdout) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut running = setting.start(program.stdout(stdout));
+    drop(program);
+    let hit = |number| joined([token_use(number, "10.0.3.7", json!({})).to_string()]);
+    running.write(&hit(1));
+    running.stderr.wait_for("the other end was closed");
+    running.write(&[hit(2), hit(3)].concat());
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let shown = setting.watch(&[], b"");
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    assert_eq!(shown.stdout.lines().count(), 3, "{}", shown.stdout);
 }
 
 #[test]
