@@ -1,7 +1,7 @@
 //! Finds the files that the globs name.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs::{self, File, Metadata},
     io,
     os::unix::fs::MetadataExt,
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{Config, faults::Faults};
+use super::{Config, copies::is_copy_name, faults::Faults};
 use crate::source::Error;
 
 /// A file whatever its name.
@@ -98,6 +98,33 @@ impl Globs {
                 }
             }
         }
+        self.files(paths, faults)
+    }
+
+    /// What a rotation may have made of the files at `known`, beside them, also what no glob names. In the order of
+    /// [`find`](Self::find).
+    pub(super) fn beside<'p>(
+        &self,
+        known: impl Iterator<Item = &'p Path>,
+        faults: &mut Faults,
+    ) -> Vec<Found> {
+        let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
+        for path in known {
+            if let Some(folder) = path.parent() {
+                folders.entry(folder).or_default().push(path);
+            }
+        }
+        let mut paths = Vec::new();
+        for (folder, known) in folders {
+            // One that is gone, or that nobody may list, has nothing to read.
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let copies = entries.map(|entry| entry.path());
+            paths.extend(copies.filter(|copy| known.iter().any(|path| is_copy_name(path, copy))));
+        }
+        self.files(paths, faults)
+    }
+
+    fn files(&self, mut paths: Vec<PathBuf>, faults: &mut Faults) -> Vec<Found> {
         paths.retain(|path| !self.exclude.iter().any(|glob| glob.matches_path(path)));
         paths.sort_by_cached_key(|path| (path.as_os_str().len(), path.clone()));
         let mut seen = HashSet::new();

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs::File,
+    mem,
     ops::Bound,
     path::Path,
     time::{Duration, Instant},
@@ -36,6 +37,8 @@ pub(super) struct Files<'a> {
     changes: Changes,
     /// The source was never started before, and has not looked for files yet.
     is_first_look: bool,
+    /// It was, and has not looked yet for what a rotation made meanwhile of the files it followed.
+    is_back: bool,
     next_commit: Instant,
     next_discovery: Instant,
     /// When files that rest are looked at again.
@@ -71,6 +74,7 @@ impl<'a> Files<'a> {
             faults: Faults::new(context),
             changes,
             is_first_look: saved.is_first_start,
+            is_back: !saved.is_first_start,
             next_commit: now,
             next_discovery: now,
             next_look: now,
@@ -177,12 +181,19 @@ impl<'a> Files<'a> {
         let here: HashSet<FileId> = found.iter().map(|file| file.id).collect();
         for file in found {
             match self.tracked.get_mut(&file.id) {
-                None => self.admit(file),
+                None => self.admit(file, true),
                 Some(known) => {
                     known.found_at(file.path);
                     if matches!(known.phase, Phase::Parked { seen, .. } if seen != file.stamp) {
                         self.reopen(file.id);
                     }
+                }
+            }
+        }
+        if self.is_back {
+            for file in self.globs.beside(self.past.paths(), &mut self.faults) {
+                if !here.contains(&file.id) {
+                    self.admit(file, false);
                 }
             }
         }
@@ -196,12 +207,15 @@ impl<'a> Files<'a> {
             _ => true,
         });
         self.decide();
+        if mem::take(&mut self.is_back) {
+            self.past.tell_missing();
+        }
         self.past.forget(FORGET_AFTER, &mut self.changes);
         self.is_first_look = false;
         self.next_discovery = Instant::now() + self.config.glob_minimum_cooldown;
     }
 
-    fn admit(&mut self, found: Found) {
+    fn admit(&mut self, found: Found, is_named: bool) {
         let Some((file, metadata)) = open(&found.path, &mut self.faults) else {
             return;
         };
@@ -212,6 +226,7 @@ impl<'a> Files<'a> {
         }
         let phase = Phase::Waiting(file, 0);
         let mut tracked = Tracked::new(id, found.path, phase);
+        tracked.is_named = is_named;
         if self.is_first_look
             && self.config.read_from == ReadFrom::End
             && let Err(error) = tracked.skip_to_end(self.config.max_line_bytes)
@@ -268,35 +283,42 @@ impl<'a> Files<'a> {
             .collect();
         waiting.sort_unstable();
         for (_, id) in waiting {
-            if let Some(mut file) = self.tracked.remove(&id) {
-                self.decide_on(&mut file);
+            if let Some(mut file) = self.tracked.remove(&id)
+                && self.decide_on(&mut file)
+            {
                 self.tracked.insert(id, file);
             }
         }
     }
 
-    fn decide_on(&mut self, waiting: &mut Tracked) {
+    /// False if the file is nothing to this source.
+    fn decide_on(&mut self, waiting: &mut Tracked) -> bool {
         let Phase::Waiting(file, size) = &mut waiting.phase else {
-            return;
+            return true;
         };
         // In this order: what changes after it was looked at is seen to have changed.
         let (Ok(file), Ok(metadata), Ok(head)) =
             (file.try_clone(), file.metadata(), Head::of(file))
         else {
-            return;
+            return true;
         };
         let stamp = Stamp::of(&metadata);
         *size = stamp.size;
         waiting.fingerprint = head.fingerprint.clone();
         let max = self.config.max_line_bytes;
         let verdict = self.judge(waiting.id, &waiting.path, stamp, (&file, &head));
-        if matches!(verdict, Verdict::Wait) {
-            return;
+        match verdict {
+            Verdict::Wait => return true,
+            Verdict::New if !waiting.is_named => return false,
+            _ => {}
         }
         self.past.make_way(waiting.id, &mut self.changes);
         let (read_to, generation) = match verdict {
-            Verdict::Wait => return,
-            Verdict::Same(known) => return waiting.go_on(*known, file, &head, stamp, max),
+            Verdict::Wait => return true,
+            Verdict::Same(known) => {
+                waiting.go_on(*known, file, &head, stamp, max);
+                return true;
+            }
             Verdict::New => {
                 if let Some(foreign) = foreign(head.fingerprint.bytes()) {
                     tracing::warn!(path = %shown(&waiting.path), "{foreign}");
@@ -307,7 +329,7 @@ impl<'a> Files<'a> {
                 }
                 tracing::debug!(path = %shown(&waiting.path), "found");
                 waiting.read_on(file, &head, 0, None, max);
-                return;
+                return true;
             }
             Verdict::CopyReadTo(offset) => (offset, None),
             Verdict::CopyOf(generation) => (generation.read_to(), Some(generation)),
@@ -321,7 +343,7 @@ impl<'a> Files<'a> {
             if let Some(generation) = generation {
                 self.past.remember(*generation, &mut self.changes);
             }
-            return;
+            return true;
         }
         let offset = generation
             .as_ref()
@@ -329,6 +351,7 @@ impl<'a> Files<'a> {
         let framer = generation.and_then(|generation| generation.framer);
         waiting.read_on(file, &head, offset, framer, max);
         waiting.is_rotated = true;
+        true
     }
 
     /// Tells what the file at `path` is, which began as `head` says when it was last looked at.

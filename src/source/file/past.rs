@@ -13,6 +13,7 @@ use super::{
     discovery::{FileId, Stamp},
     fingerprint::{Digest, Fingerprint, Head},
     positions::{Changes, Key, Place},
+    shown,
 };
 use crate::record::framing::Framer;
 
@@ -101,6 +102,26 @@ impl Past {
     pub(super) fn of(places: Vec<(Key, Place)>) -> Self {
         let generation = |(key, place)| Generation::stored(key, place);
         Self(places.into_iter().map(generation).collect())
+    }
+
+    /// Where what is remembered stood.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|generation| generation.path.as_path())
+    }
+
+    /// Tells of the files that were followed when the source last ran, and of which nothing is found.
+    pub(super) fn tell_missing(&self) {
+        let is_missing =
+            |generation: &&Generation| generation.key.past == 0 && !generation.is_rotated;
+        let mut missing = self.0.iter().filter(is_missing);
+        if let Some(first) = missing.next() {
+            tracing::warn!(
+                path = %shown(&first.path),
+                read_to = first.offset,
+                others = missing.count(),
+                "gone since the last start: what was written to it behind that is not read"
+            );
+        }
     }
 
     pub(super) fn remember(&mut self, mut generation: Generation, changes: &mut Changes) {

@@ -28,6 +28,8 @@ pub(super) struct Tracked {
     /// How it began as far as it was read; for a file that waits, how it began when looked at.
     pub(super) fingerprint: Fingerprint,
     pub(super) phase: Phase,
+    /// A glob names it; else it is followed only if it is what a rotation made of a file that was.
+    pub(super) is_named: bool,
     /// Where it stood before it was rotated away, as long as nothing has taken that place.
     vacant: Option<PathBuf>,
     /// It was renamed or deleted, or is the copy that a rotation made: it will be let go.
@@ -85,6 +87,7 @@ impl Tracked {
             path,
             fingerprint: Fingerprint::default(),
             phase,
+            is_named: true,
             vacant: None,
             is_rotated: false,
             is_busy: true,

@@ -67,3 +67,22 @@ fn what_is_not_read_is_said_whatever_its_name() {
     assert!(!said.contains(acts), "{said:?}");
     assert!(!said.contains("\nERROR"), "{said:?}");
 }
+
+#[test]
+fn a_file_that_is_gone_at_a_start_is_told_of() {
+    let mut configuration = with_expected(decoy(true));
+    configuration["data_dir"] = "data".into();
+    configuration["sources"]["audit"] = json!({"type": "file", "include": ["audit.log"]});
+    let setting = Setting::with(&configuration);
+    setting.write("audit.log", METADATA.as_slice());
+    let running = setting.start_watch(&[]);
+    running.stdout.wait_for("incident");
+    running.signal("TERM");
+    assert!(!running.wait().stderr.contains("gone since"));
+    std::fs::remove_file(setting.path("audit.log")).expect("it is ours");
+    let running = setting.start_watch(&[]);
+    running.stderr.wait_for("gone since the last start");
+    running.stderr.wait_for("path=audit.log");
+    running.signal("TERM");
+    running.wait();
+}

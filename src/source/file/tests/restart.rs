@@ -363,6 +363,31 @@ fn a_file_that_was_compressed_meanwhile_is_read_on() {
     }
 }
 
+#[test]
+fn what_a_rotation_made_meanwhile_is_read_on_though_no_glob_names_it() {
+    type Rotation = fn(&Machine);
+    let rotations: [Rotation; 3] = [
+        |machine| machine.rename("a.log", "a.log.1"),
+        |machine| {
+            machine.rename("a.log", "a-2026-11-30.log");
+            machine.compress("a-2026-11-30.log");
+        },
+        |machine| machine.copy_and_truncate("a.log", "a.log.1"),
+    ];
+    for (rotate, end) in rotations.into_iter().zip(ENDS.into_iter().cycle()) {
+        let machine = Machine::new(&["a.log"]);
+        machine.append("a.log", &(lines(0..2000) + "hit 1\n"));
+        machine.append("a-policy.log", "not a hit of this log\n");
+        machine.append("a.log.0", "hit of an older log\n");
+        machine.expect(&(lines(0..2000) + "hit 1\n"), end);
+        machine.append("a.log", "hit 2\n");
+        rotate(&machine);
+        machine.append("a.log", "new hit\n");
+        machine.expect("new hit\nhit 2\n", end);
+        machine.expect_nothing();
+    }
+}
+
 /// The source has forgotten the file, but not what it held.
 #[test]
 fn a_file_that_was_deleted_and_turns_up_compressed_after_a_start_is_known() {
