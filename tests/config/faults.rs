@@ -345,6 +345,39 @@ fn what_audit_logs_are_full_of_is_a_warning_wherever_it_is_written() {
 }
 
 #[test]
+fn what_would_silence_a_theft_is_a_warning() {
+    let decoy = |user, rest: &str| {
+        format!(
+            "  - {{ service_account: vault-ops/rotate-bot, expected: [{{ user: '{user}', {rest} }}] }}\n"
+        )
+    };
+    let own = "system:serviceaccount:vault-ops:rotate-bot";
+    let silent = [
+        (own, "techniques: [token_use]"),
+        ("system:serviceaccount:*", "techniques: [token_use, recon]"),
+        ("*", "techniques: [impersonation]"),
+    ];
+    for (user, rest) in silent {
+        let text = pipeline(TERMINAL, &decoy(user, rest));
+        let said = told(&[("x.yaml", &text)]);
+        assert!(said.contains("alerted"), "{user} {rest}: {said}");
+    }
+    let sound = [
+        (
+            own,
+            "techniques: [token_use], verbs: [get], resources: [configmaps]",
+        ),
+        ("system:serviceaccount:ops:*", "techniques: [token_use]"),
+        ("admin", "techniques: [impersonation]"),
+        (own, "techniques: [recon]"),
+    ];
+    for (user, rest) in sound {
+        let text = pipeline(TERMINAL, &decoy(user, rest));
+        assert_eq!(told(&[("x.yaml", &text)]).trim(), "loads", "{user} {rest}");
+    }
+}
+
+#[test]
 fn what_is_unwise_is_a_warning() {
     let text = pipeline(
         TERMINAL,

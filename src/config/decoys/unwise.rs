@@ -1,13 +1,15 @@
 //! What may be written of a decoy, but is unwise.
 
-use super::{Written, option};
+use glob::Pattern;
+
+use super::{Expected, Written, option};
 use crate::{
     config::{
         fault::{Fault, Place, quoted},
         nearest::listed,
         tree::Node,
     },
-    detect::is_common,
+    detect::{Technique, is_common},
 };
 
 /// Words that stand in many audit events of some clusters, besides those that stand in all.
@@ -91,40 +93,61 @@ pub(super) fn warn(
     }
     for rule in &decoy.expected {
         let place = option(node, "expected").map_or(place, |node| &node.place);
-        for verb in rule
-            .verbs
-            .iter()
-            .filter(|verb| !VERBS.contains(&verb.as_str()))
-        {
-            let message = format!(
-                "{subject} expects the verb {}, which no request has; known: {}",
-                quoted(verb),
-                listed(VERBS)
-            );
-            warnings.push(Fault::at(place, message));
-        }
-        for resource in &rule.resources {
-            let (name, rest) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
-            let mut plurals = RESOURCES.iter();
-            if let Some(plural) = plurals.find(|plural| plural.strip_suffix('s') == Some(name)) {
-                let message = format!(
-                    "{subject} expects the resource {}, which no request has; write {}",
-                    quoted(resource),
-                    quoted(&format!("{plural}{rest}"))
-                );
-                warnings.push(Fault::at(place, message));
-            }
-        }
-        let any_user = rule.user.bytes().all(|b| b == b'*');
-        let any_touch = [&rule.verbs, &rule.resources]
-            .iter()
-            .all(|list| list.is_empty());
-        if any_user && any_touch && rule.techniques.is_empty() {
-            let message = format!(
-                "{subject} expects every user to do anything with its objects, so that none of \
-                 that is alerted; name users, verbs, resources or techniques"
-            );
-            warnings.push(Fault::at(place, message));
-        }
+        let messages = strange_words(rule).chain(too_wide(rule, namespace, name));
+        let faults =
+            messages.map(|message| Fault::at(place, format!("{subject} expects {message}")));
+        warnings.extend(faults);
     }
+}
+
+/// What a rule names that no request has.
+fn strange_words(rule: &Expected) -> impl Iterator<Item = String> {
+    let verbs = rule.verbs.iter();
+    let verbs = verbs.filter(|verb| !VERBS.contains(&verb.as_str()));
+    let verbs = verbs.map(|verb| {
+        format!(
+            "the verb {}, which no request has; known: {}",
+            quoted(verb),
+            listed(VERBS)
+        )
+    });
+    let resources = rule.resources.iter().filter_map(|resource| {
+        let (name, rest) = resource.split_at(resource.find('/').unwrap_or(resource.len()));
+        let mut plurals = RESOURCES.iter();
+        let plural = plurals.find(|plural| plural.strip_suffix('s') == Some(name))?;
+        Some(format!(
+            "the resource {}, which no request has; write {}",
+            quoted(resource),
+            quoted(&format!("{plural}{rest}"))
+        ))
+    });
+    verbs.chain(resources)
+}
+
+/// That a rule expects so much that a theft is not alerted, if it does.
+fn too_wide(rule: &Expected, namespace: &str, name: &str) -> Option<String> {
+    if !rule.verbs.is_empty() || !rule.resources.is_empty() {
+        return None;
+    }
+    let any_user = rule.user.bytes().all(|b| b == b'*');
+    let user = format!("system:serviceaccount:{namespace}:{name}");
+    let is_its_own = Pattern::new(&rule.user).is_ok_and(|pattern| pattern.matches(&user));
+    let expects = |technique| rule.techniques.contains(&technique);
+    if is_its_own && expects(Technique::TokenUse) {
+        return Some(
+            "its own token to be used, so that no theft of it is alerted; leave token_use out, or name the verbs and \
+             resources of what uses it"
+                .to_owned(),
+        );
+    }
+    if any_user && expects(Technique::Impersonation) {
+        return Some(
+            "every user to impersonate it, so that nobody who does is alerted; name the users who may".to_owned(),
+        );
+    }
+    (any_user && rule.techniques.is_empty()).then(|| {
+        "every user to do anything with its objects, so that none of that is alerted; name users, verbs, resources \
+         or techniques"
+            .to_owned()
+    })
 }
