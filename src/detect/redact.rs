@@ -41,19 +41,66 @@ const LEAST_CREDENTIAL: usize = 6;
 /// `text` without tokens, without what queries in it call a credential and without what URLs and HTTP's authentication have, cut to
 /// `max` characters with `…` at the end if it is longer.
 pub(super) fn redacted(text: &str, max: usize) -> Cow<'_, str> {
-    match without_credentials(text) {
+    let marks = Marks::in_text(text);
+    match without_credentials(text, marks) {
         Some(text) => without_tokens(&text, max).into(),
-        None if may_hold_token(text) => without_tokens(text, max).into(),
+        None if may_hold_token(text, marks) => without_tokens(text, max).into(),
         None => cut(text, max),
     }
 }
 
+/// Without which of these characters a text has no secret of some kind: most have few of them, which one look tells.
+#[derive(Clone, Copy)]
+struct Marks(u8);
+
+impl Marks {
+    /// Behind the keys of queries.
+    const EQUALS: u8 = 1;
+    /// Behind the users of URLs.
+    const AT: u8 = 2;
+    /// Behind the names of HTTP's schemes.
+    const GAP: u8 = 4;
+    /// In tokens.
+    const UPPER: u8 = 8;
+
+    fn in_text(text: &str) -> Self {
+        let each = text.bytes().map(|byte| MARKS[usize::from(byte)]);
+        Self(each.fold(0, |all, mark| all | mark))
+    }
+
+    fn have(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+}
+
+/// The mark of each byte.
+static MARKS: [u8; 256] = {
+    let mut marks = [0; 256];
+    marks[b'=' as usize] = Marks::EQUALS;
+    marks[b'@' as usize] = Marks::AT;
+    marks[b' ' as usize] = Marks::GAP;
+    marks[b'+' as usize] = Marks::GAP;
+    marks[b'%' as usize] = Marks::GAP;
+    let mut letter = b'A' as usize;
+    while letter <= b'Z' as usize {
+        marks[letter] = Marks::UPPER;
+        letter += 1;
+    }
+    marks
+};
+
 /// `None` if there are none.
-fn without_credentials(text: &str) -> Option<String> {
+fn without_credentials(text: &str, marks: Marks) -> Option<String> {
     let mut credentials = Vec::new();
-    credentials.extend(in_query(text));
-    credentials.extend(in_authorities(text));
-    credentials.extend(behind_schemes(text));
+    if marks.have(Marks::EQUALS) {
+        credentials.extend(in_query(text));
+    }
+    if marks.have(Marks::AT) {
+        credentials.extend(in_authorities(text));
+    }
+    if marks.have(Marks::GAP) {
+        credentials.extend(behind_schemes(text));
+    }
     if credentials.is_empty() {
         return None;
     }
@@ -182,23 +229,14 @@ pub(super) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     }
 }
 
-/// Whether a run of `text` looks like a token, or may: false for most texts, after one look at a few of their bytes.
-fn may_hold_token(text: &str) -> bool {
+/// Whether a run of `text` looks like a token, or may.
+fn may_hold_token(text: &str, marks: Marks) -> bool {
     let bytes = text.as_bytes();
-    if bytes.len() < LEAST_LENGTH {
+    if bytes.len() < LEAST_LENGTH || !marks.have(Marks::UPPER) {
         return false;
     }
     let has_jwt = memchr::memchr_iter(b'J', bytes).any(|at| bytes[..at].ends_with(b"ey"));
-    has_jwt || (bytes.len() >= TOKEN_LENGTH && has_upper(bytes) && has_long_run(bytes))
-}
-
-/// Counts, since many bytes are compared at once for that.
-fn has_upper(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .filter(|byte| byte.is_ascii_uppercase())
-        .count()
-        > 0
+    has_jwt || (bytes.len() >= TOKEN_LENGTH && has_long_run(bytes))
 }
 
 /// Whether there are [`TOKEN_LENGTH`] token characters in a row. Of these one stands at each multiple of the length, so that
@@ -351,6 +389,9 @@ mod tests {
             let once = redacted(&text, 999);
             prop_assert_eq!(&redacted(&once, 999), &once);
             prop_assert!(redacted(&text, max).chars().count() <= max + 1);
+            let (some, all) = (Marks::in_text(&text), Marks(u8::MAX));
+            prop_assert_eq!(without_credentials(&text, some), without_credentials(&text, all));
+            prop_assert!(may_hold_token(&text, some) == may_hold_token(&text, all) || !some.have(Marks::UPPER));
         }
 
         #[test]
