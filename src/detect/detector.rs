@@ -29,9 +29,9 @@ use crate::{
     audit::{Event, RequestId},
     config,
     record::{
-        Envelope, Finding, Rejoiner, Unwrapper, Wrapper, document, msgpack, part_mark, protobuf,
+        Block, Envelope, Finding, Provenance, Rejoiner, Shape, Unwrapper, Wrapper, document,
+        msgpack, part_mark, protobuf,
     },
-    source::{Block, Provenance, Shape},
 };
 
 /// Working memory above this is given back after a block that needed it.

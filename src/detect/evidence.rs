@@ -17,8 +17,7 @@ use crate::{
         Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed,
         to_microsecond, uri,
     },
-    record::Envelope,
-    source::Provenance,
+    record::{Envelope, Provenance},
 };
 
 /// Characters of a name, an address or the like.

@@ -10,9 +10,8 @@
 //! | text that is not one value of JSON | `text` |
 //! | text of clients that other programs log, and what can only be named | `doubt` |
 //! | entries of other encodings | [`msgpack`], [`protobuf`] |
-//! | what another baitline found | [`detections`] |
 
-pub mod detections;
+mod block;
 mod doubt;
 pub(crate) mod key;
 pub mod msgpack;
@@ -24,6 +23,7 @@ mod stream;
 mod text;
 mod unwrap;
 
+pub use block::{Block, OVERLAP, Provenance, Shape};
 pub(crate) use doubt::printed;
 pub use parts::rejoin::{Given, Place, Rejoiner};
 pub(crate) use parts::{part_mark, partial};

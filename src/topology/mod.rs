@@ -1,7 +1,7 @@
 //! A [`Pipeline`] becomes running threads, tasks and channels; started, drained, ended.
 //!
 //! Each source runs on a thread of its own, and there, while its blocks are hot in the
-//! cache, they are searched (`pump`). What touches a decoy goes over a bounded channel
+//! cache, they are searched (`pump`), or read as what another baitline found (`detections`). What touches a decoy goes over a bounded channel
 //! to the engine (`engine`), one task that owns the incidents. What a step of the engine
 //! moved goes to the store in one piece, and from there to each sink's outbox and, as an
 //! acknowledgement, back to the sources. Each sink is a task that delivers at its own pace.
@@ -9,6 +9,7 @@
 //! those that do not work.
 
 mod decoys;
+mod detections;
 mod engine;
 mod overview;
 mod pair;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::{info, warn};
 
 use super::{
+    detections::{self, Decoder, Sent},
     engine::{Batch, Found},
     overview::Overview,
     pair::DetectorPair,
@@ -19,7 +20,6 @@ use crate::{
     config::{Pipeline, TransformConfig},
     dedupe::Alert,
     detect::{self, Detection, Detector},
-    record::detections::{self, Decoder, Sent},
     source::{Block, Counters, Decoding, Outlet, Progress},
     telemetry::Seldom,
 };

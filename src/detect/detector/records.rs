@@ -14,8 +14,10 @@ use crate::{
         needle::{Format, PackedNeedles},
         undecodable::BrokenText,
     },
-    record::{self, Envelope, Given, Header, Row, document, part_mark, partial::is_cut},
-    source::{Block, Provenance, Shape},
+    record::{
+        self, Block, Envelope, Given, Header, Provenance, Row, Shape, document, part_mark,
+        partial::is_cut,
+    },
 };
 
 /// A candidate: the bytes of one record, and where they came from.

@@ -29,9 +29,9 @@ use memchr::memmem::{self, Finder};
 use serde_json::value::RawValue;
 
 use super::part_mark::{MAX_PART_BYTES, Part, may_be_joined};
-use crate::{
-    record::text::{extent::value_length, repair::repaired},
-    source::Provenance,
+use crate::record::{
+    Provenance,
+    text::{extent::value_length, repair::repaired},
 };
 
 /// Bytes of the source that may pass until the next part comes: some seconds of a great one.

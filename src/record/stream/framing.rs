@@ -19,10 +19,7 @@ use super::{
     header::Header,
     structural::{Cut, Cutter},
 };
-use crate::{
-    record::parts::partial::Joiner,
-    source::{OVERLAP, Shape},
-};
+use crate::record::{OVERLAP, Shape, parts::partial::Joiner};
 
 /// Bytes that are asked for in one read, which is the size of a block at full flow. Clean lines are as fast through a pipe with
 /// 64 KiB as with 1 MiB. Two threads share a block full of hits and meet at its end: with 256 KiB twice as often, which takes 3 %
@@ -45,9 +42,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Piece<'a> {
     pub bytes: &'a [u8],
     pub shape: Shape,
-    /// Of lines: see [`Block::header`](crate::source::Block::header).
+    /// Of lines: see [`Block::header`](crate::record::Block::header).
     pub header: Option<&'a Header>,
-    /// Of lines: see [`Block::first_part`](crate::source::Block::first_part).
+    /// Of lines: see [`Block::first_part`](crate::record::Block::first_part).
     pub first_part: Option<&'a OnceLock<usize>>,
     /// Where `bytes` begins in the stream.
     pub offset: u64,

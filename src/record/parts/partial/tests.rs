@@ -1,8 +1,8 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::{
-    record::stream::framing::{Framer, Piece},
-    source::{OVERLAP, Shape},
+use crate::record::{
+    OVERLAP, Shape,
+    stream::framing::{Framer, Piece},
 };
 
 const TIME: &str = "2026-11-23T17:21:01.912216789Z";

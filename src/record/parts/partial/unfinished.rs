@@ -3,12 +3,10 @@
 use memchr::memmem;
 
 use super::line::{Format, Line};
-use crate::{
-    record::{
-        stream::framing::{PART_BYTES, Piece, first_part_bytes},
-        text::pieces::bears_mark,
-    },
-    source::{OVERLAP, Shape},
+use crate::record::{
+    OVERLAP, Shape,
+    stream::framing::{PART_BYTES, Piece, first_part_bytes},
+    text::pieces::bears_mark,
 };
 
 /// The parts that have come, put together.

@@ -3,13 +3,13 @@
 use memchr::{memchr, memrchr};
 
 use super::{BYTE_ORDER_MARK, Framer, Mode, Piece};
-use crate::{
-    record::stream::{
+use crate::record::{
+    Shape,
+    stream::{
         csv_row::SEPARATORS,
         header::{self, Header, MAX_HEADER_BYTES},
         structural::Cutter,
     },
-    source::Shape,
 };
 
 /// Bytes after which a first line that is nothing but white space and brackets is taken for a line like any other, and so are those

@@ -3,10 +3,7 @@
 use memchr::memchr;
 
 use super::{Framer, Mode, Piece};
-use crate::{
-    record::{parts::partial::is_line_of_a_runtime, stream::structural::Cutter},
-    source::Shape,
-};
+use crate::record::{Shape, parts::partial::is_line_of_a_runtime, stream::structural::Cutter};
 
 /// Bytes by which such a line is known, if it is so long.
 const HEAD_BYTES: usize = 64;

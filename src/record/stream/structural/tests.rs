@@ -1,9 +1,9 @@
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use crate::{
-    record::stream::framing::{Framer, Piece},
-    source::Shape,
+use crate::record::{
+    Shape,
+    stream::framing::{Framer, Piece},
 };
 
 /// The values of a stream, read in pieces of `read` bytes.

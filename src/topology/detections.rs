@@ -14,8 +14,7 @@ use crate::{
     dedupe::{Alert, cut},
     detect::{Class, Detection},
     format::json,
-    record::{msgpack, protobuf},
-    source::{Block, Shape},
+    record::{Block, Shape, msgpack, protobuf},
 };
 
 /// Bytes that a block must have for each detection that is read in part. A whole one has more; what is made up of next to
