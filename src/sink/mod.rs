@@ -134,36 +134,42 @@ pub enum Ending {
 impl Delivery {
     /// Counts what is left, says so in the log, and reports.
     fn end(self, ending: Ending) -> Report {
-        let Self {
-            id,
-            outbox,
-            counters,
-            status,
-            dead_letters,
-            at_work,
-            ..
-        } = self;
-        let left = outbox.waiting();
-        let is_durable = dead_letters.is_some();
-        let is_last = at_work.fetch_sub(1, Relaxed) == 1;
+        let left = self.outbox.waiting();
+        let is_durable = self.dead_letters.is_some();
+        let is_last = self.at_work.fetch_sub(1, Relaxed) == 1;
         let ending = match ending {
             Ending::GaveUp if left.total() == 0 => Ending::Drained,
             Ending::GaveUp if is_durable => Ending::Kept,
             ending => ending,
         };
         if !is_durable {
-            counters.dropped.fetch_add(left.total(), Relaxed);
-        }
-        // With nobody left to tell, the program ends, and what is left is not acknowledged.
-        let is_released = ending == Ending::TargetClosed && !is_durable && !is_last;
-        if is_released {
-            outbox.release();
+            self.counters.dropped.fetch_add(left.total(), Relaxed);
         }
         let rest = match is_durable {
             true => "kept with what follows for the next start",
             false => "left undelivered, and what follows is dropped",
         };
-        match &ending {
+        self.tell(&ending, &left, rest);
+        // With nobody left to tell, the program ends, and what is left is not acknowledged.
+        if ending == Ending::TargetClosed && !is_durable && !is_last {
+            self.outbox.release();
+        }
+        Report {
+            id: self.id,
+            ending,
+            left,
+        }
+    }
+
+    /// `rest` is what becomes of what is `left`, in words.
+    fn tell(&self, ending: &Ending, left: &Tally, rest: &str) {
+        let Self {
+            id,
+            counters,
+            status,
+            ..
+        } = self;
+        match ending {
             Ending::Drained => {
                 let (delivered, failed, retried) = (
                     counters.delivered.load(Relaxed),
@@ -187,7 +193,6 @@ impl Delivery {
                 error!(sink = %id, "cannot work: {reason}; {left} {rest}");
             }
         }
-        Report { id, ending, left }
     }
 }
 
