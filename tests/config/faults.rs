@@ -345,6 +345,26 @@ fn what_audit_logs_are_full_of_is_a_warning_wherever_it_is_written() {
 }
 
 #[test]
+fn a_file_that_two_sinks_write_or_a_source_reads_back_is_a_warning() {
+    let text = "decoys: [{ service_account: vault-ops/rotate-bot }]
+sources: { audit: { type: file, include: ['./*.json'], exclude: [kept.json] } }
+transforms: { detections: { type: detect, inputs: [audit] }, incidents: { type: dedupe, inputs: [detections] } }
+sinks:
+  one: { type: file, inputs: [incidents], path: out.json }
+  two: { type: file, inputs: [incidents], path: ./out.json }
+  kept: { type: file, inputs: [incidents], path: kept.json }
+  below: { type: file, inputs: [incidents], path: out/out.json }
+  text: { type: file, inputs: [incidents], path: out.txt }
+";
+    assert_snapshot!(told(&[("x.yaml", text)]), @r#"
+    loads
+    x.yaml:2:12: source "audit" (file) includes the file that sink "one" (file) at x.yaml:5:3 writes; exclude it, or write it elsewhere
+    x.yaml:2:12: source "audit" (file): there is no file yet that include names; it is read when it comes
+    x.yaml:6:3: sink "two" (file) writes the file that sink "one" (file) at x.yaml:5:3 writes; give it another path, or one sink the inputs of both
+    "#);
+}
+
+#[test]
 fn what_would_silence_a_theft_is_a_warning() {
     let decoy = |user, rest: &str| {
         format!(

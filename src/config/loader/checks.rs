@@ -1,11 +1,17 @@
 //! What no component can know by itself: that something is missing, stands twice, or is open to strangers.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use glob::{MatchOptions, Pattern};
 
 use super::{Loader, Sections};
 use crate::{
     config::{
-        Pipeline, Role, SourceConfig, Text, api,
+        Pipeline, Role, SinkConfig, SourceConfig, Text, api,
         components::{Config, Stream},
         declared::{Declared, Gives},
         fault::{Fault, Place},
@@ -29,6 +35,7 @@ impl Loader {
         self.refuse_missing(texts, sections, declared);
         self.refuse_second_stdin(declared);
         self.warn_of_equal_files(declared);
+        self.warn_of_shared_files(declared);
         self.tell_what_lacks(declared);
         self.warn_of_public_sources(declared);
     }
@@ -201,6 +208,68 @@ impl Loader {
             }
         }
     }
+
+    /// Of two file sinks with one path each cuts off what the other has half written, and a source that reads what a sink writes
+    /// never comes to an end.
+    fn warn_of_shared_files(&mut self, declared: &[Declared<'_>]) {
+        let written = declared.iter().filter_map(|component| {
+            let Some(Config::Sink(SinkConfig::File(config))) = &component.config else {
+                return None;
+            };
+            Some((component, plain(&config.path)))
+        });
+        let mut before: Vec<(&Declared<'_>, PathBuf)> = Vec::new();
+        for (sink, path) in written {
+            if let Some((first, _)) = before.iter().find(|(_, taken)| *taken == path) {
+                let message = format!(
+                    "{} writes the file that {} at {} writes; give it another path, or one sink the inputs of both",
+                    sink.subject(),
+                    first.subject(),
+                    first.place
+                );
+                self.warnings.push(Fault::at(sink.place, message));
+                continue;
+            }
+            for source in declared.iter().filter(|source| reads(source, &path)) {
+                let message = format!(
+                    "{} includes the file that {} at {} writes; exclude it, or write it elsewhere",
+                    source.subject(),
+                    sink.subject(),
+                    sink.place
+                );
+                self.warnings.push(Fault::at(source.place, message));
+            }
+            before.push((sink, path));
+        }
+    }
+}
+
+/// `path` without the `.` in it.
+fn plain(path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    parts
+        .filter(|part| !matches!(part, Component::CurDir))
+        .collect()
+}
+
+/// A `*` goes no further than a folder.
+const AS_THE_SOURCE_DOES: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+/// Whether `source` is one of files whose globs name `path`.
+fn reads(source: &Declared<'_>, path: &Path) -> bool {
+    let [include, exclude] = source.globs.each_ref().map(|globs| {
+        let names = |glob: &&str| {
+            let glob = plain(glob);
+            let pattern = glob.to_str().and_then(|glob| Pattern::new(glob).ok());
+            pattern.is_some_and(|pattern| pattern.matches_path_with(path, AS_THE_SOURCE_DOES))
+        };
+        globs.iter().flatten().any(|glob| names(&glob))
+    });
+    source.role == Role::Source && include && !exclude
 }
 
 /// The Kafka sources of audit events.
