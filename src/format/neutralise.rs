@@ -16,7 +16,12 @@ pub(super) fn is_hidden(char: char) -> bool {
         '\u{80}'..='\u{a0}' // no-break space
         | '\u{ad}' // soft hyphen
         | '\u{34f}' // grapheme joiner
+        | '\u{600}'..='\u{605}' // Arabic number signs
         | '\u{61c}' // Arabic letter mark
+        | '\u{6dd}' // end of an ayah
+        | '\u{70f}' // Syriac abbreviation
+        | '\u{890}'..='\u{891}' // Arabic currency marks
+        | '\u{8e2}' // disputed end of an ayah
         | '\u{115f}'..='\u{1160}' // Hangul fillers
         | '\u{1680}' // Ogham space
         | '\u{17b4}'..='\u{17b5}'
@@ -31,6 +36,9 @@ pub(super) fn is_hidden(char: char) -> bool {
         | '\u{feff}' // byte-order mark
         | '\u{ffa0}' // Hangul filler
         | '\u{fff0}'..='\u{fffc}' // unassigned, interlinear annotation, what stands for an object
+        | '\u{110bd}' // Kaithi number signs
+        | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}' // what joins Egyptian hieroglyphs
         | '\u{13441}'..='\u{13442}' // Egyptian blanks
         | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d159}' // null notehead
@@ -251,6 +259,11 @@ mod tests {
         #[test]
         fn hidden_characters_never_come_out(text in "[\u{0}-\u{ad}\u{2000}-\u{2070}\u{fe00}-\u{ffff}\u{e0000}-\u{e01ff}]{0,80}") {
             prop_assert!(!visible(&text, 2000).contains(is_hidden));
+        }
+
+        #[test]
+        fn what_formats_others_is_hidden(text in "[\\p{Cf}\\p{Zl}\\p{Zp}\\p{Cc}]{1,20}") {
+            prop_assert!(text.chars().all(is_hidden), "{}", text.escape_unicode());
         }
 
         #[test]

@@ -192,23 +192,34 @@ impl Session {
         matches!(read, Ok(Ok(1..)))
     }
 
-    /// Waits until something is there. False if the connection has ended, or is to end.
+    /// Waits until a message begins. False if the connection has ended, or is to end.
     async fn first(&mut self) -> Result<bool, Error> {
-        if !self.buffer.is_empty() {
-            return Ok(true);
-        }
         let closing = self.connection.closing.clone();
-        // What has come is read before anything else: clients that ask for no acknowledgement believe that it is safe.
-        let read = tokio::select! {
-            biased;
-            read = self.read() => read,
-            () = closing.cancelled() => return Ok(false),
-        };
-        match read {
-            Ok(count) => Ok(count > 0),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
-            Err(error) => Err(error.into()),
+        while self.is_between_messages() {
+            // What has come is read before anything else: clients that ask for no acknowledgement believe that it is safe.
+            let read = tokio::select! {
+                biased;
+                read = self.read() => read,
+                () = closing.cancelled() => return Ok(false),
+            };
+            match read {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
         }
+        Ok(true)
+    }
+
+    /// White space, with which clients may end a message of JSON, begins none.
+    fn is_between_messages(&mut self) -> bool {
+        let is_between = self.buffer.iter().all(u8::is_ascii_whitespace);
+        if is_between {
+            self.buffer.clear();
+            self.json = json::Walk::default();
+        }
+        is_between
     }
 
     /// Reads what there is, as far as the buffer can take it.

@@ -19,11 +19,14 @@ use super::{
     beyond::SENT_PARTS,
     search::{self, Delivery, Outcome},
 };
-use crate::source::server::{
-    Connection, Credentials, Refusal,
-    http::{self, Reader, Refusals, Unread},
-    inbox::{self, Room},
-    visit,
+use crate::{
+    audit::uri::percent_decoded,
+    source::server::{
+        Connection, Credentials, Refusal,
+        http::{self, Reader, Refusals, Unread},
+        inbox::{self, Room},
+        visit,
+    },
 };
 
 pub(super) type Inbox = inbox::Sender<Delivery, Outcome>;
@@ -99,7 +102,11 @@ impl Service {
         });
         header(AUTHORIZATION).is_some_and(|shown| credentials.admit(shown))
             || header(FIREHOSE_ACCESS_KEY).is_some_and(|shown| credentials.admit_token(shown))
-            || parameter.is_some_and(|shown| credentials.admit_token(shown.as_bytes()))
+            || parameter.is_some_and(|shown| {
+                // Clients encode what their users write, or not.
+                credentials.admit_token(shown.as_bytes())
+                    || credentials.admit_token(percent_decoded(shown).as_bytes())
+            })
     }
 }
 

@@ -120,6 +120,18 @@ async fn who_is_silent_between_messages_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn white_space_begins_no_message() {
+    let mut served = served(None, 1 << 20, 100);
+    for space in [b"\n".as_slice(), b"\r\n \t"] {
+        served.peer.write_all(space).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert!(served.activity.idle().is_some());
+    }
+    served.peer.write_all(b"\xc1").await.unwrap();
+    served.closed(Refusal::Malformed).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_does_not_say_the_key_is_cut_off() {
     let took = served(Some("key"), 1 << 20, 1000)
         .closed(Refusal::Timeout)

@@ -93,6 +93,8 @@ async fn basic_and_bearer_let_in_who_knows() {
     assert_eq!(status(post(&served).bearer_auth("t0kem")).await, 401);
     for (query, wanted) in [
         ("x=1&token=t0ken", 200),
+        ("token=t0k%65n", 200),
+        ("token=t0k%2565n", 401),
         ("token=t0kem", 401),
         ("token=", 401),
         ("nottoken=t0ken", 401),
