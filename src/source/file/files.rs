@@ -1,7 +1,7 @@
 //! All files of one source: which there are, whose turn it is, and which of them are copies of others.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     mem,
     ops::Bound,
@@ -39,6 +39,8 @@ pub(super) struct Files<'a> {
     is_first_look: bool,
     /// It was, and has not looked yet for what a rotation made meanwhile of the files it followed.
     is_back: bool,
+    /// The files that were there at the very first look, if they are read from their end and could not be opened yet.
+    old: HashMap<FileId, Stamp>,
     next_commit: Instant,
     next_discovery: Instant,
     /// When files that rest are looked at again.
@@ -75,6 +77,7 @@ impl<'a> Files<'a> {
             changes,
             is_first_look: saved.is_first_start,
             is_back: !saved.is_first_start,
+            old: HashMap::new(),
             next_commit: now,
             next_discovery: now,
             next_look: now,
@@ -216,6 +219,9 @@ impl<'a> Files<'a> {
     }
 
     fn admit(&mut self, found: Found, is_named: bool) {
+        if self.is_first_look && self.config.read_from == ReadFrom::End {
+            self.old.insert(found.id, found.stamp);
+        }
         let Some((file, metadata)) = open(&found.path, &mut self.faults) else {
             return;
         };
@@ -227,13 +233,13 @@ impl<'a> Files<'a> {
         let phase = Phase::Waiting(file, 0);
         let mut tracked = Tracked::new(id, found.path, phase);
         tracked.is_named = is_named;
-        if self.is_first_look
-            && self.config.read_from == ReadFrom::End
-            && let Err(error) = tracked.skip_to_end(self.config.max_line_bytes)
+        if let Some(seen) = self.old.get(&id)
+            && let Err(error) = tracked.skip_to_end(*seen, self.config.max_line_bytes)
         {
             self.faults.cannot_read(&tracked.path, &error);
             return;
         }
+        self.old.remove(&id);
         self.tracked.insert(id, tracked);
     }
 
@@ -386,6 +392,47 @@ impl<'a> Files<'a> {
         match self.past.recall_copy(path, fingerprint, changes) {
             Some(generation) => Verdict::CopyOf(Box::new(generation)),
             None => Verdict::New,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::source::Decoding;
+
+    /// As whose permissions are mended later.
+    #[test]
+    fn a_file_that_cannot_be_opened_at_the_very_first_look_is_read_from_where_it_ended_then() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("a.log");
+        fs::write(&path, "old\n").unwrap();
+        let config = Config {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            read_from: ReadFrom::End,
+            max_line_bytes: 1 << 20,
+            decoding: Decoding::Audit,
+            glob_minimum_cooldown: Duration::from_secs(1),
+            rotate_wait: Duration::from_secs(1),
+        };
+        let mut files = Files::new(&config, &Context::new(Stop::new().unwrap())).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        let found = |path: &Path| Found {
+            path: path.to_owned(),
+            id: FileId::of(&metadata),
+            stamp: Stamp::of(&metadata),
+        };
+        files.admit(found(&folder.path().join("nowhere")), true);
+        assert!(files.tracked.is_empty());
+        files.discover();
+        fs::write(&path, "old\nnew\n").unwrap();
+        files.admit(found(&path), true);
+        match &files.tracked[&FileId::of(&metadata)].phase {
+            Phase::Reading(follower) => assert_eq!(follower.offset(), 4),
+            _ => panic!("it is read"),
         }
     }
 }

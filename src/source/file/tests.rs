@@ -174,6 +174,31 @@ fn reads_from_the_end_what_was_there_at_the_start_only() {
 }
 
 #[test]
+fn what_is_appended_while_the_last_record_is_handed_on_is_read() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.log.gz");
+    fs::write(&path, gzip(b"one")).unwrap();
+    let config = config(folder.path(), &["*"]);
+    let stop = Stop::new().unwrap();
+    let (sender, texts) = channel();
+    let context = Context::new(stop.clone());
+    let thread = thread::spawn(move || {
+        run(&config, &context, &mut |block: &Block<'_>| {
+            let text = String::from_utf8_lossy(block.bytes).into_owned();
+            if text == "one" {
+                let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+                file.write_all(&gzip(b"\ntwo\n")).unwrap();
+            }
+            sender.send(text).unwrap();
+        })
+    });
+    assert_eq!(texts.recv_timeout(PATIENCE).unwrap(), "one");
+    while !texts.recv_timeout(PATIENCE).unwrap().contains("two") {}
+    stop.trigger();
+    thread.join().unwrap().unwrap();
+}
+
+#[test]
 fn leaves_out_what_is_excluded() {
     let folder = TempDir::new().unwrap();
     append(folder.path().join("a.log"), "a\n");

@@ -97,12 +97,11 @@ impl Tracked {
         }
     }
 
-    /// Passes over what is in the file now. Not for one that is empty.
-    pub(super) fn skip_to_end(&mut self, max_line_bytes: usize) -> io::Result<()> {
+    /// Passes over what was in the file when it was `seen` so. Not for one that is empty.
+    pub(super) fn skip_to_end(&mut self, seen: Stamp, max_line_bytes: usize) -> io::Result<()> {
         let Phase::Waiting(file, _) = &self.phase else {
             return Ok(());
         };
-        let seen = Stamp::of(&file.metadata()?);
         let head = Head::of(file)?;
         if head.is_compressed {
             self.phase = Phase::Parked {
@@ -205,33 +204,30 @@ impl Tracked {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
-        let turn = follower
-            .file()
-            .metadata()
-            .map_err(Into::into)
-            .and_then(|metadata| {
-                follower.turn(
-                    Stamp::of(&metadata),
-                    &mut self.fingerprint,
-                    &self.path,
-                    feed,
-                )
-            });
+        // What comes after this look has changed the file.
+        let mut seen = None;
+        let turn = match follower.file().metadata() {
+            Ok(metadata) => {
+                let stamp = *seen.insert(Stamp::of(&metadata));
+                follower.turn(stamp, &mut self.fingerprint, &self.path, feed)
+            }
+            Err(error) => Err(error.into()),
+        };
         match turn {
             Ok(Turn::Progress) => {
                 self.last_growth = Instant::now();
                 Next::More
             }
             Ok(Turn::Truncated) => self.truncated(config.max_line_bytes),
-            Ok(Turn::Complete) => self.park(feed),
+            Ok(Turn::Complete) => self.park(seen, feed),
             Ok(Turn::Idle) if self.is_rotated && self.rests_for(config.rotate_wait) => {
-                self.park(feed)
+                self.park(seen, feed)
             }
             Ok(Turn::Idle) => Next::Rest,
             Err(error) => {
                 faults.cannot_read(&self.path, &error);
                 if self.is_rotated {
-                    self.park(feed)
+                    self.park(seen, feed)
                 } else {
                     Next::Rest
                 }
@@ -239,18 +235,13 @@ impl Tracked {
         }
     }
 
-    /// Closes the file. What is known of it is kept as long as it has a name.
-    fn park(&mut self, feed: &mut Feed<'_>) -> Next {
+    /// Closes the file, which was `seen` so before its end was found. What is known of it is kept as long as it has a name.
+    fn park(&mut self, seen: Option<Stamp>, feed: &mut Feed<'_>) -> Next {
         let Phase::Reading(follower) = &mut self.phase else {
             return Next::Rest;
         };
         follower.finish(&self.path, feed);
         let offset = follower.offset();
-        let seen = follower
-            .file()
-            .metadata()
-            .ok()
-            .map(|metadata| Stamp::of(&metadata));
         match seen {
             Some(seen) if self.is_at_its_path() => {
                 self.phase = Phase::Parked { offset, seen };
