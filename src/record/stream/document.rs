@@ -127,26 +127,39 @@ fn bare(line: &[u8]) -> &[u8] {
 /// How many bytes `text` begins with that set a colour.
 fn colour(text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(COLOUR)?;
-    let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b';';
-    let length = rest.iter().take_while(is_number).count();
+    let length = rest.iter().take_while(|byte| is_of_number(byte)).count();
     let ends = rest.get(length).is_some_and(u8::is_ascii_alphabetic);
     ends.then_some(COLOUR.len() + length + 1)
 }
 
-/// `text` without colours; `None` if it has none.
+/// `text` without colours, also those that stand in others; `None` if it has none. Nothing that is left sets one.
 pub fn without_colours(text: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = &text[memchr(COLOUR[0], text)?..];
-    let mut plain = text[..text.len() - rest.len()].to_vec();
-    while !rest.is_empty() {
-        rest = &rest[colour(rest).unwrap_or(0)..];
-        let escapes = rest.iter().skip(1).position(|byte| *byte == COLOUR[0]);
-        let length = escapes.map_or(rest.len(), |length| length + 1);
-        // Right behind a colour another may stand.
-        let length = if colour(rest).is_some() { 0 } else { length };
-        plain.extend_from_slice(&rest[..length]);
-        rest = &rest[length..];
+    let mut plain = text[..memchr(COLOUR[0], text)?].to_vec();
+    for byte in &text[plain.len()..] {
+        plain.push(*byte);
+        if byte.is_ascii_alphabetic() {
+            plain.truncate(plain.len() - colour_at_end(&plain));
+        }
     }
     (plain.len() < text.len()).then_some(plain)
+}
+
+/// How many bytes `text`, which ends with a letter, ends with that set a colour. Whether they do or not, no later letter stands right behind
+/// the digits that are looked at.
+fn colour_at_end(text: &[u8]) -> usize {
+    let Some((_, before)) = text.split_last() else {
+        return 0;
+    };
+    let numbers = before.iter().rev().take_while(|byte| is_of_number(byte));
+    let start = &before[..before.len() - numbers.count()];
+    match start.ends_with(COLOUR) {
+        true => text.len() - start.len() + COLOUR.len(),
+        false => 0,
+    }
+}
+
+fn is_of_number(byte: &u8) -> bool {
+    byte.is_ascii_digit() || *byte == b';'
 }
 
 #[cfg(test)]
@@ -238,6 +251,9 @@ mod tests {
             ("a\x1bb\x1b", None),
             ("\x1b[1;39m{\x1b[0m}", Some("{}")),
             ("\x1b[K\x1bx\x1b[", Some("\x1bx\x1b[")),
+            ("a\x1b[1\x1b[\x1b[0;1mm2mb", Some("ab")),
+            ("\x1b\x1b[m[m\x1b[\x1b[mx", Some("")),
+            ("\x1b[1\x1b[m-\x1b[mm", Some("\x1b[1-m")),
         ] {
             let plain = without_colours(text.as_bytes());
             assert_eq!(plain.as_deref(), wanted.map(str::as_bytes), "{text:?}");

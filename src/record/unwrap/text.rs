@@ -29,23 +29,38 @@ use crate::record::{
 
 impl Search<'_> {
     pub(super) fn text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        if self.whole_text(layers, text, wrapper) {
+            return;
+        }
+        match without_colours(text) {
+            None => self.lines_of_text(layers, text, wrapper),
+            Some(plain) if self.whole_text(layers, &plain, wrapper) => {}
+            Some(plain) => self.lines_of_text(layers, &plain, wrapper),
+        }
+    }
+
+    /// Whether `text` is one value of JSON, which is searched then, or lies too deep to be looked at.
+    fn whole_text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) -> bool {
         let text = trimmed(text);
         if let Aim::Inside(copies, is_timed) = self.aim {
             copies.add(text, is_timed);
         }
         let Some((layer, deeper)) = layers.split_first_mut() else {
-            return (self.found)(Finding::Broken(text, wrapper));
+            (self.found)(Finding::Broken(text, wrapper));
+            return true;
         };
-        let is_whole = matches!(text.first(), Some(b'{' | b'['))
+        matches!(text.first(), Some(b'{' | b'['))
             && layer.decode(text, &mut |value| {
                 self.decoded(deeper, value, text, wrapper)
-            });
-        if is_whole {
+            })
+    }
+
+    /// Searches text that is no JSON value from its first byte to its last.
+    fn lines_of_text(&mut self, layers: &mut [Layer], text: &[u8], wrapper: &dyn Wrapper) {
+        let text = trimmed(text);
+        let Some((layer, deeper)) = layers.split_first_mut() else {
             return;
-        }
-        if let Some(plain) = without_colours(text) {
-            return self.text(layers, &plain, wrapper);
-        }
+        };
         let wrapper = &Nested::new(wrapper, Inner::Line(text));
         if let Some(part) = open_part(text) {
             return self.part(deeper, Part::Open, part, wrapper);
@@ -211,8 +226,8 @@ impl Search<'_> {
         true
     }
 
-    /// Searches what Python printed. An event of which something cannot be decoded may be an excerpt of baitline's own, which has single
-    /// quotes: it is not told, or its own excerpt would be.
+    /// Searches what Python printed. If something in it cannot be searched, it may be an excerpt of baitline's own, which has single quotes:
+    /// it is not told as a whole, or that excerpt would be.
     fn python(
         &mut self,
         layer: &mut Layer,
@@ -221,12 +236,11 @@ impl Search<'_> {
         wrapper: &dyn Wrapper,
     ) -> bool {
         let found = &mut *self.found;
-        let mut events = |finding: Finding<'_>| {
-            if let Finding::Event(..) | Finding::Doubtful(..) = finding {
-                found(finding);
-            }
+        let mut inside = |finding: Finding<'_>| match finding {
+            Finding::Broken(bytes, _) if std::ptr::eq(bytes, json) => {}
+            other => found(other),
         };
-        watched(&mut events, &mut self.room, self.aim, |search| {
+        watched(&mut inside, &mut self.room, self.aim, |search| {
             layer.decode_mended(json, &mut |value| {
                 search.decoded(deeper, value, json, wrapper);
             })

@@ -98,6 +98,24 @@ fn no_end_that_was_cut_off_hides_what_is_before_it() {
     }
 }
 
+/// CloudWatch cuts an event, and a program in Python prints what it read there.
+#[test]
+fn no_end_that_was_cut_off_in_what_python_printed_hides_what_is_before_it() {
+    for record in [event(), entry(), with_texts(&event())] {
+        for end in (1..=record.len()).rev().step_by(3) {
+            let front = &record[..end];
+            let user = front.find(DECOY).filter(|at| at + DECOY.len() < end);
+            if user.is_none() || !MARKS.iter().any(|mark| front.contains(mark)) {
+                continue;
+            }
+            let text = front.replace('\\', r"\\").replace('\'', r"\'");
+            let printed =
+                format!("{{'events': [{{'timestamp': 1, 'message': '{text}', 'id': '3'}}]}}");
+            assert!(!found(None, printed.as_bytes()).is_empty(), "{printed}");
+        }
+    }
+}
+
 /// A client decides by its length where a record is cut.
 #[test]
 fn a_body_in_which_a_record_was_cut_hides_nothing() {

@@ -155,6 +155,27 @@ fn an_event_of_python_behind_many_values_that_are_none_is_told() {
 }
 
 #[test]
+fn colours_in_colours() {
+    let nests: [fn(usize) -> String; 4] = [
+        |count| "\x1b[".repeat(count) + &"m".repeat(count),
+        |count| "\x1b[m\x1b[".repeat(count) + "x" + &"m".repeat(count),
+        |count| "\x1b[1".repeat(count) + &"1m".repeat(count),
+        |count| "1".repeat(count) + &"\x1b[m".repeat(count),
+    ];
+    for nest in nests {
+        takes_no_longer_than_its_length(1 << 13, |count| {
+            let text = nest(count) + " " + DECOY + " {\"";
+            found(None, text.as_bytes());
+            found(None, json!({ "log": text }).to_string().as_bytes());
+            let mut event = hit("1");
+            event["requestObject"] = json!({ "log": text });
+            let record = json!({"items": [event, hit("2")]}).to_string();
+            assert_eq!(found(None, record.as_bytes()).len(), 2);
+        });
+    }
+}
+
+#[test]
 fn many_columns_of_records_without_a_cell() {
     let name = |number: usize| json!({"name": format!("b{number}")});
     takes_no_longer_than_its_length(1 << 9, |count| {
