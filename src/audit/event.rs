@@ -139,9 +139,11 @@ impl<'v> Event<'v> {
         .any(|[verb, user, others @ ..]| {
             has(verb) && has(user) && others.iter().any(|other| has(other))
         });
+        // Go's own names of the fields, which are another case of the API server's.
+        let is_recased = || ["AuditID", "RequestURI", "SourceIPs"].into_iter().any(&has);
         // An event of the core group has an `involvedObject`.
         let is_stub = has("verb") && has("objectRef") && text("kind") == Some("Event");
-        is_marked && asks || is_request || is_stub
+        is_marked && asks || is_request && !is_recased() || is_stub
     }
 
     /// Whether something with these keys, which is no event, may be what a query picked out of one: two of an event's own fields or

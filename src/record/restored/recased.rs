@@ -1,6 +1,5 @@
-//! Events whose keys a store has in another case: columns of Hive and Athena are lower case, those of Snowflake upper.
-//!
-//! The keys inside of their values are left as they are: stores keep those.
+//! Events whose keys a store has in another case: columns of Hive and Athena are lower case, those of Snowflake upper, and KubeSphere keeps
+//! the fields of Go's structures by their own names (`audit.Event` in `k8s.io/apiserver/pkg/apis/audit`, which has no names for JSON).
 
 use std::collections::BTreeMap;
 
@@ -13,6 +12,17 @@ use crate::{
 
 /// Keys that make it worth a look.
 const ANCHORS: [&str; 2] = ["auditID", "requestURI"];
+
+/// What the parts have that is read, but for keys that clients or authenticators choose.
+const PARTS: [(&str, &[&str]); 4] = [
+    ("user", &["username", "uid", "groups", "extra"]),
+    ("impersonatedUser", &["username", "uid", "groups", "extra"]),
+    (
+        "objectRef",
+        &["resource", "subresource", "namespace", "name", "apiGroup"],
+    ),
+    ("responseStatus", &["code", "message", "reason"]),
+];
 
 /// The event that `object`, which is none as it is, would be with its keys in their own case.
 pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
@@ -29,7 +39,17 @@ pub fn event(object: &Object<'_, '_>) -> Option<Vec<u8>> {
     }
     let mut out = Vec::new();
     rewrite::fields(fields.into_iter(), &mut out, |(key, value), out| {
-        rewrite::field(key, value, 0, out);
+        let part = PARTS.iter().find(|(name, _)| *name == key);
+        match (part, value.as_object()) {
+            (Some((_, names)), Some(part)) => {
+                rewrite::name(key, out);
+                let inner = named(&part, names, str::eq_ignore_ascii_case);
+                rewrite::fields(inner.into_iter(), out, |(key, value), out| {
+                    rewrite::field(key, value, 1, out);
+                });
+            }
+            _ => rewrite::field(key, value, 0, out),
+        }
     });
     Some(out)
 }

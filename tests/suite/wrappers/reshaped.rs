@@ -383,6 +383,50 @@ fn keys_may_have_another_case() {
     }
 }
 
+/// As KubeSphere keeps events: by the names of Go's structures, those of users by names of theirs or not.
+#[test]
+fn keys_may_be_the_names_of_gos_fields() {
+    let title = |key: &str| {
+        let mut letters = key.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    let titled = |value: &Value| match value.as_object() {
+        Some(part) => part
+            .iter()
+            .map(|(key, value)| (title(key), value.clone()))
+            .collect(),
+        None => value.clone(),
+    };
+    for (event, technique) in events(("honeypot", "backup-sa"), true, &str::to_owned) {
+        for users_have_names in [true, false] {
+            let fields = event.as_object().expect("an object").iter();
+            let mut kept: Value = fields
+                .map(|(key, value)| match key.as_str() {
+                    "objectRef" => (title(key), titled(value)),
+                    "user" | "impersonatedUser" if !users_have_names => (title(key), titled(value)),
+                    _ => (title(key), value.clone()),
+                })
+                .collect();
+            kept["Cluster"] = "host".into();
+            let wanted: Vec<_> = technique.into_iter().collect();
+            assert_eq!(techniques(&kept), wanted, "{kept}");
+        }
+    }
+    let mut event = hit("1");
+    event["objectRef"] =
+        json!({"Resource": "secrets", "Namespace": "", "Name": "", "Subresource": ""});
+    let fields = event.as_object().expect("an object").iter();
+    let kept: Value = fields
+        .map(|(key, value)| (title(key), value.clone()))
+        .collect();
+    event["objectRef"] = json!({"resource": "secrets"});
+    assert_eq!(
+        found(None, kept.to_string().as_bytes()),
+        found(None, event.to_string().as_bytes())
+    );
+}
+
 #[test]
 fn of_two_cases_of_a_key_the_exact_one_counts() {
     let row = |user: &str, other: &str| {
