@@ -27,7 +27,7 @@ options! {
         digest_secs: "digest_secs" WholeSeconds, default dedupe::Config::default().digest_secs;
         /// Most seconds between two digests.
         digest_max_secs: "digest_max_secs" WholeSeconds, default dedupe::Config::default().digest_max_secs;
-        /// Alerts per decoy and severity in a window. What goes beyond is told as one flood.
+        /// Alerts per decoy and severity in a window, and as many of what strangers can make: requests that were refused. What goes beyond is told as one flood.
         threshold: "rate_limit.threshold" Count<u32>, default dedupe::Config::default().threshold;
         /// The window.
         window_secs: "rate_limit.window_secs" WholeSeconds, default dedupe::Config::default().window_secs;

@@ -1,4 +1,4 @@
-//! How many alerts may be told: a budget per decoy and severity.
+//! How many alerts may be told: budgets per decoy and severity.
 
 use std::{
     collections::HashMap,
@@ -26,13 +26,22 @@ use crate::detect::Severity;
 const FOREVER_SECS: u64 = u32::MAX as u64;
 
 /// Budgets of `threshold` alerts, refilled evenly in `window_secs`. Each severity of each
-/// decoy has its own, so that noise cannot use up what a theft needs. In any time of `t`
+/// decoy has two, one of them for what strangers can make, so that noise cannot use up what a theft needs. In any time of `t`
 /// seconds one gives at most `threshold * (1 + t / window_secs)`.
 pub(super) struct Budgets {
     quota: Quota,
     clock: ToldClock,
     start: Option<Timestamp>,
-    limiters: HashMap<(Scope, Severity), Limiter>,
+    limiters: HashMap<Account, Limiter>,
+}
+
+/// What has a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Account {
+    pub(super) scope: Scope,
+    pub(super) severity: Severity,
+    /// All of it may have been made by somebody who has nothing, and was let in nowhere.
+    pub(super) is_noise: bool,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Nanos>>;
@@ -79,10 +88,10 @@ impl Budgets {
     }
 
     /// Spends one alert, or says how long it is until there is one to spend.
-    pub(super) fn spend(&mut self, scope: Scope, severity: Severity) -> Result<(), Duration> {
+    pub(super) fn spend(&mut self, account: Account) -> Result<(), Duration> {
         let limiter = self
             .limiters
-            .entry((scope, severity))
+            .entry(account)
             .or_insert_with(|| RateLimiter::direct_with_clock(self.quota, self.clock.clone()));
         let now = self.clock.now();
         limiter
@@ -96,8 +105,12 @@ mod tests {
     use super::*;
     use crate::dedupe::{scope::Scopes, tests::stream::at};
 
-    fn scope() -> Scope {
-        Scopes::default().of(None, &"ns/a".into())
+    fn account(severity: Severity) -> Account {
+        Account {
+            scope: Scopes::default().of(None, &"ns/a".into()),
+            severity,
+            is_noise: false,
+        }
     }
 
     #[test]
@@ -105,7 +118,7 @@ mod tests {
         let mut budgets = Budgets::new(3, 60);
         let mut spend = |second: i64| {
             budgets.advance(at(second));
-            budgets.spend(scope(), Severity::Low)
+            budgets.spend(account(Severity::Low))
         };
         assert_eq!([spend(0), spend(0), spend(0)], [Ok(()); 3]);
         assert_eq!(spend(0), Err(Duration::from_secs(20)));
@@ -117,12 +130,18 @@ mod tests {
     }
 
     #[test]
-    fn severities_do_not_share() {
+    fn severities_do_not_share_nor_does_noise() {
         let mut budgets = Budgets::new(1, 60);
         budgets.advance(at(0));
-        assert!(budgets.spend(scope(), Severity::Low).is_ok());
-        assert!(budgets.spend(scope(), Severity::Low).is_err());
-        assert!(budgets.spend(scope(), Severity::Critical).is_ok());
+        assert!(budgets.spend(account(Severity::Low)).is_ok());
+        assert!(budgets.spend(account(Severity::Low)).is_err());
+        assert!(budgets.spend(account(Severity::Critical)).is_ok());
+        let noise = Account {
+            is_noise: true,
+            ..account(Severity::Low)
+        };
+        assert!(budgets.spend(noise).is_ok());
+        assert!(budgets.spend(noise).is_err());
     }
 
     #[test]
@@ -130,7 +149,7 @@ mod tests {
         let mut budgets = Budgets::new(1, 60);
         let mut spend = |second: i64| {
             budgets.advance(at(second));
-            budgets.spend(scope(), Severity::Low).is_ok()
+            budgets.spend(account(Severity::Low)).is_ok()
         };
         assert!(spend(100));
         for _ in 0..10 {
@@ -153,7 +172,7 @@ mod tests {
             ] {
                 budgets.advance(now);
                 for _ in 0..3 {
-                    let _ = budgets.spend(scope(), Severity::Low);
+                    let _ = budgets.spend(account(Severity::Low));
                 }
             }
         }

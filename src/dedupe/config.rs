@@ -13,7 +13,7 @@ pub struct Config {
     pub digest_secs: u64,
     /// Most seconds between two digests. Default 3600.
     pub digest_max_secs: u64,
-    /// `rate_limit.threshold`: alerts per decoy and severity in a window. Default 20, at least 1.
+    /// `rate_limit.threshold`: alerts per decoy and severity in a window, and as many of what was refused. Default 20, at least 1.
     pub threshold: u32,
     /// `rate_limit.window_secs`: the window. Default 60, at least 1.
     pub window_secs: u64,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Config,
+    budget::Account,
     distinct::Distinct,
     encoding::{at_most, count},
     flood::FloodTally,
@@ -237,6 +238,9 @@ impl Incident {
         let graver = request.severity > self.severity || (request.granted && !self.granted);
         self.severity = self.severity.max(request.severity);
         self.granted |= request.granted;
+        if !request.is_noise() {
+            self.techniques.done(request.technique);
+        }
         let actor = &detection.actor;
         actor
             .username
@@ -284,6 +288,15 @@ impl Incident {
         keep_first(&mut self.pod, &detection.actor.pod);
         keep_first(&mut self.node, &detection.actor.node);
         keep_first(&mut self.excerpt, &detection.excerpt);
+    }
+
+    /// The budget of its alerts.
+    pub(super) fn account(&self) -> Account {
+        Account {
+            scope: self.scope,
+            severity: self.severity,
+            is_noise: self.techniques.are_noise(),
+        }
     }
 
     /// Hits that no alert has told of.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Alert, AlertKind, Config,
-    budget::Budgets,
+    budget::{Account, Budgets},
     incident::{Incident, lag_secs},
     key::incident_key,
     ledger::{Ledger, Place},
@@ -164,6 +164,9 @@ impl Dedupe {
             if incident.amend(arrival.detection, counted, before, request) {
                 incident.lag_secs = lag_secs(arrival.detection, arrival.now);
                 self.escalate(place, arrival, request, out);
+            } else if matches!(place, Place::Flood(_)) && before.is_noise() && !request.is_noise() {
+                // The flood tells it for want of the budget of noise, which it turns out not to be.
+                self.admit(arrival, request, out);
             }
         } else if request.graver_than(before) {
             // Its incident is forgotten, and nobody was told how grave it is.
@@ -198,7 +201,12 @@ impl Dedupe {
             // The flood speaks for many: no newcomer takes its turn.
             self.visit(Place::Flood(scope), now, out);
         }
-        if self.budgets.spend(scope, request.severity).is_ok() {
+        let account = Account {
+            scope,
+            severity: request.severity,
+            is_noise: request.is_noise(),
+        };
+        if self.budgets.spend(account).is_ok() {
             let serial = self.ledger.serial();
             let new = Incident::new(serial, scope, key, detection, &self.config, now);
             let place = self.ledger.insert(new);
@@ -284,7 +292,7 @@ impl Dedupe {
                 schedule.stop_waiting();
             }
             if let Place::Own(_) = place {
-                let _ = self.budgets.spend(incident.scope, incident.severity);
+                let _ = self.budgets.spend(incident.account());
             }
         }
         self.tell(place, AlertKind::Escalated, Some((arrival, request)), out);
@@ -296,14 +304,14 @@ impl Dedupe {
         let Some(incident) = self.ledger.get_mut(place) else {
             return;
         };
-        let untold = incident.untold() > 0;
+        let (untold, account) = (incident.untold() > 0, incident.account());
         let Some(schedule) = &mut incident.schedule else {
             return;
         };
         let Some(kind) = schedule.action(untold, now) else {
             return;
         };
-        if let Err(wait) = self.budgets.spend(incident.scope, incident.severity) {
+        if let Err(wait) = self.budgets.spend(account) {
             schedule.wait(now, wait);
             self.ledger.reschedule(place);
         } else if kind == AlertKind::Closed {
@@ -347,7 +355,7 @@ impl Dedupe {
             return;
         };
         explain(&self.trails, incident);
-        let cause = cause.map(|(arrival, request)| (arrival.detection, request.technique));
+        let cause = cause.map(|(arrival, request)| (arrival.detection, request));
         out.push(tell(incident, kind, cause));
     }
 }

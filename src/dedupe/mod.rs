@@ -7,8 +7,8 @@
 //! - A **hit** is a request. Its stages are folded by a memory of requests that outlives incidents.
 //! - Hits of one key that lie close together in *event time* are an **incident**; the wall
 //!   clock (`now`) only says when a digest or the end of it is told.
-//! - Openings, digests and endings spend a **budget** per decoy and severity. A key that
-//!   the budget has no room for is counted in the decoy's **flood**, an incident of its own.
+//! - Openings, digests and endings spend a **budget** per decoy and severity; what strangers can make, another one. A key that
+//!   its budget has no room for is counted in the decoy's **flood**, an incident of its own.
 //! - Over all alerts of an incident the `count`s add up to its `total`, and over all alerts
 //!   after [`Dedupe::drain`] to the number of hits.
 //!

@@ -35,6 +35,9 @@ pub(super) struct Known {
     pub(super) severity: Severity,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) granted: bool,
+    /// Any stage so far had a code that says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) let_in: bool,
     /// The highest so far: a panic's 500 stands over the 200 that came before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<u16>,
@@ -60,6 +63,7 @@ impl Known {
             technique: detection.technique,
             severity: detection.severity,
             granted: detection.granted,
+            let_in: is_let_in(detection),
             code: detection.request.code,
             counted: None,
         }
@@ -72,15 +76,31 @@ impl Known {
             technique: self.technique.min(detection.technique),
             severity: self.severity.max(detection.severity),
             granted: self.granted || detection.granted,
+            let_in: self.let_in || is_let_in(detection),
             code: self.code.max(detection.request.code),
             counted: self.counted,
         }
+    }
+
+    /// Somebody may have made it who has nothing, and was let in nowhere. Without the decoy's token nobody uses it, and whose request was
+    /// refused as one of the decoy, not for the impersonation, may act as the decoy.
+    pub(super) fn is_noise(&self) -> bool {
+        let needs_a_theft = match self.technique {
+            Technique::TokenUse => true,
+            Technique::Impersonation => self.code.is_some(),
+            _ => false,
+        };
+        !self.let_in && !needs_a_theft
     }
 
     /// Graver than before, so that somebody must be told.
     pub(super) fn graver_than(&self, before: &Self) -> bool {
         self.severity > before.severity || (self.granted && !before.granted)
     }
+}
+
+fn is_let_in(detection: &Detection) -> bool {
+    detection.request.code.is_some_and(|code| code < 400)
 }
 
 /// Requests by key; the one first seen longest ago is forgotten first.

@@ -12,6 +12,9 @@ pub(super) struct Techniques {
     counts: BTreeMap<Technique, u64>,
     /// Techniques of requests that were counted elsewhere (see [`Techniques::mark`]).
     marked: BTreeSet<Technique>,
+    /// Those of which a request was more than noise.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    done: BTreeSet<Technique>,
 }
 
 impl Techniques {
@@ -40,6 +43,20 @@ impl Techniques {
     /// Names a technique without counting: its request was counted in an incident that is forgotten.
     pub(super) fn mark(&mut self, technique: Technique) {
         self.marked.insert(technique);
+    }
+
+    /// A request of `technique` was more than noise.
+    pub(super) fn done(&mut self, technique: Technique) {
+        self.done.insert(technique);
+    }
+
+    pub(super) fn was_done(&self, technique: Technique) -> bool {
+        self.done.contains(&technique)
+    }
+
+    /// Whether none of it was more than noise.
+    pub(super) fn are_noise(&self) -> bool {
+        self.done.is_empty()
     }
 
     /// Hits of all techniques.

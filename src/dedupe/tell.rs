@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Alert, AlertKind,
     incident::Incident,
+    requests::Known,
     title::{Subject, title},
     touch::Touch,
 };
@@ -17,11 +18,11 @@ use crate::{
 const LATE_SECS: u64 = 60;
 
 /// Tells of `incident` all that no alert has told. `cause`: the event that made it worth
-/// telling, and the technique of its request.
+/// telling, and what is known of its request.
 pub(super) fn tell(
     incident: &mut Incident,
     kind: AlertKind,
-    cause: Option<(&Detection, Technique)>,
+    cause: Option<(&Detection, &Known)>,
 ) -> Alert {
     let count = incident.untold();
     incident.told = incident.total;
@@ -93,14 +94,18 @@ fn subject<'a>(
     incident: &'a Incident,
     count: u64,
     techniques: &[Technique],
-    cause: Option<(&'a Detection, Technique)>,
+    cause: Option<(&'a Detection, &Known)>,
 ) -> Subject<'a> {
     let gravest = techniques
         .first()
         .copied()
         .unwrap_or(Technique::NamespaceTouch);
     Subject {
-        technique: cause.map_or(gravest, |(_, technique)| technique),
+        technique: cause.map_or(gravest, |(_, request)| request.technique),
+        was_done: match cause {
+            Some((_, request)) => request.let_in,
+            None => incident.techniques.was_done(gravest),
+        },
         decoy: &incident.decoy,
         actor: match cause {
             Some((detection, _)) => detection.actor.username.as_deref(),

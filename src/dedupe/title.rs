@@ -20,6 +20,8 @@ pub(super) struct Subject<'a> {
     pub(super) request: Option<&'a Request>,
     pub(super) severity: Severity,
     pub(super) granted: bool,
+    /// The request, or one of the technique, is known to have been let in.
+    pub(super) was_done: bool,
     /// Hits not yet told of.
     pub(super) count: u64,
     /// All hits.
@@ -64,10 +66,8 @@ fn sentence(subject: &Subject<'_>) -> String {
     let by = subject
         .actor
         .map_or(String::new(), |actor| format!(" by {}", cut(actor, NAME)));
-    let refused = subject
-        .request
-        .and_then(|request| request.code)
-        .is_some_and(|code| code >= 400);
+    // What was refused was not done, and what nothing says of may not have been.
+    let done = |done, asked| if subject.was_done { done } else { asked };
     let (what, names_request) = match subject.technique {
         Technique::TokenUse => (format!("Token of decoy {decoy} used"), false),
         Technique::Impersonation => (format!("Decoy {decoy} impersonated{by}"), false),
@@ -75,19 +75,31 @@ fn sentence(subject: &Subject<'_>) -> String {
             format!("Token of decoy {decoy} shown to another service, reviewed{by}"),
             false,
         ),
-        Technique::TokenRequest if refused => {
-            (format!("Token of decoy {decoy} asked for{by}"), false)
+        Technique::TokenRequest => {
+            let done = done("minted", "asked for");
+            (format!("Token of decoy {decoy} {done}{by}"), false)
         }
-        Technique::TokenRequest => (format!("Token of decoy {decoy} minted{by}"), false),
-        Technique::PrivilegeGrant => (format!("Decoy {decoy} bound to a role{by}"), false),
+        Technique::PrivilegeGrant => {
+            let done = done("bound to a role", "meant for a role");
+            (format!("Decoy {decoy} {done}{by}"), false)
+        }
         Technique::ImpersonationDenied => {
             (format!("Refused to impersonate decoy {decoy}{by}"), false)
         }
-        Technique::PodExec => (format!("Pod of decoy {decoy} entered{by}"), false),
-        Technique::PodAsDecoy => (format!("Pod that uses decoy {decoy} created{by}"), false),
-        Technique::Tamper => (format!("Decoy {decoy} tampered with{by}"), false),
+        Technique::PodExec => {
+            let done = done("entered", "tried");
+            (format!("Pod of decoy {decoy} {done}{by}"), false)
+        }
+        Technique::PodAsDecoy => {
+            let done = done("created", "asked for");
+            (format!("Pod that uses decoy {decoy} {done}{by}"), false)
+        }
+        Technique::Tamper => {
+            let done = done("tampered with", "nearly tampered with");
+            (format!("Decoy {decoy} {done}{by}"), false)
+        }
         Technique::SecretRead => {
-            let done = if refused { "asked for" } else { "read" };
+            let done = done("read", "asked for");
             match secret(subject.request) {
                 Some(secret) => (format!("Secret {secret} {done}{by}"), true),
                 None => (format!("Secret of decoy {decoy} {done}{by}"), false),
@@ -183,6 +195,9 @@ mod tests {
             request,
             severity: technique.severity(),
             granted: false,
+            was_done: request
+                .and_then(|request| request.code)
+                .is_some_and(|code| code < 400),
             count: 1,
             total: 1,
             flood: None,
@@ -205,7 +220,7 @@ mod tests {
             (
                 Technique::SecretRead,
                 &token,
-                "Secret honeypot/backup-sa-token read by jane@example.com from 10.0.3.7",
+                "Secret honeypot/backup-sa-token asked for by jane@example.com from 10.0.3.7",
             ),
             (
                 Technique::SecretRead,

@@ -118,6 +118,35 @@ fn a_flood_that_became_graver_spends_nothing_either() {
     assert!(!is_flood(&theft[0]));
 }
 
+/// Anybody may ask for a token, and be refused.
+#[test]
+fn a_flood_of_what_was_refused_spends_nothing_of_what_needs_a_theft() {
+    let mut told = Told::new(tight());
+    let asks = |number| of(stranger(number, 0), Technique::TokenRequest);
+    for number in 0..10 {
+        told.apply(&answered(asks(number), 403));
+    }
+    let theft = told.apply(&answered(hit("theft", 1), 403));
+    assert_eq!(kinds(&theft), [(Opened, 1)]);
+    assert!(!is_flood(&theft[0]));
+}
+
+/// Whether it was refused shows its last stage alone.
+#[test]
+fn what_turns_out_to_have_been_let_in_leaves_the_flood_of_what_was_refused() {
+    let mut told = Told::new(tight());
+    let asks = |number| of(stranger(number, 0), Technique::SecretRead);
+    for number in 0..10 {
+        told.apply(&answered(asks(number), 403));
+    }
+    assert_eq!(told.apply(&asks(10)), []);
+    let read = told.apply(&answered(asks(10), 200));
+    assert_eq!(kinds(&read), [(Opened, 0)]);
+    assert!(!is_flood(&read[0]) && read[0].title.contains(" read by "));
+    let hits: u64 = told.drain(1).iter().map(|alert| alert.total).sum();
+    assert_eq!(hits, 11);
+}
+
 #[test]
 fn a_flood_tells_digests_while_it_goes_on_and_ends() {
     let mut told = Told::new(Config {
@@ -176,7 +205,7 @@ fn an_open_flood_takes_hits_of_any_time() {
 #[test]
 fn stages_in_a_flood_are_one_hit() {
     let mut told = Told::new(tight());
-    told.apply(&hit("a", 0));
+    told.apply(&of(hit("a", 0), Technique::TokenRequest));
     told.apply(&of(stranger(0, 0), Technique::TokenRequest));
     told.apply(&answered(of(stranger(0, 0), Technique::TokenUse), 403));
     let closed = told.drain(1).into_iter().find(is_flood).unwrap();
