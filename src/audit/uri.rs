@@ -47,13 +47,18 @@ pub fn resolved_segments(path: &str) -> Vec<&str> {
     segments
 }
 
+/// What Go writes for `&`, where it is read as it stands.
+const AMPERSAND: &str = "\\u0026";
+
 /// For each field selector of `uri`, as in `?fieldSelector=metadata.namespace%3Dshop`, the value
 /// that `key` must equal by it, if it speaks of `key`. The server takes the first that is well
-/// formed and ignores the others.
+/// formed and ignores the others. Behind them are those of the URI that a database wrote with its backslashes doubled, if it is one.
 pub fn field_selectors(uri: &str, key: &str) -> Vec<Option<String>> {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
+    let doubled = query.contains(AMPERSAND).then(|| query.split(AMPERSAND));
     query
         .split('&')
+        .chain(doubled.into_iter().flatten())
         .filter_map(|pair| pair.split_once('='))
         .filter(|(name, _)| percent_decoded(&name.replace('+', " ")) == "fieldSelector")
         .map(|(_, value)| {
@@ -111,6 +116,11 @@ mod tests {
         assert_eq!(
             field_selectors("/s?fieldSelector=a%3Db&x=y&fieldSelector=c%3Dd", "c"),
             [None, Some("d".to_owned())]
+        );
+        assert_eq!(
+            namespace(r"/s?a=b\u0026fieldSelector=metadata.namespace%3Dhoneypot\u0026limit=500")
+                .as_deref(),
+            Some("honeypot")
         );
     }
 

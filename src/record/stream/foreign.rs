@@ -77,7 +77,11 @@ const UTF_32: Foreign = told(
 
 const PACKED_REST: &str = "text with packed data behind it";
 
-const YAML: Foreign = told("YAML", "get it as JSON, with --format json", "");
+const YAML: Foreign = told(
+    "YAML",
+    "get it as JSON, with --format json or --output json",
+    "",
+);
 
 const JOURNAL: Foreign = told(
     "a journal of systemd",
@@ -322,6 +326,10 @@ mod tests {
                 b"annotations:\n  a.b/c: d\napiVersion: audit.k8s.io/v1\nauditID: 1\n",
                 "YAML",
             ),
+            (b"- AuditId: 1\n  User: '{}'\n", "YAML"),
+            (b"---\n- log_s: '{}'\n", "YAML"),
+            (b"---\nprotoPayload.methodName: x\n", "YAML"),
+            (b"results:\n- - field: '@timestamp'\n    value: x\n", "YAML"),
             (
                 b"- &id001\n  kind: Event\n  apiVersion: audit.k8s.io/v1\n  user:\n",
                 "YAML",

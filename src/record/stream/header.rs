@@ -112,6 +112,12 @@ impl Header {
             if let Some(bare) = name.strip_suffix(UTC) {
                 name.truncate(bare.len());
             }
+            // As Datadog calls the attributes of a log; `@message` and the like are CloudWatch's own.
+            if let Some(bare) = name.strip_prefix('@')
+                && field(bare).is_some()
+            {
+                *name = bare.to_owned();
+            }
         }
         let last = |name: &String| known(name.rsplit('.').next()?);
         let leads_to_event = |name: &String| leads_to_event(name);

@@ -141,6 +141,9 @@ fn exports(event: &Value) -> Vec<Cells> {
     let prefixed: Cells = joined.iter().map(prefixed).collect();
     let below = |(name, cell): &(String, Value)| (name.replace('.', "_"), cell.clone());
     let below = prefixed.iter().map(below).collect();
+    let attributes = joined.iter();
+    let attributes = attributes.map(|(name, cell)| (format!("@{name}"), cell.clone()));
+    let attributes = attributes.collect();
     let whole = vec![
         ("@timestamp".to_owned(), json!("2026-11-23 17:21:08.912")),
         ("@message".to_owned(), event.to_string().into()),
@@ -152,6 +155,7 @@ fn exports(event: &Value) -> Vec<Cells> {
         joined,
         prefixed,
         below,
+        attributes,
         whole,
     ]
 }

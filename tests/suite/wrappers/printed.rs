@@ -307,6 +307,21 @@ fn an_event_whose_backslashes_were_doubled_is_the_event() {
     }
 }
 
+/// It is JSON as it stands.
+#[test]
+fn a_selector_before_an_ampersand_with_a_doubled_backslash_is_known() {
+    let mut event = event("jane", "curl");
+    event["requestURI"] =
+        json!("/api/v1/secrets?fieldSelector=metadata.namespace%3Dhoneypot\\u0026limit=500");
+    event["verb"] = json!("list");
+    event["objectRef"] = json!({"resource": "secrets", "apiVersion": "v1"});
+    for record in [event.to_string(), format!("1\t{event}")] {
+        let all = found(None, record.as_bytes());
+        assert_eq!(all.len(), 1, "{record}");
+        assert_eq!(all[0].technique, Technique::SecretRead, "{record}");
+    }
+}
+
 /// Postgres writes a backslash once.
 #[test]
 fn a_string_of_sql_is_none_of_python() {

@@ -1,15 +1,23 @@
 //! YAML of requests to an API server, told by how it begins.
 
-/// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud and kubectl write them.
+/// How a document of YAML begins, and a line of one that tells of requests to an API server, as gcloud, kubectl, az and aws write them.
 pub const YAML_START: &[u8] = b"---";
-const YAML_LINES: [&[u8]; 6] = [
+const YAML_LINES: [&[u8]; 11] = [
     b"insertId:",
     b"logName:",
     b"protoPayload:",
+    b"protoPayload.",
     b"auditID:",
     b"apiVersion: audit.k8s.io/",
-    b"- insertId:",
+    b"AuditId:",
+    b"RequestUri:",
+    b"RequestReceivedTime:",
+    b"log_s:",
+    b"field: '@",
 ];
+
+/// What stands before an item.
+const ITEM: &[u8] = b"- ";
 
 /// Whether `head` is of such a document, before which comments and directives (`%YAML 1.2`) may stand. Where it does not begin with
 /// its mark, as what is printed of one object does not, all lines have to be such as YAML has.
@@ -21,10 +29,13 @@ pub(super) fn is_yaml(head: &[u8]) -> bool {
         return false;
     };
     let tells = |line: &[u8]| {
-        let line = match first == YAML_START {
+        let mut line = match first == YAML_START {
             true => line,
             false => line.trim_ascii_start(),
         };
+        while let Some(item) = line.strip_prefix(ITEM) {
+            line = item;
+        }
         YAML_LINES.iter().any(|known| line.starts_with(known))
     };
     let rest = || lines.clone();
@@ -44,6 +55,6 @@ fn is_line_of_yaml(line: &[u8]) -> bool {
     is_key
         || line == YAML_START
         || line.is_empty()
-        || line.starts_with(b"- ")
+        || line.starts_with(ITEM)
         || matches!(line[0], b' ' | b'#')
 }
