@@ -17,5 +17,5 @@ mod words;
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
 pub(crate) use part::{may_be_cut_from, tells_time_finely};
-pub use time::{from_epoch, from_epoch_fraction, parse_time, to_microsecond, wire_time};
+pub use time::{as_server, from_epoch, from_epoch_fraction, parse_time, to_microsecond, wire_time};
 pub(crate) use words::{Text, words};

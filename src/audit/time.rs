@@ -1,5 +1,7 @@
 //! How a point in time is written, and read.
 
+use std::borrow::Cow;
+
 use jiff::{
     Timestamp,
     civil::DateTime,
@@ -23,6 +25,14 @@ pub fn to_microsecond(time: Timestamp) -> Timestamp {
 /// be taken for midnight.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     of_server(text).or_else(|| of_others(text))
+}
+
+/// `text` as the API server writes the time that it is, whatever a store has made of it; what is no time stays.
+pub fn as_server(text: &str) -> Cow<'_, str> {
+    match of_server(text) {
+        Some(_) => text.into(),
+        None => of_others(text).map_or(text.into(), |time| wire_time(time).into()),
+    }
 }
 
 /// A time just as [`wire_time`] writes it: so are most, and two in each event.
@@ -168,8 +178,9 @@ mod tests {
             ("1795454468912.184", time(".912184")),
             ("1795454468912184", time(".912184")),
         ] {
-            let read = parse_time(text).map(|time| time.to_string());
-            assert_eq!(read, Some(wanted), "{text}");
+            let read = parse_time(text);
+            assert_eq!(read.map(|time| time.to_string()), Some(wanted), "{text}");
+            assert_eq!(Some(as_server(text).into_owned()), read.map(wire_time));
         }
     }
 

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     audit::{
-        Annotations, DetectionId, Event, IncidentKey, RequestId, source_ip::split_claimed,
-        to_microsecond, uri,
+        Annotations, DetectionId, Event, IncidentKey, RequestId, as_server,
+        source_ip::split_claimed, to_microsecond, uri,
     },
     record::{Envelope, Provenance},
 };
@@ -224,7 +224,7 @@ fn request_id(event: &Event<'_>, place: &Place<'_>, context: &Context<'_>) -> Re
     RequestId::of(&[
         cluster(context),
         bytes(event.audit_id),
-        bytes(event.received),
+        event.received.map(as_server).unwrap_or_default().as_bytes(),
         bytes(event.user.username),
         bytes(event.verb),
         bytes(event.request_uri),

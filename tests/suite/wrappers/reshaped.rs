@@ -427,6 +427,31 @@ fn keys_may_be_the_names_of_gos_fields() {
     );
 }
 
+/// What two stores made of one event is one request.
+#[test]
+fn a_request_is_known_by_its_time_however_that_is_written() {
+    let id = |received: &str| {
+        let mut event = hit("1");
+        event["requestReceivedTimestamp"] = received.into();
+        let [found]: [Detection; 1] = found(None, event.to_string().as_bytes())
+            .try_into()
+            .expect("one");
+        found.request_id
+    };
+    let bare = id("2026-11-23T17:21:08.912184Z");
+    for same in [
+        "2026-11-23 17:21:08.912184",
+        "2026-11-23 17:21:08.912184 UTC",
+        "2026-11-23T18:21:08.912184+01:00",
+        "2026-11-23T17:21:08.912184000Z",
+    ] {
+        assert_eq!(id(same), bare, "{same}");
+    }
+    for other in ["2026-11-23T17:21:08.912185Z", "yesterday", ""] {
+        assert_ne!(id(other), bare, "{other}");
+    }
+}
+
 #[test]
 fn of_two_cases_of_a_key_the_exact_one_counts() {
     let row = |user: &str, other: &str| {
