@@ -267,7 +267,7 @@ fn reads(source: &Declared<'_>, path: &Path) -> bool {
             let pattern = glob.to_str().and_then(|glob| Pattern::new(glob).ok());
             pattern.is_some_and(|pattern| pattern.matches_path_with(path, AS_THE_SOURCE_DOES))
         };
-        globs.iter().flatten().any(|glob| names(&glob))
+        globs.iter().flatten().any(names)
     });
     source.role == Role::Source && include && !exclude
 }

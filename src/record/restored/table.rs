@@ -33,7 +33,7 @@ struct Form {
     rows: &'static [&'static str],
 }
 
-const FORMS: [Form; 14] = [
+const FORMS: [Form; 15] = [
     form(&["columns"], &["rows"]),
     form(&["columns"], &["values"]),
     form(&["columns"], &["data"]),
@@ -41,6 +41,8 @@ const FORMS: [Form; 14] = [
     form(&["fields"], &["rows"]),
     BY_COLUMN,
     form(&["schema", "fields"], &["rows"]),
+    // SQL and PPL of OpenSearch.
+    form(&["schema"], &["datarows"]),
     // Grafana's frames, ClickHouse's `JSONCompact`, Pinot.
     IN_FRAMES,
     form(&["meta"], &["data"]),

@@ -192,6 +192,8 @@ const TIME: &[&str] = &[
     "timeUnixNano",
     "observedTimeUnixNano",
     "date",
+    // Of findings of Security Command Center.
+    "eventTime",
     // Splunk's, of what it exports.
     "_time",
     // Of OpenTelemetry's records in ClickHouse.

@@ -71,6 +71,7 @@ fn tables(event: &Value) -> Vec<Value> {
         all.push(json!({"columns": names(&event, "name"), "rows": [row(&event), nothing]}));
         let fields: Value = event.iter().map(|(name, _)| name.clone()).collect();
         all.push(json!({"preview": false, "fields": fields, "rows": [row(&event)]}));
+        all.push(json!({"schema": names(&event, "name"), "datarows": [nothing, row(&event)], "total": 2, "size": 2, "status": 200}));
         // ClickHouse's `JSONCompact`, Pinot, Druid.
         all.push(json!({"meta": names(&event, "name"), "data": [row(&event), nothing], "rows": 2}));
         all.push(
