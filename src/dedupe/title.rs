@@ -80,14 +80,14 @@ fn sentence(subject: &Subject<'_>) -> String {
             (format!("Token of decoy {decoy} {done}{by}"), false)
         }
         Technique::PrivilegeGrant => {
-            let done = done("bound to a role", "meant for a role");
+            let done = done("bound to a role", "named for a role");
             (format!("Decoy {decoy} {done}{by}"), false)
         }
         Technique::ImpersonationDenied => {
             (format!("Refused to impersonate decoy {decoy}{by}"), false)
         }
         Technique::PodExec => {
-            let done = done("entered", "tried");
+            let done = done("entered", "knocked at");
             (format!("Pod of decoy {decoy} {done}{by}"), false)
         }
         Technique::PodAsDecoy => {
@@ -95,7 +95,7 @@ fn sentence(subject: &Subject<'_>) -> String {
             (format!("Pod that uses decoy {decoy} {done}{by}"), false)
         }
         Technique::Tamper => {
-            let done = done("tampered with", "nearly tampered with");
+            let done = done("tampered with", "attacked");
             (format!("Decoy {decoy} {done}{by}"), false)
         }
         Technique::SecretRead => {
