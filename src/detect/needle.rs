@@ -4,8 +4,7 @@
 //! escaped. What makes one:
 //!
 //! - a name of a decoy: its namespace, ServiceAccount, Secret or pod. Every touch spells
-//!   at least one of them out, but for the next two;
-//! - `"proxy`: behind `nodes/proxy` the pod stands percent-encoded in the path;
+//!   at least one of them out, but for the next;
 //! - `impersonate-on:serviceaccount`: the refusal that names nobody;
 //! - the key under which a wrapper has bytes as base64 or as numbers ([`crate::record::encoded`]),
 //!   if what follows may be such: it can hold any name;
@@ -229,7 +228,6 @@ impl<'d> Words<'d> {
         let letters: BTreeSet<u8> = names
             .iter()
             .chain(globs)
-            .chain(&["proxy"])
             .flat_map(|needle| needle.bytes())
             .collect();
         let encodings = percent_encodings(names, globs);
@@ -241,7 +239,6 @@ fn patterns(decoys: &[Decoy]) -> Vec<Pattern<Condition>> {
     let words = Words::of(decoys);
     let mut patterns = BTreeSet::new();
     patterns.extend(words.hidden().map(raw));
-    patterns.extend(["\"proxy", "\\u0022proxy"].map(|text| raw(text.to_owned())));
     patterns.extend(encoded_keys());
     patterns.extend(part_mark::CRI.map(|tag| Pattern {
         bytes: tag.to_vec(),
@@ -307,6 +304,9 @@ fn encoded_keys() -> impl Iterator<Item = Pattern<Condition>> {
         ("\\u0022", "data"),
         ("\\u0022", "Data"),
         ("\\u0022", "MESSAGE"),
+        // Behind the name of a quote in XML.
+        (";", "data"),
+        (";", "Data"),
         // So rare that its quote need not tell it.
         ("", "rawData"),
     ]

@@ -11,7 +11,10 @@ use simd_json::prelude::*;
 
 use crate::{
     audit::Json,
-    record::stream::packing::{Plain, unpacked},
+    record::{
+        stream::packing::{Plain, unpacked},
+        text::escape::entity,
+    },
 };
 
 /// The keys of base64.
@@ -168,10 +171,11 @@ fn behind_base64_key(text: &[u8]) -> Option<&[u8]> {
         .strip_prefix(b"data")
         .or_else(|| text.strip_prefix(b"Data"))?;
     let rest = rest.strip_prefix(b"_base64").unwrap_or(rest);
-    matches!(rest.first(), Some(b'"' | b'\\')).then(|| behind_colon(rest))
+    matches!(rest.first(), Some(b'"' | b'\\' | b'&')).then(|| behind_colon(rest))
 }
 
-/// What stands behind the quotes, the colon and the white space between a key and its value, in any layer of escapes.
+/// What stands behind the quotes, the colon and the white space between a key and its value, in any layer of escapes, or
+/// as XML writes quotes.
 fn behind_colon(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
@@ -181,6 +185,10 @@ fn behind_colon(text: &[u8]) -> &[u8] {
             [b'\\', after @ ..] => match gap_escape(after) {
                 Some(length) => &after[length..],
                 None => return rest,
+            },
+            [b'&', ..] => match entity(rest) {
+                Some((b'"', length)) => &rest[length..],
+                _ => return rest,
             },
             _ => return rest,
         };

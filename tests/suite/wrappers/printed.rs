@@ -1,6 +1,7 @@
 //! Events that something printed as anything but JSON.
 
 use baitline::detect::Technique;
+use base64::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
@@ -141,6 +142,15 @@ fn what_escapes_json_or_prints_all_of_it_is_the_event() {
                 assert!(all.iter().any(same), "{record}");
             }
         }
+    }
+}
+
+#[test]
+fn base64_in_json_in_xml_is_searched() {
+    let packed = BASE64_STANDARD.encode(event(DECOY, "curl/8").to_string());
+    for key in ["data", "Data", "rawData", "data_base64"] {
+        let record = xml(&json!({key: packed}).to_string());
+        assert_eq!(techniques(&record), [Technique::TokenUse], "{record}");
     }
 }
 
