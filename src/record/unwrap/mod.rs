@@ -23,7 +23,7 @@ mod rows;
 mod text;
 mod wrapper;
 
-use copies::Sightings;
+use copies::{Sightings, written};
 use layer::Layer;
 use wrapper::{Inner, Nested};
 
@@ -32,7 +32,7 @@ pub use envelope::Envelope;
 pub use wrapper::Wrapper;
 
 use super::{
-    doubt::{keys::Entry, other_log::is_other_log, printed, torn},
+    doubt::{admission, keys::Entry, other_log::is_other_log, printed, torn},
     parts::part_mark::Part,
     restored::{
         Unclear, any_value, is_of_pod, restored,
@@ -302,7 +302,8 @@ impl Search<'_> {
             let is_searched = !entry.is_picked() || self.records(deeper, object, depth, wrapper);
             return is_searched && is_readable && !repeated::is_ambiguous_entry(object);
         }
-        if is_own_output(object) || is_other_log(object) {
+        if is_own_output(object) || is_other_log(object) || self.is_told_admission(object, wrapper)
+        {
             return true;
         }
         if depth == MAX_DEPTH {
@@ -321,6 +322,15 @@ impl Search<'_> {
             true => self.picked(deeper, object, depth + 1, wrapper),
             false => self.entries(deeper, object, depth + 1, wrapper),
         }
+    }
+
+    /// Whether `object` is an admission review: it is told for what may be an event. No part of the way down.
+    fn is_told_admission<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) -> bool {
+        let event = admission::request(object);
+        if let Some(event) = &event {
+            (self.found)(Finding::Doubtful(event, &written(object), wrapper));
+        }
+        event.is_some()
     }
 
     /// Searches all entries of `object`, which is no event; whether all of them could be.

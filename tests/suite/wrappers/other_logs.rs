@@ -1,8 +1,12 @@
 //! Other logs that clouds deliver of a control plane by the same way: text of clients stands in them.
 
+use baitline::detect::Technique;
 use serde_json::{Value, json};
 
-use super::forged::{hit, ids};
+use super::{
+    forged::{DECOY, hit, ids},
+    found,
+};
 
 const RESOURCE: &str =
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/c";
@@ -108,4 +112,38 @@ fn what_is_not_known_to_be_another_log_is_searched() {
     ] {
         assert_eq!(ids(&record.to_string()).len(), 1, "{record}");
     }
+}
+
+/// As kube-audit-rest writes them, with a mark of an event, or as a webhook gets them.
+#[test]
+fn an_admission_review_that_touches_a_decoy_is_undecodable() {
+    let review = |user: &str, name: &str, body: Value| {
+        json!({
+            "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+            "requestReceivedTimestamp": "2026-11-23T17:21:09.083942Z",
+            "request": {
+                "uid": "u", "operation": "DELETE", "userInfo": {"username": user},
+                "resource": {"group": "", "version": "v1", "resource": "secrets"},
+                "namespace": "honeypot", "name": name, "oldObject": body,
+            },
+        })
+    };
+    let techniques = |review: &Value| -> Vec<_> {
+        let found = found(None, review.to_string().as_bytes());
+        found.iter().map(|one| one.technique).collect()
+    };
+    for mut touched in [
+        review(DECOY, "x", Value::Null),
+        review("jane", "backup-sa-token", Value::Null),
+    ] {
+        assert_eq!(techniques(&touched), [Technique::Undecodable], "{touched}");
+        touched["requestReceivedTimestamp"].take();
+        assert_eq!(
+            techniques(&json!({"log": touched.to_string()})),
+            [Technique::Undecodable]
+        );
+    }
+    let mut other = review("jane", "x", hit("forged"));
+    other["request"]["namespace"] = "shop".into();
+    assert_eq!(techniques(&other), []);
 }

@@ -1,0 +1,52 @@
+//! Admission reviews (`admission.k8s.io`), which an API server sends to webhooks: no audit events, but they tell who changes what.
+
+use simd_json::{prelude::*, tape::Object};
+
+use crate::audit::{Event, Json, ObjectRef, User};
+
+/// What is asked for in the admission review that `object` is, as the event of the same request would have it. The user, the
+/// kind of object and its name are the API server's words, the object itself is the client's.
+pub fn request<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
+    let version = object
+        .get("apiVersion")
+        .and_then(|version| version.into_string());
+    let is_one = object.get("kind")?.into_string() == Some("AdmissionReview")
+        && version.is_none_or(|version| version.starts_with("admission.k8s.io/"));
+    let request = object.get("request").filter(|_| is_one)?;
+    let resource = request.get("resource");
+    let of_resource = |key| resource.and_then(|resource| text(resource, key));
+    Some(Event {
+        user: User {
+            username: request
+                .get("userInfo")
+                .and_then(|user| text(user, "username")),
+            ..User::default()
+        },
+        verb: text(request, "operation").and_then(verb),
+        object: ObjectRef {
+            resource: of_resource("resource"),
+            api_group: of_resource("group"),
+            subresource: text(request, "subResource"),
+            namespace: text(request, "namespace"),
+            name: text(request, "name"),
+        },
+        request_object: request.get("object"),
+        ..Event::default()
+    })
+}
+
+/// The verb of an audit event for `admissionv1.Operation`.
+fn verb(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "CREATE" => "create",
+        "UPDATE" => "update",
+        "DELETE" => "delete",
+        "CONNECT" => "connect",
+        _ => return None,
+    })
+}
+
+fn text<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
+    let text = value.get(key)?.into_string();
+    text.filter(|text| !text.is_empty())
+}
