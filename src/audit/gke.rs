@@ -127,7 +127,6 @@ impl<'o, 'v> Entry<'o, 'v> {
     pub fn event(&self) -> Event<'v> {
         let authentication = self.get("authenticationInfo");
         let metadata = self.get("requestMetadata");
-        let status = self.get("status");
         let progress = Progress::read(self.outer("operation"));
         let method = self.method().map(Method::parse).unwrap_or_default();
         let mut annotations = self.annotations();
@@ -140,15 +139,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         };
         let told = Some("forbid").filter(|_| code == Some(403));
         annotations.decision = annotations.decision.or(told);
-        // The status may say no more than that it is one.
-        let mut messages = [
-            status.and_then(|status| field(status, "message")),
-            answer.and_then(refusal),
-        ]
-        .into_iter()
-        .flatten();
-        let first = messages.clone().next();
-        let message = messages.find(|text| refuses_impersonation(text)).or(first);
+        let message = self.message(answer);
         // Of fields that were picked one by one the path is not known.
         let picked = |part: Option<Json<'v>>, key: &str| {
             part.map_or_else(|| self.text(key), |part| field(part, key))
@@ -192,6 +183,16 @@ impl<'o, 'v> Entry<'o, 'v> {
             response_object: answer,
             ..Event::default()
         }
+    }
+
+    /// What the request was answered in words, above all if it was not let act as somebody: the status may say no more than that it
+    /// is one.
+    fn message(&self, answer: Option<Json<'v>>) -> Option<&'v str> {
+        let status = self.get("status");
+        let told = status.and_then(|status| field(status, "message"));
+        let mut messages = told.into_iter().chain(answer.and_then(refusal));
+        let first = messages.clone().next();
+        messages.find(|text| refuses_impersonation(text)).or(first)
     }
 
     /// What became of the request, in the terms of HTTP.

@@ -27,11 +27,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use self::{engine::Engine, overview::Overview, watch::Watch};
+use self::{engine::Engine, overview::Overview, sources::Sources, watch::Watch};
 use crate::{
     config::Pipeline,
     dedupe,
@@ -134,27 +134,56 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     overview.status.unwell("the pipeline stops");
     sources.stop.trigger();
     draining.cancel();
-
-    tokio::spawn(cancel_after(pipeline.shutdown_timeout, give_up.clone()));
-    let mut failures = match within(sources.join(), &give_up).await {
-        Some(failures) => failures,
-        None => vec![said(
-            "a source could not stop in time, what it had read last was not acknowledged",
-        )],
+    let running = Running {
+        sources,
+        engine,
+        sinks,
+        store,
+        give_up,
     };
-    match within(engine, &give_up).await {
-        Some(Ok(())) => say_dropped(&pipeline, &store),
-        Some(Err(panic)) => failures.push(format!("incidents: {panic}")),
-        None => failures.push(said(
-            "what was read last could not be stored, and was not acknowledged to its source",
-        )),
+    Ok(running.drain(&pipeline).await)
+}
+
+/// What works on a pipeline.
+struct Running {
+    sources: Sources,
+    engine: JoinHandle<()>,
+    sinks: JoinHandle<Vec<String>>,
+    store: Store,
+    give_up: CancellationToken,
+}
+
+impl Running {
+    /// Waits for the end of all, in the order of the data, for at most the pipeline's `shutdown_timeout`.
+    async fn drain(self, pipeline: &Pipeline) -> Outcome {
+        let Self {
+            sources,
+            engine,
+            sinks,
+            store,
+            give_up,
+        } = self;
+        tokio::spawn(cancel_after(pipeline.shutdown_timeout, give_up.clone()));
+        let mut failures = match within(sources.join(), &give_up).await {
+            Some(failures) => failures,
+            None => vec![said(
+                "a source could not stop in time, what it had read last was not acknowledged",
+            )],
+        };
+        match within(engine, &give_up).await {
+            Some(Ok(())) => say_dropped(pipeline, &store),
+            Some(Err(panic)) => failures.push(format!("incidents: {panic}")),
+            None => failures.push(said(
+                "what was read last could not be stored, and was not acknowledged to its source",
+            )),
+        }
+        match sinks.await {
+            Ok(failed) => failures.extend(failed),
+            Err(panic) => failures.push(format!("sinks: {panic}")),
+        }
+        close(&store).await;
+        Outcome { failures }
     }
-    match sinks.await {
-        Ok(failed) => failures.extend(failed),
-        Err(panic) => failures.push(format!("sinks: {panic}")),
-    }
-    close(&store).await;
-    Ok(Outcome { failures })
 }
 
 /// Stores what the sinks did last.
