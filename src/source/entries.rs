@@ -255,6 +255,7 @@ mod tests {
                 outlet: &mut |block: &Block<'_>| {
                     bytes += block.bytes.len();
                     seen = block.bytes.to_vec();
+                    true
                 },
                 found: false,
             };
@@ -272,7 +273,10 @@ mod tests {
             let mut search = Search {
                 max_line_bytes: 100,
                 provenance: &Provenance::default,
-                outlet: &mut |block: &Block<'_>| seen.extend_from_slice(block.bytes),
+                outlet: &mut |block: &Block<'_>| {
+                    seen.extend_from_slice(block.bytes);
+                    true
+                },
                 found: false,
             };
             assert!(search.entries(&junk).is_err());

@@ -8,7 +8,8 @@ use super::Block;
 /// time to keep a position (about once a second, or at once where a peer waits for its answer), the source calls
 /// [`commit`](Self::commit). What was taken and not committed is not safe: it is given up if the process ends.
 pub trait Outlet {
-    /// Searches `block`; what is found is held until the next commit. True if anything was.
+    /// Searches `block`; what is found is held until the next commit. True if anything was found in this block, whatever is held
+    /// already.
     fn take(&mut self, block: &Block<'_>) -> bool;
 
     /// Sends on what was found since the last commit, together with how far the source has come. Waits while
@@ -22,10 +23,9 @@ pub trait Outlet {
     fn try_commit(&mut self, progress: Progress) -> Result<(), Progress>;
 }
 
-impl<F: FnMut(&Block<'_>)> Outlet for F {
+impl<F: FnMut(&Block<'_>) -> bool> Outlet for F {
     fn take(&mut self, block: &Block<'_>) -> bool {
-        self(block);
-        true
+        self(block)
     }
 
     fn commit(&mut self, progress: Progress) {

@@ -211,7 +211,7 @@ impl Pump {
 
 impl Outlet for Pump {
     fn take(&mut self, block: &Block<'_>) -> bool {
-        let arrival = Timestamp::now();
+        let (arrival, held) = (Timestamp::now(), self.found.len());
         self.each_detector(|detector, found| detector.scan(block, arrival, found));
         self.tell_of_oversized(block);
         let block = &Block {
@@ -228,7 +228,7 @@ impl Outlet for Pump {
             self.hold(Origin::Source(self.place), sent.detections, sent.notices);
         }
         self.tell_of_undecodable();
-        !self.found.is_empty()
+        self.found.len() > held
     }
 
     fn commit(&mut self, progress: Progress) {
@@ -245,5 +245,52 @@ impl Outlet for Pump {
             Err(TrySendError::Closed(())) => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Format, Text, parse},
+        source::{Provenance, Shape},
+    };
+
+    /// Who looks at it in another way, if nothing was found in it, must know whatever is held of others.
+    #[test]
+    fn only_what_is_found_in_the_block_itself_is_found() {
+        let text = Text {
+            name: "x.yaml".into(),
+            format: Format::Yaml,
+            text: "
+decoys: [{ service_account: honeypot/backup-sa }]
+sources: { audit: { type: stdin } }
+transforms: { detections: { type: detect, inputs: [audit] } }
+sinks: { out: { type: console, inputs: [detections] } }
+"
+            .into(),
+        };
+        let pipeline = parse(&[text], &|_| None).unwrap().pipeline;
+        let overview = Overview::new(&pipeline);
+        let (batches, _inbox) = mpsc::channel(1);
+        let mut pump = Pump::new(&pipeline, 0, &overview, batches).unwrap();
+        let mut is_found = |user: &str| {
+            let event = serde_json::json!({
+                "kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "verb": "list",
+                "user": {"username": user}, "requestURI": "/api/v1/pods",
+            });
+            pump.take(&Block {
+                bytes: event.to_string().as_bytes(),
+                shape: Shape::Lines,
+                header: None,
+                first_part: None,
+                provenance: &|_| Provenance::default(),
+            })
+        };
+        let decoy = "system:serviceaccount:honeypot:backup-sa";
+        assert_eq!(
+            [decoy, "jane", decoy].map(&mut is_found),
+            [true, false, true]
+        );
     }
 }

@@ -265,7 +265,7 @@ mod tests {
         let mut follower = Follower::new(file, &head, 0, None, 1 << 20);
         let mut turn = || {
             let stamp = Stamp::of(&fs::metadata(&path).unwrap());
-            let mut nowhere = |_: &Block<'_>| {};
+            let mut nowhere = |_: &Block<'_>| false;
             let feed = &mut Feed::new(&mut nowhere);
             follower.turn(stamp, &mut fingerprint, &path, feed).unwrap()
         };

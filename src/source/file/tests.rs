@@ -58,6 +58,7 @@ impl Running {
                     let text = String::from_utf8_lossy(block.bytes).into_owned();
                     let position = (block.provenance)(0).position.into();
                     sender.send((text, position)).unwrap();
+                    true
                 })
                 .unwrap()
             })
@@ -190,6 +191,7 @@ fn what_is_appended_while_the_last_record_is_handed_on_is_read() {
                 file.write_all(&gzip(b"\ntwo\n")).unwrap();
             }
             sender.send(text).unwrap();
+            true
         })
     });
     assert_eq!(texts.recv_timeout(PATIENCE).unwrap(), "one");
@@ -219,7 +221,7 @@ fn a_malformed_glob_is_an_error() {
     let error = run(
         &config,
         &Context::new(Stop::new().unwrap()),
-        &mut |_: &Block<'_>| {},
+        &mut |_: &Block<'_>| false,
     )
     .unwrap_err();
     assert!(error.to_string().contains("/a***"), "{error}");

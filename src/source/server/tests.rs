@@ -59,6 +59,7 @@ impl Served {
         let thread = thread::spawn(move || {
             let mut outlet = move |block: &Block<'_>| {
                 let _ = found.send(String::from_utf8_lossy(block.bytes).into_owned());
+                true
             };
             server.run(&context, &mut outlet, lines, |line: String, outlet| {
                 let holds = outlet.take(&Block {

@@ -24,6 +24,7 @@ fn started(stop: &Stop) -> (PipeWriter, Receiver<(String, String)>, Reader) {
             let text = String::from_utf8_lossy(block.bytes).into_owned();
             let position = (block.provenance)(0).position.into();
             sender.send((text, position)).unwrap();
+            true
         })
     });
     (writer, receiver, reader)

@@ -165,7 +165,7 @@ async fn a_small_message_does_not_wait_for_room() {
     let taken = sender.room(100_000).await;
     peer.write_all(&message(30_000)).await.unwrap();
     drop(sender);
-    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let mut outlet = |_: &crate::source::Block<'_>| false;
     let (seen, mut first) = tokio::sync::mpsc::unbounded_channel();
     let serving = tokio::task::spawn_blocking(move || {
         inbox.serve(&mut outlet, |delivery: Delivery, _| {
@@ -226,7 +226,7 @@ async fn what_is_handed_in_has_room_of_its_size() {
     peer.write_all(&bytes).await.unwrap();
     peer.shutdown().await.unwrap();
     drop(sender);
-    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let mut outlet = |_: &crate::source::Block<'_>| false;
     let seen = tokio::task::spawn_blocking(move || {
         let mut seen = 0;
         inbox.serve(&mut outlet, |delivery: Delivery, _| {
@@ -262,7 +262,7 @@ async fn half_a_message_does_not_get_on_and_a_whole_one_is_no_proof_before_its_a
     served.peer.write_all(rest).await.unwrap();
     until(|| activity.stuck().is_none()).await;
     assert_eq!(activity.idle(), None, "it waits for its answer");
-    let mut outlet = |_: &crate::source::Block<'_>| {};
+    let mut outlet = |_: &crate::source::Block<'_>| false;
     let (inbox, sender) = (served.inbox, served.sender);
     drop(sender);
     assert!(!activity.is_proven());
@@ -319,10 +319,13 @@ async fn searched(message: &[u8], hangs_up: bool) -> (Vec<Vec<u8>>, u64) {
     drop(sender);
     let serving = tokio::task::spawn_blocking(move || {
         let mut parts = Vec::new();
-        inbox.serve(&mut |_: &source::Block<'_>| {}, |delivery: Delivery, _| {
-            parts.push(delivery.bytes);
-            (Reply::default(), false)
-        });
+        inbox.serve(
+            &mut |_: &source::Block<'_>| false,
+            |delivery: Delivery, _| {
+                parts.push(delivery.bytes);
+                (Reply::default(), false)
+            },
+        );
         parts
     });
     // Who sends very much is not heard out.

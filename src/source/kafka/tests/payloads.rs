@@ -50,6 +50,7 @@ fn pieces(
             start += line.len();
             pieces.push((line.trim_end().to_owned(), block.shape, position));
         }
+        true
     };
     Payloads::new(max_line_bytes).search(&messages, &context, &mut outlet);
     (pieces, context.counters.discarded.load(SeqCst))
@@ -250,7 +251,10 @@ fn key_and_headers_are_kept_within_bounds() {
     );
     let context = Context::new(Stop::new().unwrap());
     let mut origin = Provenance::default();
-    let mut outlet = |block: &Block<'_>| origin = (block.provenance)(0);
+    let mut outlet = |block: &Block<'_>| {
+        origin = (block.provenance)(0);
+        true
+    };
     Payloads::new(100).search(&[message], &context, &mut outlet);
     assert_eq!(origin.position, "audit/3@42");
     assert!(origin.key.unwrap().starts_with("prod\u{fffd}-eukkk"));
