@@ -13,7 +13,7 @@ use crate::record::{
     text::{
         escape::{first_quote, is_escaped, last_quote},
         extent::value_length,
-        pieces::Piece,
+        pieces::{Piece, first_field},
     },
     unwrap::lifted::is_of_client,
 };
@@ -23,6 +23,15 @@ const MAX_LOOKS: usize = 256;
 
 /// Brackets without a partner that are passed over in search of the last value.
 const MAX_OPEN: usize = 8;
+
+/// What stands behind the bodies of an event, and of Google's.
+const KEYS_BEHIND_BODIES: [&[u8]; 5] = [
+    b"requestReceivedTimestamp",
+    b"stageTimestamp",
+    b"RequestReceivedTime",
+    b"StageReceivedTime",
+    b"requestMetadata",
+];
 
 /// Bytes in which a tag of XML is looked for.
 const MAX_TAG_BYTES: usize = 256;
@@ -50,6 +59,12 @@ struct Line {
     in_quotes: bool,
     /// How many places were judged by all of it.
     looks: usize,
+    /// Where the first key stands in it that only an event has; its end, if none does.
+    field: usize,
+    /// Up to where it is the rest of an event that began before it, as far as its first text of a shipper shows, if there is one.
+    rest_of_event: Option<usize>,
+    /// Where its last quote stands outside of all tags, if that was asked for.
+    last_quote: Option<usize>,
 }
 
 /// What stands at one place in a text.
@@ -66,6 +81,8 @@ pub struct Standing<'v> {
 enum Form {
     /// As it is.
     Plain,
+    /// As Python prints it: its quotes are not escaped in a string of JSON.
+    Python,
     /// In a field of CSV.
     Doubled,
     /// In a text of XML.
@@ -85,9 +102,8 @@ impl<'t> Lines<'t> {
     /// How `piece` stands in it.
     pub fn standing(&'t self, piece: &Piece<'_>) -> Standing<'t> {
         let form = match piece {
-            Piece::Value(_) | Piece::Item(_) | Piece::Python(..) | Piece::Backslashed(..) => {
-                Form::Plain
-            }
+            Piece::Value(_) | Piece::Item(_) | Piece::Backslashed(..) => Form::Plain,
+            Piece::Python(..) => Form::Python,
             Piece::Doubled(_) => Form::Doubled,
             Piece::Entities(_) => Form::Entities,
             Piece::Broken(_) | Piece::Strings(..) => Form::Escaped,
@@ -125,6 +141,9 @@ impl<'t> Lines<'t> {
                 says_more: says_more(behind_values(&self.text[place.end..end])),
                 counted: start,
                 in_quotes: false,
+                field: first_field(&self.text[start..end]).map_or(end, |field| start + field),
+                rest_of_event: None,
+                last_quote: None,
             };
         }
         let counted = line.counted.max(place.start);
@@ -142,6 +161,15 @@ impl<'t> Lines<'t> {
         self.last.set(line);
         line
     }
+
+    /// Where the last quote stands in `line`, the last that was looked at, outside of all tags; 0, if none does.
+    fn last_quote(&self, mut line: Line) -> usize {
+        let text = &self.text[line.start..line.end];
+        let of_text = || last_quote_outside_tags(text).map_or(0, |at| line.start + at);
+        let at = *line.last_quote.get_or_insert_with(of_text);
+        self.last.set(line);
+        at
+    }
 }
 
 impl Standing<'_> {
@@ -154,27 +182,122 @@ impl Standing<'_> {
     pub fn is_of_client(&self) -> bool {
         let line = self.lines.line(&self.place);
         let before = &self.lines.text[line.start..self.place.start];
+        // What stands in a value that is damaged or cut off is no text.
+        let is_said = || {
+            let is_inside = line.value_end > self.place.end;
+            line.in_quotes || (line.says_more && !is_inside) || is_named(before)
+        };
         match self.form {
-            // What stands in a value that is damaged or cut off is no text.
-            Form::Plain => {
-                let is_inside = line.value_end > self.place.end;
-                line.in_quotes || (line.says_more && !is_inside) || is_named(before)
-            }
+            Form::Plain => is_said(),
+            // Behind what is left of an event nobody knows where its strings begin and end.
+            Form::Python => line.field < self.place.start || is_said(),
             // Where the line begins within a field, the quotes before another are two.
             Form::Doubled => {
                 let quotes = || memchr_iter(b'"', before).count();
                 line.looks > MAX_LOOKS || quotes() % 2 == 0 || is_name_of_client(before)
             }
-            // In a string of JSON, and not in an attribute of XML.
+            // In a string of JSON, and not in an attribute of XML, whose texts have no other quotes.
             Form::Entities => {
                 let is_quoted = line.quote < self.place.start && line.tag >= self.place.start;
-                is_quoted || names_client(before)
+                is_quoted || names_client(before) || self.lines.last_quote(line) >= self.place.end
             }
-            Form::Escaped => {
-                let at = self.place.start - line.start;
-                !is_carried(&self.lines.text[line.start..line.end], at, &line)
+            Form::Escaped => !self.is_carried(line),
+        }
+    }
+
+    /// Whether the string in quotes in which it stands in the line that is `known` is one that a shipper or a logger keeps a record in.
+    fn is_carried(&self, mut known: Line) -> bool {
+        let line = &self.lines.text[known.start..known.end];
+        let at = self.place.start - known.start;
+        let opening = opening_quote(&line[..at]);
+        let string = string_length(&line[at..], opening.map_or(b'"', |open| line[open]));
+        let behind = line.get(at + string + 1..).unwrap_or_default();
+        let Some(open) = opening else {
+            // All of the text may stand in a string, or what is left of one.
+            return line[..at].trim_ascii().is_empty() && !says_more(behind);
+        };
+        // It stands behind a quote of the text's own.
+        if memchr(b'"', &line[open + 1..at]).is_some() {
+            return false;
+        }
+        let head = line[..open].trim_ascii_end();
+        match head.split_last() {
+            None => !says_more(behind),
+            Some((b'=', name)) => {
+                known.looks <= MAX_LOOKS && is_record(last_name(name)) && is_logfmt(behind)
+            }
+            Some((b':', name)) => {
+                let rest = *known.rest_of_event.get_or_insert_with(|| {
+                    let rest = rest_of_event(behind).unwrap_or(0);
+                    line.len() - behind.len() + rest
+                });
+                self.lines.last.set(known);
+                let name = name.trim_ascii_end().strip_suffix(b"\"");
+                at >= rest && name.is_some_and(|name| is_record(last_name(name)))
+            }
+            Some((b'(' | b',', _)) if line[open] == b'\'' => !says_more(behind),
+            // An array of records, or what could not be read of one in another encoding.
+            Some((b'[', b"")) => known.value_end > known.start + at,
+            Some((b',', time)) => is_time_of_loki(time) && known.value_end > known.start + at,
+            Some(_) => false,
+        }
+    }
+}
+
+/// Up to where `text`, which begins outside of strings, goes on with an event that began before it: behind what closes an object stand
+/// keys that only an event has.
+fn rest_of_event(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut least, mut last, mut at) = (0_i64, 0, None, 0);
+    let is_one = |byte: &u8| b"\"{}[]".contains(byte);
+    while let Some(offset) = text[at..].iter().position(is_one) {
+        at += offset + 1;
+        match text[at - 1] {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                least = least.min(depth);
+            }
+            _ => {
+                let string = at..at + first_quote(&text[at..], b'"')?;
+                at = string.end + 1;
+                if depth < 0 && depth == least && KEYS_BEHIND_BODIES.contains(&&text[string]) {
+                    last = Some(at);
+                }
             }
         }
+    }
+    last
+}
+
+fn last_quote_outside_tags(text: &[u8]) -> Option<usize> {
+    let (mut at, mut last) = (0, None);
+    while let Some(offset) = memchr2(b'"', b'<', &text[at..]) {
+        at += offset;
+        if text[at] == b'<' {
+            match tag_or_quote(text, at) {
+                Some(end) if text[end] == b'>' => {
+                    at = end + 1;
+                    continue;
+                }
+                Some(quote) => at = quote,
+                None => break,
+            }
+        }
+        last = Some(at);
+        at += 1;
+    }
+    last
+}
+
+/// Where the tag ends that begins at `start` of `text`, or, if it is none, the first quote stands that is not around a value of it.
+fn tag_or_quote(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        at += memchr2(b'"', b'>', &text[at..])?;
+        if !text[..at].ends_with(b"=") || text[at] == b'>' {
+            return Some(at);
+        }
+        at += memchr(b'"', &text[at + 1..])? + 2;
     }
 }
 
@@ -269,36 +392,6 @@ fn names_client(before: &[u8]) -> bool {
         .any(is_of_client)
 }
 
-/// Whether the string in quotes in which `at` stands in `line` is one that a shipper or a logger keeps a record in.
-fn is_carried(line: &[u8], at: usize, known: &Line) -> bool {
-    let Some(open) = opening_quote(&line[..at]) else {
-        // All of the text may stand in a string.
-        return line[..at].trim_ascii().is_empty();
-    };
-    // It stands behind a quote of the text's own.
-    if memchr(b'"', &line[open + 1..at]).is_some() {
-        return false;
-    }
-    let string = string_length(&line[at..], line[open]);
-    let head = line[..open].trim_ascii_end();
-    let behind = line.get(at + string + 1..).unwrap_or_default();
-    match head.split_last() {
-        None => !says_more(behind),
-        Some((b'=', name)) => {
-            known.looks <= MAX_LOOKS && is_record(last_name(name)) && is_logfmt(behind)
-        }
-        Some((b':', name)) => {
-            let name = name.trim_ascii_end().strip_suffix(b"\"");
-            name.is_some_and(|name| is_record(last_name(name)))
-        }
-        Some((b'(' | b',', _)) if line[open] == b'\'' => !says_more(behind),
-        // An array of records, or what could not be read of one in another encoding.
-        Some((b'[', b"")) => known.value_end > known.start + at,
-        Some((b',', time)) => is_time_of_loki(time) && known.value_end > known.start + at,
-        Some(_) => false,
-    }
-}
-
 /// Whether `before` ends with the time with which a line of Loki's begins: `["1795454468000000000"`.
 fn is_time_of_loki(before: &[u8]) -> bool {
     let Some(before) = before.trim_ascii_end().strip_suffix(b"\"") else {
@@ -341,4 +434,37 @@ fn is_logfmt(text: &[u8]) -> bool {
         !in_quotes && byte.is_ascii_whitespace()
     });
     words.all(|word| memchr(b'=', word).is_some() || !says_more(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_around_values_of_tags_are_not_outside() {
+        for (text, wanted) in [
+            ("<a>&quot;</a>", None),
+            ("<a b=\"c\" d=\"e>f\"/>x", None),
+            ("<a b='c'>\"<d>", Some(9)),
+            ("{\"a\":\"<b\",\"c>\"", Some(13)),
+            ("x<<<\"<a b=\"c", Some(4)),
+            ("\"<a", Some(0)),
+        ] {
+            assert_eq!(last_quote_outside_tags(text.as_bytes()), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_goes_on_with_its_own_keys_behind_what_is_closed() {
+        for (text, is_rest) in [
+            (r#","type":"N"},"requestReceivedTimestamp":"2026""#, true),
+            (r#","a":[{"b":1}]}},"x":{},"stageTimestamp":"2026"}"#, true),
+            (r#","requestReceivedTimestamp":"2026"}"#, false),
+            (r#"},{"a":{"requestReceivedTimestamp":"2026"}}"#, false),
+            (r#"},"a":"requestReceivedTimestamp\"},"#, false),
+            (r#"},"a":"#, false),
+        ] {
+            assert_eq!(rest_of_event(text.as_bytes()).is_some(), is_rest, "{text}");
+        }
+    }
 }

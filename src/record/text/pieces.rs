@@ -288,8 +288,12 @@ pub fn holds_rest(text: &[u8]) -> bool {
     is_rest(text) || is_rest(&undoubled(text)) || (!has_quotes && is_rest(&without_entities(text)))
 }
 
-/// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
 fn has_field(text: &[u8]) -> bool {
+    first_field(text).is_some()
+}
+
+/// Where the first of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
+pub fn first_field(text: &[u8]) -> Option<usize> {
     let is_key = |key: &str, at: usize| {
         let after = text[at + key.len()..].trim_ascii_start();
         let backslashes = after.iter().take_while(|byte| **byte == b'\\').count();
@@ -298,8 +302,8 @@ fn has_field(text: &[u8]) -> bool {
                 .strip_prefix(b"\"")
                 .is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
     };
-    KEYS.iter()
-        .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
+    let first = |key: &&str| memmem::find_iter(text, key).find(|at| is_key(key, *at));
+    KEYS.iter().filter_map(first).min()
 }
 
 /// Whether `before` ends where a key begins: at a quote, or behind keys that were joined to it, as in

@@ -269,3 +269,69 @@ fn what_a_client_writes_into_a_document_that_is_cut_hides_nothing_and_is_no_even
         }
     }
 }
+
+/// An event of somebody else, in the order in which the API server writes it, with texts of theirs in it.
+fn of_somebody(user_agent: &str, body: &Value) -> String {
+    let (user_agent, body) = (json!(user_agent), body.to_string());
+    format!(
+        r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/nodes","verb":"list","user":{{"username":"jane"}},"sourceIPs":["10.0.3.8"],"userAgent":{user_agent},"objectRef":{{"resource":"nodes"}},"responseStatus":{{"code":403}},"requestObject":{body},"requestReceivedTimestamp":"2026-11-23T17:21:08.912184Z","stageTimestamp":"2026-11-23T17:21:08.914002Z","annotations":{{"authorization.k8s.io/decision":"forbid"}}}}"#
+    )
+}
+
+fn forged_in(record: &str) -> bool {
+    let found = found(None, record.as_bytes());
+    found
+        .iter()
+        .any(|one| one.technique != Technique::Undecodable)
+}
+
+/// Wherever a reader begins in the middle of a line: in blanks before a text, or right before a key under which shippers have records.
+#[test]
+fn what_a_client_wrote_is_no_event_behind_a_front_that_was_cut_off() {
+    let forged = hit("forged").to_string();
+    let blanks = " ".repeat(40);
+    let message = json!({"kind": "Event", "message": forged, "reason": "R", "type": "Normal"});
+    let nested = json!({"data": {"log": forged}, "metadata": {"name": "x"}});
+    for record in [
+        of_somebody(&format!("{blanks}{forged}"), &Value::Null),
+        of_somebody(
+            &format!("{blanks}{}", forged.replace('"', "&quot;")),
+            &Value::Null,
+        ),
+        of_somebody("curl", &json!({"data": {"x": format!("{blanks}{forged}")}})),
+        of_somebody("curl", &message),
+        of_somebody("curl", &nested),
+    ] {
+        for line in [
+            record.clone(),
+            json!({"log": record}).to_string(),
+            format!("2026-11-23T17:21:08.9Z stdout F {record}"),
+        ] {
+            for front in 1..line.find("forged").expect("it is there") {
+                assert!(!forged_in(&line[front..]), "{}", &line[front..]);
+            }
+        }
+    }
+}
+
+/// As an API server leaves a line that is killed while it writes, and begins the next one behind it.
+#[test]
+fn what_a_client_wrote_is_no_event_behind_an_event_that_was_cut_off() {
+    let forged = hit("forged")
+        .to_string()
+        .replace('"', "'")
+        .replace("':", "': ");
+    for agent in [
+        format!("']}}{forged}{{\""),
+        format!("'}}{forged}{{"),
+        forged,
+        hit("forged").to_string(),
+    ] {
+        let next = of_somebody(&agent, &Value::Null);
+        let first = of_somebody("curl", &json!({"a": "b"}));
+        for end in 1..first.len() {
+            let line = format!("{}{next}", &first[..end]);
+            assert!(!forged_in(&line), "{line}");
+        }
+    }
+}
