@@ -268,7 +268,7 @@ fn is_encoded<F: Format>(bytes: &[u8], start: usize) -> bool {
 fn is_mark<F: Format>(bytes: &[u8], start: usize, end: usize) -> bool {
     F::is_behind_length(bytes, start, end)
         && match F::under_key(&bytes[end..]) {
-            Under::Text(value) => value.starts_with(b"P") || value == b"true",
+            Under::Text(value) => part_mark::begins_open(value),
             Under::Other | Under::Unknown => true,
             Under::Array => false,
         }

@@ -25,23 +25,33 @@ pub fn may_be_joined(bytes: usize) -> bool {
 /// Which part a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// One that others follow.
+    /// One that others follow, unless [it is so long](may_be_joined) that a shipper may have joined them.
     Open,
+    /// One that others follow, as it was cut.
+    Cut,
     /// The last, or a whole line.
     Last,
 }
 
 /// The keys under which a part says that others follow it: the tag of CRI's lines, as Fluentd and as Fluent Bit calls it;
 /// Vector's; Docker's, and the one that it gives to journald, which Fluentd may write in lower case
-/// (<https://github.com/fluent-plugin-systemd/fluent-plugin-systemd>, `fields_lowercase`).
-pub const KEYS: [&str; 6] = [
+/// (<https://github.com/fluent-plugin-systemd/fluent-plugin-systemd>, `fields_lowercase`); and journald's own, where a program writes
+/// longer lines than `LineMax`, 48 KiB by default (systemd.journal-fields(7)), with and without the underscore that shippers strip.
+pub const KEYS: [&str; 10] = [
     "logtag",
     "_p",
     "_partial",
     "partial_message",
     "CONTAINER_PARTIAL_MESSAGE",
     "container_partial_message",
+    "_LINE_BREAK",
+    "_line_break",
+    "LINE_BREAK",
+    "line_break",
 ];
+
+/// What journald says there of a line that goes on.
+const LINE_MAX: &str = "line-max";
 
 /// What stands behind the text of a record of Docker's, where a shipper left the order of its fields.
 pub const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"std";
@@ -68,7 +78,7 @@ pub fn is_mark(key: &str) -> bool {
 }
 
 /// [`KEYS`] as JSON has them.
-static QUOTED_KEYS: LazyLock<[Finder<'static>; 6]> =
+static QUOTED_KEYS: LazyLock<[Finder<'static>; 10]> =
     LazyLock::new(|| KEYS.map(|key| Finder::new(format!("\"{key}\"").as_bytes()).into_owned()));
 
 /// What stands in a line of CRI that goes on in others, behind its time.
@@ -94,6 +104,7 @@ pub enum Said<'v> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks {
     is_open: bool,
+    is_cut: bool,
     is_last: bool,
 }
 
@@ -118,6 +129,9 @@ impl Marks {
             | "CONTAINER_PARTIAL_ORDINAL"
             | "container_partial_id"
             | "container_partial_ordinal" => self.is_open |= said != Said::Null,
+            "_LINE_BREAK" | "_line_break" | "LINE_BREAK" | "line_break" => {
+                self.is_cut |= said == Said::Text(LINE_MAX);
+            }
             "partial_last" | "CONTAINER_PARTIAL_LAST" | "container_partial_last" => {
                 self.is_last |= is_true;
             }
@@ -127,15 +141,21 @@ impl Marks {
 
     /// Which part they tell of, if they do.
     pub fn part(self) -> Option<Part> {
-        match (self.is_open, self.is_last) {
-            (_, true) => Some(Part::Last),
-            (true, false) => Some(Part::Open),
-            (false, false) => None,
+        match self {
+            Self { is_cut: true, .. } => Some(Part::Cut),
+            Self { is_last: true, .. } => Some(Part::Last),
+            Self { is_open: true, .. } => Some(Part::Open),
+            _ => None,
         }
     }
 }
 
 impl Part {
+    /// Whether others follow it, or did.
+    pub fn goes_on(self) -> bool {
+        self != Self::Last
+    }
+
     /// Which part the texts of `object` are, if it says so.
     pub fn of(object: &Object<'_, '_>) -> Option<Self> {
         let mut marks = Marks::default();
@@ -157,10 +177,14 @@ pub fn says_open(rest: &[u8]) -> bool {
     let rest = rest.trim_ascii_start();
     rest.strip_prefix(b":").is_some_and(|value| {
         let value = value.trim_ascii_start();
-        [&b"\"P"[..], b"true", b"\"true"]
-            .iter()
-            .any(|open| value.starts_with(open))
+        value.starts_with(b"true") || value.strip_prefix(b"\"").is_some_and(begins_open)
     })
+}
+
+/// Whether `text`, which stands under one of [`KEYS`], begins as one that says that other parts follow.
+pub fn begins_open(text: &[u8]) -> bool {
+    let words = ["P", "true", LINE_MAX];
+    words.iter().any(|word| text.starts_with(word.as_bytes()))
 }
 
 /// Whether what stands before a [`DOCKER_TAIL`] is the text of a part that Docker cut off.
@@ -227,6 +251,8 @@ mod tests {
             (r#"{"_partial":true}"#, true),
             (r#"{"a":1,"partial_message":"true"}"#, true),
             (r#"{"CONTAINER_PARTIAL_MESSAGE": "true"}"#, true),
+            (r#"{"_LINE_BREAK": "line-max"}"#, true),
+            (r#"{"line_break":"eof"}"#, false),
             (r#"{"log":"2026-11-23T17:21:01Z stdout P {"}"#, true),
             (r#"{"log":"2026-11-23T17:21:01Z stdout F {"}"#, false),
             (r#"{"log":"x 2026-11-23T17:21:01Z stdout P {"}"#, false),

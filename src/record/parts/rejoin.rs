@@ -215,13 +215,14 @@ impl Rejoiner {
     fn object(&mut self, object: &str, place: Place<'_>) -> Option<String> {
         let fields = Fields::read(object)?;
         let part = fields.part();
-        if part != Some(Part::Open) && !self.is_waiting() {
+        let goes_on = part.is_some_and(Part::goes_on);
+        if !goes_on && !self.is_waiting() {
             return None;
         }
         let text = fields.text()?;
         let length = text.plain.len();
-        let is_value = || is_whole(&text.plain);
-        if (part != Some(Part::Open) || length > MAX_PART_BYTES) && is_value() {
+        let is_value = || part != Some(Part::Cut) && is_whole(&text.plain);
+        if (!goes_on || length > MAX_PART_BYTES) && is_value() {
             return None;
         }
         let provenance = (place.provenance)();
@@ -230,7 +231,7 @@ impl Rejoiner {
         if !self.open.contains_key(&hash) && may_be_joined(length) && is_value() {
             return None;
         }
-        if part == Some(Part::Open) {
+        if goes_on {
             self.parts += 1;
             let line = self.open.entry(hash).or_insert_with(|| {
                 let line = Line::new(self.parts, &word, &fields, &text, provenance);

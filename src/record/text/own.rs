@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memchr2_iter};
 
 use super::{
     escape::unescaped,
@@ -46,10 +46,10 @@ fn first(text: &[u8]) -> Option<(usize, bool)> {
     if !begins(text.iter()) {
         return None;
     }
-    let line = text.split(|byte| *byte == b'\n').next()?;
-    let mut starts = memchr_iter(b'{', line).skip(1);
-    let next = starts.find(|start| begins(line[*start..].iter()));
-    let line = &line[..next.unwrap_or(line.len())];
+    // Where many are in one line, each is looked at up to the next.
+    let mut ends = memchr2_iter(b'{', b'\n', text).skip(1);
+    let end = ends.find(|end| text[*end] == b'\n' || begins(text[*end..].iter()));
+    let line = &text[..end.unwrap_or(text.len())];
     match value_end(line) {
         Some(length) => Some((length, false)),
         None => is_json(line.trim_ascii_end()).then_some((line.len(), true)),

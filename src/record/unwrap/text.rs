@@ -343,7 +343,11 @@ impl Search<'_> {
         }
         let is_value = |start: &usize| matches!(text.get(*start), Some(b'{' | b'['));
         let starts = [Some(0), memmem::find(text, b"{\"")];
-        let is_joined = part == Part::Last || may_be_joined(text.len());
+        let is_joined = match part {
+            Part::Last => true,
+            Part::Open => may_be_joined(text.len()),
+            Part::Cut => false,
+        };
         let is_whole = is_joined
             && starts.into_iter().flatten().filter(is_value).any(|start| {
                 let value = &text[start..];

@@ -18,8 +18,8 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Value as Json, json};
 
 use shippers::{
-    FORMS, SHIPPERS, UNMARKED_LAST, docker_file, fluentd, forward, lines, log_first, shipped,
-    vector, whole_lines,
+    FORMS, SHIPPERS, UNMARKED_LAST, docker_file, fluentd, forward, journald_of_service, lines,
+    log_first, shipped, vector, whole_lines,
 };
 
 use crate::{
@@ -327,6 +327,26 @@ fn no_text_of_a_client_becomes_an_event_however_parts_are_lost() {
                 }
             }
         }
+    }
+}
+
+/// Journald cuts far longer lines than container runtimes, and says so; with blanks the client chooses where.
+#[test]
+fn what_stands_alone_in_a_part_of_journald_is_no_event() {
+    let forged = padded(1);
+    let blanks = " ".repeat(48 << 10);
+    let event = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "quiet", "verb": "create",
+        "user": {"username": "jane"}, "requestObject": {"a": format!("{blanks}@{blanks}")}})
+    .to_string()
+    .replace('@', &forged);
+    let cuts = [48 << 10, 96 << 10];
+    let records = shipped(journald_of_service, &event, &cuts, (0, 0));
+    let inner = records[1]["MESSAGE"].as_str().expect("a text").trim();
+    assert_eq!(inner, forged, "it is all of the part");
+    for records in [&records[..], &records[1..2], &records[1..], &records[..2]] {
+        let found = techniques(&found([lines(records)]));
+        let is_told = |technique: &Technique| *technique != Technique::Undecodable;
+        assert!(!found.iter().any(is_told), "{found:?}");
     }
 }
 

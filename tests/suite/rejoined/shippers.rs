@@ -39,7 +39,7 @@ impl Piece<'_> {
 /// How shippers pass on a part.
 pub type Shipper = fn(&Piece<'_>) -> Json;
 
-pub const SHIPPERS: [Shipper; 8] = [
+pub const SHIPPERS: [Shipper; 9] = [
     fluentd,
     fluent_bit,
     docker,
@@ -48,6 +48,7 @@ pub const SHIPPERS: [Shipper; 8] = [
     vector,
     journald_unnumbered,
     docker_unnumbered,
+    journald_of_service,
 ];
 
 /// From there on they mark all parts but the last.
@@ -120,6 +121,16 @@ fn journald_unnumbered(piece: &Piece<'_>) -> Json {
         "_SOURCE_REALTIME_TIMESTAMP": format!("179545446891{:04}", piece.number)});
     if !piece.is_last {
         record["CONTAINER_PARTIAL_MESSAGE"] = "true".into();
+    }
+    record
+}
+
+/// By journald itself, of what a service writes: systemd's `src/journald/journald-stream.c`.
+pub fn journald_of_service(piece: &Piece<'_>) -> Json {
+    let mut record = json!({"MESSAGE": piece.text, "_STREAM_ID": format!("c{:031x}", piece.stream), "PRIORITY": "6", "_TRANSPORT": "stdout",
+        "_SYSTEMD_UNIT": "k3s.service", "__CURSOR": format!("s={}", piece.number)});
+    if !piece.is_last {
+        record["_LINE_BREAK"] = "line-max".into();
     }
     record
 }

@@ -273,3 +273,13 @@ fn many_lines_of_an_open_document_that_come_one_by_one() {
         assert_eq!(framer.handed_on(), 3);
     });
 }
+
+#[test]
+fn many_beginnings_of_own_lines_in_one_line() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let own = format!(r#"{{"type":"alert","schema":1,"alert_id":"{id}","incident_id":"{id}","#);
+    takes_no_longer_than_its_length(1 << 8, |count| {
+        let line = format!("I got {} {DECOY} honeypot", own.repeat(count));
+        found(None, line.as_bytes());
+    });
+}
