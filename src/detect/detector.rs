@@ -30,12 +30,15 @@ use crate::{
     config,
     record::{
         Block, Envelope, Finding, Provenance, Rejoiner, Shape, Unwrapper, Wrapper, document,
-        msgpack, part_mark, protobuf,
+        encoded, msgpack, part_mark, protobuf,
     },
 };
 
 /// Working memory above this is given back after a block that needed it.
 const KEPT_BYTES: usize = 1 << 20;
+
+/// How many bytes are unpacked of each of base64 in an oversized record, of which nothing but names is wanted. Events pack to a tenth.
+const MAX_UNPACKED: usize = 32;
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
 /// record from one part to the next, and the parts of lines that a container runtime cut.
@@ -95,6 +98,15 @@ struct Oversized {
     provenance: Provenance,
     /// A hash over all parts.
     digest: Option<RequestId>,
+}
+
+impl Oversized {
+    fn see(&mut self, text: &BrokenText<'_>, decoys: &[Decoy]) {
+        self.bears_mark |= text.bears_mark();
+        for (names, decoy) in self.names.iter_mut().zip(decoys) {
+            *names = names.and(text.names(decoy));
+        }
+    }
 }
 
 impl Detector {
@@ -360,12 +372,13 @@ impl Detector {
         let state = &mut self.oversized;
         let so_far = state.digest.map(RequestId::to_bytes).unwrap_or_default();
         state.digest = Some(RequestId::of(&[&so_far, block.bytes]));
-        state.bears_mark |= text.bears_mark();
         if first {
             state.excerpt = text.excerpt();
         }
-        for (names, decoy) in state.names.iter_mut().zip(&*self.decoys) {
-            *names = names.and(text.names(decoy));
+        state.see(&text, &self.decoys);
+        for (_, value) in encoded::base64_values(block.bytes) {
+            let plain = encoded::decoded(value, MAX_UNPACKED * value.len());
+            state.see(&BrokenText::new(&plain.bytes), &self.decoys);
         }
     }
 

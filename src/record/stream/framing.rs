@@ -69,6 +69,8 @@ pub struct Framer {
     header: Option<Header>,
     /// The record at `start` is oversized, and its first part was handed on: where it begins in the stream.
     in_parts: Option<u64>,
+    /// Where in the stream the last object begins that was looked at for lists of records, since it is too long.
+    widened: Option<u64>,
     /// The line that is being read is too long: where it begins in the stream.
     long_line: Option<u64>,
     /// Bytes of the complete lines at `start` that wait for others.
@@ -105,6 +107,7 @@ impl Framer {
             mode: Mode::Start,
             header: None,
             in_parts: None,
+            widened: None,
             long_line: None,
             held: 0,
             joiner: Joiner::new(max_line_bytes),
@@ -197,8 +200,7 @@ impl Framer {
                 self.emit(self.end, Shape::Lines, emit)
             }
             Mode::LongLine => self.parts(self.end, true, emit),
-            Mode::Json(cutter) if cutter.is_open() => self.value(self.end, emit),
-            Mode::Json(_) => self.start = self.end,
+            Mode::Json(_) => self.last_value(emit),
         }
         self.joiner.finish(emit);
         self.mode = Mode::Lines;
@@ -321,6 +323,8 @@ impl Framer {
             let open = cutter.is_open();
             match cut {
                 Some(Cut::Open) => self.start = self.scanned - 1,
+                Some(Cut::Close { back }) if self.widen(self.scanned - back) => continue,
+                Some(Cut::LineEnd { open: true }) if self.widen(self.scanned) => continue,
                 Some(Cut::Close { back }) => self.value(self.scanned - back, emit),
                 Some(Cut::LineEnd { open }) => {
                     if open {
@@ -335,6 +339,7 @@ impl Framer {
                     self.start = self.scanned;
                     return false;
                 }
+                None if self.widen(self.end) => {}
                 None => {
                     if self.end - self.start > self.max_line_bytes {
                         self.parts(self.end, false, emit);
@@ -346,6 +351,36 @@ impl Framer {
                 self.begin_behind();
                 return true;
             }
+        }
+    }
+
+    /// If the object from `start` to `end` is too long, looks at it once more for lists of records in it. False if that was done, or it
+    /// is none.
+    fn widen(&mut self, end: usize) -> bool {
+        let start = Some(self.handed_on());
+        let is_long = self.in_parts.is_none() && end - self.start > self.max_line_bytes;
+        let is_new = is_long && self.widened != start && self.bytes[self.start] == b'{';
+        let widened = match &self.mode {
+            Mode::Json(cutter) if is_new => cutter.widened(),
+            _ => None,
+        };
+        if let Some(cutter) = widened {
+            self.mode = Mode::Json(cutter);
+            self.scanned = self.start;
+            self.widened = start;
+        }
+        is_new && self.widened == start
+    }
+
+    /// Hands on what is left at the end of a stream of JSON.
+    fn last_value(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        let is_open = |mode: &Mode| matches!(mode, Mode::Json(cutter) if cutter.is_open());
+        if is_open(&self.mode) && self.widen(self.end) {
+            self.json(emit);
+        }
+        match is_open(&self.mode) {
+            true => self.value(self.end, emit),
+            false => self.start = self.end,
         }
     }
 

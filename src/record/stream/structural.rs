@@ -1,7 +1,8 @@
 //! Finds where JSON values begin and end in a stream that does not hold one value a line.
 //!
 //! A value at the top is cut out whole, but the elements of a top-level array, and those of the array `items` of a top-level
-//! object (an `EventList`), are cut out one by one, so that a list needs no more memory than its longest element.
+//! object (an `EventList`), are cut out one by one, so that a list needs no more memory than its longest element. Where an object is
+//! longer than a record may be, so are those of other lists of records ([`LISTS`]), without what stands around them.
 //! What stands around the list in its object is cut out as well, on either side of it: nothing but white space, commas and
 //! the brackets of lists is left out, so text that is no JSON at all comes through too, line by line.
 //!
@@ -32,6 +33,11 @@ pub(super) struct Cutter {
     open: bool,
     string: Text,
     key: Key,
+    name: Name,
+    /// The object at the top is too long to be one record.
+    wide: bool,
+    /// One of its objects is open in which a list may stand.
+    in_holder: bool,
     line: Line,
     /// The last byte that is no white space; of a string, its first quote.
     last: u8,
@@ -49,14 +55,20 @@ enum Text {
     Escape,
 }
 
-/// How much of `"items":` was seen, among the keys of a top-level object.
+/// How much of a key was seen, and its colon, where those of lists stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Key {
     Other,
-    /// So many bytes of the name.
-    Within(usize),
+    Within,
     Name,
     Colon,
+}
+
+/// A key, as far as it was read; one that is longer is no list's.
+#[derive(Clone, Copy)]
+struct Name {
+    bytes: [u8; MAX_NAME_BYTES],
+    length: usize,
 }
 
 /// What the current line holds so far.
@@ -71,7 +83,50 @@ enum Line {
     More,
 }
 
+const MAX_NAME_BYTES: usize = 16;
+
+/// Where a Kubernetes list has its elements.
 const ITEMS: &[u8] = b"items";
+
+/// Where collected pages of clouds, shippers and stores have records. An event has nothing under any of these.
+const LISTS: [&[u8]; 14] = [
+    b"records",
+    b"Records",
+    b"events",
+    b"logEvents",
+    b"receivedMessages",
+    b"messages",
+    b"results",
+    b"entries",
+    b"logs",
+    b"value",
+    b"data",
+    b"resourceLogs",
+    b"streams",
+    b"hits",
+];
+
+/// The same in an object under such a key: Elasticsearch's `hits.hits`, Loki's `data.result`.
+const INNER_LISTS: [&[u8]; 2] = [b"hits", b"result"];
+
+impl Name {
+    const NONE: Self = Self {
+        bytes: [0; MAX_NAME_BYTES],
+        length: 0,
+    };
+
+    fn add(&mut self, more: &[u8]) {
+        let end = self.length + more.len();
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(more);
+        }
+        self.length = end;
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        self.bytes.get(..self.length) == Some(name)
+    }
+}
 
 impl Cutter {
     /// For a stream that goes on to its end.
@@ -82,6 +137,9 @@ impl Cutter {
             open: false,
             string: Text::Outside,
             key: Key::Other,
+            name: Name::NONE,
+            wide: false,
+            in_holder: false,
             line: Line::Nothing,
             last: b' ',
             at_digit: false,
@@ -103,6 +161,15 @@ impl Cutter {
             line: Line::More,
             ..Self::stream()
         }
+    }
+
+    /// For an object at the top, from its beginning, that is longer than a record may be; `None` if what is open lies in a list.
+    pub(super) fn widened(&self) -> Option<Self> {
+        (self.list == 0).then(|| Self {
+            wide: true,
+            one_line: self.one_line,
+            ..Self::within_line()
+        })
     }
 
     /// Whether the value that has just begun, at the top, begins a line as a container runtime's do.
@@ -145,13 +212,8 @@ impl Cutter {
         }
         let found = memchr3(b'"', b'\\', b'\n', bytes);
         let run = &bytes[..found.unwrap_or(bytes.len())];
-        if let Key::Within(seen) = self.key {
-            let matches = ITEMS[seen..].starts_with(run);
-            self.key = if matches {
-                Key::Within(seen + run.len())
-            } else {
-                Key::Other
-            };
+        if self.key == Key::Within {
+            self.name.add(run);
         }
         let Some(at) = found else {
             return bytes.len();
@@ -159,7 +221,7 @@ impl Cutter {
         match bytes[at] {
             b'"' => {
                 self.string = Text::Outside;
-                let is_name = self.key == Key::Within(ITEMS.len());
+                let is_name = self.key == Key::Within && self.is_of_list();
                 self.key = if is_name { Key::Name } else { Key::Other };
                 at + 1
             }
@@ -173,6 +235,15 @@ impl Cutter {
                 self.key = Key::Other;
                 at
             }
+        }
+    }
+
+    /// Whether records stand in a list under the key that was read.
+    fn is_of_list(&self) -> bool {
+        let is_any = |names: &[&[u8]]| names.iter().any(|name| self.name.is(name));
+        match self.in_holder {
+            true => is_any(&INNER_LISTS),
+            false => self.name.is(ITEMS) || self.wide && is_any(&LISTS),
         }
     }
 
@@ -199,16 +270,16 @@ impl Cutter {
             b'}' | b']' => self.closing(),
             b',' => self.comma(),
             b'"' => {
-                let at_key = self.depth == 1 && self.list == 0;
-                self.key = if at_key { Key::Within(0) } else { Key::Other };
+                let at_key = self.list == 0 && self.depth == 1 + u64::from(self.in_holder);
+                self.key = if at_key { Key::Within } else { Key::Other };
+                self.name = Name::NONE;
                 self.string = Text::Inside;
                 self.begin()
             }
             b':' => {
-                self.key = if self.key == Key::Name {
-                    Key::Colon
-                } else {
-                    Key::Other
+                self.key = match self.key {
+                    Key::Name => Key::Colon,
+                    _ => Key::Other,
                 };
                 self.begin()
             }
@@ -268,9 +339,9 @@ impl Cutter {
     }
 
     fn opening(&mut self, byte: u8) -> Option<Cut> {
-        let is_list = byte == b'['
-            && self.list == 0
-            && (self.depth == 0 || (self.depth == 1 && self.key == Key::Colon));
+        let is_named = self.key == Key::Colon;
+        let is_list = byte == b'[' && self.list == 0 && (self.depth == 0 || is_named);
+        self.in_holder |= self.wide && byte == b'{' && self.depth == 1 && is_named;
         self.key = Key::Other;
         let at_cut = self.depth == self.list;
         self.depth += 1;
@@ -291,6 +362,8 @@ impl Cutter {
             return self.end(1);
         }
         self.depth -= 1;
+        self.in_holder &= self.depth > 1;
+        self.wide &= self.depth > 0;
         if self.depth < self.list {
             self.list = 0;
             return self.end(1);

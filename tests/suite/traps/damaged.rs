@@ -4,6 +4,7 @@ use baitline::{
     detect::{Config, Detector, Technique},
     source::{Block, Provenance, Shape},
 };
+use base64::prelude::*;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -51,15 +52,21 @@ fn prose_that_names_the_decoy_is_no_event() {
 
 #[test]
 fn an_oversized_record_is_searched_to_its_end() {
+    let head = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","requestURI":"aaaa"#;
+    let packed = BASE64_STANDARD.encode(format!("{head}\",\"user\":\"{DECOY}\"}}"));
+    for parts in [
+        [head, "aaaa", &format!("aaaa\",\"user\":\"{DECOY}\"}}")],
+        ["{\"a\":[", &format!("{{\"data\":\"{packed}\"}},"), "{}]}"],
+    ] {
+        oversized(parts);
+    }
+}
+
+fn oversized(parts: [&str; 3]) {
     let decoys = [decoy("honeypot", "backup-sa", false)];
     let mut detector = Detector::new(&Config::default(), &decoys, None, "audit".into())
         .expect("the globs are globs");
     let mut found = Vec::new();
-    let parts = [
-        r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","requestURI":"aaaa"#,
-        "aaaa",
-        "aaaa\",\"user\":\"system:serviceaccount:honeypot:backup-sa\"}",
-    ];
     for (index, part) in parts.iter().enumerate() {
         assert_eq!(found, []);
         let shape = Shape::Oversized {

@@ -1,6 +1,7 @@
 //! Events over many lines, among records of one line each, or of which each line became a record.
 
 use baitline::detect::{Detector, Technique};
+use base64::prelude::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -46,6 +47,32 @@ fn an_event_over_many_lines_is_found_behind_other_records() {
         ] {
             let text = format!("{before}{event}{line}\n{event}");
             assert_eq!(techniques(&text), [Technique::TokenUse; 2], "{text}");
+        }
+    }
+}
+
+/// A year's pages in one document: each record in it is one, as if it stood alone.
+#[test]
+fn the_hits_in_a_document_that_is_longer_than_a_record_are_told() {
+    let filler = json!({"kind": "Event", "user": {"username": "jane"}, "a": "x".repeat(6 << 20)});
+    let texts = [filler.clone(), hit("1"), filler.clone(), hit("2"), filler];
+    let texts = texts.map(|event| event.to_string());
+    let each = |shape: fn(&String) -> Value| -> Value { texts.iter().map(shape).collect() };
+    let packed = each(|text| json!({"message": {"data": BASE64_STANDARD.encode(text)}}));
+    let sources = each(|text| json!({"_source": {"message": text}}));
+    for document in [
+        json!({"receivedMessages": packed}),
+        json!({"events": each(|text| json!({"logStreamName": "kube-apiserver-audit-1", "message": text}))}),
+        json!({"Records": each(|text| json!({"Data": BASE64_STANDARD.encode(text)}))}),
+        json!({"took": 1, "hits": {"total": 5, "hits": sources}}),
+    ] {
+        for text in [document.to_string(), pretty(&document)] {
+            assert_eq!(
+                techniques(&text),
+                [Technique::TokenUse; 2],
+                "{}",
+                &text[..100]
+            );
         }
     }
 }

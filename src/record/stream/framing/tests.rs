@@ -338,6 +338,66 @@ fn the_items_of_a_list_in_one_overlong_line_are_records_of_their_own() {
     assert_eq!(taken[102].shape, Shape::Lines);
 }
 
+/// Whatever its bounds and however it is read; one that is no longer than a record may be stays whole, with what its head says.
+#[test]
+fn the_records_of_a_document_that_is_too_long_are_records_of_their_own() {
+    let records: Vec<serde_json::Value> = (0..40)
+        .map(|n| serde_json::json!({"message": {"data": format!("[{n}}}\"")}, "records": [1], "hits": {"hits": [2]}}))
+        .collect();
+    for (before, behind) in [
+        ("{\"receivedMessages\":", ",\"more\":1}"),
+        ("{\"logGroup\":\"g\",\"n\":[1],\"logEvents\" : ", "}"),
+        (
+            "{\"took\":1,\"hits\":{\"total\":{\"value\":40},\"hits\":",
+            "}}",
+        ),
+        (
+            "{\"status\":\"success\",\"data\":{\"result\":",
+            "},\"x\":[1]}",
+        ),
+    ] {
+        let list = serde_json::to_string(&records).unwrap();
+        let document = format!("{before}{list}{behind}");
+        let pretty: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let pretty = serde_json::to_string_pretty(&pretty).unwrap();
+        for text in [
+            format!("{document}\n{{\"next\":1}}\n"),
+            document.clone(),
+            pretty,
+        ] {
+            for reads in [1, 64, 10_000] {
+                let cut = |max| {
+                    let taken = frame(Framer::new(max), text.as_bytes(), &[reads], false);
+                    let values = taken.iter().filter(|piece| piece.shape == Shape::Value);
+                    let values: Vec<_> = values.cloned().collect();
+                    texts(&values)
+                };
+                let values = cut(500);
+                let parsed = values
+                    .iter()
+                    .filter_map(|text| serde_json::from_str(text).ok());
+                let parsed: Vec<serde_json::Value> = parsed.collect();
+                assert_eq!(parsed, records, "{text}");
+                assert!(cut(10_000).len() <= 1, "{text}");
+            }
+        }
+    }
+}
+
+/// The API server writes none of those keys at the top of an event, but a client may within a body.
+#[test]
+fn the_lists_in_an_event_that_is_too_long_are_no_records() {
+    let body = format!("[{}1]", "{\"a\":[]},".repeat(100));
+    for key in ["records", "events", "items", "hits"] {
+        let event = format!(
+            "{{\"kind\":\"Event\",\"requestObject\":{{\"{key}\":{body},\"data\":{{\"result\":{body}}}}}}}\n"
+        );
+        let taken = frame(Framer::new(500), event.as_bytes(), &[64], false);
+        let is_part = |piece: &Taken| matches!(piece.shape, Shape::Oversized { .. });
+        assert!(taken.iter().all(is_part), "{taken:?}");
+    }
+}
+
 #[test]
 fn a_giant_record_costs_its_limit_and_gives_its_memory_back() {
     for (opening, nested) in [
