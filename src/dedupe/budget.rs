@@ -17,7 +17,7 @@ use governor::{
     nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::scope::Scope;
 use crate::detect::Severity;
@@ -31,7 +31,11 @@ const FOREVER_SECS: u64 = u32::MAX as u64;
 pub(super) struct Budgets {
     quota: Quota,
     clock: ToldClock,
-    start: Option<Timestamp>,
+    window: SignedDuration,
+    /// What it was when the clock was set last.
+    latest: Option<Timestamp>,
+    /// The earliest that it was since then, if that is before.
+    back: Option<Timestamp>,
     limiters: HashMap<Account, Limiter>,
 }
 
@@ -47,7 +51,8 @@ pub(super) struct Account {
 type Limiter = RateLimiter<NotKeyed, InMemoryState, ToldClock, NoOpMiddleware<Nanos>>;
 
 /// The time as the caller told it, in nanoseconds since the first it told. It never goes back: a
-/// `now` that did, and came again, would otherwise refill the budgets each time.
+/// `now` that did, and came again, would otherwise refill the budgets each time. One that went back, and has gone on for a window
+/// without coming again, was ahead before: the time has stood still for that window, and goes on.
 #[derive(Clone, Debug, Default)]
 struct ToldClock(Arc<AtomicU64>);
 
@@ -70,21 +75,32 @@ impl Budgets {
         Self {
             quota,
             clock: ToldClock::default(),
-            start: None,
+            window: SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX),
+            latest: None,
+            back: None,
             limiters: HashMap::new(),
         }
     }
 
     /// It is `now`.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        let start = *self.start.get_or_insert(now);
-        let time = now.duration_since(start).as_nanos();
-        let end = i128::from(FOREVER_SECS) * 1_000_000_000;
-        let time = time.clamp(0, end) as u64;
-        // Only here is the clock set.
-        if time > self.clock.0.load(Ordering::Relaxed) {
-            self.clock.0.store(time, Ordering::Relaxed);
+        let passed = now.duration_since(*self.latest.get_or_insert(now));
+        if passed.is_negative() {
+            let back = self.back.map_or(now, |back| back.min(now));
+            let is_right = now.duration_since(back) >= self.window;
+            self.back = (!is_right).then_some(back);
+            if is_right {
+                self.latest = Some(now);
+            }
+            return;
         }
+        let time = i128::from(self.clock.0.load(Ordering::Relaxed)) + passed.as_nanos();
+        let end = i128::from(FOREVER_SECS) * 1_000_000_000;
+        // Only here is the clock set.
+        self.clock
+            .0
+            .store(time.clamp(0, end) as u64, Ordering::Relaxed);
+        (self.latest, self.back) = (Some(now), None);
     }
 
     /// Spends one alert, or says how long it is until there is one to spend.
@@ -157,6 +173,22 @@ mod tests {
             assert!(!spend(159));
         }
         assert!(spend(160));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_stops_for_a_window() {
+        let mut budgets = Budgets::new(1, 60);
+        let mut spend = |second: i64| {
+            budgets.advance(at(second));
+            budgets.spend(account(Severity::Low)).is_ok()
+        };
+        assert!(spend(86_400));
+        assert!(!spend(0));
+        assert!(!spend(60));
+        assert!(!spend(119));
+        assert!(spend(120));
+        assert!(!spend(179));
+        assert!(spend(180));
     }
 
     #[test]

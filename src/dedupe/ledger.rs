@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::{incident::Incident, noted::Noted, scope::Scope};
+use super::{Config, incident::Incident, noted::Noted, scope::Scope};
 use crate::audit::IncidentKey;
 
 mod saved;
@@ -196,6 +196,17 @@ impl Ledger {
         }
         if let Some(new) = new {
             self.agenda.insert((new, place));
+        }
+    }
+
+    /// It is `now`, by a clock that was ahead: what is open is due no later than its intervals from now.
+    pub(super) fn set_back(&mut self, config: &Config, now: Timestamp) {
+        for place in self.open() {
+            let schedule = self.peek_mut(place).and_then(|it| it.schedule.as_mut());
+            if schedule.is_some_and(|schedule| schedule.set_back(config, now)) {
+                self.noted.note(|| place);
+                self.reschedule(place);
+            }
         }
     }
 

@@ -19,7 +19,8 @@ use crate::detect::{Class, Detection};
 /// in which they are to be told.
 ///
 /// `now` is the wall clock, or, where history is read, event time. It may step back: then
-/// what is due, and the refill of the budgets, come late by the step, and nothing is lost.
+/// what is due comes late by the step, but by no more than one of its own intervals, the refill of the budgets
+/// by no more than a window, and nothing is lost.
 pub struct Dedupe {
     config: Config,
     pub(super) scopes: Scopes,
@@ -28,6 +29,8 @@ pub struct Dedupe {
     pub(super) trails: Trails,
     /// Not to be stored: a restart starts with full budgets.
     budgets: Budgets,
+    /// The last `now`. A machine that was restored knows none: the clock may have been put right meanwhile.
+    now: Option<Timestamp>,
     folded_hits: u64,
     evicted_incidents: u64,
 }
@@ -55,6 +58,7 @@ impl Dedupe {
             ledger: Ledger::default(),
             trails: Trails::default(),
             budgets: Budgets::new(config.threshold, config.window_secs),
+            now: None,
             folded_hits: 0,
             evicted_incidents: 0,
             config,
@@ -63,7 +67,7 @@ impl Dedupe {
 
     /// Takes in one detection.
     pub fn apply(&mut self, detection: &Detection, now: Timestamp, out: &mut Vec<Alert>) {
-        self.budgets.advance(now);
+        self.advance(now);
         self.evict(out);
         let decoy = match &detection.decoy {
             Some(decoy) if detection.class != Class::Record => decoy,
@@ -94,7 +98,7 @@ impl Dedupe {
 
     /// Tells what is due at `now`: digests and endings, as far as there is budget for them.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.budgets.advance(now);
+        self.advance(now);
         self.evict(out);
         for place in self.ledger.due(now) {
             self.visit(place, now, out);
@@ -108,7 +112,7 @@ impl Dedupe {
 
     /// Closes everything that is open, whatever the budget.
     pub fn drain(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.budgets.advance(now);
+        self.advance(now);
         for place in self.ledger.open() {
             self.close(place, out);
         }
@@ -128,6 +132,15 @@ impl Dedupe {
     #[cfg(test)]
     pub(super) fn take_budgets_of(&mut self, other: Self) {
         self.budgets = other.budgets;
+    }
+
+    /// It is `now`.
+    fn advance(&mut self, now: Timestamp) {
+        self.budgets.advance(now);
+        if self.now.is_none_or(|before| now < before) {
+            self.ledger.set_back(&self.config, now);
+        }
+        self.now = Some(now);
     }
 
     /// How much is held of everything that can grow.

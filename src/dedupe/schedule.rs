@@ -43,6 +43,19 @@ impl Schedule {
         self.close_at = after(now, config.idle_secs);
     }
 
+    /// It is `now`: what a clock that was ahead has planned for later than one interval from now is due one interval from
+    /// now. True if there was such a plan.
+    pub(super) fn set_back(&mut self, config: &Config, now: Timestamp) -> bool {
+        let close_at = self.close_at.min(after(now, config.idle_secs));
+        let digest_at = self.digest_at.min(after(now, self.digest_interval_secs));
+        // No budget is waited for longer than a window.
+        let wait_most = after(now, config.window_secs.max(1));
+        let wait_until = self.wait_until.map(|until| until.min(wait_most));
+        let before = (self.close_at, self.digest_at, self.wait_until);
+        (self.close_at, self.digest_at, self.wait_until) = (close_at, digest_at, wait_until);
+        before != (close_at, digest_at, wait_until)
+    }
+
     /// Event time has shown that it is over.
     pub(super) fn over(&mut self, now: Timestamp) {
         self.close_at = self.close_at.min(now);
@@ -140,6 +153,19 @@ mod tests {
         assert_eq!(schedule.due(false), at(903));
         assert_eq!(schedule.action(false, at(902)), None);
         assert_eq!(schedule.action(false, at(903)), Some(AlertKind::Closed));
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_has_planned_is_due_within_an_interval() {
+        let day = 86_400;
+        let mut schedule = Schedule::start(&config(), at(day));
+        schedule.digested(&config(), at(day));
+        schedule.wait(at(day), Duration::from_secs(3));
+        assert!(!schedule.set_back(&config(), at(day)));
+        assert!(schedule.set_back(&config(), at(0)));
+        assert!(!schedule.set_back(&config(), at(0)));
+        assert_eq!(schedule.due(true), at(120));
+        assert_eq!(schedule.due(false), at(900));
     }
 
     #[test]

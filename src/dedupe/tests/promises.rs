@@ -38,6 +38,25 @@ fn outcomes(alerts: &[Alert]) -> BTreeMap<IncidentId, Outcome> {
     alerts.iter().map(outcome).collect()
 }
 
+/// Seconds in which budgets refill: none while the clock is behind what it was, unless it goes on from there for a window.
+fn elapsed(walls: &[i64], window_secs: i64) -> i64 {
+    let mut latest = walls.first().copied().unwrap_or(0);
+    let mut back = i64::MAX;
+    let passed = walls.iter().map(|&wall| {
+        let passed = (wall - latest).max(0);
+        back = if wall < latest {
+            back.min(wall)
+        } else {
+            i64::MAX
+        };
+        if wall >= latest || wall - back >= window_secs {
+            (latest, back) = (wall, i64::MAX);
+        }
+        passed
+    });
+    passed.sum()
+}
+
 proptest! {
     /// Nothing is lost and nothing is counted twice: through floods, evictions, revivals, drains.
     #[test]
@@ -134,7 +153,7 @@ proptest! {
             wall
         });
         let walls: Vec<i64> = walls.collect();
-        let elapsed = walls.iter().max().unwrap_or(&0) - walls.first().unwrap_or(&0);
+        let elapsed = elapsed(&walls, config.window_secs as i64);
         let cells = u64::from(config.threshold) + elapsed as u64 * 1_000_000_000 / refill_nanos;
 
         let mut paid = BTreeMap::<_, u64>::new();
@@ -252,6 +271,35 @@ proptest! {
             Step::Tick { .. } => None,
         }).collect();
         prop_assert_eq!(told(&steps), told(&still));
+    }
+
+    /// However the clock stepped back and forth, before or after the last hit: the incident tells of it within a digest's
+    /// first interval, and closes within `idle_secs`, both by the last clock.
+    #[test]
+    fn a_clock_that_was_wrong_silences_nothing(
+        walls in vec(-100_000..100_000i64, 1..20),
+        last in -100_000..100_000i64,
+        is_hit_again in any::<bool>(),
+    ) {
+        let config = Config { digest_max_secs: 0, idle_secs: 900, ..roomy() };
+        let mut told = Told::new(config.clone());
+        for (number, wall) in walls.iter().enumerate() {
+            told.apply_at(&hit(&number.to_string(), 0), at(*wall));
+            told.tick(*wall);
+        }
+        if is_hit_again {
+            told.apply_at(&hit("last", 0), at(last));
+        } else {
+            told.tick(last);
+        }
+        let is_told = |told: &Told| {
+            let sum: u64 = told.alerts.iter().map(|alert| alert.count).sum();
+            sum == walls.len() as u64 + u64::from(is_hit_again)
+        };
+        told.run_to(last + config.digest_secs as i64);
+        prop_assert!(is_told(&told));
+        told.run_to(last + config.idle_secs as i64);
+        prop_assert_eq!(told.machine.next_tick(), None);
     }
 
     /// A tick at the time that was asked for has something to do, and asks for a later one.

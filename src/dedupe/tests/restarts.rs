@@ -10,7 +10,7 @@ use crate::{
     audit::{IncidentId, IncidentKey},
     dedupe::{
         Alert,
-        AlertKind::{Closed, Opened},
+        AlertKind::{Closed, Digest, Opened},
         Change, Config, Dedupe, Field, Part,
     },
     detect::{Class, Technique, Token, TokenKind, Tool},
@@ -353,6 +353,18 @@ fn what_is_forgotten_is_the_same_after_a_restart() {
     assert_eq!((sizes.requests, sizes.sketches), (65_536, Some((4096, 64))));
     once.machine.note_changes();
     assert_eq!(dumped(&mut once.machine), stored.held);
+}
+
+#[test]
+fn a_clock_that_was_put_right_meanwhile_silences_nothing() {
+    let (day, config) = (86_400, Config::default());
+    let mut stored = Stored::new(config.clone());
+    stored.told.apply_at(&hit("ahead", 0), at(day));
+    stored.told.apply_at(&hit("untold", 0), at(day));
+    stored.restart(config);
+    assert_eq!(kinds(&stored.told.tick(0)), []);
+    assert_eq!(kinds(&stored.told.run_to(60)), [(Digest, 1)]);
+    assert_eq!(kinds(&stored.told.run_to(900)), [(Closed, 0)]);
 }
 
 #[test]
