@@ -242,7 +242,12 @@ mod tests {
         Assigned {
             topic: "audit".to_owned(),
             number,
-            start: Start { offset, lost: 0 },
+            start: Start {
+                offset,
+                lost: 0,
+                is_forgotten: false,
+                is_new: false,
+            },
         }
     }
 

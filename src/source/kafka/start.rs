@@ -8,6 +8,10 @@ pub(super) struct Start {
     pub offset: i64,
     /// Messages that were deleted before they were read.
     pub lost: u64,
+    /// The group has committed nothing there, though what is kept says that it was read.
+    pub is_forgotten: bool,
+    /// Nobody says that it was ever read.
+    pub is_new: bool,
 }
 
 /// A partition, and where to begin in it.
@@ -18,7 +22,8 @@ pub(super) struct Assigned {
 }
 
 /// The later of what is `kept` and what the group has `committed` is how far the partition was read. What lies
-/// beyond the end of what is `there` is of a topic that was made anew.
+/// beyond the end of what is `there` is of a topic that was made anew. So may be what is kept where nothing is committed, since the
+/// brokers forget with a topic what groups have read of it: then all that is there is read, what was read before once more.
 pub(super) fn start(
     kept: Option<i64>,
     committed: Option<i64>,
@@ -27,8 +32,10 @@ pub(super) fn start(
 ) -> Start {
     let (low, high) = there.into_inner();
     let is_possible = |offset: &i64| *offset <= high;
-    let known = kept.filter(is_possible).max(committed.filter(is_possible));
     let is_new = kept.is_none() && committed.is_none();
+    let is_forgotten = kept.is_some() && committed.is_none();
+    let kept = kept.filter(|_| !is_forgotten);
+    let known = kept.filter(is_possible).max(committed.filter(is_possible));
     let offset = match known {
         Some(offset) => offset.max(low),
         None if is_new && reset == AutoOffsetReset::Latest => high,
@@ -37,6 +44,8 @@ pub(super) fn start(
     Start {
         offset,
         lost: known.map_or(0, |known| u64::try_from(low - known).unwrap_or(0)),
+        is_forgotten,
+        is_new,
     }
 }
 
@@ -47,15 +56,15 @@ mod tests {
     use super::*;
 
     fn earliest(kept: Option<i64>, committed: Option<i64>) -> (i64, u64) {
-        let Start { offset, lost } = start(kept, committed, 10..=20, AutoOffsetReset::Earliest);
-        (offset, lost)
+        let start = start(kept, committed, 10..=20, AutoOffsetReset::Earliest);
+        (start.offset, start.lost)
     }
 
     #[test]
     fn the_later_of_both_counts_unless_it_cannot_be() {
         assert_eq!(earliest(Some(15), Some(12)), (15, 0));
         assert_eq!(earliest(Some(12), Some(15)), (15, 0));
-        assert_eq!(earliest(Some(20), None), (20, 0));
+        assert_eq!(earliest(Some(20), Some(10)), (20, 0));
         assert_eq!(earliest(None, Some(10)), (10, 0));
         // The store is of a topic before this one.
         assert_eq!(earliest(Some(21), Some(12)), (12, 0));
@@ -66,8 +75,17 @@ mod tests {
     #[test]
     fn what_was_deleted_unread_is_counted() {
         assert_eq!(earliest(Some(3), Some(7)), (10, 3));
-        assert_eq!(earliest(Some(0), None), (10, 10));
+        assert_eq!(earliest(Some(0), Some(0)), (10, 10));
         assert_eq!(earliest(Some(99), Some(7)), (10, 3));
+    }
+
+    #[test]
+    fn what_only_the_store_knows_may_be_of_a_topic_before_this_one() {
+        for reset in [AutoOffsetReset::Earliest, AutoOffsetReset::Latest] {
+            let start = start(Some(15), None, 10..=20, reset);
+            assert_eq!((start.offset, start.lost), (10, 0));
+            assert!(start.is_forgotten);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, CommitMode, Consumer},
     message::{Header, OwnedHeaders},
     mocking::{MockCluster, MockCoordinator},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
@@ -130,6 +130,19 @@ impl Cluster {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         }
+    }
+
+    /// As the group would.
+    fn commit(&self, partition: i32, offset: i64) {
+        let member: BaseConsumer<DefaultAsker> = ClientConfig::new()
+            .set("bootstrap.servers", self.mock.bootstrap_servers())
+            .set("group.id", "baitline")
+            .create()
+            .unwrap();
+        let mut list = TopicPartitionList::new();
+        let offset = Offset::Offset(offset);
+        list.add_partition_offset(TOPIC, partition, offset).unwrap();
+        member.commit(&list, CommitMode::Sync).unwrap();
     }
 
     #[track_caller]

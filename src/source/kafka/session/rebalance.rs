@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer};
-use tracing::{debug, info};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{CommitMode, Consumer},
+};
+use tracing::{debug, info, warn};
 
 use super::{FULL_LOOK, GIVE_UP, Session};
 use crate::source::{
@@ -52,6 +55,7 @@ impl Session<'_> {
             self.waiting.put_back(known);
             return;
         }
+        self.commit_beginnings(&known);
         for partition in known {
             let (topic, number, start) = (&partition.topic, partition.number, partition.start);
             let offset = start.offset;
@@ -61,6 +65,16 @@ impl Session<'_> {
             );
             if start.lost > 0 {
                 self.lost(topic, number, start.lost);
+            }
+            if start.is_forgotten {
+                warn!(
+                    source = &*self.context.id,
+                    topic,
+                    number,
+                    offset,
+                    "the group has committed nothing there, though it was read before: the topic may be a new one, and is read from \
+                     its first message; what is read twice counts once"
+                );
             }
             self.partitions.add(partition);
         }
@@ -76,6 +90,21 @@ impl Session<'_> {
         self.lacking = self.waiting.in_words();
         self.client.context().fed();
         self.client.context().connected(self.lacking.as_deref());
+    }
+
+    /// Has the group remember where it begins to read what is new, so that what is kept counts however soon this process dies. Of
+    /// a topic that was made anew what is kept is still of the one before.
+    fn commit_beginnings(&self, known: &[Assigned]) {
+        let mut list = TopicPartitionList::new();
+        for new in known.iter().filter(|known| known.start.is_new) {
+            let offset = Offset::Offset(new.start.offset);
+            let _ = list.add_partition_offset(&new.topic, new.number, offset);
+        }
+        if list.count() > 0
+            && let Err(error) = self.client.commit(&list, CommitMode::Async)
+        {
+            debug!(source = &*self.context.id, "not committed: {error}");
+        }
     }
 
     /// Finishes what was read of `partitions`, as far as that can be done at once, and lets go of them. What is not finished is

@@ -25,7 +25,7 @@ fn all_is_read_in_order_and_committed_only_when_it_is_safe() {
     assert_eq!(unsafe_yet.last().unwrap().positions, [position(0, 1000)]);
     // Many times as long as the time between two commits.
     thread::sleep(Duration::from_secs(1));
-    assert_eq!(cluster.committed(0), None);
+    assert_eq!(cluster.committed(0), Some(0));
     unsafe_yet.into_iter().for_each(acknowledge);
     cluster.expect_committed(0, 1000);
     assert!(source.stop().is_empty());
@@ -56,7 +56,7 @@ fn what_was_not_acknowledged_is_read_again() {
     let mut first = first;
     // It waits for the acknowledgement, and not for ever.
     first.join().unwrap();
-    assert_eq!(cluster.committed(0), None);
+    assert_eq!(cluster.committed(0), Some(0));
     let second = Running::start(cluster.config());
     assert_eq!(second.next_lines(10), numbered(0..10));
     second.stop();
@@ -66,6 +66,7 @@ fn what_was_not_acknowledged_is_read_again() {
 fn it_goes_on_from_the_later_of_what_both_remember() {
     let cluster = Cluster::start(1);
     cluster.write(0, &numbered(0..20));
+    cluster.commit(0, 1);
     // The store came further than Kafka was told before the process was killed.
     let source = Running::resume(
         cluster.config(),
@@ -96,6 +97,28 @@ fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
     assert_eq!(source.next_lines(3), numbered(0..3));
     source.stop();
     assert_eq!(cluster.committed(0), Some(3));
+}
+
+/// The brokers forget with the topic what was committed; there may be more in the new one than was read of the old.
+#[test]
+fn a_topic_that_was_made_anew_and_has_grown_is_read_from_its_beginning() {
+    let cluster = Cluster::start(1);
+    cluster.write(0, &numbered(0..10));
+    let source = Running::resume(cluster.config(), vec![position(0, 5)], None);
+    assert_eq!(source.next_lines(10), numbered(0..10));
+    assert_eq!(source.errors(), 0);
+    source.stop();
+}
+
+#[test]
+fn where_it_begins_is_committed_at_once() {
+    let cluster = Cluster::start(1);
+    let mut config = cluster.config();
+    config.commit_interval = Duration::from_secs(3600);
+    let source = Running::start(config);
+    cluster.expect_committed(0, 0);
+    assert_eq!(source.errors(), 0);
+    source.stop();
 }
 
 #[test]

@@ -38,6 +38,15 @@ fn create(config: &Config, partitions: i32) {
     created.unwrap().remove(0).unwrap();
 }
 
+fn delete(config: &Config) {
+    let admin: AdminClient<DefaultClientContext> = config.connection.client().create().unwrap();
+    let options = AdminOptions::new();
+    let deleted = admin.delete_topics(&[&config.topics[0]], &options);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let deleted = runtime.unwrap().block_on(deleted);
+    deleted.unwrap().remove(0).unwrap();
+}
+
 /// Writes records in turn to all partitions.
 fn write(config: &Config, partitions: i32, records: &[String]) {
     let mut client = ClientConfig::new();
@@ -117,6 +126,26 @@ fn a_restart_goes_on_where_it_was_committed() {
     write(&config, 2, &numbered(100..150));
     let source = Running::start(config);
     assert_eq!(source.next_lines(50), numbered(100..150));
+    assert!(source.stop().is_empty());
+}
+
+#[test]
+fn of_a_topic_that_was_made_anew_all_is_read() {
+    let Some(config) = topic(1) else { return };
+    write(&config, 1, &numbered(0..50));
+    let source = Running::start(config.clone());
+    assert_eq!(source.next_lines(50), numbered(0..50));
+    assert!(source.stop().is_empty());
+    delete(&config);
+    thread::sleep(Duration::from_secs(5));
+    create(&config, 1);
+    write(&config, 1, &numbered(100..200));
+    let kept = Position {
+        key: format!("{}/0", config.topics[0]),
+        value: Some("50".to_owned()),
+    };
+    let source = Running::resume(config, vec![kept], None);
+    assert_eq!(source.next_lines(100), numbered(100..200));
     assert!(source.stop().is_empty());
 }
 
