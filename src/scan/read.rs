@@ -1,6 +1,7 @@
 //! Reads a unit: its bytes, through decompression and framing, to blocks.
 
 use std::{
+    cell::Cell,
     fs::{File, OpenOptions},
     io::{self, ErrorKind},
     os::{
@@ -26,7 +27,7 @@ use crate::{
         partial::holds_parts,
         read_to_end,
     },
-    source::Stop,
+    source::{Shape, Stop},
 };
 
 /// Bytes that are read at once where only the end of a line is wanted.
@@ -90,13 +91,19 @@ impl Reader<'_> {
     fn whole(&mut self, file: &File, arrival: Timestamp) -> Result<(), decompress::Error> {
         let framer = Framer::new(self.max_line_bytes);
         let mut decompressor = Decompressor::new();
+        let is_stopped = Cell::new(false);
         let fill = |into: &mut [u8]| {
             let read = self.stop.read(file.as_fd(), into)?;
-            let count = read.ok_or(ErrorKind::Interrupted)?;
-            (self.progress)(count as u64)?;
-            Ok(count)
+            let count = read.ok_or_else(|| ErrorKind::Interrupted.into());
+            let count = count.and_then(|count| (self.progress)(count as u64).map(|()| count));
+            is_stopped.set(count.is_err());
+            count
         };
-        let take = &mut |piece: Piece<'_>| self.take.take(&piece, arrival);
+        let take = &mut |piece: Piece<'_>| {
+            if let Some(piece) = whole_records(piece, is_stopped.get()) {
+                self.take.take(&piece, arrival);
+            }
+        };
         read_to_end(&mut decompressor, framer, fill, take)?;
         decompressor
             .foreign()
@@ -160,7 +167,12 @@ impl Reader<'_> {
     /// The records from `start`, where one begins, up to the last that begins before `end`.
     fn records(&mut self, opened: &Opened, start: u64, end: u64) -> io::Result<()> {
         let mut framer = Framer::resume(self.max_line_bytes, start, &opened.head);
-        let take = &mut |piece: Piece<'_>| self.take.take(&piece, opened.written);
+        let is_stopped = Cell::new(false);
+        let take = &mut |piece: Piece<'_>| {
+            if let Some(piece) = whole_records(piece, is_stopped.get()) {
+                self.take.take(&piece, opened.written);
+            }
+        };
         let length = opened.file.metadata()?.len();
         let mut is_line_open = false;
         let result = loop {
@@ -188,6 +200,7 @@ impl Reader<'_> {
             is_line_open = newline.is_none() && read.last() != Some(&b'\n');
             let count = newline.map_or(read.len(), |newline| newline + 1);
             if let Err(error) = (self.progress)(count as u64) {
+                is_stopped.set(true);
                 break Err(error);
             }
             framer.commit(count, take);
@@ -195,6 +208,17 @@ impl Reader<'_> {
         framer.finish(take);
         result
     }
+}
+
+/// What of `piece` may be told: where the search was stopped, the record in which that happened is none, since what follows of it was
+/// not read.
+fn whole_records(piece: Piece<'_>, is_stopped: bool) -> Option<Piece<'_>> {
+    if !is_stopped {
+        return Some(piece);
+    }
+    let lines = memrchr(b'\n', piece.bytes)?;
+    let bytes = &piece.bytes[..=lines];
+    (piece.shape == Shape::Lines).then_some(Piece { bytes, ..piece })
 }
 
 /// Where the first record begins in `start..end`; `None` if none does.

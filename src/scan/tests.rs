@@ -105,6 +105,31 @@ fn try_read(
     (taken.lines, result)
 }
 
+/// What is read of `part` until the search is stopped, with the fourth look at how far it has come.
+fn read_until_stopped(part: &Part) -> Vec<Read> {
+    let mut taken = Taken {
+        lines: Vec::new(),
+        passed: &|_| 0,
+    };
+    let looks = Cell::new(0);
+    let stop = Stop::new().unwrap();
+    let mut reader = Reader {
+        max_line_bytes: 16 << 20,
+        mapped_bytes: 2 << 20,
+        take: &mut taken,
+        progress: &|_| {
+            looks.set(looks.get() + 1);
+            match looks.get() {
+                1..4 => Ok(()),
+                _ => Err(std::io::ErrorKind::Interrupted.into()),
+            }
+        },
+        stop: &stop,
+    };
+    assert!(reader.read(part).is_err());
+    taken.lines
+}
+
 fn opened(path: &Path) -> Opened {
     let file = File::open(path).unwrap();
     let metadata = file.metadata().unwrap();
@@ -622,6 +647,52 @@ fn rules() -> Rules {
             .into(),
     };
     Rules::new(&crate::config::parse(&[text], &|_| None).unwrap().pipeline).unwrap()
+}
+
+#[test]
+fn the_line_in_which_a_search_is_stopped_is_no_record() {
+    let line = format!("{{\"a\":\"{}\"}}\n", "b".repeat(1000));
+    let file = file(line.repeat(5000).as_bytes());
+    let range = Part::Range {
+        file: opened(file.path()),
+        start: 0,
+        end: u64::MAX,
+    };
+    for part in [Part::Whole(opened(file.path())), range] {
+        let lines = read_until_stopped(&part);
+        assert!(!lines.is_empty());
+        for (at, bytes, _) in lines {
+            assert_eq!(bytes.len(), line.len(), "{part:?} {at}");
+        }
+    }
+}
+
+#[test]
+fn the_half_line_that_a_pipe_had_when_a_search_is_stopped_is_no_record() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let stop = Stop::new().unwrap();
+    let mut taken = Taken {
+        lines: Vec::new(),
+        passed: &|_| 0,
+    };
+    // A FIFO that this process has opened to read and to write has a writer as long.
+    let mut writer = File::options().read(true).write(true).open(&path).unwrap();
+    writer.write_all(b"{\"a\":1}\n{\"a\":").unwrap();
+    let mut reader = Reader {
+        max_line_bytes: 16 << 20,
+        mapped_bytes: 2 << 20,
+        take: &mut taken,
+        progress: &|_| {
+            stop.trigger();
+            Ok(())
+        },
+        stop: &stop,
+    };
+    assert!(reader.read(&Part::Stream(path)).is_err());
+    let lines: Vec<_> = taken.lines.into_iter().map(|(_, bytes, _)| bytes).collect();
+    assert_eq!(lines, [b"{\"a\":1}\n"]);
 }
 
 /// Where detections are, by so many threads that share ranges of so many bytes.
