@@ -35,6 +35,10 @@ pub(super) fn kubelet_path(event: &Event<'_>) -> Option<KubeletPath> {
     };
     let below = behind_proxy.join("/");
     let segments = uri::resolved_segments(&below);
+    if let ["logs", folder, name, ..] = segments[..] {
+        let (namespace, pod) = pod_of_log(folder, name)?;
+        return Some(KubeletPath::Logs { namespace, pod });
+    }
     let [endpoint, namespace, pod, ..] = segments[..] else {
         return None;
     };
@@ -44,6 +48,18 @@ pub(super) fn kubelet_path(event: &Event<'_>) -> Option<KubeletPath> {
             Some(KubeletPath::Command { namespace, pod })
         }
         "containerLogs" => Some(KubeletPath::Logs { namespace, pod }),
+        _ => None,
+    }
+}
+
+/// Whose log lies in `/var/log`, of which the kubelet serves the files: `pods/NAMESPACE_POD_UID/…` or
+/// `containers/POD_NAMESPACE_CONTAINER-ID.log`. No name has an underscore.
+fn pod_of_log(folder: &str, name: &str) -> Option<(String, String)> {
+    let mut parts = name.split('_').map(str::to_owned);
+    let (first, second) = (parts.next()?, parts.next()?);
+    match folder {
+        "pods" => Some((first, second)),
+        "containers" => Some((second, first)),
         _ => None,
     }
 }
@@ -93,6 +109,20 @@ mod tests {
             pod_of("/api/v1/nodes/n/proxy/containerLogs/honeypot/file-backup/c"),
             Some(KubeletPath::Logs { .. })
         ));
+        let (namespace, pod) = ("honeypot".to_owned(), "file-backup".to_owned());
+        let logs = Some(KubeletPath::Logs { namespace, pod });
+        for path in [
+            "pods/honeypot_file-backup_d9c73c20-9b5c-4766-a334-ed60026618c5/c/0.log",
+            "pods/honeypot_file-backup_d9c73c20-9b5c-4766-a334-ed60026618c5/",
+            "containers/file-backup_honeypot_c-0123456789abcdef.log",
+        ] {
+            let uri = format!("/api/v1/nodes/n/proxy/logs/{path}");
+            assert_eq!(pod_of(&uri), logs, "{uri}");
+        }
+        for path in ["", "pods/", "pods/honeypot", "syslog", "journal/a_b"] {
+            let uri = format!("/api/v1/nodes/n/proxy/logs/{path}");
+            assert_eq!(pod_of(&uri), None, "{uri}");
+        }
         assert_eq!(pod_of("/api/v1/nodes/n/proxy/pods"), None);
         assert_eq!(pod_of("/api/v1/nodes/n/proxy"), None);
     }

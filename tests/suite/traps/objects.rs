@@ -42,6 +42,24 @@ fn a_refused_impersonation_counts_only_if_it_names_the_decoy() {
     );
 }
 
+/// The kubelet serves `/var/log`, where the names stand between underscores.
+#[test]
+fn a_log_that_is_read_as_a_file_of_the_kubelet_is_the_pods() {
+    for path in [
+        "pods/honeypot_file-backup_d9c73c20-9b5c-4766-a334-ed60026618c5/c/0.log",
+        "containers/file-backup_honeypot_c-0123456789abcdef.log",
+        "containers/%66ile-backup%5Fhoneypot_c-0123456789abcdef.log",
+    ] {
+        let read = |path: &str| {
+            let uri = format!("/api/v1/nodes/n/proxy/logs/{path}");
+            let node = object("nodes", Some("proxy"), None, Some("n"));
+            technique(&event(json!({"requestURI": uri, "objectRef": node})))
+        };
+        assert_eq!(read(path), Some(Technique::Recon), "{path}");
+        assert_eq!(read(&path.replace("honeypot", "honeypot2")), None, "{path}");
+    }
+}
+
 #[test]
 fn a_path_tells_the_object_that_a_shipper_dropped_however_it_is_encoded() {
     for uri in [
