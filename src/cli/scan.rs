@@ -182,6 +182,7 @@ fn say_counts(searched: &Searched) {
         candidates = counts.candidates,
         events = counts.events,
         detections = searched.detections(),
+        hits = searched.hits(),
         expected = counts.expected,
         undecodable = counts.undecodable,
         oversized = counts.oversized,

@@ -18,8 +18,8 @@ const SCHEMA: &str = "CREATE TABLE detection (time INTEGER, stage_time INTEGER, 
 pub(super) struct Ordered {
     /// `None` until something was found, which most often nothing is.
     database: Option<Connection>,
-    /// Whether one of them is a hit.
-    has_hit: bool,
+    /// How many of them are hits.
+    hits: u64,
     count: u64,
 }
 
@@ -57,14 +57,14 @@ impl Ordered {
         for (number, entry) in (first..).zip(entries) {
             let [time, stage_time] = [entry.time, entry.stage_time].map(Timestamp::as_microsecond);
             statement.execute(params![time, stage_time, unit, number, entry.json])?;
-            self.has_hit |= entry.is_hit;
+            self.hits += u64::from(entry.is_hit);
             self.count += 1;
         }
         Ok(())
     }
 
-    pub fn has_hit(&self) -> bool {
-        self.has_hit
+    pub fn hits(&self) -> u64 {
+        self.hits
     }
 
     pub fn count(&self) -> u64 {

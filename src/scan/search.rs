@@ -47,7 +47,12 @@ pub struct Searched {
 impl Searched {
     /// Whether a decoy was touched by anybody who is not expected to.
     pub fn has_hit(&self) -> bool {
-        self.ordered.has_hit()
+        self.hits() > 0
+    }
+
+    /// How many events of others touch a decoy: what is told.
+    pub fn hits(&self) -> u64 {
+        self.ordered.hits()
     }
 
     /// How many events touch a decoy, those of expected actors among them.
