@@ -15,6 +15,8 @@ use super::{
 /// The argument that stands for standard input.
 const STDIN: &str = "-";
 
+const EMPTY: &str = "there is no file in it";
+
 const NEITHER: &str = "passed: neither a file nor a directory";
 
 /// What was found.
@@ -108,10 +110,10 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// A file, or the files in a directory. True if it is neither, and is passed.
+    /// A file, or the files in a directory. True if it is neither, or a directory without any that a glob fits, and is passed.
     fn named(&mut self, path: &Path, kind: Kind) -> rusqlite::Result<bool> {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path)?,
+            Ok(metadata) if metadata.is_dir() => return self.directory(path, kind),
             Ok(metadata) if metadata.is_file() => self.file(path, &metadata, kind)?,
             Ok(_) if kind == Kind::Named => {
                 self.found.bytes = None;
@@ -135,8 +137,8 @@ impl Finder<'_> {
     }
 
     /// All regular files under `directory`, hidden ones too. Links to files are followed; links to directories are not,
-    /// since they may lead in a circle.
-    fn directory(&mut self, directory: &Path) -> rusqlite::Result<()> {
+    /// since they may lead in a circle. True if there is none, and nobody has named it.
+    fn directory(&mut self, directory: &Path, kind: Kind) -> rusqlite::Result<bool> {
         let mut is_empty = true;
         let mut next = Some(directory.to_owned());
         while let Some(folder) = next {
@@ -151,7 +153,7 @@ impl Finder<'_> {
             };
             for entry in entries.into_iter().flatten() {
                 if self.watch.stop.is_triggered() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 match entry {
                     Ok(entry) => is_empty &= !self.entry(&entry)?,
@@ -160,10 +162,12 @@ impl Finder<'_> {
             }
             next = self.found.inputs.next_folder()?;
         }
-        if is_empty {
-            self.trouble(directory, "there is no file in it");
+        match (is_empty, kind) {
+            (false, _) => return Ok(false),
+            (true, Kind::Named) => self.trouble(directory, EMPTY),
+            (true, _) => self.passed(directory, EMPTY),
         }
-        Ok(())
+        Ok(kind != Kind::Named)
     }
 
     /// True if it is a file, or nobody knows.

@@ -90,6 +90,31 @@ fn a_directory_is_read_whole_and_in_order() {
 }
 
 #[test]
+fn an_empty_directory_is_an_error_only_where_it_is_named() {
+    let setting = Setting::empty();
+    fs::create_dir_all(setting.path("logs/empty/2026")).expect("the directory is ours");
+    fs::create_dir_all(setting.path("logs/full")).expect("the directory is ours");
+    setting.write("logs/full/a.log", hit(1, "2026-11-23T17:00:00Z"));
+    let said = "logs/empty: there is no file in it";
+    for (path, code, level) in [
+        ("logs/*", 2, "INFO"),
+        ("logs/empty", 1, "ERROR"),
+        ("logs/emp*", 1, "INFO"),
+    ] {
+        let ran = scan(&setting, &[path]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        let line = format!("{level} {said}");
+        assert!(ran.stderr.contains(&line), "{}", ran.stderr);
+        assert!(
+            ran.stderr
+                .contains(if code == 2 { " hits=1 " } else { " hits=0 " }),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
 fn a_fifo_that_is_named_is_a_stream() {
     let setting = Setting::empty();
     let path = setting.path("fifo");
