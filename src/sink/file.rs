@@ -1,7 +1,7 @@
 //! A file that is appended to.
 //!
 //! Lines are written whole, a batch in one write, and the outbox moves on when they are on the
-//! disk. A file that was renamed or deleted under the sink is opened anew, and a write that fails
+//! disk. A file that was renamed, deleted or truncated under the sink is opened anew, and a write that fails
 //! is tried again until it succeeds: nothing is lost to a full disk. What a crash left half
 //! written is cut off at the start, since it is delivered again as a whole.
 
@@ -97,6 +97,7 @@ impl Appender {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     batch.advance(count);
+                    file.length += count as u64;
                     file.is_dirty = true;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -115,6 +116,8 @@ struct Opened {
     inode: u64,
     /// It is kept on a disk: no pipe and no device.
     is_regular: bool,
+    /// What it has at least, if it is regular and nobody truncated it.
+    length: u64,
     /// Something was written that may not be on the disk.
     is_dirty: bool,
 }
@@ -139,6 +142,7 @@ impl Opened {
             device: metadata.dev(),
             inode: metadata.ino(),
             is_regular: metadata.is_file(),
+            length: 0,
             is_dirty: false,
         };
         if opened.is_regular {
@@ -146,6 +150,7 @@ impl Opened {
             if metadata.len() == 0 {
                 sync_directory(path.parent())?;
             }
+            opened.length = opened.file.metadata()?.len();
         }
         Ok(opened)
     }
@@ -205,13 +210,16 @@ impl Opened {
         }
     }
 
-    /// False if the file was renamed or deleted, or another one is meant by now.
+    /// False if the file was renamed, deleted or truncated, or another one is meant by now.
     fn is_still_at(&self, path: &Path) -> io::Result<bool> {
         if self.path != path {
             return Ok(false);
         }
         match fs::metadata(path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (self.device, self.inode)),
+            Ok(there) => {
+                let is_same = (there.dev(), there.ino()) == (self.device, self.inode);
+                Ok(is_same && !(self.is_regular && there.len() < self.length))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }

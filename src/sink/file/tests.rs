@@ -150,6 +150,32 @@ fn a_batch_is_on_the_disk_when_it_is_written() {
     assert!(!appender.file.unwrap().is_dirty);
 }
 
+#[test]
+fn a_message_of_which_half_was_truncated_away_is_begun_again() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("told");
+    let mut appender = Appender {
+        id: "under_test".into(),
+        path: path.to_str().unwrap().into(),
+        may_cut: None,
+        file: None,
+    };
+    for (is_truncated, wanted) in [(false, "one\nwhole\n"), (true, "whole\n")] {
+        fs::write(&path, "").unwrap();
+        appender.write(&mut Batch::of(b"one\n")).unwrap();
+        // The disk is full in the middle of the next one.
+        let mut batch = Batch::of(b"whole\n");
+        let file = appender.file.as_mut().unwrap();
+        file.file.write_all(b"who").unwrap();
+        batch.advance(3);
+        if is_truncated {
+            fs::write(&path, "").unwrap();
+        }
+        appender.write(&mut batch).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), wanted);
+    }
+}
+
 #[tokio::test]
 async fn json_goes_to_the_file_of_the_day() {
     let folder = TempDir::new().unwrap();
