@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
 use jiff::Timestamp;
@@ -23,6 +23,8 @@ pub struct Counters {
     pub discarded: AtomicU64,
     /// What might concern a decoy and could not be decoded, or is no detection, or not understood in full, where one is expected.
     pub undecodable: AtomicU64,
+    /// It waits for the pipeline to take what was found, and cannot read meanwhile.
+    pub is_held_up: AtomicBool,
     /// Records that wait upstream, plus one; 0 while that is not known.
     lag: AtomicU64,
     /// Whether records are counted. Where nobody can see them they are not: of what a clean log costs, to count
@@ -52,6 +54,7 @@ impl Counters {
             errors: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
+            is_held_up: AtomicBool::new(false),
             lag: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),

@@ -103,14 +103,13 @@ pub async fn run(pipeline: Pipeline, shutdown: CancellationToken) -> Result<Outc
     let sinks = sinks::spawn(&pipeline, readers, incidents, &overview, &give_up);
     let sink_signs = sinks.signs();
     let (batches, inbox) = mpsc::channel(BATCHES);
-    let waiting_batches = batches.downgrade();
     let (notices, told) = mpsc::channel(1);
     say_what_is_watched(&pipeline);
     let sources = sources::spawn(&pipeline, &mut saved, &overview, batches)?;
 
     let draining = CancellationToken::new();
     let signs = (sources.signs.as_slice(), sink_signs.as_slice());
-    let watch = Watch::new(&pipeline, signs, &mut saved, waiting_batches);
+    let watch = Watch::new(&pipeline, signs, &mut saved);
     say_left_over(&saved);
     tokio::spawn(watch.run(notices, draining.clone()));
     let engine_ended = CancellationToken::new();

@@ -233,13 +233,18 @@ impl Outlet for Pump {
 
     fn commit(&mut self, progress: Progress) {
         let batch = self.batch(progress);
+        self.counters.is_held_up.store(true, Relaxed);
         // The engine ends only after the sources, unless it panicked: then nothing is left to be told.
         let _ = self.batches.blocking_send(batch);
+        self.counters.is_held_up.store(false, Relaxed);
     }
 
     fn try_commit(&mut self, progress: Progress) -> Result<(), Progress> {
         let batches = self.batches.clone();
-        match batches.try_reserve() {
+        let place = batches.try_reserve();
+        let is_full = matches!(place, Err(TrySendError::Full(())));
+        self.counters.is_held_up.store(is_full, Relaxed);
+        match place {
             Ok(place) => place.send(self.batch(progress)),
             Err(TrySendError::Full(())) => return Err(progress),
             Err(TrySendError::Closed(())) => {}

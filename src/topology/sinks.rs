@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread,
 };
 
 use tokio::task::{JoinError, JoinSet};
@@ -105,17 +106,35 @@ pub fn spawn(
             give_up: give_up.clone(),
             at_work: at_work.clone(),
         };
-        match sink.config.clone() {
-            SinkConfig::Console(config) => tasks.spawn(sink::console::run(config, delivery)),
-            SinkConfig::File(config) => tasks.spawn(sink::file::run(config, delivery)),
-            SinkConfig::Slack(config) => tasks.spawn(sink::slack::run(config, delivery)),
-            SinkConfig::Kafka(config) => tasks.spawn(sink::kafka::run(*config, delivery)),
-            SinkConfig::Http(config) => tasks.spawn(sink::http::run(*config, delivery)),
-        };
+        tasks.spawn(work(sink.config.clone(), delivery));
     }
     Sinks {
         tasks,
         signs: all_signs,
+    }
+}
+
+/// A sink's task. One that panics is at work no longer, and says so.
+async fn work(config: SinkConfig, delivery: Delivery) -> Report {
+    let _alarm = delivery.status.alarm();
+    let _leaving = Leaving(delivery.at_work.clone());
+    match config {
+        SinkConfig::Console(config) => sink::console::run(config, delivery).await,
+        SinkConfig::File(config) => sink::file::run(config, delivery).await,
+        SinkConfig::Slack(config) => sink::slack::run(config, delivery).await,
+        SinkConfig::Kafka(config) => sink::kafka::run(*config, delivery).await,
+        SinkConfig::Http(config) => sink::http::run(*config, delivery).await,
+    }
+}
+
+/// Counts a sink that panics as one that has left, as [`Delivery::end`] does with others.
+struct Leaving(Arc<AtomicUsize>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -161,6 +180,18 @@ fn failure(end: &SinkEnd) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_sink_that_panics_has_left() {
+        let at_work = Arc::new(AtomicUsize::new(2));
+        let leaving = Leaving(at_work.clone());
+        let task = tokio::spawn(async move {
+            let _leaving = leaving;
+            panic!("on purpose")
+        });
+        assert!(task.await.is_err());
+        assert_eq!(at_work.load(Relaxed), 1);
+    }
 
     #[tokio::test]
     async fn a_sink_that_panics_is_a_failure() {

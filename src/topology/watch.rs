@@ -10,12 +10,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::mpsc::{self, WeakSender, error::TrySendError};
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    engine::{Batch, Notice},
+    engine::Notice,
     routes::{told_of_sink, told_of_source},
     sinks, sources,
 };
@@ -38,8 +38,6 @@ pub struct Watch {
     steps: Steps,
     sources: Vec<Source>,
     sinks: Vec<Sink>,
-    /// Full while the sources wait for the sinks.
-    batches: WeakSender<Batch>,
 }
 
 struct Source {
@@ -71,7 +69,6 @@ impl Watch {
         pipeline: &Pipeline,
         signs: (&[sources::Signs], &[sinks::Signs]),
         saved: &mut Saved,
-        batches: WeakSender<Batch>,
     ) -> Self {
         let start = Timestamp::now();
         let about = |id: &Arc<str>, kind, name: &str, sinks| About {
@@ -115,7 +112,6 @@ impl Watch {
             steps: Steps::new(start),
             sources,
             sinks: sinks.collect(),
-            batches,
         }
     }
 
@@ -152,11 +148,12 @@ impl Watch {
 
     fn look(&mut self, now: Timestamp) -> Vec<Notice> {
         let step = self.steps.next(now);
-        // Who has to wait for the sinks cannot read, and is not silent.
-        let batches = self.batches.upgrade();
-        let are_held_up = batches.is_some_and(|batches| batches.capacity() == 0);
         let sources = self.sources.iter_mut();
-        let silences = sources.filter_map(|source| source.look(step, are_held_up, now));
+        let silences = sources.filter_map(|source| {
+            // Who has to wait for the sinks cannot read, and is not silent; that others wait says nothing of it.
+            let is_held_up = source.signs.counters.is_held_up.load(Relaxed);
+            source.look(step, is_held_up, now)
+        });
         let sinks = self.sinks.iter_mut();
         let failures = sinks.filter_map(|sink| sink.look(step, now));
         silences.chain(failures).collect()

@@ -9,7 +9,10 @@ use crate::{
     source::{Block, Progress, Shape},
     store::{self, Message, SinkOutbox, history::History},
     telemetry::Status,
-    topology::{engine::Engine, overview::Overview},
+    topology::{
+        engine::{Batch, Engine},
+        overview::Overview,
+    },
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,7 +64,7 @@ impl Scene {
         let (batches, inbox) = mpsc::channel(1);
         let signs = (std::slice::from_ref(&source), sinks.as_slice());
         Self {
-            watch: Watch::new(&pipeline, signs, saved, batches.downgrade()),
+            watch: Watch::new(&pipeline, signs, saved),
             now: Timestamp::now(),
             pipeline,
             source,
@@ -160,9 +163,17 @@ fn a_source_that_failed_is_silent_and_says_why_and_one_that_ended_is_not() {
 #[test]
 fn a_source_that_waits_for_the_sinks_is_not_silent() {
     let mut scene = Scene::new(&mut Saved::default());
-    scene.batches.try_send(Scene::batch()).ok().unwrap();
+    scene.source.counters.is_held_up.store(true, Relaxed);
     assert!(scene.pass(1000).is_empty());
-    scene.inbox.try_recv().ok().unwrap();
+    scene.source.counters.is_held_up.store(false, Relaxed);
+    assert_eq!(scene.pass(400).len(), 1);
+}
+
+/// However busy another is.
+#[test]
+fn a_source_is_silent_though_others_fill_the_pipeline() {
+    let mut scene = Scene::new(&mut Saved::default());
+    scene.batches.try_send(Scene::batch()).ok().unwrap();
     assert_eq!(scene.pass(400).len(), 1);
 }
 
