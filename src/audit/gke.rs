@@ -131,7 +131,8 @@ impl<'o, 'v> Entry<'o, 'v> {
         let method = self.method().map(Method::parse).unwrap_or_default();
         let mut annotations = self.annotations();
         let answer = self.body("response", "responseJson");
-        let code = self.code(&method, &progress, answer);
+        let is_allowed = annotations.decision == Some("allow");
+        let code = self.code(&method, &progress, is_allowed, answer);
         // The authorizer has the last word on whether a request was let in.
         let code = match annotations.decision {
             Some("forbid") if code == Some(200) => Some(403),
@@ -149,7 +150,8 @@ impl<'o, 'v> Entry<'o, 'v> {
         let time = self.outer("timestamp").and_then(said);
         let path = self
             .text("resourceName")
-            .or_else(|| self.authorization("resource"));
+            .or_else(|| self.authorization("resource"))
+            .or(method.path);
         let object = object(path, &method);
         Event {
             audit_id: progress
@@ -200,6 +202,7 @@ impl<'o, 'v> Entry<'o, 'v> {
         &self,
         method: &Method<'_>,
         progress: &Progress<'_>,
+        is_allowed: bool,
         answer: Option<Json<'v>>,
     ) -> Option<u16> {
         let of_answer = || {
@@ -207,8 +210,9 @@ impl<'o, 'v> Entry<'o, 'v> {
             u16::try_from(code).ok()
         };
         let Some(status) = self.get("status").filter(|status| !status.is_null()) else {
-            // BigQuery has a column for it, which is empty where protobuf has left out OK.
-            let is_ok = progress.is_last || (self.get("status").is_some() && !progress.is_first);
+            // BigQuery has a column for it, which is empty where protobuf has left out OK; and some stores drop what is empty.
+            let is_left_out = self.get("status").is_some() || is_allowed && !method.opens_stream();
+            let is_ok = progress.is_last || (is_left_out && !progress.is_first);
             return of_answer().or(is_ok.then_some(200));
         };
         if method.opens_stream() && is_unknown(status) {
@@ -338,6 +342,8 @@ struct Method<'v> {
     resource: Option<&'v str>,
     subresource: Option<&'v str>,
     verb: Option<&'v str>,
+    /// Of what is no resource.
+    path: Option<&'static str>,
 }
 
 impl<'v> Method<'v> {
@@ -345,6 +351,9 @@ impl<'v> Method<'v> {
         let Some((head, verb)) = name.rsplit_once('.') else {
             return Self::default();
         };
+        if let Some(method) = Self::of_health(name) {
+            return method;
+        }
         let verb = Some(verb).filter(|verb| !verb.is_empty());
         let path = head.strip_prefix("io.k8s.").unwrap_or(head);
         let parts: Vec<&str> = path.split('.').collect();
@@ -363,7 +372,28 @@ impl<'v> Method<'v> {
             resource: part(version + 1),
             subresource: part(version + 2),
             verb,
+            path: None,
         }
+    }
+
+    /// Of a path that is no resource's: `io.k8s.readyz`, or as if it were one, `io.k8s.core.v1.readyz.get`.
+    fn of_health(name: &str) -> Option<Self> {
+        let name = name.strip_prefix("io.k8s.")?;
+        let of_core = name
+            .strip_prefix("core.v1.")
+            .and_then(|name| name.strip_suffix(".get"));
+        let path = match of_core.unwrap_or(name) {
+            "healthz" => "/healthz",
+            "livez" => "/livez",
+            "readyz" => "/readyz",
+            "version" => "/version",
+            _ => return None,
+        };
+        Some(Self {
+            verb: Some("get"),
+            path: Some(path),
+            ..Self::default()
+        })
     }
 
     /// Whether the answer to it, if it succeeds, is the switch to another protocol.

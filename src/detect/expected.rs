@@ -91,9 +91,12 @@ fn is_built_in(event: &Event<'_>, user: &str, technique: Technique) -> bool {
         || controller.is_some_and(|controller| CONTROLLERS.contains(&controller))
 }
 
-/// What a kubelet does for the pods on its node. A stolen node credential must not do more.
+/// What a kubelet does for the pods on its node. A stolen node credential must not do more, nor be used by another program.
 fn is_kubelet_duty(event: &Event<'_>, technique: Technique) -> bool {
     let object = &event.object;
+    if !event.user_agent.is_none_or(is_of_kubelet) {
+        return false;
+    }
     match technique {
         Technique::Recon | Technique::SecretRead | Technique::TokenRequest => true,
         Technique::Tamper | Technique::NamespaceTouch => match object.resource {
@@ -108,6 +111,13 @@ fn is_kubelet_duty(event: &Event<'_>, technique: Technique) -> bool {
         },
         _ => false,
     }
+}
+
+/// Whether a program that is or has a kubelet calls itself so: client-go begins with the name of the executable (`rest.DefaultKubernetesUserAgent`
+/// in k8s.io/client-go), which is `kubelet.exe` on Windows, `k3s`, and MicroK8s' `kubelite`.
+fn is_of_kubelet(user_agent: &str) -> bool {
+    let name = user_agent.split('/').next().unwrap_or_default();
+    name.contains("kubelet") || matches!(name, "k3s" | "kubelite" | "hyperkube")
 }
 
 /// A rule of the user's speaks of token use and impersonation only where it names them.

@@ -249,6 +249,41 @@ fn what_became_of_it() {
     );
 }
 
+/// As stores write entries that leave out what is empty.
+#[test]
+fn what_was_granted_and_tells_no_status_was_let_in() {
+    for (method, granted, first, wanted) in [
+        ("io.k8s.core.v1.secrets.get", true, false, Some(200)),
+        ("io.k8s.core.v1.secrets.get", false, false, None),
+        ("io.k8s.core.v1.secrets.get", true, true, None),
+        ("io.k8s.core.v1.pods.exec.create", true, false, None),
+    ] {
+        let mut entry =
+            entry(json!({"methodName": method, "authorizationInfo": [{"granted": granted}]}));
+        entry["operation"] = json!({"first": first});
+        entry["labels"].take();
+        let code = read(&entry, |entry| entry.event().code);
+        assert_eq!(code, Some(wanted), "{method} {granted} {first}");
+    }
+}
+
+#[test]
+fn a_look_at_health_is_no_resource() {
+    for (method, path) in [
+        ("io.k8s.readyz", "/readyz"),
+        ("io.k8s.core.v1.healthz.get", "/healthz"),
+        ("io.k8s.version", "/version"),
+    ] {
+        let entry =
+            entry(json!({"methodName": method, "resourceName": null, "authorizationInfo": null}));
+        read(&entry, |entry| {
+            let event = entry.event();
+            assert_eq!((event.verb, event.object_path), (Some("get"), Some(path)));
+            assert_eq!(event.object.resource, None);
+        });
+    }
+}
+
 #[test]
 fn a_request_that_was_forbidden_did_not_succeed_whatever_its_status_lacks() {
     let failure = json!({"@type": "core.k8s.io/v1.Status", "code": 404, "message": "gone"});

@@ -226,10 +226,11 @@ impl Tracked {
             Ok(Turn::Idle) => Next::Rest,
             Err(error) => {
                 faults.cannot_read(&self.path, &error);
-                if self.is_rotated {
-                    self.park(seen, feed)
-                } else {
-                    Next::Rest
+                // It may pass, as on a network's file system.
+                let let_go = self.is_rotated && self.rests_for(config.rotate_wait);
+                match let_go && !self.is_at_its_path() {
+                    true => self.park(seen, feed),
+                    false => Next::Rest,
                 }
             }
         }

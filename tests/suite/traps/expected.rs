@@ -15,8 +15,8 @@ fn the_control_plane_is_expected_to_touch_objects_and_no_more() {
         event["user"]["username"] = user.into();
         detections(&event)[0].class
     };
-    let secret =
-        json!({"objectRef": object("secrets", None, Some("honeypot"), Some("backup-sa-token"))});
+    let secret = json!({"objectRef": object("secrets", None, Some("honeypot"), Some("backup-sa-token")),
+        "userAgent": "kubelet/v1.34.1 (linux/amd64) kubernetes/93248f9"});
     let exec =
         json!({"objectRef": object("pods", Some("exec"), Some("honeypot"), Some("file-backup"))});
     let controller = "system:serviceaccount:kube-system:namespace-controller";
@@ -34,6 +34,26 @@ fn the_control_plane_is_expected_to_touch_objects_and_no_more() {
         let mut impersonating = secret.clone();
         impersonating["impersonatedUser"] = json!({"username": "joe"});
         assert_eq!(class(user, impersonating), Class::Detect, "{user}");
+    }
+    for (agent, wanted) in [
+        (
+            json!("k3s/v1.34.1+k3s1 (linux/amd64) kubernetes/24fc436"),
+            Class::Expected,
+        ),
+        (
+            json!("kubelet.exe/v1.34.1 (windows/amd64) kubernetes/93248f9"),
+            Class::Expected,
+        ),
+        (Value::Null, Class::Expected),
+        (
+            json!("kubectl/v1.34.1 (linux/amd64) kubernetes/93248f9"),
+            Class::Detect,
+        ),
+        (json!("curl/8.5.0"), Class::Detect),
+    ] {
+        let mut read = secret.clone();
+        read["userAgent"] = agent;
+        assert_eq!(class("system:node:n1", read), wanted);
     }
     assert_eq!(
         class("system:serviceaccount:kube-system:evil", secret.clone()),

@@ -3,8 +3,10 @@
 use super::{
     super::{
         discovery::FileId,
+        faults::Faults,
+        feed::Feed,
         fingerprint::{Fingerprint, Head},
-        tracked::{Phase, Tracked},
+        tracked::{Next, Phase, Tracked},
     },
     *,
 };
@@ -390,4 +392,34 @@ fn a_copy_is_known_by_what_its_original_holds_now() {
     };
     original.read_on(file, &empty, 0, None, 1000);
     assert!(original.agrees_with(&copy));
+}
+
+/// What cannot be read now may be later, as on a network's file system, and nobody would look at it again.
+#[test]
+fn a_rotated_file_that_cannot_be_read_is_kept_as_long_as_it_has_a_name() {
+    let folder = TempDir::new().unwrap();
+    let plain = folder.path().join("a.log");
+    fs::write(&plain, "one\n").unwrap();
+    let head = Head::of(&File::open(&plain).unwrap()).unwrap();
+    // A directory can be opened, and not be read.
+    let file = File::open(folder.path()).unwrap();
+    let id = FileId::of(&file.metadata().unwrap());
+    let waiting = Phase::Waiting(file.try_clone().unwrap(), 0);
+    let mut tracked = Tracked::new(id, folder.path().to_owned(), waiting);
+    tracked.read_on(file, &head, 0, None, 1 << 20);
+    tracked.is_rotated = true;
+    let config = Config {
+        rotate_wait: Duration::ZERO,
+        ..config(folder.path(), &["*"])
+    };
+    let mut faults = Faults::default();
+    let mut turn = |tracked: &mut Tracked| {
+        let mut nowhere = |_: &Block<'_>| false;
+        tracked.turn(&config, &mut Feed::new(&mut nowhere), &mut faults)
+    };
+    turn(&mut tracked);
+    assert!(matches!(tracked.phase, Phase::Reading(_)));
+    tracked.path = folder.path().join("gone");
+    assert!(matches!(turn(&mut tracked), Next::Gone(_)));
+    assert_eq!(faults.paths().len(), 2);
 }
