@@ -307,6 +307,9 @@ fn encoded_keys() -> impl Iterator<Item = Pattern<Condition>> {
         // Behind the name of a quote in XML.
         (";", "data"),
         (";", "Data"),
+        // As Python prints a dictionary.
+        ("'", "data"),
+        ("'", "Data"),
         // So rare that its quote need not tell it.
         ("", "rawData"),
     ]

@@ -171,17 +171,17 @@ fn behind_base64_key(text: &[u8]) -> Option<&[u8]> {
         .strip_prefix(b"data")
         .or_else(|| text.strip_prefix(b"Data"))?;
     let rest = rest.strip_prefix(b"_base64").unwrap_or(rest);
-    matches!(rest.first(), Some(b'"' | b'\\' | b'&')).then(|| behind_colon(rest))
+    matches!(rest.first(), Some(b'"' | b'\'' | b'\\' | b'&')).then(|| behind_colon(rest))
 }
 
 /// What stands behind the quotes, the colon and the white space between a key and its value, in any layer of escapes, or
-/// as XML writes quotes.
+/// as XML and Python write quotes.
 fn behind_colon(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
         rest = match rest {
             // Control characters, too, are mended to spaces where they stand in a string.
-            [b'"' | b':' | 0..=b' ', after @ ..] => after,
+            [b'"' | b'\'' | b':' | 0..=b' ', after @ ..] => after,
             [b'\\', after @ ..] => match gap_escape(after) {
                 Some(length) => &after[length..],
                 None => return rest,

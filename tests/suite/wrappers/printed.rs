@@ -145,6 +145,22 @@ fn what_escapes_json_or_prints_all_of_it_is_the_event() {
     }
 }
 
+/// As a function prints what it was called with: `{'awslogs': {'data': 'H4sI…'}}`.
+#[test]
+fn base64_in_what_python_printed_is_searched() {
+    let packed = BASE64_STANDARD.encode(event(DECOY, "curl/8").to_string());
+    for record in [
+        json!({"awslogs": {"data": packed}}),
+        json!({"Records": [{"kinesis": {"partitionKey": "1", "data": packed}}]}),
+        json!({"message": {"data": packed, "messageId": "1"}, "subscription": "s"}),
+    ] {
+        let printed = python(&record);
+        assert_eq!(techniques(&printed), [Technique::TokenUse], "{printed}");
+        let line = format!("[INFO]\t2026-11-23T17:21:08.912Z\t0f1c\t{printed}");
+        assert_eq!(techniques(&line), [Technique::TokenUse], "{line}");
+    }
+}
+
 #[test]
 fn base64_in_json_in_xml_is_searched() {
     let packed = BASE64_STANDARD.encode(event(DECOY, "curl/8").to_string());

@@ -80,6 +80,7 @@ fn keys_and_values_that_may_hide_something() {
         ("data&quot;:&quot;eyJh", true),
         ("data_base64&#34; : &#34;eyJh", true),
         ("data&quot;:&lt;eyJh", false),
+        ("data': 'H4sI", true),
         (r#"data":"ey"#, false),
         (r#"data":"AAEC"#, false),
         (r#"data":{"a":1}"#, false),
