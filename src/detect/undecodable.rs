@@ -18,7 +18,7 @@ use crate::{
 
 /// Keys and values that only an audit event has, each behind a quote, or behind that and keys that a store joined to it: prose
 /// and baitline's own text alerts, whose quotes are single, do not have them.
-const MARKS: [&str; 18] = [
+const MARKS: [&str; 19] = [
     "audit.k8s.io",
     "auditID",
     "auditid",
@@ -34,6 +34,8 @@ const MARKS: [&str; 18] = [
     "authenticationInfo",
     "callerSuppliedUserAgent",
     "io.k8s.",
+    // Of OCSF's.
+    "class_uid",
     // Where stores joined keys in ways of their own.
     "user_username",
     "User_username",

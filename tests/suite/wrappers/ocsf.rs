@@ -308,6 +308,26 @@ fn a_body_that_was_cut_hides_nothing() {
     }
 }
 
+/// As a published example of EKS's mapping is, with a comma too many.
+#[test]
+fn one_that_cannot_be_read_is_undecodable() {
+    let text = mapped(&hit("1"), Nested).to_string();
+    let marked = text.find("class_uid").expect("it has one") + 16;
+    for text in [
+        text.replacen("},", ",},", 1),
+        text[..text.len() - 1].to_owned(),
+        text[..marked].to_owned(),
+    ] {
+        let found = run_for(
+            Detector::scan,
+            decoy("honeypot", "backup-sa", true),
+            text.as_bytes(),
+        );
+        let found: Vec<_> = found.iter().map(|one| one.technique).collect();
+        assert_eq!(found, [Technique::Undecodable], "{text}");
+    }
+}
+
 #[test]
 fn many_keys_take_no_longer_than_their_length() {
     let mut activity = mapped(&hit("1"), Joined);
