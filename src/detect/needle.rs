@@ -172,9 +172,10 @@ fn is_whole_name(bytes: &[u8], start: usize, end: usize) -> bool {
 /// Whether what is looked for because of `name`, which may be a glob, stands in much that has nothing to do with a decoy.
 pub fn is_common(name: &str) -> bool {
     longest_literal(name).is_some_and(|word| {
-        let is_glob = word.len() < name.len();
+        // As a part of longer names, too, is looked for what a glob has in common, and what is a part of something else that is looked for.
+        let is_part = word.len() < name.len() || UNNAMED.contains(word);
         let is_whole = |start| is_whole_name(fingerprint::TEXT, start, start + word.len());
-        memmem::find_iter(fingerprint::TEXT, word).any(|start| is_glob || is_whole(start))
+        memmem::find_iter(fingerprint::TEXT, word).any(|start| is_part || is_whole(start))
     })
 }
 
@@ -187,6 +188,9 @@ fn sorted<C: Ord>(mut patterns: Vec<Pattern<C>>) -> Vec<Pattern<C>> {
     patterns
 }
 
+/// Stands in the refusal to act as a ServiceAccount that is not named.
+const UNNAMED: &str = "impersonate-on:serviceaccount";
+
 /// What the decoys are called.
 struct Words<'d> {
     /// Whole names.
@@ -198,7 +202,7 @@ struct Words<'d> {
 impl<'d> Words<'d> {
     fn of(decoys: &'d [Decoy]) -> Self {
         let mut names = BTreeSet::new();
-        let mut globs = BTreeSet::from(["impersonate-on:serviceaccount"]);
+        let mut globs = BTreeSet::from([UNNAMED]);
         for decoy in decoys {
             names.extend([decoy.namespace.as_str(), &decoy.service_account]);
             names.extend(decoy.secret.as_deref());

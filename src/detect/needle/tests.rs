@@ -254,3 +254,16 @@ fn what_is_passed_ends_before_the_first_candidate_or_part_of_one() {
         assert!(place.is_some_and(|at| lines.contains(&at)), "{first}");
     }
 }
+
+#[test]
+fn a_name_is_common_as_it_is_looked_for() {
+    for (name, wanted) in [
+        ("update", true),
+        ("service", true),
+        ("kube-*", true),
+        ("serviceaccounts-x", false),
+        ("backup-sa", false),
+    ] {
+        assert_eq!(is_common(name), wanted, "{name}");
+    }
+}
