@@ -102,7 +102,7 @@ struct Oversized {
 
 impl Oversized {
     fn see(&mut self, text: &BrokenText<'_>, decoys: &[Decoy]) {
-        self.bears_mark |= text.bears_mark();
+        self.bears_mark = self.bears_mark || text.bears_mark();
         for (names, decoy) in self.names.iter_mut().zip(decoys) {
             *names = names.and(text.names(decoy));
         }

@@ -47,7 +47,10 @@ const TOGETHER: [[Is; 2]; 2] = [[is_stage, is_place], [is_method, is_of_method]]
 
 /// Whether `line` is the row of an event. A client may choose the id of an event, but its URI always begins with a slash.
 pub fn is_row(line: &[u8]) -> bool {
-    is_row_by(|is| cells(line).any(is))
+    // Most lines have no such word, and are not cut.
+    let mut words = STAGES.into_iter().chain([METHOD_HEAD]);
+    words.any(|word| memmem::find(line, word.as_bytes()).is_some())
+        && is_row_by(|is| cells(line).any(is))
 }
 
 /// Whether `cells` are the row of an event.
@@ -65,11 +68,11 @@ fn is_row_by(has_cell: impl Fn(Is) -> bool) -> bool {
 /// Whether `cell` is the method of an entry of GKE's.
 fn is_method(cell: &[u8]) -> bool {
     let is_of_method = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
-    let dots = cell.iter().filter(|byte| **byte == b'.').count();
+    let dots = || cell.iter().filter(|byte| **byte == b'.').count();
     cell.strip_prefix(METHOD_HEAD.as_bytes())
         .is_some_and(|rest| {
             let is_verb = !rest.is_empty() && rest.iter().all(u8::is_ascii_lowercase);
-            is_verb || (dots >= METHOD_DOTS && cell.iter().all(is_of_method))
+            is_verb || (dots() >= METHOD_DOTS && cell.iter().all(is_of_method))
         })
 }
 
