@@ -28,7 +28,7 @@ pub struct Config {
 /// Reads standard input to its end, or until stopped.
 ///
 /// # Errors
-/// If it cannot be read, or is compressed and damaged. What came before was handed on.
+/// If it cannot be read, is compressed and damaged, or in a form that nobody here reads. What came before was handed on.
 pub fn run(config: &Config, context: &Context, outlet: &mut dyn Outlet) -> Result<Ended, Error> {
     read(config, rustix::stdio::stdin(), &context.stop, outlet)
 }
@@ -65,13 +65,15 @@ pub(crate) fn read(
     };
     // When stopped in the middle of a record its bytes cannot be read again: it is searched as it is.
     let result = read_to_end(&mut decompressor, framer, fill, &mut emit);
-    if let Some(foreign) = decompressor.foreign() {
-        warn!("standard input: {foreign}");
+    let foreign = decompressor.foreign();
+    if is_stopped && result.is_err() {
+        if let Some(foreign) = foreign {
+            warn!("standard input: {foreign}");
+        }
+        return Ok(Ended::Stopped);
     }
-    match result {
-        Err(_) if is_stopped => Ok(Ended::Stopped),
-        result => result.map(|()| Ended::EndOfInput).map_err(Error::Stdin),
-    }
+    let result = result.and_then(|()| foreign.map_or(Ok(()), |foreign| Err(foreign.into())));
+    result.map(|()| Ended::EndOfInput).map_err(Error::Stdin)
 }
 
 #[cfg(test)]

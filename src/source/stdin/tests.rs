@@ -87,3 +87,15 @@ fn a_byte_that_might_begin_a_compressed_stream_is_not_lost() {
     assert_eq!(next(&blocks).0, "(");
     reader.join().unwrap().unwrap();
 }
+
+/// As `scan` of the same: who pipes what is not read must not take it for searched.
+#[test]
+fn what_is_in_a_form_that_is_not_read_is_an_error() {
+    let (mut writer, _blocks, reader) = started(&Stop::new().unwrap());
+    writer
+        .write_all(b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46")
+        .unwrap();
+    drop(writer);
+    let error = reader.join().unwrap().unwrap_err();
+    assert!(error.to_string().contains("standard input"), "{error}");
+}
