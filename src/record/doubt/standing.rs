@@ -228,8 +228,8 @@ impl Standing<'_> {
             }
             Some((b':', name)) => {
                 let rest = *known.rest_of_event.get_or_insert_with(|| {
-                    let rest = rest_of_event(behind).unwrap_or(0);
-                    line.len() - behind.len() + rest
+                    let start = line.len() - behind.len();
+                    rest_of_event(behind).map_or(0, |rest| start + rest)
                 });
                 self.lines.last.set(known);
                 let name = name.trim_ascii_end().strip_suffix(b"\"");

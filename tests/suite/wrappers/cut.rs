@@ -270,6 +270,27 @@ fn what_a_client_writes_into_a_document_that_is_cut_hides_nothing_and_is_no_even
     }
 }
 
+/// Under a key under which shippers have records, whatever was cut off around it.
+#[test]
+fn a_whole_event_in_a_wrapper_that_was_cut_is_told() {
+    for event in [event(), entry()] {
+        let line = json!({"log": format!("{event}\n"), "stream": "stdout"}).to_string();
+        let batch = json!({"logEvents": [{"id": "1", "message": event}, {"id": "2", "message": "x"}], "owner": "1"});
+        let batch = batch.to_string();
+        for cut in [
+            &line[1..],
+            &line[..line.len() - 1],
+            &line[1..line.len() - 1],
+            &batch[..batch.len() - 1],
+            &batch[..batch.len() - 20],
+        ] {
+            let found = found(None, cut.as_bytes());
+            let is_told = |one: &Detection| one.technique == Technique::TokenUse;
+            assert!(found.iter().any(is_told), "{found:?} {cut}");
+        }
+    }
+}
+
 /// An event of somebody else, in the order in which the API server writes it, with texts of theirs in it.
 fn of_somebody(user_agent: &str, body: &Value) -> String {
     let (user_agent, body) = (json!(user_agent), body.to_string());
