@@ -210,8 +210,15 @@ impl<'o, 'v> Entry<'o, 'v> {
             u16::try_from(code).ok()
         };
         let Some(status) = self.get("status").filter(|status| !status.is_null()) else {
-            // BigQuery has a column for it, which is empty where protobuf has left out OK; and some stores drop what is empty.
-            let is_left_out = self.get("status").is_some() || is_allowed && !method.opens_stream();
+            // BigQuery has a column for it, which is empty where protobuf has left out OK; and some stores drop what is empty. Of
+            // fields that were picked it may be one that was not.
+            let is_whole = || {
+                ["logName", "receiveTimestamp"]
+                    .iter()
+                    .any(|key| self.outer(key).is_some())
+            };
+            let is_dropped = is_allowed && is_whole() && !method.opens_stream();
+            let is_left_out = self.get("status").is_some() || is_dropped;
             let is_ok = progress.is_last || (is_left_out && !progress.is_first);
             return of_answer().or(is_ok.then_some(200));
         };

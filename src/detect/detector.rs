@@ -37,8 +37,12 @@ use crate::{
 /// Working memory above this is given back after a block that needed it.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// How many bytes are unpacked of each of base64 in an oversized record, of which nothing but names is wanted. Events pack to a tenth.
-const MAX_UNPACKED: usize = 32;
+/// How many bytes are unpacked for each of base64 in an oversized record, of which nothing but names is wanted: events pack to a tenth.
+const MAX_UNPACKED: usize = 16;
+
+/// Bytes of base64 that are looked at of one such value, and that are unpacked of one, and of all in a record.
+const MAX_VALUE_BYTES: usize = 1 << 20;
+const MAX_UNPACKED_BYTES: usize = 32 << 20;
 
 /// Finds what touches the decoys. One per source, since it remembers an oversized
 /// record from one part to the next, and the parts of lines that a container runtime cut.
@@ -98,6 +102,8 @@ struct Oversized {
     provenance: Provenance,
     /// A hash over all parts.
     digest: Option<RequestId>,
+    /// Bytes that were unpacked of base64.
+    unpacked: usize,
 }
 
 impl Oversized {
@@ -327,7 +333,10 @@ impl Detector {
         out: &mut Vec<Detection>,
     ) {
         let compared = Compared::new(event);
-        let is_touched = |decoy: &&Decoy| compared.technique(decoy).is_some();
+        let is_touched = |decoy: &&Decoy| {
+            let technique = compared.technique(decoy);
+            technique.is_some_and(|technique| !is_expected(event, technique, decoy))
+        };
         let touched: SmallVec<[_; 2]> = self.decoys.iter().filter(is_touched).collect();
         if touched.is_empty() {
             return;
@@ -377,7 +386,13 @@ impl Detector {
         }
         state.see(&text, &self.decoys);
         for (_, value) in encoded::base64_values(block.bytes) {
-            let plain = encoded::decoded(value, MAX_UNPACKED * value.len());
+            if state.unpacked > MAX_UNPACKED_BYTES {
+                break;
+            }
+            let value = &value[..value.len().min(MAX_VALUE_BYTES)];
+            let most = MAX_VALUE_BYTES.min(MAX_UNPACKED * value.len());
+            let plain = encoded::decoded(value, most);
+            state.unpacked += plain.made;
             state.see(&BrokenText::new(&plain.bytes), &self.decoys);
         }
     }
@@ -389,6 +404,7 @@ impl Detector {
             excerpt,
             provenance,
             digest,
+            ..
         } = std::mem::take(&mut self.oversized);
         if !bears_mark {
             return;

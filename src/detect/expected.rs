@@ -114,10 +114,10 @@ fn is_kubelet_duty(event: &Event<'_>, technique: Technique) -> bool {
 }
 
 /// Whether a program that is or has a kubelet calls itself so: client-go begins with the name of the executable (`rest.DefaultKubernetesUserAgent`
-/// in k8s.io/client-go), which is `kubelet.exe` on Windows, `k3s`, and MicroK8s' `kubelite`.
+/// in k8s.io/client-go), which is `kubelet.exe` on Windows, `k3s`, MicroK8s' `kubelite`, and KubeEdge's `edgecore`.
 fn is_of_kubelet(user_agent: &str) -> bool {
     let name = user_agent.split('/').next().unwrap_or_default();
-    name.contains("kubelet") || matches!(name, "k3s" | "kubelite" | "hyperkube")
+    name.contains("kubelet") || matches!(name, "k3s" | "kubelite" | "edgecore" | "hyperkube")
 }
 
 /// A rule of the user's speaks of token use and impersonation only where it names them.

@@ -13,6 +13,7 @@ pub fn request<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
     let is_one = object.get("kind")?.into_string() == Some("AdmissionReview")
         && version.is_none_or(|version| version.starts_with("admission.k8s.io/"));
     let request = object.get("request").filter(|_| is_one)?;
+    request.get("userInfo")?.as_object()?;
     let resource = request.get("resource");
     let of_resource = |key| resource.and_then(|resource| text(resource, key));
     Some(Event {
@@ -33,6 +34,11 @@ pub fn request<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
         request_object: request.get("object"),
         ..Event::default()
     })
+}
+
+/// Whether what stands under `key` of an admission review is the client's, or the answer to it.
+pub fn is_of_client(key: &str) -> bool {
+    matches!(key, "request" | "response")
 }
 
 /// The verb of an audit event for `admissionv1.Operation`.

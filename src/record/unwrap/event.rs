@@ -270,18 +270,9 @@ impl Search<'_> {
         depth: usize,
         wrapper: &'v dyn Wrapper,
     ) -> bool {
-        let (mut is_told, mut is_searched) = (false, true);
-        let found = &mut *self.found;
-        let mut watch = |finding: Finding<'_>| {
-            is_told |= matches!(finding, Finding::Event(..));
-            found(finding);
-        };
-        let part = Part::of(object);
-        let carriers = object.iter().filter(|(key, _)| !torn::is_of_client(key));
-        watched(&mut watch, &mut self.room, self.aim, |search| {
-            for entry in carriers {
-                is_searched &= search.entry(deeper, part, object, entry, depth, wrapper);
-            }
+        let is_event = |finding: &Finding<'_>| matches!(finding, Finding::Event(..));
+        let (is_searched, is_told) = self.counting(is_event, |search| {
+            search.carriers(deeper, object, depth, wrapper, torn::is_of_client)
         });
         is_told && is_searched
     }

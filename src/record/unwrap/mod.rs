@@ -302,12 +302,14 @@ impl Search<'_> {
             let is_searched = !entry.is_picked() || self.records(deeper, object, depth, wrapper);
             return is_searched && is_readable && !repeated::is_ambiguous_entry(object);
         }
-        if is_own_output(object) || is_other_log(object) || self.is_told_admission(object, wrapper)
-        {
+        if is_own_output(object) || is_other_log(object) {
             return true;
         }
         if depth == MAX_DEPTH {
             return false;
+        }
+        if self.tells_admission(object, wrapper) {
+            return self.carriers(deeper, object, depth + 1, wrapper, admission::is_of_client);
         }
         if let Some(table) = Table::of(object) {
             return self.table(deeper, object, &table, depth + 1, wrapper);
@@ -324,8 +326,24 @@ impl Search<'_> {
         }
     }
 
+    /// Searches the entries of `object` but for those whose keys are `of_client`; whether all of them could be.
+    pub(super) fn carriers<'v>(
+        &mut self,
+        deeper: &mut [Layer],
+        object: &Object<'v, 'v>,
+        depth: usize,
+        wrapper: &'v dyn Wrapper,
+        of_client: fn(&str) -> bool,
+    ) -> bool {
+        let (part, mut is_searched) = (Part::of(object), true);
+        for entry in object.iter().filter(|(key, _)| !of_client(key)) {
+            is_searched &= self.entry(deeper, part, object, entry, depth, wrapper);
+        }
+        is_searched
+    }
+
     /// Whether `object` is an admission review: it is told for what may be an event. No part of the way down.
-    fn is_told_admission<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) -> bool {
+    fn tells_admission<'v>(&mut self, object: &Object<'v, 'v>, wrapper: &'v dyn Wrapper) -> bool {
         let event = admission::request(object);
         if let Some(event) = &event {
             (self.found)(Finding::Doubtful(event, &written(object), wrapper));

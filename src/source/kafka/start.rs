@@ -34,7 +34,10 @@ pub(super) fn start(
     let is_possible = |offset: &i64| *offset <= high;
     let is_new = kept.is_none() && committed.is_none();
     let is_forgotten = kept.is_some() && committed.is_none();
-    let kept = kept.filter(|_| !is_forgotten);
+    let (forgotten, kept) = (
+        kept.filter(|_| is_forgotten),
+        kept.filter(|_| !is_forgotten),
+    );
     let known = kept.filter(is_possible).max(committed.filter(is_possible));
     let offset = match known {
         Some(offset) => offset.max(low),
@@ -43,7 +46,10 @@ pub(super) fn start(
     };
     Start {
         offset,
-        lost: known.map_or(0, |known| u64::try_from(low - known).unwrap_or(0)),
+        // Of a topic before this one there may have been more.
+        lost: known
+            .or(forgotten)
+            .map_or(0, |known| u64::try_from(low - known).unwrap_or(0)),
         is_forgotten,
         is_new,
     }
@@ -76,6 +82,7 @@ mod tests {
     fn what_was_deleted_unread_is_counted() {
         assert_eq!(earliest(Some(3), Some(7)), (10, 3));
         assert_eq!(earliest(Some(0), Some(0)), (10, 10));
+        assert_eq!(earliest(Some(0), None), (10, 10));
         assert_eq!(earliest(Some(99), Some(7)), (10, 3));
     }
 

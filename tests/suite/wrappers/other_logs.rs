@@ -143,6 +143,23 @@ fn an_admission_review_that_touches_a_decoy_is_undecodable() {
             [Technique::Undecodable]
         );
     }
+    // What a shipper put beside it is searched, whatever the review is, and what the control plane does is expected.
+    for request in [Value::Null, json!({"uid": "u"}), json!({"userInfo": {}})] {
+        let mut beside =
+            json!({"kind": "AdmissionReview", "request": request, "message": hit("1").to_string()});
+        assert!(
+            techniques(&beside).contains(&Technique::TokenUse),
+            "{beside}"
+        );
+        beside["message"].take();
+        assert_eq!(techniques(&beside), []);
+    }
+    let expected = review(
+        "system:kube-controller-manager",
+        "backup-sa-token",
+        Value::Null,
+    );
+    assert_eq!(techniques(&expected), []);
     let mut other = review("jane", "x", hit("forged"));
     other["request"]["namespace"] = "shop".into();
     assert_eq!(techniques(&other), []);
