@@ -13,7 +13,7 @@ use crate::record::{
     text::{
         escape::{first_quote, is_escaped, last_quote},
         extent::value_length,
-        pieces::{Piece, first_field},
+        pieces::{Piece, has_field as has_field_in},
     },
     unwrap::lifted::is_of_client,
 };
@@ -40,6 +40,16 @@ const MAX_TAG_BYTES: usize = 256;
 pub struct Lines<'t> {
     text: &'t [u8],
     last: Cell<Line>,
+    between: Cell<Between>,
+}
+
+/// What stands between the values of a line that could be decoded.
+#[derive(Clone, Copy, Default)]
+struct Between {
+    /// Up to where it was looked at.
+    end: usize,
+    /// Whether a key that only an event has stands there.
+    has_field: bool,
 }
 
 /// What is known of the last line that was looked at.
@@ -59,8 +69,6 @@ struct Line {
     in_quotes: bool,
     /// How many places were judged by all of it.
     looks: usize,
-    /// Where the first key stands in it that only an event has; its end, if none does.
-    field: usize,
     /// Up to where it is the rest of an event that began before it, as far as its first text of a shipper shows, if there is one.
     rest_of_event: Option<usize>,
     /// Where its last quote stands outside of all tags, if that was asked for.
@@ -74,6 +82,8 @@ pub struct Standing<'v> {
     form: Form,
     /// Whether it lies within something that was cut off or damaged.
     is_item: bool,
+    /// Whether a key that only an event has stands in the line before it, in no value that could be decoded.
+    is_behind_field: bool,
 }
 
 /// How it is written there.
@@ -96,7 +106,37 @@ impl<'t> Lines<'t> {
         Self {
             text,
             last: Cell::default(),
+            between: Cell::default(),
         }
+    }
+
+    /// `text`, which lies in this one, is a value that could be decoded.
+    pub fn pass(&self, text: &[u8]) {
+        let end = self.place(text).end;
+        let between = self.between.get();
+        let end = end.max(between.end);
+        self.between.set(Between { end, ..between });
+    }
+
+    /// Where `text` lies in this one.
+    fn place(&self, text: &[u8]) -> Range<usize> {
+        let all = self.text.len();
+        let start = text.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let start = start.min(all);
+        start..(start + text.len()).min(all)
+    }
+
+    /// Whether a key that only an event has stands before `start` in its line, in no value that was [passed](Self::pass).
+    fn has_field_before(&self, start: usize) -> bool {
+        let Between { end, has_field } = self.between.get();
+        let has_field = self.text.get(end..start).is_none_or(|text| {
+            let line = memrchr(b'\n', text);
+            let rest = &text[line.map_or(0, |newline| newline + 1)..];
+            (has_field && line.is_none()) || has_field_in(rest)
+        });
+        let end = start.max(end);
+        self.between.set(Between { end, has_field });
+        has_field
     }
 
     /// How `piece` stands in it.
@@ -108,13 +148,11 @@ impl<'t> Lines<'t> {
             Piece::Entities(_) => Form::Entities,
             Piece::Broken(_) | Piece::Strings(..) => Form::Escaped,
         };
-        let (text, all) = (piece.text(), self.text.len());
-        // It lies in the text.
-        let start = text.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        let start = start.min(all);
+        let place = self.place(piece.text());
         Standing {
             lines: self,
-            place: start..(start + text.len()).min(all),
+            is_behind_field: matches!(form, Form::Python) && self.has_field_before(place.start),
+            place,
             form,
             is_item: matches!(piece, Piece::Item(_)),
         }
@@ -141,7 +179,6 @@ impl<'t> Lines<'t> {
                 says_more: says_more(behind_values(&self.text[place.end..end])),
                 counted: start,
                 in_quotes: false,
-                field: first_field(&self.text[start..end]).map_or(end, |field| start + field),
                 rest_of_event: None,
                 last_quote: None,
             };
@@ -190,7 +227,7 @@ impl Standing<'_> {
         match self.form {
             Form::Plain => is_said(),
             // Behind what is left of an event nobody knows where its strings begin and end.
-            Form::Python => line.field < self.place.start || is_said(),
+            Form::Python => self.is_behind_field || is_said(),
             // Where the line begins within a field, the quotes before another are two.
             Form::Doubled => {
                 let quotes = || memchr_iter(b'"', before).count();

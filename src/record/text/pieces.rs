@@ -288,12 +288,8 @@ pub fn holds_rest(text: &[u8]) -> bool {
     is_rest(text) || is_rest(&undoubled(text)) || (!has_quotes && is_rest(&without_entities(text)))
 }
 
-fn has_field(text: &[u8]) -> bool {
-    first_field(text).is_some()
-}
-
-/// Where the first of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
-pub fn first_field(text: &[u8]) -> Option<usize> {
+/// Whether one of [`KEYS`] stands in `text` as a key: in quotes, before a colon.
+pub fn has_field(text: &[u8]) -> bool {
     let is_key = |key: &str, at: usize| {
         let after = text[at + key.len()..].trim_ascii_start();
         let backslashes = after.iter().take_while(|byte| **byte == b'\\').count();
@@ -302,8 +298,8 @@ pub fn first_field(text: &[u8]) -> Option<usize> {
                 .strip_prefix(b"\"")
                 .is_some_and(|after| after.trim_ascii_start().starts_with(b":"))
     };
-    let first = |key: &&str| memmem::find_iter(text, key).find(|at| is_key(key, *at));
-    KEYS.iter().filter_map(first).min()
+    KEYS.iter()
+        .any(|key| memmem::find_iter(text, key).any(|at| is_key(key, at)))
 }
 
 /// Whether `before` ends where a key begins: at a quote, or behind keys that were joined to it, as in

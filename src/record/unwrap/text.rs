@@ -185,7 +185,9 @@ impl Search<'_> {
             self.broken(deeper, places, &piece, wrapper);
             return Taken::Undecoded;
         }
-        let mut tells = false;
+        let (mut tells, text) = (false, piece.text());
+        // Nobody knows whether it ends where its cell does.
+        let is_certain = !matches!(piece, Piece::Doubled(_) | Piece::Entities(_));
         let found = &mut *self.found;
         let mut watch = |finding: Finding<'_>| {
             tells |= matches!(finding, Finding::Event(..));
@@ -194,6 +196,9 @@ impl Search<'_> {
         let is_decoded = watched(&mut watch, &mut self.room, self.aim, |search| {
             search.whole(layer, deeper, places, piece, wrapper)
         });
+        if is_decoded && is_certain {
+            places.pass(text);
+        }
         match (is_decoded, tells) {
             (false, _) => Taken::Undecoded,
             (true, false) => Taken::Decoded,

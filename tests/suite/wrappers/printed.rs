@@ -145,6 +145,27 @@ fn what_escapes_json_or_prints_all_of_it_is_the_event() {
     }
 }
 
+/// As a consumer prints what it polled: text of JSON in values of Python, several in a line.
+#[test]
+fn several_values_that_python_printed_in_a_line_are_told() {
+    let text = |agent: &str| event(DECOY, agent).to_string();
+    let client = json!({"verb": "x", "auditID": "y"}).to_string();
+    for line in [
+        format!(
+            "in={} out={}",
+            python(&json!({"log": text("a")})),
+            python(&json!({"log": text("b")}))
+        ),
+        format!(
+            "{} {}",
+            python(&json!({"Body": text("a")})),
+            python(&event(DECOY, &client))
+        ),
+    ] {
+        assert_eq!(techniques(&line), [Technique::TokenUse; 2], "{line}");
+    }
+}
+
 /// As a function prints what it was called with: `{'awslogs': {'data': 'H4sI…'}}`.
 #[test]
 fn base64_in_what_python_printed_is_searched() {
