@@ -99,6 +99,14 @@ impl<'v> Event<'v> {
     /// The fields of an event that are no scalars, as the API server and as Azure calls them.
     pub const PARTS: &'static [&'static str] = Field::PARTS;
 
+    /// The fields of an event that tell times, as the API server and as Azure calls them.
+    pub const TIMES: [&'static str; 4] = [
+        "requestReceivedTimestamp",
+        "stageTimestamp",
+        "RequestReceivedTime",
+        "StageReceivedTime",
+    ];
+
     /// The fields of an event that Azure has, as it calls them.
     pub const COLUMNS: &'static [&'static str] = Field::COLUMNS;
 
@@ -448,7 +456,7 @@ pub(super) fn text<'v>(object: &Object<'v, 'v>, key: &str) -> Option<&'v str> {
 }
 
 /// A non-empty string under `key`.
-pub(super) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
+pub(crate) fn field<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
     value.get(key).and_then(said)
 }
 

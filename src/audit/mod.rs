@@ -14,6 +14,7 @@ mod time;
 pub mod uri;
 mod words;
 
+pub(crate) use event::field;
 pub use event::{Annotations, Event, Json, ObjectRef, User};
 pub use id::{AlertId, DetectionId, IncidentId, IncidentKey, RequestId};
 pub(crate) use part::{may_be_cut_from, tells_time_finely};

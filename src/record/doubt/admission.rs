@@ -2,7 +2,7 @@
 
 use simd_json::{prelude::*, tape::Object};
 
-use crate::audit::{Event, Json, ObjectRef, User};
+use crate::audit::{Event, ObjectRef, User, field};
 
 /// What is asked for in the admission review that `object` is, as the event of the same request would have it. The user, the
 /// kind of object and its name are the API server's words, the object itself is the client's.
@@ -13,23 +13,21 @@ pub fn request<'v>(object: &Object<'v, 'v>) -> Option<Event<'v>> {
     let is_one = object.get("kind")?.into_string() == Some("AdmissionReview")
         && version.is_none_or(|version| version.starts_with("admission.k8s.io/"));
     let request = object.get("request").filter(|_| is_one)?;
-    request.get("userInfo")?.as_object()?;
+    let user = request.get("userInfo").filter(|user| user.is_object())?;
     let resource = request.get("resource");
-    let of_resource = |key| resource.and_then(|resource| text(resource, key));
+    let of_resource = |key| resource.and_then(|resource| field(resource, key));
     Some(Event {
         user: User {
-            username: request
-                .get("userInfo")
-                .and_then(|user| text(user, "username")),
+            username: field(user, "username"),
             ..User::default()
         },
-        verb: text(request, "operation").and_then(verb),
+        verb: field(request, "operation").and_then(verb),
         object: ObjectRef {
             resource: of_resource("resource"),
             api_group: of_resource("group"),
-            subresource: text(request, "subResource"),
-            namespace: text(request, "namespace"),
-            name: text(request, "name"),
+            subresource: field(request, "subResource"),
+            namespace: field(request, "namespace"),
+            name: field(request, "name"),
         },
         request_object: request.get("object"),
         ..Event::default()
@@ -50,9 +48,4 @@ fn verb(operation: &str) -> Option<&'static str> {
         "CONNECT" => "connect",
         _ => return None,
     })
-}
-
-fn text<'v>(value: Json<'v>, key: &str) -> Option<&'v str> {
-    let text = value.get(key)?.into_string();
-    text.filter(|text| !text.is_empty())
 }

@@ -9,13 +9,16 @@ use std::{cell::Cell, ops::Range};
 use memchr::{memchr, memchr_iter, memchr2, memmem, memrchr};
 
 use super::keys;
-use crate::record::{
-    text::{
-        escape::{first_quote, is_escaped, last_quote},
-        extent::value_length,
-        pieces::{Piece, has_field as has_field_in},
+use crate::{
+    audit::Event,
+    record::{
+        text::{
+            escape::{first_quote, is_escaped, last_quote},
+            extent::value_length,
+            pieces::{self, Piece},
+        },
+        unwrap::lifted::is_of_client,
     },
-    unwrap::lifted::is_of_client,
 };
 
 /// Values of a line that are judged by all of it.
@@ -24,14 +27,8 @@ const MAX_LOOKS: usize = 256;
 /// Brackets without a partner that are passed over in search of the last value.
 const MAX_OPEN: usize = 8;
 
-/// What stands behind the bodies of an event, and of Google's.
-const KEYS_BEHIND_BODIES: [&[u8]; 5] = [
-    b"requestReceivedTimestamp",
-    b"stageTimestamp",
-    b"RequestReceivedTime",
-    b"StageReceivedTime",
-    b"requestMetadata",
-];
+/// What stands behind the request in an entry of Google's, as the times of an event do behind its bodies.
+const BEHIND_REQUEST: &str = "requestMetadata";
 
 /// Bytes in which a tag of XML is looked for.
 const MAX_TAG_BYTES: usize = 256;
@@ -132,7 +129,7 @@ impl<'t> Lines<'t> {
         let has_field = self.text.get(end..start).is_none_or(|text| {
             let line = memrchr(b'\n', text);
             let rest = &text[line.map_or(0, |newline| newline + 1)..];
-            (has_field && line.is_none()) || has_field_in(rest)
+            (has_field && line.is_none()) || pieces::has_field(rest)
         });
         let end = start.max(end);
         self.between.set(Between { end, has_field });
@@ -286,6 +283,10 @@ impl Standing<'_> {
 fn rest_of_event(text: &[u8]) -> Option<usize> {
     let (mut depth, mut least, mut last, mut at) = (0_i64, 0, None, 0);
     let is_one = |byte: &u8| b"\"{}[]".contains(byte);
+    let is_behind_body = |key: &[u8]| {
+        let mut known = Event::TIMES.into_iter().chain([BEHIND_REQUEST]);
+        known.any(|known| known.as_bytes() == key)
+    };
     while let Some(offset) = text[at..].iter().position(is_one) {
         at += offset + 1;
         match text[at - 1] {
@@ -297,7 +298,7 @@ fn rest_of_event(text: &[u8]) -> Option<usize> {
             _ => {
                 let string = at..at + first_quote(&text[at..], b'"')?;
                 at = string.end + 1;
-                if depth < 0 && depth == least && KEYS_BEHIND_BODIES.contains(&&text[string]) {
+                if depth < 0 && depth == least && is_behind_body(&text[string]) {
                     last = Some(at);
                 }
             }

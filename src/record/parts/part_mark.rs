@@ -151,7 +151,7 @@ impl Marks {
 }
 
 impl Part {
-    /// Whether others follow it, or did.
+    /// Whether others follow it.
     pub fn goes_on(self) -> bool {
         self != Self::Last
     }

@@ -13,14 +13,6 @@ use crate::{
     record::rewrite,
 };
 
-/// The fields of an event that tell times, as the API server and as Azure calls them. Some stores have numbers there.
-const TIMES: [&str; 4] = [
-    "requestReceivedTimestamp",
-    "stageTimestamp",
-    "RequestReceivedTime",
-    "StageReceivedTime",
-];
-
 /// Who asked, and as whom. Some label events with the names alone.
 const USERS: [&str; 4] = ["user", "User", "impersonatedUser", "ImpersonatedUser"];
 
@@ -29,7 +21,8 @@ pub fn event(event: &Object<'_, '_>) -> Option<Vec<u8>> {
     // Of most events none is, and they are many.
     let is_changed = |key: &str, value: Json<'_>| match value.is_str() {
         true => Event::PARTS.contains(&key),
-        false => TIMES.contains(&key),
+        // Some stores have numbers there.
+        false => Event::TIMES.contains(&key),
     };
     if !event.iter().any(|(key, value)| is_changed(key, value)) {
         return None;
@@ -79,7 +72,7 @@ fn user<'v>(event: &Object<'_, '_>, key: &str, value: Json<'v>) -> Option<Cow<'v
 
 /// A time that is no text as one: a number since 1970, or MongoDB's object.
 fn time<'v>(key: &str, value: Json<'v>) -> Option<Cow<'v, [u8]>> {
-    if !TIMES.contains(&key) || value.is_str() {
+    if !Event::TIMES.contains(&key) || value.is_str() {
         return None;
     }
     let date = value.get("$date");

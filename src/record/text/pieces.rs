@@ -86,6 +86,11 @@ impl<'r> Piece<'r> {
         }
     }
 
+    /// Whether it is known where it ends. In a field or a text of XML it ends with that, and a client's text may begin so.
+    pub fn has_certain_end(&self) -> bool {
+        !matches!(self, Self::Doubled(_) | Self::Entities(_))
+    }
+
     /// It, as it stands in the text.
     pub fn text(&self) -> &'r [u8] {
         match self {

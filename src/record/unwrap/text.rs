@@ -116,8 +116,7 @@ impl Search<'_> {
                 broken.push(piece);
                 return Taken::Undecoded;
             }
-            // Nobody knows whether it ends where its cell does: a client's text may begin so.
-            let is_certain = !matches!(piece, Piece::Doubled(_) | Piece::Entities(_));
+            let is_certain = piece.has_certain_end();
             let start = piece.text().as_ptr().addr() - text.as_ptr().addr();
             let place = start..start + piece.text().len();
             let found = &mut *self.found;
@@ -185,9 +184,7 @@ impl Search<'_> {
             self.broken(deeper, places, &piece, wrapper);
             return Taken::Undecoded;
         }
-        let (mut tells, text) = (false, piece.text());
-        // Nobody knows whether it ends where its cell does.
-        let is_certain = !matches!(piece, Piece::Doubled(_) | Piece::Entities(_));
+        let (mut tells, text, is_certain) = (false, piece.text(), piece.has_certain_end());
         let found = &mut *self.found;
         let mut watch = |finding: Finding<'_>| {
             tells |= matches!(finding, Finding::Event(..));
